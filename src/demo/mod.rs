@@ -1,0 +1,1 @@
+//! A control plane and a gateway to try the gate on.

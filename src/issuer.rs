@@ -1,0 +1,1 @@
+//! Makes signing keys and zone tokens, as kumactl does offline.
