@@ -5,3 +5,4 @@ pub mod cli;
 pub mod demo;
 #[cfg(not(target_family = "wasm"))]
 pub mod issuer;
+pub mod token;

@@ -1,1 +1,0 @@
-//! Makes signing keys and zone tokens, as kumactl does offline.

@@ -1,0 +1,1 @@
+//! Issues keys and zone tokens as kumactl does. Native only.

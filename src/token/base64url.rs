@@ -1,0 +1,26 @@
+//! base64url as Go's `base64.RawURLEncoding` reads it, which is how golang-jwt decodes a segment.
+//!
+//! In: a segment. Out: its bytes. Laxer than RFC 7515 §2 in two ways, both Kuma's: CR and LF are
+//! skipped, and the spare low bits of the last character may be anything. So two texts can be the
+//! same token: the text is not a token's identity.
+
+use base64::Engine;
+use base64::alphabet::URL_SAFE;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+const ENGINE: GeneralPurpose = GeneralPurpose::new(
+    &URL_SAFE,
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::RequireNone),
+);
+
+/// The bytes of `segment`, or `None` where Go would refuse it.
+pub(super) fn decode(segment: &[u8]) -> Option<Vec<u8>> {
+    let is_line_break = |byte: &u8| matches!(byte, b'\r' | b'\n');
+    if segment.iter().any(is_line_break) {
+        let joined: Vec<u8> = segment.iter().copied().filter(|b| !is_line_break(b)).collect();
+        return ENGINE.decode(joined).ok();
+    }
+    ENGINE.decode(segment).ok()
+}

@@ -1,0 +1,139 @@
+//! The claims of a zone token (Kuma: `pkg/tokens/builtin/zone/token.go`, RFC 7519 §4.1).
+//!
+//! In: the payload of a token whose signature was verified. Out: [`Claims`], types checked as Go
+//! checks them: a wrong type is an error, never "absent". No date is compared here.
+
+use serde::de::IgnoredAny;
+use serde_json::Value;
+
+use super::json::{fold_name, normalise};
+use super::{TokenError, members};
+
+/// What a zone token says. An absent string is empty, as in Go.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Claims {
+    /// `Zone`: where the token may be used; empty is anywhere.
+    pub zone: String,
+    /// `Scope`: as what it may be used.
+    pub scope: Vec<String>,
+    /// `jti`: its ID, by which it can be revoked (RFC 7519 §4.1.7).
+    pub id: String,
+    /// `exp` (RFC 7519 §4.1.4).
+    pub expires_at: Option<NumericDate>,
+    /// `nbf` (RFC 7519 §4.1.5).
+    pub not_before: Option<NumericDate>,
+}
+
+/// Whole seconds since 1970-01-01T00:00:00Z (RFC 7519 §2), as golang-jwt makes them of a JSON
+/// number: read as float64, truncated down, beyond the range of Go's clock in the far past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NumericDate(
+    /// Seconds.
+    pub i64,
+);
+
+impl Claims {
+    /// Reads the claims in `payload`, the decoded second segment.
+    ///
+    /// # Errors
+    /// [`TokenError::ClaimsJson`] or [`TokenError::ClaimType`].
+    pub(super) fn parse(payload: &[u8]) -> Result<Self, TokenError> {
+        let text = normalise(payload).map_err(TokenError::ClaimsJson)?;
+        let members = members(&text).map_err(TokenError::ClaimsJson)?;
+        let mut claims = Self::default();
+        for (name, value) in members.iter() {
+            claims.set(&fold_name(name), value)?;
+        }
+        Ok(claims)
+    }
+
+    /// Takes one member. Of several spellings and duplicates the last wins; `null` leaves a string
+    /// as it was and clears a date or a list (Go's `encoding/json`).
+    fn set(&mut self, name: &str, value: &str) -> Result<(), TokenError> {
+        match name {
+            "zone" => set_string(&mut self.zone, value).ok_or(TokenError::ClaimType("Zone")),
+            "scope" => {
+                self.scope = string_list(value).ok_or(TokenError::ClaimType("Scope"))?;
+                Ok(())
+            }
+            "jti" => set_string(&mut self.id, value).ok_or(TokenError::ClaimType("jti")),
+            "exp" => {
+                self.expires_at = date(value).ok_or(TokenError::ClaimType("exp"))?;
+                Ok(())
+            }
+            "nbf" => {
+                self.not_before = date(value).ok_or(TokenError::ClaimType("nbf"))?;
+                Ok(())
+            }
+            // Read for their types only, as golang-jwt does.
+            "iat" => date(value).map(drop).ok_or(TokenError::ClaimType("iat")),
+            "iss" => set_string(&mut String::new(), value).ok_or(TokenError::ClaimType("iss")),
+            "sub" => set_string(&mut String::new(), value).ok_or(TokenError::ClaimType("sub")),
+            "aud" => audience(value).ok_or(TokenError::ClaimType("aud")),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn set_string(claim: &mut String, value: &str) -> Option<()> {
+    if let Some(text) = serde_json::from_str::<Option<String>>(value).ok()? {
+        *claim = text;
+    }
+    Some(())
+}
+
+/// A `null` element is an empty string. (Go would keep what an earlier duplicate had there: that
+/// can only add a scope, so it is left out.)
+fn string_list(value: &str) -> Option<Vec<String>> {
+    let list: Option<Vec<Option<String>>> = serde_json::from_str(value).ok()?;
+    Some(list.into_iter().flatten().map(Option::unwrap_or_default).collect())
+}
+
+/// A string, a list of strings, or `null` (golang-jwt's `ClaimStrings`).
+fn audience(value: &str) -> Option<()> {
+    match serde_json::from_str(value).ok()? {
+        Value::Null | Value::String(_) => Some(()),
+        Value::Array(list) => list.iter().all(Value::is_string).then_some(()),
+        _ => None,
+    }
+}
+
+/// `null`, a number, or a string that holds a number (golang-jwt's `NumericDate` over
+/// `json.Number`). The outer `None` is the wrong type.
+fn date(value: &str) -> Option<Option<NumericDate>> {
+    if value == "null" {
+        return Some(None);
+    }
+    let number = match value.starts_with('"') {
+        true => serde_json::from_str::<String>(value).ok()?,
+        false => value.to_owned(),
+    };
+    if !is_json_number(&number) {
+        return None;
+    }
+    let seconds: f64 = number.parse().ok()?;
+    // Go's ParseFloat refuses what does not fit.
+    seconds.is_finite().then(|| Some(NumericDate::from_seconds(seconds)))
+}
+
+fn is_json_number(text: &str) -> bool {
+    text.starts_with(|first: char| first == '-' || first.is_ascii_digit())
+        && text.ends_with(|last: char| last.is_ascii_digit())
+        && serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
+
+impl NumericDate {
+    /// The first float64 of which Go's `time.Unix` makes a time in the far past: its clock counts
+    /// from year 1, 62,135,596,800 seconds before 1970, in an int64.
+    const WRAPS: f64 = 9_223_371_974_719_179_008.0;
+
+    fn from_seconds(seconds: f64) -> Self {
+        let whole = seconds.floor();
+        if whole >= Self::WRAPS {
+            return Self(i64::MIN);
+        }
+        // `as` saturates, and everything below the range is the far past as well.
+        #[allow(clippy::cast_possible_truncation)]
+        Self(whole as i64)
+    }
+}

@@ -1,0 +1,77 @@
+//! Why a text is not a token that one of our keys signed.
+
+use std::fmt;
+
+use super::json::JsonError;
+
+/// One of the three segments of a compact JWS (RFC 7515 §7.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Segment {
+    /// The JOSE header.
+    Header,
+    /// The payload.
+    Claims,
+    /// The signature.
+    Signature,
+}
+
+impl fmt::Display for Segment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Header => "header",
+            Self::Claims => "claims",
+            Self::Signature => "signature",
+        })
+    }
+}
+
+/// Why a text is not a token that one of our keys signed.
+///
+/// Holds nothing that an unauthenticated token said, so it is safe to log and to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenError {
+    /// Not three segments between two dots (RFC 7515 §7.1).
+    SegmentCount,
+    /// A segment is not base64url without padding (RFC 7515 §2).
+    Base64(Segment),
+    /// The JOSE header is not a JSON object as Go reads it.
+    HeaderJson(JsonError),
+    /// The header has a `crit` member; no extension is understood here (RFC 7515 §4.1.11).
+    CriticalExtension,
+    /// `alg` is absent or is not RS256 (RFC 7518 §3.3).
+    UnsupportedAlgorithm,
+    /// The header has no `kid` (Kuma: `pkg/core/tokens/validator.go`).
+    MissingKid,
+    /// `kid` is not a string; this crashes older control planes (kumahq/kuma#17465).
+    KidNotAString,
+    /// No configured key has this `kid`.
+    UnknownKid,
+    /// The RSASSA-PKCS1-v1_5 SHA-256 signature does not verify (RFC 8017 §8.2.2).
+    InvalidSignature,
+    /// The claims are not a JSON object as Go reads it.
+    ClaimsJson(JsonError),
+    /// A claim has the wrong type.
+    ClaimType(&'static str),
+}
+
+impl fmt::Display for TokenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SegmentCount => f.write_str("it is not three segments between two dots"),
+            Self::Base64(segment) => {
+                write!(f, "its {segment} is not base64url without padding")
+            }
+            Self::HeaderJson(error) => write!(f, "its header {error}"),
+            Self::CriticalExtension => f.write_str("its header asks for an extension (crit)"),
+            Self::UnsupportedAlgorithm => f.write_str("its alg is not RS256"),
+            Self::MissingKid => f.write_str("its header has no kid"),
+            Self::KidNotAString => f.write_str("its kid is not a string"),
+            Self::UnknownKid => f.write_str("no configured key has its kid"),
+            Self::InvalidSignature => f.write_str("its signature does not verify"),
+            Self::ClaimsJson(error) => write!(f, "its claims segment {error}"),
+            Self::ClaimType(claim) => write!(f, "its claim {claim} has the wrong type"),
+        }
+    }
+}
+
+impl std::error::Error for TokenError {}
