@@ -123,17 +123,14 @@ fn is_json_number(text: &str) -> bool {
 }
 
 impl NumericDate {
-    /// The first float64 of which Go's `time.Unix` makes a time in the far past: its clock counts
-    /// from year 1, 62,135,596,800 seconds before 1970, in an int64.
-    const WRAPS: f64 = 9_223_371_974_719_179_008.0;
+    /// The last second that Go's `time.Unix` does not wrap into the far past: its clock counts from
+    /// year 1, 62,135,596,800 seconds before 1970, in an int64.
+    const LATEST: i64 = i64::MAX - 62_135_596_800;
 
     fn from_seconds(seconds: f64) -> Self {
-        let whole = seconds.floor();
-        if whole >= Self::WRAPS {
-            return Self(i64::MIN);
-        }
-        // `as` saturates, and everything below the range is the far past as well.
+        // `as` saturates, and everything outside the range is the far past.
         #[allow(clippy::cast_possible_truncation)]
-        Self(whole as i64)
+        let whole = seconds.floor() as i64;
+        Self(if whole > Self::LATEST { i64::MIN } else { whole })
     }
 }

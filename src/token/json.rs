@@ -177,7 +177,7 @@ fn first(text: &[u8], length: usize) -> &[u8] {
 
 /// Folds a member name as Go matches it to a struct field: ASCII without case, and the two runes
 /// outside ASCII that fold to a letter of it (`foldName` in `encoding/json/fold.go`).
-pub(crate) fn fold_name(name: &str) -> String {
+pub fn fold_name(name: &str) -> String {
     name.chars()
         .map(|rune| match rune {
             '\u{017F}' => 's',

@@ -26,7 +26,7 @@ pub use claims::{Claims, NumericDate};
 pub use compact::CompactToken;
 pub use error::{Segment, TokenError};
 pub use header::SignedToken;
-pub use json::{JsonError, MAX_DEPTH, Members, members, normalise};
+pub use json::{JsonError, MAX_DEPTH, Members, fold_name, members, normalise};
 pub use key::{KeyError, MAX_BITS, MIN_BITS, PublicKey};
 pub use keyset::{KeySet, VerifiedToken};
 pub use signature::{PROVIDER, verifier};

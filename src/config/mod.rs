@@ -1,0 +1,199 @@
+//! The plugin configuration.
+//!
+//! In: JSON, as Envoy hands it over. Out: a [`Policy`] and warnings, or one error that names its
+//! path (`publicKeys[2].key: …`). A field that is unknown or cannot be honoured is an error: there
+//! is no configuration that is half in force.
+
+mod raw;
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::gate::{Policy, Proxies, RevocationList};
+use crate::token::{KeySet, PublicKey};
+use raw::{PublicKeyItem, RawConfig, Revocations};
+
+/// A configuration that can be honoured in full.
+#[derive(Debug)]
+pub struct Config {
+    /// What it allows.
+    pub policy: Policy,
+    /// What its author may not have meant.
+    pub warnings: Vec<Warning>,
+}
+
+/// What is wrong with a configuration, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    path: String,
+    problem: String,
+}
+
+/// What the author of a configuration may not have meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Warning {
+    /// An empty entry in the revocation list revokes every token without an ID, as in Kuma.
+    EmptyRevocation,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EmptyRevocation => f.write_str(
+                "revocations: an empty entry (a comma too many?) revokes every token without an ID",
+            ),
+        }
+    }
+}
+
+impl ConfigError {
+    fn new(path: impl Into<String>, problem: impl fmt::Display) -> Self {
+        Self { path: path.into(), problem: problem.to_string() }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.path.as_str() {
+            "" | "." => f.write_str(&self.problem),
+            path => write!(f, "{path}: {}", self.problem),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Config {
+    /// Reads `json`.
+    ///
+    /// # Errors
+    /// The first thing in it that cannot be honoured.
+    pub fn from_json(json: &[u8]) -> Result<Self, ConfigError> {
+        match json.trim_ascii_start().first() {
+            None => return Err(ConfigError::new("", "no configuration; publicKeys is required")),
+            Some(b'{') => {}
+            Some(_) => return Err(ConfigError::new("", "the configuration is not a JSON object")),
+        }
+        let mut deserializer = serde_json::Deserializer::from_slice(json);
+        let raw: RawConfig =
+            serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+                let path = error.path().to_string();
+                ConfigError::new(path, plain(&error.into_inner().to_string()))
+            })?;
+        deserializer.end().map_err(|error| ConfigError::new("", error))?;
+        Self::from_raw(raw)
+    }
+
+    fn from_raw(raw: RawConfig) -> Result<Self, ConfigError> {
+        let RawConfig {
+            profile: raw::Profile::DpServer,
+            zone,
+            public_keys,
+            use_secrets,
+            revocations,
+            proxies,
+            bootstrap,
+            require_expiration,
+            leeway_seconds,
+            max_token_bytes,
+            first_message_seconds,
+            error_detail,
+        } = raw;
+        if use_secrets {
+            return Err(ConfigError::new("useSecrets", USE_SECRETS));
+        }
+        if zone.is_empty() {
+            return Err(ConfigError::new("zone", "must not be empty"));
+        }
+        let revocations = revocation_list(&revocations);
+        let warnings = warnings(&revocations);
+        let policy = Policy {
+            zone,
+            keys: key_set(public_keys)?,
+            revocations,
+            proxies: Proxies {
+                ingress: proxies.ingress.into(),
+                egress: proxies.egress.into(),
+                dataplane: proxies.dataplane.into(),
+            },
+            bootstrap: bootstrap.into(),
+            require_expiration,
+            leeway: Duration::from_secs(within("leewaySeconds", leeway_seconds, 0, 300)?),
+            max_token_bytes: max_token_length(max_token_bytes)?,
+            first_message: Duration::from_secs(within(
+                "firstMessageSeconds",
+                first_message_seconds,
+                1,
+                300,
+            )?),
+            error_detail: error_detail.into(),
+        };
+        Ok(Self { policy, warnings })
+    }
+}
+
+const USE_SECRETS: &str = "the gate has no access to the control plane's secrets; \
+                           give its public keys in publicKeys and set useSecrets to false";
+
+fn warnings(revocations: &RevocationList) -> Vec<Warning> {
+    match revocations.has_empty_entry() {
+        true => vec![Warning::EmptyRevocation],
+        false => Vec::new(),
+    }
+}
+
+fn revocation_list(raw: &Revocations) -> RevocationList {
+    match raw {
+        Revocations::Text(text) => RevocationList::from_text(text),
+        Revocations::Ids(ids) => RevocationList::from_ids(ids.iter().map(String::as_str)),
+    }
+}
+
+fn key_set(items: Vec<PublicKeyItem>) -> Result<KeySet, ConfigError> {
+    if items.is_empty() {
+        return Err(ConfigError::new("publicKeys", "at least one key is required"));
+    }
+    let mut keys = KeySet::default();
+    for (index, PublicKeyItem { kid, key, key_file }) in items.into_iter().enumerate() {
+        let error = |field: &str, problem: &dyn fmt::Display| {
+            ConfigError::new(format!("publicKeys[{index}].{field}"), problem)
+        };
+        if !key_file.is_empty() {
+            return Err(error("keyFile", &"the gate reads no files; put the PEM into key"));
+        }
+        if kid.is_empty() {
+            return Err(error("kid", &"must not be empty"));
+        }
+        // Kuma would take the last one, silently.
+        if keys.contains(&kid) {
+            return Err(error("kid", &format_args!("{kid:?} is there twice")));
+        }
+        let public = PublicKey::from_pem(&key).map_err(|problem| error("key", &problem))?;
+        keys.insert(kid, public).map_err(|problem| error("key", &problem))?;
+    }
+    Ok(keys)
+}
+
+/// A token shorter than 512 bytes cannot hold a 2048-bit signature and its claims; beyond 64 KiB
+/// Envoy's own header limit ends it.
+fn max_token_length(value: u64) -> Result<usize, ConfigError> {
+    let value = within("maxTokenBytes", value, 512, 65_536)?;
+    usize::try_from(value).map_err(|error| ConfigError::new("maxTokenBytes", error))
+}
+
+fn within(path: &str, value: u64, least: u64, most: u64) -> Result<u64, ConfigError> {
+    match (least..=most).contains(&value) {
+        true => Ok(value),
+        false => {
+            Err(ConfigError::new(path, format_args!("{value}: must be from {least} to {most}")))
+        }
+    }
+}
+
+/// serde_json's position in a text that Envoy made helps nobody.
+fn plain(message: &str) -> &str {
+    message.split(" at line ").next().unwrap_or(message)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,202 @@
+//! The plugin configuration as it is written: names, defaults and what values may look like.
+//!
+//! In: a deserializer. Out: [`RawConfig`]. Nothing is checked here that needs more than one field.
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, SeqAccess, Unexpected, Visitor};
+
+use crate::gate;
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "the plugin configuration")]
+pub(super) struct RawConfig {
+    #[serde(default)]
+    pub(super) profile: Profile,
+    #[serde(default = "default_zone")]
+    pub(super) zone: String,
+    pub(super) public_keys: Vec<PublicKeyItem>,
+    /// Stands beside `publicKeys` in kuma-cp's file.
+    #[serde(default)]
+    pub(super) use_secrets: bool,
+    #[serde(default)]
+    pub(super) revocations: Revocations,
+    #[serde(default)]
+    pub(super) proxies: RawProxies,
+    #[serde(default)]
+    pub(super) bootstrap: Bootstrap,
+    #[serde(default = "yes")]
+    pub(super) require_expiration: bool,
+    #[serde(default, deserialize_with = "whole_number")]
+    pub(super) leeway_seconds: u64,
+    #[serde(default = "default_max_token_bytes", deserialize_with = "whole_number")]
+    pub(super) max_token_bytes: u64,
+    #[serde(default = "default_first_message_seconds", deserialize_with = "whole_number")]
+    pub(super) first_message_seconds: u64,
+    #[serde(default)]
+    pub(super) error_detail: ErrorDetail,
+}
+
+fn default_zone() -> String {
+    "default".to_owned() // Kuma's multizone.zone.name
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn default_max_token_bytes() -> u64 {
+    16_384
+}
+
+fn default_first_message_seconds() -> u64 {
+    10
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) enum Profile {
+    #[default]
+    #[serde(rename = "dpServer")]
+    DpServer,
+}
+
+/// An item of kuma-cp's `dpServer.authn.zoneProxy.zoneToken.validator.publicKeys`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object of kid and key")]
+pub(super) struct PublicKeyItem {
+    pub(super) kid: String,
+    #[serde(default)]
+    pub(super) key: String,
+    #[serde(default)]
+    pub(super) key_file: String,
+}
+
+#[derive(Debug)]
+pub(super) enum Revocations {
+    Text(String),
+    Ids(Vec<String>),
+}
+
+impl Default for Revocations {
+    fn default() -> Self {
+        Self::Ids(Vec::new())
+    }
+}
+
+/// By hand, so that an error inside the list keeps its path (`revocations[3]`).
+impl<'de> Deserialize<'de> for Revocations {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextOrIds;
+        impl<'de> Visitor<'de> for TextOrIds {
+            type Value = Revocations;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a text of ids or a list of ids")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Revocations, E> {
+                Ok(Revocations::Text(text.to_owned()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Revocations, A::Error> {
+                let mut ids = Vec::new();
+                while let Some(id) = seq.next_element()? {
+                    ids.push(id);
+                }
+                Ok(Revocations::Ids(ids))
+            }
+        }
+        deserializer.deserialize_any(TextOrIds)
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object by proxy type")]
+pub(super) struct RawProxies {
+    #[serde(default)]
+    pub(super) ingress: ZoneProxy,
+    #[serde(default)]
+    pub(super) egress: ZoneProxy,
+    #[serde(default)]
+    pub(super) dataplane: Dataplane,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum ZoneProxy {
+    #[default]
+    ZoneToken,
+    Deny,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum Dataplane {
+    #[default]
+    Deny,
+    Pass,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum Bootstrap {
+    #[default]
+    Verify,
+    Pass,
+    Deny,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum ErrorDetail {
+    #[default]
+    Reason,
+    None,
+}
+
+impl From<ZoneProxy> for gate::ZoneProxy {
+    fn from(raw: ZoneProxy) -> Self {
+        match raw {
+            ZoneProxy::ZoneToken => Self::ZoneToken,
+            ZoneProxy::Deny => Self::Deny,
+        }
+    }
+}
+
+impl From<Dataplane> for gate::Dataplane {
+    fn from(raw: Dataplane) -> Self {
+        match raw {
+            Dataplane::Deny => Self::Deny,
+            Dataplane::Pass => Self::Pass,
+        }
+    }
+}
+
+impl From<Bootstrap> for gate::BootstrapPolicy {
+    fn from(raw: Bootstrap) -> Self {
+        match raw {
+            Bootstrap::Verify => Self::Verify,
+            Bootstrap::Pass => Self::Pass,
+            Bootstrap::Deny => Self::Deny,
+        }
+    }
+}
+
+impl From<ErrorDetail> for gate::ErrorDetail {
+    fn from(raw: ErrorDetail) -> Self {
+        match raw {
+            ErrorDetail::Reason => Self::Reason,
+            ErrorDetail::None => Self::None,
+        }
+    }
+}
+
+/// A whole number, also as a float: every number in a `google.protobuf.Struct` is a double, and
+/// hosts differ in how they print it.
+fn whole_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let number = f64::deserialize(deserializer)?;
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // in range, checked here
+    match number.fract() == 0.0 && (0.0..9e15).contains(&number) {
+        true => Ok(number as u64),
+        false => Err(D::Error::invalid_value(Unexpected::Float(number), &"a whole number")),
+    }
+}

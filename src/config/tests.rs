@@ -1,0 +1,144 @@
+#![allow(clippy::unwrap_used)] // a test may panic
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::gate::{BootstrapPolicy, Dataplane, ErrorDetail, ZoneProxy};
+
+const KEY_1: &str = include_str!("../../tests/data/key-1.pub.pem");
+
+fn valid() -> Value {
+    json!({ "publicKeys": [{ "kid": "1", "key": KEY_1 }] })
+}
+
+fn with(field: &str, value: Value) -> Value {
+    let mut config = valid();
+    config.as_object_mut().unwrap().insert(field.to_owned(), value);
+    config
+}
+
+fn read(config: &Value) -> Result<Config, ConfigError> {
+    Config::from_json(config.to_string().as_bytes())
+}
+
+#[test]
+fn defaults_are_those_of_the_contract() {
+    let policy = read(&valid()).unwrap().policy;
+    assert_eq!(policy.zone, "default");
+    let (ingress, egress) = (ZoneProxy::ZoneToken, ZoneProxy::ZoneToken);
+    assert_eq!(policy.proxies, Proxies { ingress, egress, dataplane: Dataplane::Deny });
+    assert_eq!(policy.bootstrap, BootstrapPolicy::Verify);
+    assert!(policy.require_expiration);
+    assert_eq!(policy.leeway, Duration::ZERO);
+    assert_eq!(policy.max_token_bytes, 16_384);
+    assert_eq!(policy.first_message, Duration::from_secs(10));
+    assert_eq!(policy.error_detail, ErrorDetail::Reason);
+    assert_eq!(policy.revocations, RevocationList::default());
+}
+
+#[test]
+fn every_field_is_read() {
+    let config = json!({
+        "profile": "dpServer",
+        "zone": "us-east",
+        "publicKeys": [{ "kid": "key-1", "key": KEY_1, "keyFile": "" }],
+        "useSecrets": false,
+        "revocations": "id1,id2",
+        "proxies": { "ingress": "deny", "egress": "deny", "dataplane": "pass" },
+        "bootstrap": "deny",
+        "requireExpiration": false,
+        "leewaySeconds": 5.0,
+        "maxTokenBytes": 512,
+        "firstMessageSeconds": 1,
+        "errorDetail": "none",
+    });
+    let policy = read(&config).unwrap().policy;
+    assert_eq!(policy.zone, "us-east");
+    assert!(policy.keys.contains("key-1"));
+    assert!(policy.revocations.contains("id1") && policy.revocations.contains("id2"));
+    let (ingress, egress) = (ZoneProxy::Deny, ZoneProxy::Deny);
+    assert_eq!(policy.proxies, Proxies { ingress, egress, dataplane: Dataplane::Pass });
+    assert_eq!(policy.bootstrap, BootstrapPolicy::Deny);
+    assert!(!policy.require_expiration);
+    assert_eq!(policy.leeway, Duration::from_secs(5));
+    assert_eq!(policy.max_token_bytes, 512);
+    assert_eq!(policy.first_message, Duration::from_secs(1));
+    assert_eq!(policy.error_detail, ErrorDetail::None);
+}
+
+#[test]
+fn revocations_may_be_a_list() {
+    let config = read(&with("revocations", json!(["id1", "id2"]))).unwrap();
+    assert_eq!(config.policy.revocations.ids(), 2);
+    assert_eq!(config.warnings, []);
+}
+
+#[test]
+fn an_empty_revocation_is_warned_about() {
+    for revocations in [json!("id1,"), json!("\n"), json!([""])] {
+        let config = read(&with("revocations", revocations)).unwrap();
+        assert_eq!(config.warnings, [Warning::EmptyRevocation]);
+    }
+}
+
+/// Each bad configuration with the start of its error.
+#[test]
+fn what_cannot_be_honoured_is_refused_with_its_path() {
+    let no_key = |key: Value| json!({ "publicKeys": [{ "kid": "1", "key": KEY_1 }, key] });
+    for (config, wanted) in [
+        (json!(null), "the configuration is not a JSON object"),
+        (json!([]), "the configuration is not a JSON object"),
+        (json!({}), "missing field `publicKeys`"),
+        (json!({ "publicKeys": [] }), "publicKeys: at least one key"),
+        (json!({ "publicKeys": "x" }), "publicKeys: invalid type: string"),
+        (no_key(json!({})), "publicKeys[1]: missing field `kid`"),
+        (no_key(json!({ "kid": 1, "key": KEY_1 })), "publicKeys[1].kid: invalid type: integer"),
+        (no_key(json!({ "kid": "", "key": KEY_1 })), "publicKeys[1].kid: must not be empty"),
+        (no_key(json!({ "kid": "1", "key": KEY_1 })), "publicKeys[1].kid: \"1\" is there twice"),
+        (no_key(json!({ "kid": "2" })), "publicKeys[1].key: not PEM"),
+        (no_key(json!({ "kid": "2", "key": "x" })), "publicKeys[1].key: not PEM"),
+        (no_key(json!({ "kid": "2", "keyFile": "/k.pem" })), "publicKeys[1].keyFile: the gate"),
+        (no_key(json!({ "kid": "2", "key": KEY_1, "alg": 1 })), "publicKeys[1].alg: unknown field"),
+        (with("useSecrets", json!(true)), "useSecrets: the gate has no access"),
+        (with("zone", json!("")), "zone: must not be empty"),
+        (with("zone", json!(null)), "zone: invalid type: null"),
+        (with("profile", json!("globalKds")), "profile: unknown variant `globalKds`"),
+        (with("mode", json!("shadow")), "mode: unknown field"),
+        (with("openStreams", json!({})), "openStreams: unknown field"),
+        (with("Zone", json!("x")), "Zone: unknown field"),
+        (with("revocations", json!(1)), "revocations: invalid type: integer"),
+        (with("revocations", json!(["a", 1])), "revocations[1]: invalid type: integer"),
+        (with("proxies", json!({ "ingress": "pass" })), "proxies.ingress: unknown variant `pass`"),
+        (with("proxies", json!({ "sidecar": "pass" })), "proxies.sidecar: unknown field"),
+        (with("bootstrap", json!("off")), "bootstrap: unknown variant `off`"),
+        (with("requireExpiration", json!("no")), "requireExpiration: invalid type: string"),
+        (with("leewaySeconds", json!(301)), "leewaySeconds: 301: must be from 0 to 300"),
+        (with("leewaySeconds", json!(-1)), "leewaySeconds: invalid value"),
+        (with("leewaySeconds", json!(0.5)), "leewaySeconds: invalid value"),
+        (with("maxTokenBytes", json!(511)), "maxTokenBytes: 511: must be from"),
+        (with("maxTokenBytes", json!(1e300)), "maxTokenBytes: invalid value"),
+        (with("firstMessageSeconds", json!(0)), "firstMessageSeconds: 0: must be from 1"),
+        (with("errorDetail", json!("full")), "errorDetail: unknown variant `full`"),
+    ] {
+        let error = read(&config).unwrap_err().to_string();
+        assert!(error.starts_with(wanted), "{config}\n  gave   {error}\n  wanted {wanted}");
+    }
+}
+
+#[test]
+fn a_text_that_is_no_json_is_refused() {
+    for text in ["", "  ", "{", "zone: a", "{} {}", "\u{0}"] {
+        assert!(Config::from_json(text.as_bytes()).is_err(), "{text:?}");
+    }
+    assert!(Config::from_json(&[0xff, 0xfe]).is_err());
+    let mut twice = valid().to_string();
+    twice.push_str("{}");
+    assert!(Config::from_json(twice.as_bytes()).is_err());
+}
+
+#[test]
+fn a_field_given_twice_is_refused() {
+    let text = valid().to_string().replacen('{', r#"{"zone":"a","zone":"b","#, 1);
+    let error = Config::from_json(text.as_bytes()).unwrap_err().to_string();
+    assert!(error.contains("duplicate field `zone`"), "{error}");
+}

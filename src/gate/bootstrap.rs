@@ -1,0 +1,90 @@
+//! The body of `POST /bootstrap` (Kuma: `pkg/xds/bootstrap/types/bootstrap_request.go`).
+//!
+//! In: the whole body. Out: the two fields that matter to the gate. The token in it is only text
+//! here, and all other fields are the control plane's business.
+
+use super::{ProxyType, RequestError};
+use crate::token::{fold_name, members, normalise};
+
+/// The largest body. Those of kuma-dp take a few KiB; the proxy's resource is in there.
+pub const MAX_BOOTSTRAP: usize = 1024 * 1024;
+
+/// What kuma-dp says of itself.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct BootstrapRequest {
+    /// `proxyType`.
+    pub proxy_type: String,
+    /// `dataplaneToken`; kuma-dp has trimmed it.
+    pub token: String,
+}
+
+impl BootstrapRequest {
+    /// Reads `body` as Go's `json.Unmarshal` reads it: names without case, the last duplicate wins,
+    /// `null` changes nothing.
+    ///
+    /// # Errors
+    /// The body is no JSON object, or one of the two fields is not a string.
+    pub fn parse(body: &[u8]) -> Result<Self, RequestError> {
+        let text = normalise(body).map_err(RequestError::Json)?;
+        let members = members(&text).map_err(RequestError::Json)?;
+        let mut request = Self::default();
+        for (name, value) in members.iter() {
+            match fold_name(name).as_str() {
+                "proxytype" => set(&mut request.proxy_type, value, "proxyType")?,
+                "dataplanetoken" => set(&mut request.token, value, "dataplaneToken")?,
+                _ => {}
+            }
+        }
+        Ok(request)
+    }
+
+    /// The proxy type; `None` is one that Kuma does not know.
+    pub fn proxy(&self) -> Option<ProxyType> {
+        ProxyType::from_name(&self.proxy_type).ok()
+    }
+}
+
+fn set(field: &mut String, value: &str, name: &'static str) -> Result<(), RequestError> {
+    match serde_json::from_str::<Option<String>>(value) {
+        Ok(Some(text)) => *field = text,
+        Ok(None) => {}
+        Err(_) => return Err(RequestError::FieldType(name)),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a test may panic
+mod tests {
+    use super::*;
+    use crate::token::JsonError;
+
+    #[test]
+    fn fields_are_read_as_go_reads_them() {
+        for (body, proxy_type, token) in [
+            (r#"{"proxyType":"ingress","dataplaneToken":"t"}"#, "ingress", "t"),
+            (r#"{"PROXYTYPE":"egress","dataplanetoken":"t"}"#, "egress", "t"),
+            (r#"{"dataplaneToken":"a","DataplaneToken":"b","dataplaneToken":null}"#, "", "b"),
+            (r#"{"data\u017fplaneToken":"a","dataplaneTo\u212aen":"k"}"#, "", "k"),
+            (r#"{"metadata":{"dataplaneToken":"no"},"port":1}"#, "", ""),
+            ("null", "", ""),
+        ] {
+            let wanted = BootstrapRequest { proxy_type: proxy_type.into(), token: token.into() };
+            assert_eq!(BootstrapRequest::parse(body.as_bytes()), Ok(wanted), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_go_refuses_is_refused() {
+        for (body, wanted) in [
+            ("", RequestError::Json(JsonError::Syntax)),
+            ("{", RequestError::Json(JsonError::Syntax)),
+            ("{} {}", RequestError::Json(JsonError::Syntax)),
+            ("[]", RequestError::Json(JsonError::NotAnObject)),
+            (r#"{"dataplaneToken":1}"#, RequestError::FieldType("dataplaneToken")),
+            (r#"{"proxyType":["ingress"]}"#, RequestError::FieldType("proxyType")),
+        ] {
+            assert_eq!(BootstrapRequest::parse(body.as_bytes()), Err(wanted), "{body}");
+        }
+    }
+}

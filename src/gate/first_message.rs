@@ -1,0 +1,116 @@
+//! The first message of a discovery stream, which says what proxy connects.
+//!
+//! In: the bytes of the request body. Out: how long the message is ([`Frame`]), and of a whole one
+//! the [`ProxyType`] in `node.metadata` (Kuma: `pkg/core/xds/metadata.go`). The node's id and the
+//! rest of the request are the control plane's business.
+
+use std::collections::BTreeMap;
+
+use prost_types::value::Kind;
+use prost_types::{Struct, Value};
+
+use super::{ProxyType, RequestError};
+
+/// The largest first message. Those of a zone proxy take a few KiB; its resource is in there.
+pub const MAX_FIRST_MESSAGE: usize = 1024 * 1024;
+
+/// Compressed-Flag and Message-Length (gRPC over HTTP/2, "Length-Prefixed-Message").
+pub const PREFIX: usize = 5;
+
+/// Which discovery protocol the stream speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// State of the world: `DiscoveryRequest`.
+    Sotw,
+    /// Delta: `DeltaDiscoveryRequest`.
+    Delta,
+}
+
+/// How much of a stream its first message is, prefix included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame {
+    /// Bytes.
+    pub length: usize,
+}
+
+impl Frame {
+    /// Reads the prefix of a message; `None` while it is incomplete.
+    ///
+    /// # Errors
+    /// The message is compressed, or larger than [`MAX_FIRST_MESSAGE`].
+    pub fn of(body: &[u8]) -> Result<Option<Self>, RequestError> {
+        let Some((flag, length)) = body.split_first() else { return Ok(None) };
+        if *flag != 0 {
+            return Err(RequestError::Compressed);
+        }
+        let Some(length) = length.first_chunk::<4>() else { return Ok(None) };
+        match usize::try_from(u32::from_be_bytes(*length)) {
+            Ok(length) if length <= MAX_FIRST_MESSAGE => {
+                Ok(Some(Self { length: length.saturating_add(PREFIX) }))
+            }
+            _ => Err(RequestError::TooLarge),
+        }
+    }
+
+    /// The message in `body`; `None` while it is incomplete.
+    pub fn message(self, body: &[u8]) -> Option<&[u8]> {
+        body.get(PREFIX..self.length)
+    }
+}
+
+/// The proxy type in `message`. `Ok(None)` is a type that Kuma does not know.
+///
+/// # Errors
+/// The message is not a request of this form, has no node, or its resource contradicts its type.
+pub fn proxy_type(form: Form, message: &[u8]) -> Result<Option<ProxyType>, RequestError> {
+    let node = match form {
+        Form::Sotw => decode::<DiscoveryRequest>(message)?.node,
+        Form::Delta => decode::<DeltaDiscoveryRequest>(message)?.node,
+    };
+    // go-control-plane wants a node in the first message; without one a later message could say
+    // what connects.
+    let fields = node.ok_or(RequestError::NoNode)?.metadata.unwrap_or_default().fields;
+    let named = string(&fields, "dataplane.proxyType");
+    let resource = string(&fields, "dataplane.resource");
+    if resource.is_empty() {
+        return Ok(ProxyType::from_name(named).ok());
+    }
+    let typed = ProxyType::from_resource(resource).ok_or(RequestError::Resource)?;
+    match named.is_empty() || ProxyType::from_name(named) == Ok(typed) {
+        true => Ok(Some(typed)),
+        false => Err(RequestError::Resource),
+    }
+}
+
+fn decode<M: prost::Message + Default>(message: &[u8]) -> Result<M, RequestError> {
+    M::decode(message).map_err(|_| RequestError::NotADiscoveryRequest)
+}
+
+/// The string at `name`; empty where it is absent or not a string, as in Kuma.
+fn string<'a>(fields: &'a BTreeMap<String, Value>, name: &str) -> &'a str {
+    match fields.get(name).and_then(|value| value.kind.as_ref()) {
+        Some(Kind::StringValue(text)) => text,
+        _ => "",
+    }
+}
+
+/// `envoy.service.discovery.v3.DiscoveryRequest`, as far as it matters here.
+#[derive(Clone, PartialEq, prost::Message)]
+struct DiscoveryRequest {
+    #[prost(message, optional, tag = "2")]
+    node: Option<Node>,
+}
+
+/// `envoy.service.discovery.v3.DeltaDiscoveryRequest`, as far as it matters here.
+#[derive(Clone, PartialEq, prost::Message)]
+struct DeltaDiscoveryRequest {
+    #[prost(message, optional, tag = "1")]
+    node: Option<Node>,
+}
+
+/// `envoy.config.core.v3.Node`, as far as it matters here.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Node {
+    #[prost(message, optional, tag = "3")]
+    metadata: Option<Struct>,
+}

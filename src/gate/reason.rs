@@ -1,0 +1,149 @@
+//! Why a connection is refused, as one word, and the two statuses that say it.
+//!
+//! In: nothing. Out: [`Reason`], the one spelling for replies, metrics, logs and tests.
+
+use std::fmt;
+
+/// Why a connection is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Reason {
+    /// No token, or an empty one.
+    MissingToken,
+    /// More than one token.
+    MultipleTokens,
+    /// Longer than `maxTokenBytes`.
+    TokenTooLong,
+    /// Not a JWS in compact form with a JOSE header that may be used here.
+    MalformedToken,
+    /// `alg` is not RS256.
+    UnsupportedAlgorithm,
+    /// The header names no key.
+    MissingKid,
+    /// No configured key has the token's kid.
+    UnknownKid,
+    /// The signature does not verify.
+    InvalidSignature,
+    /// The claims are no JSON object, or have the wrong type.
+    MalformedClaims,
+    /// No `exp`, and `requireExpiration` is on.
+    MissingExpiration,
+    /// `exp` has passed.
+    Expired,
+    /// `nbf` is to come.
+    NotYetValid,
+    /// Its ID is on the revocation list.
+    Revoked,
+    /// Its Scope lacks the proxy's.
+    OutOfScope,
+    /// It was issued for another zone.
+    WrongZone,
+    /// `proxies` denies this proxy type.
+    ProxyDenied,
+    /// Not a path that the gate lets through.
+    PathDenied,
+    /// The first message or the bootstrap body cannot be read.
+    MalformedRequest,
+    /// No first message within `firstMessageSeconds`.
+    NoFirstMessage,
+    /// The host has no credible time.
+    ClockUnavailable,
+}
+
+/// One refusal in the words of gRPC and of HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Status {
+    /// The gRPC status code.
+    pub grpc: u32,
+    /// The HTTP status code.
+    pub http: u32,
+}
+
+const INVALID_ARGUMENT: Status = Status { grpc: 3, http: 400 };
+const DEADLINE_EXCEEDED: Status = Status { grpc: 4, http: 408 };
+const PERMISSION_DENIED: Status = Status { grpc: 7, http: 403 };
+const UNIMPLEMENTED: Status = Status { grpc: 12, http: 404 };
+const UNAVAILABLE: Status = Status { grpc: 14, http: 503 };
+const UNAUTHENTICATED: Status = Status { grpc: 16, http: 401 };
+
+impl Reason {
+    /// Every reason, once.
+    pub const ALL: [Self; 20] = [
+        Self::MissingToken,
+        Self::MultipleTokens,
+        Self::TokenTooLong,
+        Self::MalformedToken,
+        Self::UnsupportedAlgorithm,
+        Self::MissingKid,
+        Self::UnknownKid,
+        Self::InvalidSignature,
+        Self::MalformedClaims,
+        Self::MissingExpiration,
+        Self::Expired,
+        Self::NotYetValid,
+        Self::Revoked,
+        Self::OutOfScope,
+        Self::WrongZone,
+        Self::ProxyDenied,
+        Self::PathDenied,
+        Self::MalformedRequest,
+        Self::NoFirstMessage,
+        Self::ClockUnavailable,
+    ];
+
+    /// Its one spelling.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::MissingToken => "missing_token",
+            Self::MultipleTokens => "multiple_tokens",
+            Self::TokenTooLong => "token_too_long",
+            Self::MalformedToken => "malformed_token",
+            Self::UnsupportedAlgorithm => "unsupported_algorithm",
+            Self::MissingKid => "missing_kid",
+            Self::UnknownKid => "unknown_kid",
+            Self::InvalidSignature => "invalid_signature",
+            Self::MalformedClaims => "malformed_claims",
+            Self::MissingExpiration => "missing_expiration",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not_yet_valid",
+            Self::Revoked => "revoked",
+            Self::OutOfScope => "out_of_scope",
+            Self::WrongZone => "wrong_zone",
+            Self::ProxyDenied => "proxy_denied",
+            Self::PathDenied => "path_denied",
+            Self::MalformedRequest => "malformed_request",
+            Self::NoFirstMessage => "no_first_message",
+            Self::ClockUnavailable => "clock_unavailable",
+        }
+    }
+
+    /// The statuses of the reply. kuma-dp stops for good on a 4xx from bootstrap and retries on 5xx.
+    pub fn status(self) -> Status {
+        match self {
+            Self::OutOfScope | Self::WrongZone | Self::ProxyDenied => PERMISSION_DENIED,
+            Self::PathDenied => UNIMPLEMENTED,
+            Self::MalformedRequest => INVALID_ARGUMENT,
+            Self::NoFirstMessage => DEADLINE_EXCEEDED,
+            Self::ClockUnavailable => UNAVAILABLE,
+            Self::MissingToken
+            | Self::MultipleTokens
+            | Self::TokenTooLong
+            | Self::MalformedToken
+            | Self::UnsupportedAlgorithm
+            | Self::MissingKid
+            | Self::UnknownKid
+            | Self::InvalidSignature
+            | Self::MalformedClaims
+            | Self::MissingExpiration
+            | Self::Expired
+            | Self::NotYetValid
+            | Self::Revoked => UNAUTHENTICATED,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,54 @@
+//! Where a request wants to go.
+//!
+//! In: method, path and content type. Out: a [`Route`], or nothing: what is not on the list is
+//! denied. Paths are compared byte for byte. Go would decode `/%62ootstrap` and serve it, so nothing
+//! is decoded or cleaned here, and Envoy in front must not do it either.
+
+use super::Head;
+
+/// A path of a control plane's dataplane server (Kuma: `pkg/dp-server/server/server.go`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    /// Aggregated discovery, state of the world: the first message is a `DiscoveryRequest`.
+    AdsSotw,
+    /// Aggregated discovery, delta: the first message is a `DeltaDiscoveryRequest`.
+    AdsDelta,
+    /// Health discovery, which only sidecars use; Kuma takes no zone token there.
+    Hds,
+    /// Where kuma-dp gets the configuration to start its Envoy with.
+    Bootstrap,
+}
+
+/// ADS, state of the world.
+pub const ADS_SOTW: &str =
+    "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources";
+/// ADS, delta.
+pub const ADS_DELTA: &str =
+    "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
+/// HDS.
+pub const HDS: &str = "/envoy.service.health.v3.HealthDiscoveryService/StreamHealthCheck";
+/// Bootstrap.
+pub const BOOTSTRAP: &str = "/bootstrap";
+
+impl Route {
+    /// The route of `head`. `None` is denied.
+    pub fn of(head: &Head<'_>) -> Option<Self> {
+        if head.method != b"POST" {
+            return None;
+        }
+        let path = head.path.split(|byte| *byte == b'?').next().unwrap_or_default();
+        let route = [
+            (ADS_SOTW, Self::AdsSotw),
+            (ADS_DELTA, Self::AdsDelta),
+            (HDS, Self::Hds),
+            (BOOTSTRAP, Self::Bootstrap),
+        ]
+        .into_iter()
+        .find_map(|(known, route)| (known.as_bytes() == path).then_some(route))?;
+        (route.is_grpc() == head.is_grpc()).then_some(route)
+    }
+
+    fn is_grpc(self) -> bool {
+        self != Self::Bootstrap
+    }
+}
