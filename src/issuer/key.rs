@@ -154,6 +154,7 @@ fn bit_length(number: &UintRef<'_>) -> u32 {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::string_slice)] // a test may panic
 mod tests {
     use std::time::Instant;
 

@@ -148,6 +148,7 @@ fn go_json(value: &impl Serialize) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)] // a test may panic
 mod tests {
     use super::*;
 
@@ -157,7 +158,7 @@ mod tests {
             scope: Scope::ALL.into(),
             valid_for: Duration::from_secs(60),
             kid: "1".into(),
-            now: UNIX_EPOCH + Duration::from_millis(1_000_900),
+            now: UNIX_EPOCH.checked_add(Duration::from_millis(1_000_900)).unwrap(),
             id: Uuid::nil(),
         }
     }
