@@ -51,15 +51,32 @@ fn hide_long_arguments(text: &str) -> String {
     arguments.fold(text.to_owned(), |text, argument| hide(&text, &argument))
 }
 
-/// Hides `argument` in `text`, whole, and the value of `--flag=value`.
+/// Hides `argument` in `text`: whole, and each part between `=`, because clap takes `--flag=value`
+/// apart, and for it everything that starts with two dashes is a flag, a PEM as well.
 fn hide(text: &str, argument: &str) -> String {
-    let value = argument.split_once('=').map_or(argument, |(_, value)| value);
-    [argument, value].into_iter().filter(|hidden| hidden.len() > LONG).fold(
-        text.to_owned(),
-        |text, hidden| {
-            let note = format!("[{} bytes, not shown]", hidden.len());
-            // Inside quotes, an error shows line breaks as escapes.
-            text.replace(hidden, &note).replace(&hidden.escape_debug().to_string(), &note)
-        },
-    )
+    let parts = [argument].into_iter().chain(argument.split('='));
+    parts.filter(|part| part.len() > LONG).fold(text.to_owned(), |text, part| {
+        let note = format!("[{} bytes, not shown]", part.len());
+        text.replace(part, &note)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_arguments_are_hidden_whole_and_in_part() {
+        let secret = "s".repeat(LONG).replace("ss", "s\n") + "=";
+        assert_eq!(hide(&format!("'{secret}'"), &secret), "'[201 bytes, not shown]'");
+        let long = "s".repeat(201);
+        for (argument, shown) in [
+            (format!("--format={long}"), long.clone()),
+            (format!("--{long}==\n--"), format!("--{long}")),
+        ] {
+            let hidden = hide(&format!("a '{shown}' b"), &argument);
+            assert_eq!(hidden, format!("a '[{} bytes, not shown]' b", shown.len()));
+        }
+        assert_eq!(hide("short", "short"), "short");
+    }
 }

@@ -51,9 +51,9 @@ impl fmt::Display for SigningKeyError {
             Self::PublicKey => {
                 f.write_str("a public key: signing needs the private one (RSA PRIVATE KEY)")
             }
-            Self::Encrypted => f.write_str(
-                "the key is encrypted: decrypt it first (openssl rsa -traditional -in FILE)",
-            ),
+            Self::Encrypted => {
+                f.write_str("the key is encrypted: decrypt it first (openssl rsa -in FILE)")
+            }
             Self::NotRsa => f.write_str("not an RSA key: zone tokens are signed with RS256"),
             Self::OtherBlock(label) => {
                 write!(f, "PEM block {label:?}: expected \"RSA PRIVATE KEY\" or \"PRIVATE KEY\"")

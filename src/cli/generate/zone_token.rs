@@ -17,10 +17,11 @@ use crate::cli::output::{Output, Secrecy};
 use crate::issuer::{Scope, ZoneTokenRequest};
 
 const EXAMPLES: &str = "\
+The token is signed here, with the key given; no control plane is asked.
+
 Examples:
   $ zonegate generate zone-token --zone east --valid-for 24h --signing-key-path key.pem --kid 1
-  $ zonegate generate zone-token --zone east --valid-for 720h --scope ingress \\
-      --signing-key-path key.pem --kid 1 --output token";
+  $ zonegate generate zone-token --zone east --valid-for 720h --scope ingress --kid 1 --signing-key-path key.pem";
 
 /// Generate a zone token, the proof of identity of a zone's ingress and egress
 #[derive(Args)]
