@@ -1,0 +1,29 @@
+//! `zonegate generate …`: keys and tokens, with the flags and formats of `kumactl generate`.
+//!
+//! In: flags. Out: a key or a token. Everything happens offline: no control plane is asked.
+
+mod duration;
+mod public_key;
+mod signing_key;
+mod zone_token;
+
+use clap::Subcommand;
+
+/// Generate signing keys, their public keys, and zone tokens
+#[derive(Subcommand)]
+pub(super) enum Generate {
+    SigningKey(signing_key::SigningKeyArgs),
+    PublicKey(public_key::PublicKeyArgs),
+    ZoneToken(zone_token::ZoneTokenArgs),
+}
+
+impl Generate {
+    /// Generates it.
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        match self {
+            Self::SigningKey(args) => args.run(),
+            Self::PublicKey(args) => args.run(),
+            Self::ZoneToken(args) => args.run(),
+        }
+    }
+}
