@@ -20,4 +20,7 @@ pub mod demo;
 pub mod gate;
 #[cfg(not(target_family = "wasm"))]
 pub mod issuer;
+pub mod log_line;
+#[cfg(target_family = "wasm")]
+mod plugin;
 pub mod token;

@@ -31,13 +31,23 @@ pub struct Head<'a> {
 }
 
 impl Head<'_> {
-    /// Whether a control plane takes it for gRPC (Kuma: `pkg/dp-server/server/server.go`), which is
-    /// also how it wants to be answered.
+    /// Whether it is gRPC, to Envoy and to a control plane alike: only then does a gRPC answer reach
+    /// the client as one.
     pub fn is_grpc(&self) -> bool {
-        const GRPC: &[u8] = b"application/grpc";
+        let is_grpc = |value: &&[u8]| {
+            value.strip_prefix(GRPC).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"+"))
+        };
+        matches!(self.content_type.as_slice(), [one] if is_grpc(one))
+    }
+
+    /// Whether a control plane would hand it to its gRPC server, by the mere mention (Kuma:
+    /// `pkg/dp-server/server/server.go`).
+    pub fn mentions_grpc(&self) -> bool {
         self.content_type.iter().any(|value| value.windows(GRPC.len()).any(|part| part == GRPC))
     }
 }
+
+const GRPC: &[u8] = b"application/grpc";
 
 impl Policy {
     /// Judges the headers of a request.

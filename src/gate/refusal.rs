@@ -289,6 +289,6 @@ impl fmt::Display for Quoted<'_> {
         for rune in self.0.chars().take(LIMIT) {
             write!(f, "{}", rune.escape_default())?;
         }
-        f.write_str(if self.0.chars().nth(LIMIT).is_some() { "…\"" } else { "\"" })
+        f.write_str(if self.0.chars().nth(LIMIT).is_some() { "...\"" } else { "\"" })
     }
 }

@@ -45,10 +45,10 @@ impl Route {
         ]
         .into_iter()
         .find_map(|(known, route)| (known.as_bytes() == path).then_some(route))?;
-        (route.is_grpc() == head.is_grpc()).then_some(route)
-    }
-
-    fn is_grpc(self) -> bool {
-        self != Self::Bootstrap
+        let spoken_right = match route {
+            Self::Bootstrap => !head.mentions_grpc(),
+            Self::AdsSotw | Self::AdsDelta | Self::Hds => head.is_grpc(),
+        };
+        spoken_right.then_some(route)
     }
 }

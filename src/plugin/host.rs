@@ -1,0 +1,117 @@
+//! What the gate asks of Envoy.
+//!
+//! In: nothing, or what to answer. Out: bytes and facts. Every failure of the host is an error or an
+//! absence here, never a panic.
+
+use std::time::SystemTime;
+
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::{BufferType, GrpcStatusCode, MapType, Status as HostStatus};
+
+use crate::gate::{Clock, ErrorDetail, Head, Reason, Refusal};
+use crate::log_line::Origin;
+
+/// The request headers, owned.
+pub(super) struct Headers(Vec<(String, Vec<u8>)>);
+
+impl Headers {
+    /// Fetches them.
+    pub(super) fn fetch() -> Result<Self, HostStatus> {
+        hostcalls::get_map_bytes(MapType::HttpRequestHeaders).map(Self)
+    }
+
+    /// Those that the gate judges.
+    pub(super) fn head(&self) -> Head<'_> {
+        Head {
+            method: self.first(":method"),
+            path: self.first(":path"),
+            content_type: self.all("content-type").collect(),
+            authorization: self.all("authorization").collect(),
+        }
+    }
+
+    /// Those that help to find who was refused.
+    pub(super) fn origin(&self) -> Origin {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Origin {
+            path: text(self.first(":path")),
+            peer: text(&property(&["source", "address"]).unwrap_or_default()),
+            request_id: text(self.first("x-request-id")),
+        }
+    }
+
+    fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        self.0.iter().filter(move |(other, _)| other == name).map(|(_, value)| value.as_slice())
+    }
+
+    fn first<'a>(&'a self, name: &'a str) -> &'a [u8] {
+        self.all(name).next().unwrap_or_default()
+    }
+}
+
+/// The time of the host.
+pub(super) fn clock() -> Clock {
+    let now = hostcalls::get_current_time().ok();
+    Clock(now.and_then(|now| now.duration_since(SystemTime::UNIX_EPOCH).ok()))
+}
+
+/// The first `length` bytes of the request body that the host holds.
+pub(super) fn request_body(length: usize) -> Option<Vec<u8>> {
+    hostcalls::get_buffer(BufferType::HttpRequestBody, 0, length).ok().flatten()
+}
+
+/// The plugin configuration.
+pub(super) fn plugin_configuration() -> Option<Vec<u8>> {
+    hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX).ok().flatten()
+}
+
+fn property(path: &[&str]) -> Option<Vec<u8>> {
+    hostcalls::get_property(path.to_vec()).ok().flatten()
+}
+
+/// Sets filter state `wasm.<name>` for access logs.
+pub(super) fn set_filter_state(name: &str, value: &str) {
+    // Only an access log misses it.
+    let _ = hostcalls::set_property(vec![name], Some(value.as_bytes()));
+}
+
+/// How a client wants to be answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocol {
+    /// gRPC: status and message in trailers.
+    Grpc,
+    /// Plain HTTP: status and text.
+    Http,
+}
+
+/// Answers the request in effect with a refusal.
+pub(super) fn reply(refusal: &Refusal, protocol: Protocol, detail: ErrorDetail) {
+    let reason = refusal.reason();
+    let message = match detail {
+        ErrorDetail::Reason => format!("zonegate: {reason}: {refusal}"),
+        ErrorDetail::None => "zonegate: denied".to_owned(),
+    };
+    // Should the host refuse to answer, the request stays paused and never reaches the upstream.
+    let _ = match protocol {
+        Protocol::Grpc => {
+            hostcalls::send_grpc_response(grpc_status(reason), Some(&message), Vec::new())
+        }
+        Protocol::Http => hostcalls::send_http_response(
+            reason.status().http,
+            vec![("content-type", "text/plain")],
+            Some(message.as_bytes()),
+        ),
+    };
+}
+
+/// [`Reason::status`] in the SDK's type.
+fn grpc_status(reason: Reason) -> GrpcStatusCode {
+    match reason.status().grpc {
+        3 => GrpcStatusCode::InvalidArgument,
+        4 => GrpcStatusCode::DeadlineExceeded,
+        7 => GrpcStatusCode::PermissionDenied,
+        12 => GrpcStatusCode::Unimplemented,
+        14 => GrpcStatusCode::Unavailable,
+        _ => GrpcStatusCode::Unauthenticated,
+    }
+}

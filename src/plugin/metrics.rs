@@ -1,0 +1,123 @@
+//! Counters and gauges, all defined when the plugin starts and never from request data. Envoy shows
+//! them with the prefix `wasmcustom.`.
+//!
+//! One set for a VM: the host makes a new id for every definition, so a push must not define again.
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
+
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::MetricType;
+
+use crate::gate::Reason;
+use crate::token::KeySet;
+
+thread_local! {
+    static METRICS: OnceCell<Metrics> = const { OnceCell::new() };
+}
+
+/// The metrics of this VM.
+pub(super) struct Metrics {
+    allowed: Metric,
+    denied: Vec<(Reason, Metric)>,
+    streams_open: Metric,
+    config_accepted: Metric,
+    config_rejected: Metric,
+    config_keys: Metric,
+    config_revocations: Metric,
+    kids: RefCell<BTreeMap<String, Metric>>,
+}
+
+/// One metric; `None` where the host would not define it.
+#[derive(Clone, Copy)]
+struct Metric(Option<u32>);
+
+/// Runs `f` on the metrics of this VM.
+pub(super) fn metrics<T>(f: impl FnOnce(&Metrics) -> T) -> T {
+    METRICS.with(|cell| f(cell.get_or_init(Metrics::define)))
+}
+
+impl Metrics {
+    fn define() -> Self {
+        let denied =
+            |reason: Reason| (reason, Metric::counter(&format!("zonegate.denied.{reason}")));
+        Self {
+            allowed: Metric::counter("zonegate.allowed"),
+            denied: Reason::ALL.map(denied).to_vec(),
+            streams_open: Metric::gauge("zonegate.streams.open"),
+            config_accepted: Metric::counter("zonegate.config.accepted"),
+            config_rejected: Metric::counter("zonegate.config.rejected"),
+            config_keys: Metric::gauge("zonegate.config.keys"),
+            config_revocations: Metric::gauge("zonegate.config.revocations"),
+            kids: RefCell::default(),
+        }
+    }
+
+    /// A configuration is in force.
+    pub(super) fn configured(&self, keys: &KeySet, revocations: usize) {
+        self.config_accepted.add(1);
+        self.config_keys.set(keys.iter().count());
+        self.config_revocations.set(revocations);
+        let mut kids = self.kids.borrow_mut();
+        for (kid, _) in keys.iter() {
+            let define = || Metric::counter(&format!("zonegate.kid.{}.allowed", stat_name(kid)));
+            kids.entry(kid.to_owned()).or_insert_with(define);
+        }
+    }
+
+    /// A configuration was refused.
+    pub(super) fn rejected(&self) {
+        self.config_rejected.add(1);
+    }
+
+    /// A request passes, by the key of this kid if by one.
+    pub(super) fn allowed(&self, kid: Option<&str>) {
+        self.allowed.add(1);
+        if let Some(metric) = kid.and_then(|kid| self.kids.borrow().get(kid).copied()) {
+            metric.add(1);
+        }
+    }
+
+    /// A request is refused.
+    pub(super) fn denied(&self, reason: Reason) {
+        if let Some((_, metric)) = self.denied.iter().find(|(other, _)| *other == reason) {
+            metric.add(1);
+        }
+    }
+
+    /// An allowed stream begins.
+    pub(super) fn stream_opened(&self) {
+        self.streams_open.add(1);
+    }
+
+    /// An allowed stream has ended.
+    pub(super) fn stream_closed(&self) {
+        self.streams_open.add(-1);
+    }
+}
+
+impl Metric {
+    fn counter(name: &str) -> Self {
+        Self(hostcalls::define_metric(MetricType::Counter, name).ok())
+    }
+
+    fn gauge(name: &str) -> Self {
+        Self(hostcalls::define_metric(MetricType::Gauge, name).ok())
+    }
+
+    fn add(self, offset: i64) {
+        // A metric that cannot be counted must not stop a request.
+        let _ = self.0.map(|id| hostcalls::increment_metric(id, offset));
+    }
+
+    fn set(self, value: usize) {
+        let value = u64::try_from(value).unwrap_or(u64::MAX);
+        let _ = self.0.map(|id| hostcalls::record_metric(id, value));
+    }
+}
+
+/// A kid in the characters that every stats sink takes.
+fn stat_name(kid: &str) -> String {
+    let plain = |rune: char| rune.is_ascii_alphanumeric() || matches!(rune, '-' | '_');
+    kid.chars().map(|rune| if plain(rune) { rune } else { '_' }).collect()
+}

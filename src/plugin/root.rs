@@ -1,0 +1,73 @@
+//! The root context: one for each configuration, on every worker and on the main thread.
+//!
+//! In: the plugin configuration and ticks. Out: stream contexts that judge by it.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use proxy_wasm::hostcalls;
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::ContextType;
+
+use super::host;
+use super::metrics::metrics;
+use super::stream::Stream;
+use super::waiting;
+use crate::config::{Config, ConfigError};
+use crate::gate::Policy;
+use crate::log_line;
+
+/// How often held streams are looked at.
+const TICK: Duration = Duration::from_millis(200);
+
+/// The root context.
+#[derive(Default)]
+pub(super) struct Root {
+    policy: Option<Rc<Policy>>,
+}
+
+impl Context for Root {}
+
+impl RootContext for Root {
+    /// `false` refuses the configuration: at start Envoy does not start, on a push it keeps the
+    /// previous one.
+    fn on_configure(&mut self, _: usize) -> bool {
+        match self.configure() {
+            Ok(()) => true,
+            Err(error) => {
+                metrics(|metrics| metrics.rejected());
+                log::error!("zonegate: configuration refused: {error}");
+                false
+            }
+        }
+    }
+
+    fn on_tick(&mut self) {
+        waiting::deny_overdue(host::clock());
+    }
+
+    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Stream::new(id, self.policy.clone())))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+impl Root {
+    fn configure(&mut self) -> Result<(), ConfigError> {
+        let json = host::plugin_configuration().unwrap_or_default();
+        let config = Config::from_json(&json)?;
+        log::info!("{}", log_line::accepted(&config));
+        for warning in &config.warnings {
+            log::warn!("zonegate: configuration: {warning}");
+        }
+        let Config { policy, warnings: _ } = config;
+        metrics(|metrics| metrics.configured(&policy.keys, policy.revocations.ids()));
+        self.policy = Some(Rc::new(policy));
+        // Without ticks a silent stream would be held for ever, but it would still not pass.
+        let _ = hostcalls::set_tick_period(TICK);
+        Ok(())
+    }
+}
