@@ -1,1 +1,208 @@
-//! To come.
+//! A client that speaks as kuma-dp and its Envoy do.
+//!
+//! In: where the gateway is, a token, what to claim to be. Out: open discovery streams, or the status
+//! that refused them, and answers to bootstrap requests.
+
+use std::net::SocketAddr;
+
+use anyhow::Context;
+use envoy_types::pb::envoy::config::core::v3::Node;
+use envoy_types::pb::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
+use envoy_types::pb::envoy::service::discovery::v3::{
+    DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
+};
+use envoy_types::pb::envoy::service::health::v3::health_discovery_service_client::HealthDiscoveryServiceClient;
+use envoy_types::pb::envoy::service::health::v3::{
+    HealthCheckRequest, HealthCheckRequestOrEndpointHealthResponse, HealthCheckSpecifier,
+    health_check_request_or_endpoint_health_response::RequestType,
+};
+use envoy_types::pb::google::protobuf::{Struct, Value, value::Kind as ValueKind};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::{Request, Status, Streaming};
+
+const CLUSTERS: &str = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
+/// The gateway passes large answers; the client must take them.
+const MAX_MESSAGE: usize = 64 * 1024 * 1024;
+
+/// What a client says it is, in `node.metadata`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claimed<'a> {
+    /// `dataplane.proxyType`.
+    pub proxy_type: Option<&'a str>,
+    /// `dataplane.resource`.
+    pub resource: Option<&'a str>,
+}
+
+impl Claimed<'static> {
+    /// A zone ingress.
+    pub const INGRESS: Self = Self { proxy_type: Some("ingress"), resource: None };
+    /// A zone egress.
+    pub const EGRESS: Self = Self { proxy_type: Some("egress"), resource: None };
+    /// A sidecar.
+    pub const DATAPLANE: Self = Self { proxy_type: Some("dataplane"), resource: None };
+    /// Nothing, which means a sidecar.
+    pub const NOTHING: Self = Self { proxy_type: None, resource: None };
+}
+
+/// An HTTP/2 connection to a gateway.
+#[derive(Debug, Clone)]
+pub struct Connection(Channel);
+
+/// An open stream. Dropped, it is reset.
+#[derive(Debug)]
+pub struct Stream<Q, A> {
+    requests: mpsc::Sender<Q>,
+    answers: Streaming<A>,
+}
+
+impl Connection {
+    /// Connects to `gateway`, trusting the CA in `ca` (PEM).
+    ///
+    /// # Errors
+    /// There is no connection, or its TLS is not to be trusted.
+    pub async fn open(gateway: SocketAddr, ca: &str) -> anyhow::Result<Self> {
+        let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca));
+        let endpoint = Endpoint::from_shared(format!("https://{gateway}"))?.tls_config(tls)?;
+        let channel = endpoint.connect().await.with_context(|| format!("connecting {gateway}"))?;
+        Ok(Self(channel))
+    }
+
+    /// Opens a state-of-the-world stream with its first message.
+    ///
+    /// # Errors
+    /// The status that refuses it.
+    pub async fn sotw(
+        &self,
+        token: Option<&str>,
+        claimed: Claimed<'_>,
+    ) -> Result<Stream<DiscoveryRequest, DiscoveryResponse>, Status> {
+        let (requests, stream) = first(discovery_request(claimed));
+        let answers = self.ads().stream_aggregated_resources(with(token, stream)?).await?;
+        Ok(Stream { requests, answers: answers.into_inner() })
+    }
+
+    /// Opens a delta stream with its first message.
+    ///
+    /// # Errors
+    /// The status that refuses it.
+    pub async fn delta(
+        &self,
+        token: Option<&str>,
+        claimed: Claimed<'_>,
+    ) -> Result<Stream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>, Status> {
+        let (requests, stream) = first(delta_discovery_request(claimed));
+        let answers = self.ads().delta_aggregated_resources(with(token, stream)?).await?;
+        Ok(Stream { requests, answers: answers.into_inner() })
+    }
+
+    /// Opens a health discovery stream, as a sidecar does.
+    ///
+    /// # Errors
+    /// The status that refuses it.
+    pub async fn hds(
+        &self,
+        token: Option<&str>,
+    ) -> Result<Stream<HealthCheckRequestOrEndpointHealthResponse, HealthCheckSpecifier>, Status>
+    {
+        let hello = HealthCheckRequest { node: Some(node(Claimed::DATAPLANE)), capability: None };
+        let (requests, stream) = first(HealthCheckRequestOrEndpointHealthResponse {
+            request_type: Some(RequestType::HealthCheckRequest(hello)),
+        });
+        let mut client = HealthDiscoveryServiceClient::new(self.0.clone());
+        let answers = client.stream_health_check(with(token, stream)?).await?;
+        Ok(Stream { requests, answers: answers.into_inner() })
+    }
+
+    fn ads(&self) -> AggregatedDiscoveryServiceClient<Channel> {
+        AggregatedDiscoveryServiceClient::new(self.0.clone())
+            .max_decoding_message_size(MAX_MESSAGE)
+            .max_encoding_message_size(MAX_MESSAGE)
+    }
+}
+
+impl<Q, A> Stream<Q, A> {
+    /// Sends a message.
+    ///
+    /// # Errors
+    /// The stream has ended.
+    pub async fn send(&self, message: Q) -> Result<(), Status> {
+        let sent = self.requests.send(message).await;
+        sent.map_err(|_| Status::unavailable("the stream has ended"))
+    }
+
+    /// The next message; `None` at the end.
+    ///
+    /// # Errors
+    /// The status that ends the stream.
+    pub async fn next(&mut self) -> Result<Option<A>, Status> {
+        self.answers.message().await
+    }
+
+    /// Says that nothing more will be sent, and reads what is left.
+    ///
+    /// # Errors
+    /// The status that ends the stream.
+    pub async fn close(mut self) -> Result<(), Status> {
+        drop(self.requests);
+        while self.answers.message().await?.is_some() {}
+        Ok(())
+    }
+}
+
+fn first<M: Send + 'static>(message: M) -> (mpsc::Sender<M>, ReceiverStream<M>) {
+    let (sender, receiver) = mpsc::channel(16);
+    // A new channel has room.
+    let _ = sender.try_send(message);
+    (sender, ReceiverStream::new(receiver))
+}
+
+/// kuma-dp's Envoy sends the token bare, without `Bearer`.
+fn with<S>(token: Option<&str>, stream: S) -> Result<Request<S>, Status> {
+    let mut request = Request::new(stream);
+    if let Some(token) = token {
+        let value = token.parse().map_err(|_| Status::internal("this token is no header value"))?;
+        request.metadata_mut().insert("authorization", value);
+    }
+    Ok(request)
+}
+
+/// A first message, state of the world.
+pub fn discovery_request(claimed: Claimed<'_>) -> DiscoveryRequest {
+    DiscoveryRequest {
+        node: Some(node(claimed)),
+        type_url: CLUSTERS.to_owned(),
+        ..DiscoveryRequest::default()
+    }
+}
+
+/// A first message, delta.
+pub fn delta_discovery_request(claimed: Claimed<'_>) -> DeltaDiscoveryRequest {
+    DeltaDiscoveryRequest {
+        node: Some(node(claimed)),
+        type_url: CLUSTERS.to_owned(),
+        ..DeltaDiscoveryRequest::default()
+    }
+}
+
+/// A node as Kuma's bootstrap writes it (Kuma: `pkg/xds/bootstrap/template_v3.go`).
+fn node(claimed: Claimed<'_>) -> Node {
+    let Claimed { proxy_type, resource } = claimed;
+    let fields = [
+        ("dataplane.proxyType", proxy_type),
+        ("dataplane.resource", resource),
+        ("dataplane.admin.port", Some("9901")),
+        ("dataplane.workdir", Some("/tmp/kuma-dp")),
+        ("accessLogSocketPath", Some("/tmp/kuma-al.sock")),
+    ];
+    let text = |text: &str| Value { kind: Some(ValueKind::StringValue(text.to_owned())) };
+    let fields =
+        fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), text(value?))));
+    Node {
+        id: ".zone-proxy-1".to_owned(),
+        cluster: "zone-proxy".to_owned(),
+        metadata: Some(Struct { fields: fields.collect() }),
+        ..Node::default()
+    }
+}

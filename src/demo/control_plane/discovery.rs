@@ -90,8 +90,7 @@ impl Services {
         request: Request<Streaming<D::Asked>>,
         dialect: D,
     ) -> Response<Answers<D::Answer>> {
-        let talk =
-            Talk { asked: request.into_inner(), orders: self.orders.subscribe(), dialect };
+        let talk = Talk { asked: request.into_inner(), orders: self.orders.subscribe(), dialect };
         Response::new(Box::pin(stream::unfold(talk, |mut talk| async move {
             let answer = talk.next().await?;
             Some((answer, talk))

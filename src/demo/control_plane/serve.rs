@@ -124,9 +124,8 @@ impl Service {
 
 fn is_grpc(request: &Request<RequestBody>) -> bool {
     request.version() == Version::HTTP_2
-        && content_type(request).is_some_and(|kind| {
-            kind.windows(GRPC_TYPE.len()).any(|window| window == GRPC_TYPE)
-        })
+        && content_type(request)
+            .is_some_and(|kind| kind.windows(GRPC_TYPE.len()).any(|window| window == GRPC_TYPE))
 }
 
 const GRPC_TYPE: &[u8] = b"application/grpc";

@@ -1,0 +1,84 @@
+//! Envoy's admin interface, as far as it is needed.
+//!
+//! In: a folder in which Envoy has written the address. Out: stats and states.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::{Context, ensure};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+
+/// The file that `--admin-address-path` names.
+pub(super) const ADDRESS_FILE: &str = "admin-address";
+
+/// The ECDS counters of the filter (Envoy: `extension_config_discovery.http_filter.<name>`).
+const PUSHES: &str = "extension_config_discovery";
+
+/// A client of one admin interface.
+#[derive(Debug)]
+pub(super) struct Admin {
+    address: SocketAddr,
+    client: Client<HttpConnector, Empty<Bytes>>,
+}
+
+impl Admin {
+    /// The interface of the Envoy that runs in `dir`, once it is up.
+    pub(super) fn find(dir: &Path) -> Option<Self> {
+        let address = fs::read_to_string(dir.join(ADDRESS_FILE)).ok()?;
+        let address = address.trim().parse().ok()?;
+        Some(Self { address, client: Client::builder(TokioExecutor::new()).build_http() })
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) async fn get(&self, path: &str) -> anyhow::Result<String> {
+        let uri = format!("http://{}{path}", self.address);
+        let answer = self.client.get(uri.parse()?).await.context("asking Envoy")?;
+        let status = answer.status();
+        let body = answer.into_body().collect().await?.to_bytes();
+        let text = String::from_utf8_lossy(&body).into_owned();
+        ensure!(status.is_success(), "{path}: {status}: {text}");
+        Ok(text)
+    }
+
+    pub(super) async fn is_ready(&self) -> bool {
+        self.get("/ready").await.is_ok()
+    }
+
+    /// Exactly this counter or gauge.
+    pub(super) async fn stat(&self, name: &str) -> anyhow::Result<Option<u64>> {
+        let text = self.get(&format!("/stats?filter={}", name.replace('.', "%5C."))).await?;
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        value.map(|value| value.parse().with_context(|| format!("{name}: {value}"))).transpose()
+    }
+
+    /// How many pushes were accepted and rejected.
+    pub(super) async fn pushes(&self) -> anyhow::Result<(u64, u64)> {
+        let text = self.get(&format!("/stats?filter={PUSHES}")).await?;
+        let sum = |name: &str| {
+            let values = text.lines().filter_map(|line| line.split_once(": "));
+            let values = values.filter(|(stat, _)| stat.ends_with(name));
+            values.filter_map(|(_, value)| value.parse::<u64>().ok()).sum()
+        };
+        Ok((sum(".config_reload"), sum(".update_rejected")))
+    }
+
+    /// Where the one listener listens.
+    pub(super) async fn listener(&self) -> anyhow::Result<SocketAddr> {
+        let listeners: Value = serde_json::from_str(&self.get("/listeners?format=json").await?)?;
+        let socket = listeners
+            .pointer("/listener_statuses/0/local_address/socket_address")
+            .context("Envoy listens nowhere")?;
+        let address = socket.pointer("/address").and_then(Value::as_str).context("no address")?;
+        let port = socket.pointer("/port_value").and_then(Value::as_u64).context("no port")?;
+        Ok(SocketAddr::new(address.parse()?, u16::try_from(port)?))
+    }
+}

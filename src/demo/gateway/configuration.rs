@@ -1,0 +1,118 @@
+//! Envoy's configuration for a run: the very files in `envoy/`, with the values of this run in place
+//! of the ones to set. So what the tests run is what users copy.
+//!
+//! In: [`Options`]. Out: two files in a folder. A value that has no place in the files is an error.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use serde_json::{Value, json};
+
+use super::Options;
+
+const GATEWAY: &str = include_str!("../../../envoy/gateway.yaml");
+const ECDS: &str = include_str!("../../../envoy/ecds/zonegate.yaml");
+
+/// Where the two files of a run are.
+#[derive(Debug)]
+pub(super) struct Files {
+    /// The bootstrap configuration.
+    pub(super) gateway: PathBuf,
+    /// The watched folder.
+    folder: PathBuf,
+    /// The filter, but for its policy.
+    filter: Value,
+}
+
+impl Files {
+    /// Writes both files to `dir`.
+    pub(super) fn write(dir: &Path, options: &Options) -> anyhow::Result<Self> {
+        let folder = dir.join("ecds");
+        fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+        let gateway = dir.join("gateway.json");
+        let text = gateway_configuration(options, &folder)?.to_string();
+        fs::write(&gateway, text).with_context(|| format!("writing {}", gateway.display()))?;
+        let files = Self { gateway, folder, filter: filter_configuration(options)? };
+        files.push(&options.policy)?;
+        Ok(files)
+    }
+
+    /// Replaces the policy by a rename, as an operator does.
+    pub(super) fn push(&self, policy: &Value) -> anyhow::Result<()> {
+        let mut filter = self.filter.clone();
+        set(&mut filter, POLICY, policy.clone())?;
+        let (new, place) = (self.folder.join(".new"), self.folder.join("zonegate.yaml"));
+        fs::write(&new, filter.to_string())
+            .and_then(|()| fs::rename(&new, &place))
+            .with_context(|| format!("writing {}", place.display()))
+    }
+}
+
+const POLICY: &str = "/resources/0/typed_config/config/configuration/value";
+
+fn filter_configuration(options: &Options) -> anyhow::Result<Value> {
+    let mut filter = yaml(ECDS).context("envoy/ecds/zonegate.yaml")?;
+    let code = "/resources/0/typed_config/config/vm_config/code/local/filename";
+    set(&mut filter, code, json!(options.module))?;
+    Ok(filter)
+}
+
+fn gateway_configuration(options: &Options, folder: &Path) -> anyhow::Result<Value> {
+    const LISTENER: &str = "/static_resources/listeners/0";
+    const CLUSTER: &str = "/static_resources/clusters/0";
+    let mut gateway = yaml(GATEWAY).context("envoy/gateway.yaml")?;
+    let chain = format!("{LISTENER}/filter_chains/0");
+    let filter = format!("{chain}/filters/0/typed_config/http_filters/0");
+    let source = format!("{filter}/config_discovery/config_source/path_config_source");
+    let tls =
+        format!("{chain}/transport_socket/typed_config/common_tls_context/tls_certificates/0");
+    let upstream = format!("{CLUSTER}/transport_socket/typed_config");
+    let trust = format!("{upstream}/common_tls_context/validation_context");
+    let socket = format!("{CLUSTER}/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address");
+    let Some((host, port)) = options.control_plane.rsplit_once(':') else {
+        bail!("control plane {:?}: expected host:port", options.control_plane);
+    };
+    let port: u16 = port.parse().with_context(|| format!("port of {}", options.control_plane))?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    for (pointer, value) in [
+        ("/admin/address/socket_address/port_value".to_owned(), json!(0)),
+        (format!("{LISTENER}/address/socket_address/address"), json!(options.listen.ip())),
+        (format!("{LISTENER}/address/socket_address/port_value"), json!(options.listen.port())),
+        (format!("{source}/path"), json!(folder.join("zonegate.yaml"))),
+        (format!("{source}/watched_directory/path"), json!(folder)),
+        (format!("{tls}/certificate_chain/filename"), json!(options.certificate)),
+        (format!("{tls}/private_key/filename"), json!(options.key)),
+        (format!("{socket}/socket_address/address"), json!(host)),
+        (format!("{socket}/socket_address/port_value"), json!(port)),
+        (format!("{upstream}/sni"), json!(options.control_plane_name)),
+        (format!("{trust}/trusted_ca/filename"), json!(options.control_plane_ca)),
+        (
+            format!("{trust}/match_typed_subject_alt_names/0/matcher/exact"),
+            json!(options.control_plane_name),
+        ),
+    ] {
+        set(&mut gateway, &pointer, value)?;
+    }
+    if options.policy_in_gateway {
+        let mut ecds = filter_configuration(options)?;
+        set(&mut ecds, POLICY, options.policy.clone())?;
+        let wasm = ecds.pointer("/resources/0/typed_config").cloned().unwrap_or_default();
+        set(&mut gateway, &filter, json!({ "name": "zonegate", "typed_config": wasm }))?;
+    }
+    for (pointer, value) in &options.edits {
+        set(&mut gateway, pointer, value.clone())?;
+    }
+    Ok(gateway)
+}
+
+fn yaml(text: &str) -> anyhow::Result<Value> {
+    serde_saphyr::from_str(text).context("reading YAML")
+}
+
+/// Sets a value that is there already: a file that has moved on must not be edited past the mark.
+fn set(file: &mut Value, pointer: &str, value: Value) -> anyhow::Result<()> {
+    let place = file.pointer_mut(pointer);
+    *place.with_context(|| format!("the configuration has no {pointer}"))? = value;
+    Ok(())
+}

@@ -1,0 +1,250 @@
+//! The gateway: a real Envoy with the filter, from the files in `envoy/`.
+//!
+//! In: [`Options`]. Out: a running [`Gateway`], ready and with its policy in force, or an error with
+//! the end of Envoy's log. All ports are the system's choice unless given, and nothing is shared
+//! between two gateways.
+
+mod admin;
+mod configuration;
+mod process;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::time::sleep;
+
+use admin::Admin;
+use configuration::Files;
+use process::Process;
+
+/// How long Envoy may take to be ready.
+const START: Duration = Duration::from_secs(60);
+/// How long a push may take.
+const PUSH: Duration = Duration::from_secs(30);
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// How to run a gateway.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The Envoy to run.
+    pub envoy: PathBuf,
+    /// The func-e to run it with, if any.
+    pub func_e: Option<PathBuf>,
+    /// The filter.
+    pub module: PathBuf,
+    /// The plugin configuration.
+    pub policy: Value,
+    /// The control plane, `host:port`.
+    pub control_plane: String,
+    /// The CA of its certificate, PEM.
+    pub control_plane_ca: PathBuf,
+    /// The name in its certificate.
+    pub control_plane_name: String,
+    /// The gateway's certificate, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Worker threads.
+    pub concurrency: u32,
+    /// Where Envoy's log goes.
+    pub log: Log,
+    /// The policy in `gateway.yaml` itself instead of by ECDS.
+    pub policy_in_gateway: bool,
+    /// More edits of `gateway.yaml`, by JSON pointer.
+    pub edits: Vec<(String, Value)>,
+    /// More environment for Envoy.
+    pub environment: Vec<(String, String)>,
+}
+
+/// Where Envoy's log goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Log {
+    /// To the terminal.
+    Terminal,
+    /// To a file that [`Gateway::log`] reads.
+    File,
+}
+
+/// What became of a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pushed {
+    /// In force.
+    Accepted,
+    /// Refused; the previous policy goes on.
+    Rejected,
+}
+
+/// A running gateway. Dropped, it is killed.
+#[derive(Debug)]
+pub struct Gateway {
+    process: Process,
+    admin: Admin,
+    address: SocketAddr,
+    files: Files,
+    dir: TempDir,
+}
+
+impl Gateway {
+    /// Starts Envoy and waits until it serves with this policy.
+    ///
+    /// # Errors
+    /// Envoy cannot be started, ends, refuses the policy or is not ready in time; with the end of
+    /// its log.
+    pub async fn start(options: Options) -> anyhow::Result<Self> {
+        let dir = tempfile::Builder::new().prefix("zonegate-").tempdir()?;
+        let files = Files::write(dir.path(), &options)?;
+        let mut process = Process::start(&options, &files.gateway, dir.path())?;
+        match Self::ready(&mut process, dir.path(), &options).await {
+            Ok((admin, address)) => Ok(Self { process, admin, address, files, dir }),
+            Err(error) => {
+                process.stop().await;
+                Err(error.context(format!("Envoy's log ends:\n{}", process.log_tail())))
+            }
+        }
+    }
+
+    async fn ready(
+        process: &mut Process,
+        dir: &Path,
+        options: &Options,
+    ) -> anyhow::Result<(Admin, SocketAddr)> {
+        let deadline = Instant::now().checked_add(START).context("no such time")?;
+        while Instant::now() < deadline {
+            if let Some(status) = process.ended()? {
+                bail!("Envoy did not start ({status})");
+            }
+            if let Some(admin) = Admin::find(dir)
+                && admin.is_ready().await
+            {
+                if !options.policy_in_gateway && admin.pushes().await? == (0, 0) {
+                    bail!("Envoy started without the policy");
+                }
+                if let (0, 1..) = admin.pushes().await? {
+                    bail!("the policy was refused");
+                }
+                let address = admin.listener().await?;
+                return Ok((admin, address));
+            }
+            sleep(LOOK).await;
+        }
+        bail!("Envoy was not ready within {} s", START.as_secs())
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its working folder.
+    pub fn folder(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Where its admin interface listens.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin.address()
+    }
+
+    /// Envoy's process id.
+    pub fn pid(&self) -> Option<u32> {
+        self.process.pid()
+    }
+
+    /// GETs a path of the admin interface.
+    ///
+    /// # Errors
+    /// Envoy does not answer.
+    pub async fn admin(&self, path: &str) -> anyhow::Result<String> {
+        self.admin.get(path).await
+    }
+
+    /// A counter or gauge; `None` where there is none of this name.
+    ///
+    /// # Errors
+    /// Envoy does not answer.
+    pub async fn stat(&self, name: &str) -> anyhow::Result<Option<u64>> {
+        self.admin.stat(name).await
+    }
+
+    /// Waits until a counter or gauge has `wanted`.
+    ///
+    /// # Errors
+    /// It does not in time; what it had instead.
+    pub async fn wait_stat(&self, name: &str, wanted: u64, limit: Duration) -> anyhow::Result<()> {
+        let start = Instant::now();
+        loop {
+            let seen = self.stat(name).await?;
+            if seen == Some(wanted) {
+                return Ok(());
+            }
+            if start.elapsed() > limit {
+                bail!("{name} is {seen:?}, not {wanted}");
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Pushes a policy and waits until Envoy has taken or refused it.
+    ///
+    /// # Errors
+    /// The file cannot be written, or Envoy does not look at it.
+    pub async fn push(&self, policy: &Value) -> anyhow::Result<Pushed> {
+        let before = self.admin.pushes().await?;
+        self.files.push(policy)?;
+        let start = Instant::now();
+        while start.elapsed() < PUSH {
+            let now = self.admin.pushes().await?;
+            if now.1 > before.1 {
+                return Ok(Pushed::Rejected);
+            }
+            if now.0 > before.0 {
+                return Ok(Pushed::Accepted);
+            }
+            sleep(LOOK).await;
+        }
+        bail!("Envoy took no notice of the push")
+    }
+
+    /// Envoy's log so far.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn log(&self) -> anyhow::Result<String> {
+        self.process.log()
+    }
+
+    /// Waits until the log has `text`.
+    ///
+    /// # Errors
+    /// It has not in time.
+    pub async fn wait_log(&self, text: &str, limit: Duration) -> anyhow::Result<()> {
+        let start = Instant::now();
+        while !self.log()?.contains(text) {
+            if start.elapsed() > limit {
+                bail!("no {text:?} in Envoy's log:\n{}", self.process.log_tail());
+            }
+            sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
+    /// Waits until Envoy ends by itself or a signal comes.
+    ///
+    /// # Errors
+    /// Envoy's process cannot be waited for.
+    pub async fn wait(&mut self) -> anyhow::Result<std::process::ExitStatus> {
+        self.process.wait().await
+    }
+
+    /// Ends Envoy, and waits until it has ended.
+    pub async fn stop(mut self) {
+        self.process.stop().await;
+    }
+}
