@@ -1,10 +1,11 @@
 //! The plugin configuration.
 //!
-//! In: JSON, as Envoy hands it over. Out: a [`Policy`] and warnings, or one error that names its
+//! In: JSON, or a `google.protobuf.Struct`. Out: a [`Policy`] and warnings, or one error that names its
 //! path (`publicKeys[2].key: …`). A field that is unknown or cannot be honoured is an error: there
 //! is no configuration that is half in force.
 
 mod raw;
+mod wire;
 
 use std::fmt;
 use std::time::Duration;
@@ -64,6 +65,14 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 impl Config {
+    /// Reads what a host hands over: a `google.protobuf.Struct`, or JSON.
+    ///
+    /// # Errors
+    /// The first thing in it that cannot be honoured.
+    pub fn from_host(bytes: &[u8]) -> Result<Self, ConfigError> {
+        Self::from_json(&wire::json(bytes))
+    }
+
     /// Reads `json`.
     ///
     /// # Errors

@@ -142,3 +142,34 @@ fn a_field_given_twice_is_refused() {
     let error = Config::from_json(text.as_bytes()).unwrap_err().to_string();
     assert!(error.contains("duplicate field `zone`"), "{error}");
 }
+
+#[test]
+fn a_struct_is_read_like_the_json_it_stands_for() {
+    use prost::Message;
+    use prost_types::value::Kind;
+    use prost_types::{ListValue, Struct, Value as Item};
+
+    let item = |kind| Item { kind: Some(kind) };
+    let text = |text: &str| item(Kind::StringValue(text.to_owned()));
+    let object = |fields: Vec<(&str, Item)>| Struct {
+        fields: fields.into_iter().map(|(name, field)| (name.to_owned(), field)).collect(),
+    };
+    let key = object(vec![("kid", text("1")), ("key", text(KEY_1))]);
+    let keys = ListValue { values: vec![item(Kind::StructValue(key))] };
+    let config = |leeway| {
+        object(vec![
+            ("publicKeys", item(Kind::ListValue(keys.clone()))),
+            ("requireExpiration", item(Kind::BoolValue(false))),
+            ("leewaySeconds", item(Kind::NumberValue(leeway))),
+        ])
+        .encode_to_vec()
+    };
+    let policy = Config::from_host(&config(7.0)).unwrap().policy;
+    assert!(policy.keys.contains("1") && !policy.require_expiration);
+    assert_eq!(policy.leeway, Duration::from_secs(7));
+    let error = Config::from_host(&config(f64::INFINITY)).unwrap_err().to_string();
+    assert!(error.starts_with("leewaySeconds: "), "{error}");
+    assert!(Config::from_host(valid().to_string().as_bytes()).is_ok());
+    assert!(Config::from_host(format!("\n{}", valid()).as_bytes()).is_ok());
+    assert!(Config::from_host(&Struct::default().encode_to_vec()).is_err());
+}

@@ -57,8 +57,8 @@ impl RootContext for Root {
 
 impl Root {
     fn configure(&mut self) -> Result<(), ConfigError> {
-        let json = host::plugin_configuration().unwrap_or_default();
-        let config = Config::from_json(&json)?;
+        let bytes = host::plugin_configuration().unwrap_or_default();
+        let config = Config::from_host(&bytes)?;
         log::info!("{}", log_line::accepted(&config));
         for warning in &config.warnings {
             log::warn!("zonegate: configuration: {warning}");

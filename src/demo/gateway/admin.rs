@@ -68,7 +68,7 @@ impl Admin {
             let values = values.filter(|(stat, _)| stat.ends_with(name));
             values.filter_map(|(_, value)| value.parse::<u64>().ok()).sum()
         };
-        Ok((sum(".config_reload"), sum(".update_rejected")))
+        Ok((sum(".update_success"), sum(".update_rejected")))
     }
 
     /// Where the one listener listens.

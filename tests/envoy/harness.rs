@@ -1,0 +1,140 @@
+//! One gateway, one control plane, and tokens to try.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use zonegate::demo::certificates::Certificates;
+use zonegate::demo::control_plane::{self, ControlPlane};
+use zonegate::demo::gateway::{Gateway, Log, Options};
+use zonegate::demo::raw_client::RawConnection;
+use zonegate::demo::zone_proxy::Connection;
+use zonegate::issuer::SigningKey;
+
+/// The zone of every gateway here.
+pub(crate) const ZONE: &str = "zone-1";
+/// Longer than anything here takes on a slow machine.
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);
+
+/// A gateway in front of a control plane.
+pub(crate) struct Setup {
+    pub(crate) gateway: Gateway,
+    pub(crate) control_plane: ControlPlane,
+    pub(crate) key: SigningKey,
+    pub(crate) ca: String,
+    _dir: TempDir,
+}
+
+/// Where things are, and what is not the default.
+pub(crate) struct Bench {
+    pub(crate) key: SigningKey,
+    pub(crate) certificates: Certificates,
+    pub(crate) options: Options,
+    pub(crate) record_bodies: bool,
+    dir: TempDir,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        let dir = TempDir::new().unwrap();
+        let certificates = Certificates::generate(dir.path()).unwrap();
+        let key = SigningKey::generate(2048).unwrap();
+        let options = Options {
+            envoy: from_environment("ENVOY_PATH"),
+            func_e: None,
+            module: from_environment("ZONEGATE_WASM"),
+            policy: policy(&key),
+            control_plane: String::new(),
+            control_plane_ca: certificates.ca_path.clone(),
+            control_plane_name: "localhost".to_owned(),
+            certificate: certificates.gateway.certificate_path.clone(),
+            key: certificates.gateway.key_path.clone(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            concurrency: 2,
+            log: Log::File,
+            policy_in_gateway: false,
+            edits: Vec::new(),
+            environment: Vec::new(),
+        };
+        Self { key, certificates, options, record_bodies: true, dir }
+    }
+
+    pub(crate) fn set(mut self, field: &str, value: Value) -> Self {
+        self.options.policy[field] = value;
+        self
+    }
+
+    pub(crate) async fn start(self) -> Setup {
+        let Self { key, certificates, mut options, record_bodies, dir } = self;
+        let mut behind = control_plane::Options::new(&certificates);
+        behind.record_bodies = record_bodies;
+        let control_plane = ControlPlane::start(behind).await.unwrap();
+        options.control_plane = control_plane.address().to_string();
+        let gateway = Gateway::start(options).await.unwrap_or_else(|error| panic!("{error:#}"));
+        Setup { gateway, control_plane, key, ca: certificates.ca, _dir: dir }
+    }
+}
+
+/// The defaults of the contract, with this key as kid 1.
+pub(crate) fn policy(key: &SigningKey) -> Value {
+    json!({ "zone": ZONE, "publicKeys": [{ "kid": "1", "key": key.public_key_pem() }] })
+}
+
+fn from_environment(name: &str) -> PathBuf {
+    let path = std::env::var_os(name);
+    let path = PathBuf::from(path.unwrap_or_else(|| panic!("{name} is not set: run make test")));
+    path.canonicalize().unwrap_or_else(|error| panic!("{name}={}: {error}", path.display()))
+}
+
+impl Setup {
+    pub(crate) async fn connect(&self) -> Connection {
+        Connection::open(self.gateway.address(), &self.ca).await.unwrap()
+    }
+
+    pub(crate) async fn raw(&self) -> RawConnection {
+        RawConnection::open(self.gateway.address(), &self.ca).await.unwrap()
+    }
+
+    /// A token that is good for both kinds of zone proxy.
+    pub(crate) fn token(&self) -> String {
+        self.sign(claims())
+    }
+
+    /// A token with these claims, well signed under kid 1.
+    pub(crate) fn sign(&self, claims: Value) -> String {
+        self.key.sign_raw(r#"{"alg":"RS256","kid":"1","typ":"JWT"}"#, claims.to_string())
+    }
+
+    pub(crate) async fn denied(&self, reason: &str) -> u64 {
+        let stat = format!("wasmcustom.zonegate.denied.{reason}");
+        self.gateway.stat(&stat).await.unwrap().unwrap_or_default()
+    }
+}
+
+/// The claims of a good token.
+pub(crate) fn claims() -> Value {
+    json!({
+        "Zone": ZONE,
+        "Scope": ["ingress", "egress"],
+        "exp": now() + 3600,
+        "nbf": now() - 5,
+        "iat": now() - 5,
+        "jti": "id-1",
+    })
+}
+
+pub(crate) fn now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()
+}
+
+/// `claims()` with one of them replaced, or gone where `value` is null.
+pub(crate) fn claims_with(name: &str, value: Value) -> Value {
+    let mut claims = claims();
+    match value {
+        Value::Null => drop(claims.as_object_mut().unwrap().remove(name)),
+        value => claims[name] = value,
+    }
+    claims
+}
