@@ -10,7 +10,7 @@ use zonegate::demo::certificates::Certificates;
 use zonegate::demo::control_plane::{self, ControlPlane};
 use zonegate::demo::gateway::{Gateway, Log, Options};
 use zonegate::demo::raw_client::RawConnection;
-use zonegate::demo::zone_proxy::Connection;
+use zonegate::demo::zone_proxy::{Claimed, Connection};
 use zonegate::issuer::SigningKey;
 
 /// The zone of every gateway here.
@@ -82,7 +82,7 @@ pub(crate) fn policy(key: &SigningKey) -> Value {
     json!({ "zone": ZONE, "publicKeys": [{ "kid": "1", "key": key.public_key_pem() }] })
 }
 
-fn from_environment(name: &str) -> PathBuf {
+pub(crate) fn from_environment(name: &str) -> PathBuf {
     let path = std::env::var_os(name);
     let path = PathBuf::from(path.unwrap_or_else(|| panic!("{name} is not set: run make test")));
     path.canonicalize().unwrap_or_else(|error| panic!("{name}={}: {error}", path.display()))
@@ -137,4 +137,32 @@ pub(crate) fn claims_with(name: &str, value: Value) -> Value {
         value => claims[name] = value,
     }
     claims
+}
+
+/// The headers of a gRPC request.
+pub(crate) fn grpc_headers(token: &str) -> Vec<(&'static str, Vec<u8>)> {
+    vec![
+        ("content-type", b"application/grpc".to_vec()),
+        ("te", b"trailers".to_vec()),
+        ("authorization", token.as_bytes().to_vec()),
+    ]
+}
+
+impl Setup {
+    /// A counter or gauge of the filter.
+    pub(crate) async fn stat(&self, name: &str) -> u64 {
+        let stat = self.gateway.stat(&format!("wasmcustom.zonegate.{name}")).await.unwrap();
+        stat.unwrap_or_default()
+    }
+
+    /// The control plane has seen nothing, and would have seen it: a good request does arrive.
+    pub(crate) async fn assert_nothing_arrived(&self) {
+        let sightings = self.control_plane.sightings();
+        assert_eq!(sightings.count(), 0, "{:?}", sightings.requests());
+        let token = self.token();
+        let mut stream = self.connect().await.sotw(Some(&token), Claimed::INGRESS).await.unwrap();
+        stream.next().await.unwrap();
+        assert_eq!(sightings.count(), 1);
+        sightings.clear();
+    }
 }

@@ -4,5 +4,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may panic
 #![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+mod bootstrap;
+mod clock;
+mod configuration;
+mod files;
+mod first_message;
 mod harness;
+mod load;
+mod refusals;
+mod routes;
 mod streams;

@@ -1,0 +1,43 @@
+//! A host without a credible clock: nothing passes, and the client is told to come back.
+
+use std::process::Command;
+
+use serde_json::json;
+use tempfile::TempDir;
+use tonic::Code;
+use zonegate::demo::raw_client::{End, RawRequest};
+use zonegate::demo::zone_proxy::Claimed;
+
+use crate::harness::Bench;
+use crate::refusals::assert_refused;
+
+#[tokio::test]
+async fn without_a_clock_nothing_passes() {
+    let dir = TempDir::new().unwrap();
+    let library = dir.path().join("no_clock.so");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/no_clock.c");
+    let mut compile = Command::new("cc");
+    compile.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source);
+    // cargo links with the same cc.
+    assert!(compile.status().unwrap().success());
+    let mut bench = Bench::new();
+    let preload = library.to_str().unwrap().to_owned();
+    bench.options.environment.push(("LD_PRELOAD".to_owned(), preload));
+    let setup = bench.start().await;
+    let token = setup.token();
+    let connection = setup.connect().await;
+    let refused = connection.sotw(Some(&token), Claimed::INGRESS).await.unwrap_err();
+    assert_refused(&refused, "clock_unavailable", Code::Unavailable, "no credible time");
+    let body = json!({ "proxyType": "ingress", "dataplaneToken": token }).to_string();
+    let request = RawRequest {
+        method: "POST",
+        path: "/bootstrap",
+        headers: vec![("content-type", b"application/json".to_vec())],
+        chunks: vec![body.into_bytes()],
+        end: End::Stream,
+    };
+    // 5xx: kuma-dp tries again, where it would give up on 4xx.
+    assert_eq!(setup.raw().await.send(request).await.unwrap().status, 503);
+    assert_eq!(setup.stat("denied.clock_unavailable").await, 2);
+    assert_eq!(setup.control_plane.sightings().count(), 0);
+}

@@ -1,0 +1,109 @@
+//! The configuration files that users copy: each is read by the real Envoy.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+use zonegate::demo::zone_proxy::Claimed;
+
+use crate::harness::{Bench, from_environment};
+
+/// Every YAML file in `envoy/` and `examples/`. A new one cannot be forgotten: it is either a
+/// bootstrap configuration, or one that another includes.
+#[test]
+fn every_configuration_file_is_valid() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let files: Vec<_> = ["envoy", "examples"].iter().flat_map(|dir| yaml(&root.join(dir))).collect();
+    assert!(files.iter().any(|file| file.ends_with("envoy/gateway.yaml")), "{files:?}");
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        let dir = TempDir::new().unwrap();
+        let text = match text.starts_with("# The filter and its policy") {
+            true => in_a_gateway(&text),
+            false => text,
+        };
+        let output = validate(&dir, &text);
+        assert!(output.contains("configuration") && output.contains(" OK"), "{file:?}:\n{output}");
+    }
+}
+
+#[test]
+fn a_file_that_is_wrong_is_found_out() {
+    let gateway = include_str!("../../envoy/gateway.yaml");
+    let wrong = gateway.replace("stream_idle_timeout", "stream_idle_timeoutt");
+    assert!(!validate(&TempDir::new().unwrap(), &wrong).contains(" OK"));
+    let policy = include_str!("../../envoy/ecds/zonegate.yaml").replace("publicKeys:", "keys:");
+    let output = validate(&TempDir::new().unwrap(), &in_a_gateway(&policy));
+    assert!(!output.contains(" OK"), "{output}");
+}
+
+/// The resource of an ECDS file in place of the reference to it: `--mode validate` then runs the
+/// module on its policy.
+fn in_a_gateway(ecds: &str) -> String {
+    let mut gateway: serde_json::Value =
+        serde_saphyr::from_str(include_str!("../../envoy/gateway.yaml")).unwrap();
+    let ecds: serde_json::Value = serde_saphyr::from_str(ecds).unwrap();
+    let filters = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters";
+    let filter = gateway.pointer_mut(&format!("{filters}/0")).unwrap();
+    let typed = ecds.pointer("/resources/0/typed_config").unwrap();
+    *filter = serde_json::json!({ "name": "zonegate", "typed_config": typed });
+    gateway.to_string()
+}
+
+/// What Envoy says of a configuration, its paths led to files that are there.
+fn validate(dir: &TempDir, text: &str) -> String {
+    let bench = Bench::new();
+    let module = from_environment("ZONEGATE_WASM");
+    let ecds = dir.path().join("ecds");
+    fs::create_dir(&ecds).unwrap();
+    fs::write(ecds.join("zonegate.yaml"), include_str!("../../envoy/ecds/zonegate.yaml")).unwrap();
+    let text = text
+        .replace("/etc/zonegate/tls/gateway.pem", path(&bench.options.certificate))
+        .replace("/etc/zonegate/tls/gateway.key", path(&bench.options.key))
+        .replace("/etc/zonegate/tls/control-plane-ca.pem", path(&bench.options.control_plane_ca))
+        .replace("/etc/zonegate/zonegate.wasm", path(&module))
+        .replace("/etc/zonegate/ecds", path(&ecds));
+    let file = dir.path().join("envoy.yaml");
+    fs::write(&file, text).unwrap();
+    let mut envoy = Command::new(from_environment("ENVOY_PATH"));
+    let output = envoy.args(["--mode", "validate", "-c"]).arg(&file).output().unwrap();
+    let output = [output.stdout, output.stderr].concat();
+    String::from_utf8_lossy(&output).into_owned()
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn yaml(dir: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.unwrap().path();
+        match path.extension().and_then(|extension| extension.to_str()) {
+            _ if path.is_dir() => files.extend(yaml(&path)),
+            Some("yaml" | "yml") => files.push(path),
+            _ => {}
+        }
+    }
+    files
+}
+
+/// `make test` names a func-e where there is a Go to install it with.
+#[tokio::test]
+async fn the_gateway_runs_under_func_e() {
+    let Some(func_e) = std::env::var_os("FUNC_E").filter(|path| !path.is_empty()) else {
+        println!("skipped: FUNC_E is not set");
+        return;
+    };
+    let mut bench = Bench::new();
+    bench.options.func_e = Some(PathBuf::from(func_e));
+    let setup = bench.start().await;
+    let token = setup.token();
+    let mut stream = setup.connect().await.sotw(Some(&token), Claimed::INGRESS).await.unwrap();
+    assert!(stream.next().await.unwrap().is_some());
+    let address = setup.gateway.address();
+    setup.gateway.stop().await;
+    assert!(tokio::net::TcpStream::connect(address).await.is_err(), "Envoy goes on without func-e");
+}
