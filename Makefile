@@ -1,0 +1,59 @@
+# Every command sets up what it needs: the wasm target by rustup, an Envoy in .venv unless there is
+# one, func-e in .tools where there is Go. The second time there is nothing to set up.
+
+SHELL := /bin/sh
+ZONEGATE := cargo run --quiet --locked --
+MODULE := target/zonegate.wasm
+
+# Where func-e is on PATH, it runs Envoy.
+RUN_FLAGS = $(if $(shell command -v func-e),--func-e "$$(command -v func-e)") \
+	$(if $(CP),--control-plane "$(CP)") \
+	$(if $(CP_CA),--control-plane-ca "$(CP_CA)") \
+	$(if $(CONFIG),--config "$(CONFIG)") \
+	$(if $(PORT),--port "$(PORT)")
+
+.PHONY: help run demo test wasm tool lint clean
+
+help:
+	@echo "make run     the gateway in a real Envoy, in front of a demo control plane"
+	@echo "             CP=host:port   in front of this control plane instead"
+	@echo "             CP_CA=file     the CA of its certificate"
+	@echo "             CONFIG=file    the plugin configuration, YAML"
+	@echo "             PORT=number    where the gateway listens"
+	@echo "make demo    good and bad connections through the gateway, as a table"
+	@echo "make test    everything that must hold"
+	@echo "make wasm    only the module, at $(MODULE)"
+	@echo "make lint    format, clippy for both targets, dependencies"
+	@echo "make clean   removes what was built; .venv and .tools stay"
+	@echo
+	@echo "ENVOY_PATH=file   uses this Envoy, for all of them"
+
+run: wasm tool
+	@envoy=$$(scripts/envoy) && exec $(ZONEGATE) demo run --envoy "$$envoy" --module $(MODULE) $(RUN_FLAGS)
+
+demo: wasm tool
+	@envoy=$$(scripts/envoy) && $(ZONEGATE) demo verdicts --envoy "$$envoy" --module $(MODULE)
+
+test: wasm
+	@envoy=$$(scripts/envoy) && func_e=$$(scripts/func-e) && \
+	echo "make test: building and running the tests (some minutes the first time)." && \
+	ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" FUNC_E="$$func_e" cargo test --locked && \
+	if [ -n "$$func_e" ]; then echo "make test: all passed."; \
+	else echo "make test: all passed; skipped: the gateway under func-e (there is no Go to install it with)."; fi
+
+wasm:
+	@scripts/wasm
+
+# Apart, so that a first build shows its progress.
+tool:
+	@[ -x target/debug/zonegate ] || echo "building the tool (a minute or two, once)." >&2
+	@cargo build --locked $(if $(wildcard target/debug/zonegate),--quiet)
+
+lint:
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --lib --target wasm32-wasip1 -- -D warnings
+	scripts/deny
+
+clean:
+	cargo clean
