@@ -11,14 +11,8 @@ const MAX_BYTES: usize = 800 * 1024;
 
 /// What Envoy's wasm host offers: proxy-wasm ABI 0.2.1 (`env`) and the part of WASI that it has.
 /// Envoy: `source/extensions/common/wasm`, proxy-wasm-cpp-host: `include/proxy-wasm/exports.h`.
-const WASI: &[&str] = &[
-    "clock_time_get",
-    "environ_get",
-    "environ_sizes_get",
-    "fd_write",
-    "proc_exit",
-    "random_get",
-];
+const WASI: &[&str] =
+    &["clock_time_get", "environ_get", "environ_sizes_get", "fd_write", "proc_exit", "random_get"];
 
 fn module() -> Vec<u8> {
     let path = std::env::var_os("ZONEGATE_WASM");

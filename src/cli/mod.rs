@@ -4,6 +4,7 @@
 //! wrong, 1 anything else, such as a file that cannot be read. Results go to standard output or to a
 //! file, errors to standard error. A verb is a file here; what it does is in the library.
 
+mod demo;
 mod failure;
 mod generate;
 mod input;
@@ -25,12 +26,15 @@ struct Cli {
 enum Verb {
     #[command(subcommand)]
     Generate(generate::Generate),
+    #[command(subcommand)]
+    Demo(demo::Demo),
 }
 
 impl Verb {
     fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Generate(what) => what.run(),
+            Self::Demo(what) => what.run(),
         }
     }
 }

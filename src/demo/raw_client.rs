@@ -108,10 +108,13 @@ impl RawConnection {
     /// # Errors
     /// The connection broke, no answer came in time, or h2 refuses to send the request.
     pub async fn send(&self, request: RawRequest<'_>) -> anyhow::Result<Answer> {
-        timeout(LIMIT, self.exchange(request)).await.context("no answer in time")?
+        let mut seen = Answer::default();
+        let exchange = timeout(LIMIT, self.exchange(request, &mut seen)).await;
+        exchange.with_context(|| format!("no end in time, but {seen:?}"))??;
+        Ok(seen)
     }
 
-    async fn exchange(&self, raw: RawRequest<'_>) -> anyhow::Result<Answer> {
+    async fn exchange(&self, raw: RawRequest<'_>, seen: &mut Answer) -> anyhow::Result<()> {
         let RawRequest { method, path, headers, chunks, end } = raw;
         let mut request = Request::builder().method(method);
         request = request.uri(format!("https://localhost{path}"));
@@ -134,12 +137,11 @@ impl RawConnection {
                 let _ = body.send_trailers(HeaderMap::new());
             }
         }
-        let mut seen = Answer::default();
-        match read(answer, &mut seen).await {
+        match read(answer, seen).await {
             Err(error) if error.reason().is_some() => seen.reset = error.reason(),
             other => other?,
         }
-        Ok(seen)
+        Ok(())
     }
 }
 

@@ -16,7 +16,7 @@ use envoy_types::pb::envoy::service::health::v3::{
     HealthCheckRequest, HealthCheckRequestOrEndpointHealthResponse, HealthCheckSpecifier,
     health_check_request_or_endpoint_health_response::RequestType,
 };
-use envoy_types::pb::google::protobuf::{Struct, Value, value::Kind as ValueKind};
+use envoy_types::pb::google::protobuf::{ListValue, Struct, Value, value::Kind as ValueKind};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
@@ -189,16 +189,26 @@ pub fn delta_discovery_request(claimed: Claimed<'_>) -> DeltaDiscoveryRequest {
 /// A node as Kuma's bootstrap writes it (Kuma: `pkg/xds/bootstrap/template_v3.go`).
 fn node(claimed: Claimed<'_>) -> Node {
     let Claimed { proxy_type, resource } = claimed;
+    let text = |text: &str| ValueKind::StringValue(text.to_owned());
+    let version = [("kumaDp", "2.14.3"), ("envoy", "1.36.0")].map(|(of, version)| {
+        let fields = [("version".to_owned(), Value { kind: Some(text(version)) })];
+        let kind = ValueKind::StructValue(Struct { fields: fields.into_iter().collect() });
+        (of.to_owned(), Value { kind: Some(kind) })
+    });
+    let features = ["feature-tcp-accesslog-via-named-pipe", "feature-unified-resource-naming"]
+        .map(|feature| Value { kind: Some(text(feature)) });
     let fields = [
-        ("dataplane.proxyType", proxy_type),
-        ("dataplane.resource", resource),
-        ("dataplane.admin.port", Some("9901")),
-        ("dataplane.workdir", Some("/tmp/kuma-dp")),
-        ("accessLogSocketPath", Some("/tmp/kuma-al.sock")),
+        ("dataplane.proxyType", proxy_type.map(text)),
+        ("dataplane.resource", resource.map(text)),
+        ("dataplane.admin.port", Some(text("9901"))),
+        ("workdir", Some(text("/tmp/kuma-dp"))),
+        ("ipv6Enabled", Some(ValueKind::BoolValue(true))),
+        ("features", Some(ValueKind::ListValue(ListValue { values: features.to_vec() }))),
+        ("version", Some(ValueKind::StructValue(Struct { fields: version.into_iter().collect() }))),
     ];
-    let text = |text: &str| Value { kind: Some(ValueKind::StringValue(text.to_owned())) };
-    let fields =
-        fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), text(value?))));
+    let fields = fields
+        .into_iter()
+        .filter_map(|(name, kind)| Some((name.to_owned(), Value { kind: Some(kind?) })));
     Node {
         id: ".zone-proxy-1".to_owned(),
         cluster: "zone-proxy".to_owned(),

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, GrpcStatusCode, MapType, Status as HostStatus};
+use sha2::{Digest, Sha256};
 
 use crate::gate::{Clock, ErrorDetail, Head, Reason, Refusal};
 use crate::log_line::Origin;
@@ -63,6 +64,20 @@ pub(super) fn request_body(length: usize) -> Option<Vec<u8>> {
 /// The plugin configuration.
 pub(super) fn plugin_configuration() -> Option<Vec<u8>> {
     hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX).ok().flatten()
+}
+
+/// Whether no VM of this gateway has said so of this configuration: every worker and the main thread
+/// configure a VM of their own, and one of them is to speak for all.
+pub(super) fn is_news(configuration: &[u8]) -> bool {
+    const KEY: &str = "zonegate.configuration";
+    let digest = Sha256::digest(configuration);
+    let known = hostcalls::get_shared_data(KEY).ok().and_then(|(known, _)| known);
+    if known.is_some_and(|known| known == digest.as_slice()) {
+        return false;
+    }
+    // Should it fail, the same is said more than once.
+    let _ = hostcalls::set_shared_data(KEY, Some(digest.as_slice()), None);
+    true
 }
 
 fn property(path: &[&str]) -> Option<Vec<u8>> {

@@ -53,9 +53,8 @@ impl Metrics {
         }
     }
 
-    /// A configuration is in force.
+    /// A configuration is in force in this VM.
     pub(super) fn configured(&self, keys: &KeySet, revocations: usize) {
-        self.config_accepted.add(1);
         self.config_keys.set(keys.iter().count());
         self.config_revocations.set(revocations);
         let mut kids = self.kids.borrow_mut();
@@ -63,6 +62,11 @@ impl Metrics {
             let define = || Metric::counter(&format!("zonegate.kid.{}.allowed", stat_name(kid)));
             kids.entry(kid.to_owned()).or_insert_with(define);
         }
+    }
+
+    /// A new configuration is in force, in the gateway as a whole.
+    pub(super) fn accepted(&self) {
+        self.config_accepted.add(1);
     }
 
     /// A configuration was refused.

@@ -59,9 +59,12 @@ impl Root {
     fn configure(&mut self) -> Result<(), ConfigError> {
         let bytes = host::plugin_configuration().unwrap_or_default();
         let config = Config::from_host(&bytes)?;
-        log::info!("{}", log_line::accepted(&config));
-        for warning in &config.warnings {
-            log::warn!("zonegate: configuration: {warning}");
+        if host::is_news(&bytes) {
+            log::info!("{}", log_line::accepted(&config));
+            for warning in &config.warnings {
+                log::warn!("zonegate: configuration: {warning}");
+            }
+            metrics(|metrics| metrics.accepted());
         }
         let Config { policy, warnings: _ } = config;
         metrics(|metrics| metrics.configured(&policy.keys, policy.revocations.ids()));

@@ -46,7 +46,8 @@ async fn a_good_token_gets_its_bootstrap() {
          content-type: application/json\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
-    let answer = http1(setup.gateway.address(), &setup.ca, (head + &body).as_bytes()).await.unwrap();
+    let answer =
+        http1(setup.gateway.address(), &setup.ca, (head + &body).as_bytes()).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     let seen = setup.control_plane.sightings().requests();
     assert_eq!(seen[1].authority, "gateway:5678");

@@ -82,7 +82,8 @@ async fn a_bad_push_changes_nothing() {
         assert!(setup.gateway.log().unwrap().contains(says), "{says}");
         connection.delta(Some(&token), Claimed::EGRESS).await.unwrap();
     }
-    assert!(setup.stat("config.rejected").await >= 18);
+    assert_eq!(setup.stat("config.rejected").await, bad(&setup.key).len() as u64);
+    assert_eq!(setup.stat("config.accepted").await, 1);
     setup.control_plane.push();
     assert!(stream.next().await.unwrap().is_some(), "the open stream has ended");
     let mut good = policy(&setup.key);
@@ -90,6 +91,9 @@ async fn a_bad_push_changes_nothing() {
     assert_eq!(setup.gateway.push(&good).await.unwrap(), Pushed::Accepted);
     let refused = connection.sotw(Some(&token), Claimed::INGRESS).await.unwrap_err();
     assert!(refused.message().starts_with("zonegate: revoked: "), "{refused:?}");
+    assert_eq!(setup.stat("config.accepted").await, 2);
+    assert_eq!(setup.stat("config.revocations").await, 1);
+    assert_eq!(setup.gateway.log().unwrap().matches("zonegate: configured ").count(), 2);
 }
 
 /// The same token before and after: a push is all it takes.

@@ -14,7 +14,8 @@ use crate::harness::{Bench, from_environment};
 #[test]
 fn every_configuration_file_is_valid() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let files: Vec<_> = ["envoy", "examples"].iter().flat_map(|dir| yaml(&root.join(dir))).collect();
+    let files: Vec<_> =
+        ["envoy", "examples"].iter().flat_map(|dir| yaml(&root.join(dir))).collect();
     assert!(files.iter().any(|file| file.ends_with("envoy/gateway.yaml")), "{files:?}");
     for file in files {
         let text = fs::read_to_string(&file).unwrap();
@@ -44,7 +45,8 @@ fn in_a_gateway(ecds: &str) -> String {
     let mut gateway: serde_json::Value =
         serde_saphyr::from_str(include_str!("../../envoy/gateway.yaml")).unwrap();
     let ecds: serde_json::Value = serde_saphyr::from_str(ecds).unwrap();
-    let filters = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters";
+    let filters =
+        "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters";
     let filter = gateway.pointer_mut(&format!("{filters}/0")).unwrap();
     let typed = ecds.pointer("/resources/0/typed_config").unwrap();
     *filter = serde_json::json!({ "name": "zonegate", "typed_config": typed });

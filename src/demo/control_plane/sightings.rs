@@ -205,9 +205,13 @@ impl Sightings {
         {
             let mut state = self.state();
             state.open = state.open.saturating_sub(1);
+            // Absent after `clear`.
+            if let Some(request) = state.requests.get_mut(&id) {
+                request.ended = Some(how);
+            }
         }
         self.announce(format_args!("request {id}: {how}"));
-        self.update(id, |request| request.ended = Some(how));
+        self.tell();
     }
 
     fn update(&self, id: u64, change: impl FnOnce(&mut Request)) {

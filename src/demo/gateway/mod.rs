@@ -218,6 +218,16 @@ impl Gateway {
         self.process.log()
     }
 
+    /// Where Envoy's log is.
+    pub fn log_path(&self) -> PathBuf {
+        self.process.log_path().to_owned()
+    }
+
+    /// The last lines of Envoy's log.
+    pub fn log_tail(&self) -> String {
+        self.process.log_tail()
+    }
+
     /// Waits until the log has `text`.
     ///
     /// # Errors

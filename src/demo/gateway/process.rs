@@ -81,6 +81,10 @@ impl Process {
         self.child.kill().await.ok();
     }
 
+    pub(super) fn log_path(&self) -> &Path {
+        &self.log
+    }
+
     pub(super) fn log(&self) -> anyhow::Result<String> {
         let bytes = fs::read(&self.log).with_context(|| format!("{}", self.log.display()))?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())

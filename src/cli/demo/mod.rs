@@ -1,0 +1,126 @@
+//! `zonegate demo …`: the gateway in a real Envoy, to look at and to try.
+
+mod on_first_sight;
+mod run;
+mod verdicts;
+
+use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::cli::failure::BadInput;
+use crate::demo::certificates::Certificates;
+use crate::demo::gateway::{Log, Options};
+use crate::issuer::{Scope, SigningKey, ZoneTokenRequest};
+
+/// Try the gateway in a real Envoy
+#[derive(Subcommand)]
+pub(super) enum Demo {
+    Run(run::Run),
+    Verdicts(verdicts::Verdicts),
+}
+
+impl Demo {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        match self {
+            Self::Run(run) => wait_for(run.run()),
+            Self::Verdicts(verdicts) => wait_for(verdicts.run()),
+        }
+    }
+}
+
+fn wait_for(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    tokio::runtime::Runtime::new().context("could not start")?.block_on(work)
+}
+
+/// What to run.
+#[derive(Args)]
+struct Programs {
+    /// The Envoy to run
+    #[arg(long, value_name = "FILE")]
+    envoy: PathBuf,
+    /// The filter, as `make wasm` builds it
+    #[arg(long, value_name = "FILE")]
+    module: PathBuf,
+    /// The func-e to run Envoy with
+    #[arg(long, value_name = "FILE")]
+    func_e: Option<PathBuf>,
+}
+
+/// A folder for this run, with certificates and a signing key in it.
+struct Workshop {
+    dir: TempDir,
+    certificates: Certificates,
+    key: SigningKey,
+}
+
+/// The kid of the workshop's key.
+const KID: &str = "demo";
+/// The zone of the demo.
+const ZONE: &str = "default";
+
+impl Workshop {
+    fn new() -> anyhow::Result<Self> {
+        let dir = tempfile::Builder::new().prefix("zonegate-demo-").tempdir()?;
+        let certificates = Certificates::generate(dir.path())?;
+        Ok(Self { dir, certificates, key: SigningKey::generate(2048)? })
+    }
+
+    /// A policy with the workshop's key and nothing else.
+    fn policy(&self) -> Value {
+        json!({ "zone": ZONE, "publicKeys": [{ "kid": KID, "key": self.key.public_key_pem() }] })
+    }
+
+    /// A token as `zonegate generate zone-token` makes it, issued some time ago.
+    fn token(&self, zone: &str, scope: &[Scope], age: Duration) -> anyhow::Result<(String, Uuid)> {
+        let id = Uuid::new_v4();
+        let request = ZoneTokenRequest {
+            zone: zone.to_owned(),
+            scope: scope.to_vec(),
+            valid_for: Duration::from_secs(3600),
+            kid: KID.to_owned(),
+            now: SystemTime::now().checked_sub(age).context("no such time")?,
+            id,
+        };
+        Ok((request.issue(&self.key)?, id))
+    }
+
+    /// How to run the gateway in front of `control_plane`.
+    fn options(
+        &self,
+        programs: &Programs,
+        control_plane: String,
+        policy: Value,
+    ) -> anyhow::Result<Options> {
+        let Programs { envoy, module, func_e } = programs;
+        Ok(Options {
+            envoy: absolute(envoy)?,
+            func_e: func_e.as_deref().map(absolute).transpose()?,
+            module: absolute(module)?,
+            policy,
+            control_plane,
+            control_plane_ca: self.certificates.ca_path.clone(),
+            control_plane_name: "localhost".to_owned(),
+            certificate: self.certificates.gateway.certificate_path.clone(),
+            key: self.certificates.gateway.key_path.clone(),
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            concurrency: 2,
+            log: Log::File,
+            policy_in_gateway: false,
+            edits: Vec::new(),
+            environment: Vec::new(),
+        })
+    }
+}
+
+/// Envoy runs in another folder.
+fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
+    path.canonicalize().with_context(|| BadInput(path.display().to_string()))
+}
