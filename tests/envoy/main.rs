@@ -14,3 +14,4 @@ mod load;
 mod refusals;
 mod routes;
 mod streams;
+mod tool;

@@ -1,0 +1,153 @@
+//! The tool and the gateway together: its tokens open streams, and `demo` runs to its end.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::time::timeout;
+use zonegate::demo::control_plane::{self, ControlPlane};
+use zonegate::demo::gateway::Pushed;
+use zonegate::demo::zone_proxy::{Claimed, Connection};
+
+use crate::harness::{Bench, LIMIT, ZONE, from_environment};
+
+const ZONEGATE: &str = env!("CARGO_BIN_EXE_zonegate");
+
+/// Runs the tool in `dir`.
+fn zonegate(dir: &Path, arguments: &[&str]) -> String {
+    let Output { status, stdout, stderr } =
+        Command::new(ZONEGATE).args(arguments).current_dir(dir).output().unwrap();
+    assert!(status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&stderr));
+    String::from_utf8(stdout).unwrap()
+}
+
+/// The quick start: key, public key, token; let in; revoked by its ID; refused.
+#[tokio::test]
+async fn a_generated_token_opens_a_stream_until_it_is_revoked() {
+    let dir = TempDir::new().unwrap();
+    let dir = dir.path();
+    let key = ["generate", "signing-key", "--format", "pem", "--output", "key.pem"];
+    zonegate(dir, &key);
+    let public = zonegate(dir, &["generate", "public-key", "--signing-key-path", "key.pem"]);
+    let token = ["generate", "zone-token", "--zone", ZONE, "--valid-for", "1h"];
+    let signed = ["--scope", "ingress", "--signing-key-path", "key.pem", "--kid", "mine"];
+    let token = zonegate(dir, &[token.as_slice(), signed.as_slice()].concat());
+    let keys = json!([{ "kid": "mine", "key": public }]);
+    let setup = Bench::new().set("publicKeys", keys.clone()).start().await;
+    let connection = setup.connect().await;
+    let mut stream = connection.sotw(Some(&token), Claimed::INGRESS).await.unwrap();
+    assert!(stream.next().await.unwrap().is_some());
+    let refused = connection.sotw(Some(&token), Claimed::EGRESS).await.unwrap_err();
+    assert!(refused.message().starts_with("zonegate: out_of_scope: "), "{refused:?}");
+    let revoking = json!({ "zone": ZONE, "publicKeys": keys, "revocations": [id_of(&token)] });
+    assert_eq!(setup.gateway.push(&revoking).await.unwrap(), Pushed::Accepted);
+    let refused = connection.sotw(Some(&token), Claimed::INGRESS).await.unwrap_err();
+    assert!(refused.message().starts_with("zonegate: revoked: "), "{refused:?}");
+}
+
+/// The `jti` of a token, read without any of our code.
+fn id_of(token: &str) -> String {
+    use base64::Engine;
+    let claims = token.split('.').nth(1).unwrap();
+    let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(claims).unwrap();
+    let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
+    claims["jti"].as_str().unwrap().to_owned()
+}
+
+fn programs() -> [String; 4] {
+    let path = |name| from_environment(name).to_str().unwrap().to_owned();
+    ["--envoy".into(), path("ENVOY_PATH"), "--module".into(), path("ZONEGATE_WASM")]
+}
+
+#[test]
+fn the_demo_shows_every_verdict_as_expected() {
+    let output =
+        Command::new(ZONEGATE).args(["demo", "verdicts"]).args(programs()).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("verdicts are as expected") && !text.contains("WRONG"), "{text}");
+}
+
+#[tokio::test]
+async fn the_demo_runs_until_it_is_told_to_stop() {
+    let text = run(&[]).await;
+    assert!(text.contains("in front of a demo control plane"), "{text}");
+    assert!(text.contains("gateway: configured "), "{text}");
+    assert!(text.ends_with("Stopping.\n"), "{text}");
+}
+
+/// In front of another control plane, whose certificate is vouched for or trusted on first sight.
+#[tokio::test]
+async fn the_gateway_runs_in_front_of_another_control_plane() {
+    let bench = Bench::new();
+    let options = control_plane::Options::new(&bench.certificates);
+    let control_plane = ControlPlane::start(options).await.unwrap();
+    let address = format!("localhost:{}", control_plane.address().port());
+    let ca = bench.options.control_plane_ca.to_str().unwrap();
+    let text = run(&["--control-plane", &address, "--control-plane-ca", ca]).await;
+    assert!(text.contains("signing-key.pem") && !text.contains("Trusting"), "{text}");
+    let text = run(&["--control-plane", &address]).await;
+    assert!(text.contains("Trusting, for this run, the certificate"), "{text}");
+    // One stream each.
+    assert_eq!(control_plane.sightings().count(), 2);
+    let mut pretender = Command::new(ZONEGATE);
+    pretender.args(["demo", "run", "--control-plane", "localhost:1"]).args(programs());
+    let output = pretender.output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("localhost:1"), "{output:?}");
+}
+
+#[tokio::test]
+async fn a_bad_configuration_is_refused_before_envoy_starts() {
+    let dir = TempDir::new().unwrap();
+    let config = dir.path().join("gate.yaml");
+    std::fs::write(&config, "zone: a\npublicKeys:\n- kid: '1'\n  key: nothing\n").unwrap();
+    let mut command = Command::new(ZONEGATE);
+    command.args(["demo", "run", "--config"]).arg(&config).args(programs());
+    let output = command.output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("gate.yaml: publicKeys[0].key: not PEM"), "{error}");
+}
+
+/// Starts `demo run`, opens a stream through it where there is a token for it, stops it by a signal,
+/// and gives back what it printed.
+async fn run(more: &[&str]) -> String {
+    let mut command = tokio::process::Command::new(ZONEGATE);
+    command.args(["demo", "run", "--port", "0"]).args(programs()).args(more);
+    let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut text = String::new();
+    let read = async {
+        while let Some(line) = lines.next_line().await.unwrap() {
+            text += &(line.clone() + "\n");
+            if line.starts_with("gateway: configured") {
+                if text.contains("signing-key.pem") {
+                    open_stream(&text).await;
+                }
+                let pid = child.id().unwrap().to_string();
+                assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+            }
+        }
+    };
+    timeout(LIMIT, read).await.unwrap();
+    assert!(child.wait().await.unwrap().success(), "{text}");
+    text
+}
+
+/// Makes a token with the key that was announced and opens a stream with it.
+async fn open_stream(text: &str) {
+    let after =
+        |mark: &str| text.split(mark).nth(1).unwrap().split([' ', ')', '\n']).next().unwrap();
+    let key = after("A new signing key was made for this run: ");
+    let token = ["generate", "zone-token", "--zone", "default", "--valid-for", "1h"];
+    let signed = ["--signing-key-path", key, "--kid", "demo"];
+    let token = zonegate(Path::new("/"), &[token.as_slice(), signed.as_slice()].concat());
+    let ca = std::fs::read_to_string(after("(its CA: ")).unwrap();
+    let address = format!("127.0.0.1:{}", after("https://localhost:")).parse().unwrap();
+    let connection = Connection::open(address, &ca).await.unwrap();
+    let mut stream = connection.sotw(Some(&token), Claimed::INGRESS).await.unwrap();
+    assert!(stream.next().await.unwrap().is_some());
+}
