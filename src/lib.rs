@@ -23,4 +23,5 @@ pub mod issuer;
 pub mod log_line;
 #[cfg(target_family = "wasm")]
 mod plugin;
+pub mod streams;
 pub mod token;

@@ -6,7 +6,9 @@
 use std::fmt::Write as _;
 
 use crate::config::Config;
-use crate::gate::{Denial, Permit, Quoted, UnixTime};
+use crate::gate::{Denial, Mode, Permit, Quoted, UnixTime};
+use crate::streams::Cut;
+use crate::token::ZoneToken;
 
 /// Facts of a request that help to find who was refused.
 #[derive(Debug, Default)]
@@ -20,11 +22,12 @@ pub struct Origin {
 }
 
 /// The line of a refusal. Kid, jti and zone are there only once verified.
-pub fn refusal(denial: &Denial, origin: &Origin, suppressed: u64) -> String {
+pub fn refusal(mode: Mode, denial: &Denial, origin: &Origin, suppressed: u64) -> String {
     let Denial { refusal, token } = denial;
     let Origin { path, peer, request_id } = origin;
     let mut line = format!(
-        "zonegate: denied reason={} path={} peer={} request_id={}",
+        "zonegate: {} reason={} path={} peer={} request_id={}",
+        denied(mode),
         refusal.reason(),
         Quoted(path),
         Quoted(peer),
@@ -43,6 +46,21 @@ pub fn refusal(denial: &Denial, origin: &Origin, suppressed: u64) -> String {
     line
 }
 
+/// A refusal in one word: carried out, or only counted.
+fn denied(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Enforce => "denied",
+        Mode::Shadow => "would_deny",
+    }
+}
+
+/// The line of an open stream that is cut.
+pub fn cut(why: Cut, token: &ZoneToken) -> String {
+    let (kid, claims) = (Quoted(&token.kid), &token.claims);
+    let (jti, zone) = (Quoted(&claims.id), Quoted(&claims.zone));
+    format!("zonegate: cut reason={why} kid={kid} jti={jti} zone={zone}")
+}
+
 /// The line of a configuration that is now in force.
 pub fn accepted(config: &Config) -> String {
     let policy = &config.policy;
@@ -52,9 +70,13 @@ pub fn accepted(config: &Config) -> String {
         let _ = write!(keys, "{comma}{}={}", Quoted(kid), key.fingerprint());
     }
     format!(
-        "zonegate: configured version={} zone={} mode=enforce revocations={} keys={keys}",
+        "zonegate: configured version={} zone={} mode={} revocations={} keys={keys}",
         env!("CARGO_PKG_VERSION"),
         Quoted(&policy.zone),
+        match policy.mode {
+            Mode::Enforce => "enforce",
+            Mode::Shadow => "shadow",
+        },
         policy.revocations.ids(),
     )
 }
@@ -114,7 +136,7 @@ mod tests {
         let token = Some(Box::new(ZoneToken { kid: "1".into(), claims }));
         let denial = Denial { refusal: Refusal::PathDenied, token };
         let origin = Origin { path: "/\u{1b}[2J".into(), ..Origin::default() };
-        let line = refusal(&denial, &origin, 3);
+        let line = refusal(Mode::Enforce, &denial, &origin, 3);
         assert!(line.is_ascii() && !line.contains('\n') && !line.contains('\u{1b}'), "{line}");
         assert!(line.contains(r#"jti="a\" zone=\"b\n""#), "{line}");
         assert!(line.contains(&format!("zone=\"{}...\"", "z".repeat(64))), "{line}");

@@ -10,7 +10,7 @@ mod wire;
 use std::fmt;
 use std::time::Duration;
 
-use crate::gate::{Policy, Proxies, RevocationList};
+use crate::gate::{OpenStreams, Policy, Proxies, RevocationList};
 use crate::token::{KeySet, PublicKey};
 use raw::{PublicKeyItem, RawConfig, Revocations};
 
@@ -106,8 +106,12 @@ impl Config {
             leeway_seconds,
             max_token_bytes,
             first_message_seconds,
+            mode,
+            open_streams,
             error_detail,
         } = raw;
+        let raw::OpenStreams { on_revoked, on_key_removed, on_expired, cut_within_milliseconds } =
+            open_streams;
         if use_secrets {
             return Err(ConfigError::new("useSecrets", USE_SECRETS));
         }
@@ -134,6 +138,18 @@ impl Config {
                 first_message_seconds,
                 1,
                 300,
+            )?),
+            mode: mode.into(),
+            open_streams: OpenStreams {
+                on_revoked: on_revoked.into(),
+                on_key_removed: on_key_removed.into(),
+                on_expired: on_expired.into(),
+            },
+            cut_within: Duration::from_millis(within(
+                "openStreams.cutWithinMilliseconds",
+                cut_within_milliseconds,
+                0,
+                60_000,
             )?),
             error_detail: error_detail.into(),
         };

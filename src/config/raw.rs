@@ -33,6 +33,10 @@ pub(super) struct RawConfig {
     #[serde(default = "default_first_message_seconds", deserialize_with = "whole_number")]
     pub(super) first_message_seconds: u64,
     #[serde(default)]
+    pub(super) mode: Mode,
+    #[serde(default)]
+    pub(super) open_streams: OpenStreams,
+    #[serde(default)]
     pub(super) error_detail: ErrorDetail,
 }
 
@@ -147,6 +151,43 @@ pub(super) enum Bootstrap {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
+pub(super) enum Mode {
+    #[default]
+    Enforce,
+    Shadow,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object")]
+#[serde(default)]
+pub(super) struct OpenStreams {
+    pub(super) on_revoked: OnOpen,
+    pub(super) on_key_removed: OnOpen,
+    pub(super) on_expired: OnOpen,
+    #[serde(deserialize_with = "whole_number")]
+    pub(super) cut_within_milliseconds: u64,
+}
+
+impl Default for OpenStreams {
+    fn default() -> Self {
+        Self {
+            on_revoked: OnOpen::Cut,
+            on_key_removed: OnOpen::Keep,
+            on_expired: OnOpen::Keep,
+            cut_within_milliseconds: 500,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum OnOpen {
+    Cut,
+    Keep,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) enum ErrorDetail {
     #[default]
     Reason,
@@ -177,6 +218,24 @@ impl From<Bootstrap> for gate::BootstrapPolicy {
             Bootstrap::Verify => Self::Verify,
             Bootstrap::Pass => Self::Pass,
             Bootstrap::Deny => Self::Deny,
+        }
+    }
+}
+
+impl From<Mode> for gate::Mode {
+    fn from(raw: Mode) -> Self {
+        match raw {
+            Mode::Enforce => Self::Enforce,
+            Mode::Shadow => Self::Shadow,
+        }
+    }
+}
+
+impl From<OnOpen> for gate::OnOpen {
+    fn from(raw: OnOpen) -> Self {
+        match raw {
+            OnOpen::Cut => Self::Cut,
+            OnOpen::Keep => Self::Keep,
         }
     }
 }

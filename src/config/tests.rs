@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::gate::{BootstrapPolicy, Dataplane, ErrorDetail, ZoneProxy};
+use crate::gate::{BootstrapPolicy, Dataplane, ErrorDetail, Mode, OnOpen, ZoneProxy};
 
 const KEY_1: &str = include_str!("../../tests/data/key-1.pub.pem");
 
@@ -34,6 +34,10 @@ fn defaults_are_those_of_the_contract() {
     assert_eq!(policy.first_message, Duration::from_secs(10));
     assert_eq!(policy.error_detail, ErrorDetail::Reason);
     assert_eq!(policy.revocations, RevocationList::default());
+    assert_eq!(policy.mode, Mode::Enforce);
+    let (on_revoked, on_key_removed, on_expired) = (OnOpen::Cut, OnOpen::Keep, OnOpen::Keep);
+    assert_eq!(policy.open_streams, OpenStreams { on_revoked, on_key_removed, on_expired });
+    assert_eq!(policy.cut_within, Duration::from_millis(500));
 }
 
 #[test]
@@ -50,6 +54,13 @@ fn every_field_is_read() {
         "leewaySeconds": 5.0,
         "maxTokenBytes": 512,
         "firstMessageSeconds": 1,
+        "mode": "shadow",
+        "openStreams": {
+            "onRevoked": "keep",
+            "onKeyRemoved": "cut",
+            "onExpired": "cut",
+            "cutWithinMilliseconds": 0,
+        },
         "errorDetail": "none",
     });
     let policy = read(&config).unwrap().policy;
@@ -64,6 +75,10 @@ fn every_field_is_read() {
     assert_eq!(policy.max_token_bytes, 512);
     assert_eq!(policy.first_message, Duration::from_secs(1));
     assert_eq!(policy.error_detail, ErrorDetail::None);
+    assert_eq!(policy.mode, Mode::Shadow);
+    let (on_revoked, on_key_removed, on_expired) = (OnOpen::Keep, OnOpen::Cut, OnOpen::Cut);
+    assert_eq!(policy.open_streams, OpenStreams { on_revoked, on_key_removed, on_expired });
+    assert_eq!(policy.cut_within, Duration::ZERO);
 }
 
 #[test]
@@ -103,8 +118,16 @@ fn what_cannot_be_honoured_is_refused_with_its_path() {
         (with("zone", json!("")), "zone: must not be empty"),
         (with("zone", json!(null)), "zone: invalid type: null"),
         (with("profile", json!("globalKds")), "profile: unknown variant `globalKds`"),
-        (with("mode", json!("shadow")), "mode: unknown field"),
-        (with("openStreams", json!({})), "openStreams: unknown field"),
+        (with("mode", json!("off")), "mode: unknown variant `off`"),
+        (
+            with("openStreams", json!({ "onRevoked": "x" })),
+            "openStreams.onRevoked: unknown variant",
+        ),
+        (with("openStreams", json!({ "onDeath": "cut" })), "openStreams.onDeath: unknown field"),
+        (
+            with("openStreams", json!({ "cutWithinMilliseconds": 60_001 })),
+            "openStreams.cutWithinMilliseconds: 60001: must be from",
+        ),
         (with("Zone", json!("x")), "Zone: unknown field"),
         (with("revocations", json!(1)), "revocations: invalid type: integer"),
         (with("revocations", json!(["a", 1])), "revocations[1]: invalid type: integer"),

@@ -14,6 +14,7 @@ use h2::client::SendRequest;
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -108,13 +109,32 @@ impl RawConnection {
     /// # Errors
     /// The connection broke, no answer came in time, or h2 refuses to send the request.
     pub async fn send(&self, request: RawRequest<'_>) -> anyhow::Result<Answer> {
+        let go_on = Notify::new();
+        go_on.notify_one();
+        self.send_paused(request, &go_on).await
+    }
+
+    /// The same, but its last chunk waits until `go_on` is notified.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub async fn send_paused(
+        &self,
+        request: RawRequest<'_>,
+        go_on: &Notify,
+    ) -> anyhow::Result<Answer> {
         let mut seen = Answer::default();
-        let exchange = timeout(LIMIT, self.exchange(request, &mut seen)).await;
+        let exchange = timeout(LIMIT, self.exchange(request, go_on, &mut seen)).await;
         exchange.with_context(|| format!("no end in time, but {seen:?}"))??;
         Ok(seen)
     }
 
-    async fn exchange(&self, raw: RawRequest<'_>, seen: &mut Answer) -> anyhow::Result<()> {
+    async fn exchange(
+        &self,
+        raw: RawRequest<'_>,
+        go_on: &Notify,
+        seen: &mut Answer,
+    ) -> anyhow::Result<()> {
         let RawRequest { method, path, headers, chunks, end } = raw;
         let mut request = Request::builder().method(method);
         request = request.uri(format!("https://localhost{path}"));
@@ -128,7 +148,9 @@ impl RawConnection {
         if !ends_at_once {
             let last = chunks.len().saturating_sub(1);
             for (index, chunk) in chunks.into_iter().enumerate() {
-                body.reserve_capacity(0);
+                if index == last {
+                    go_on.notified().await;
+                }
                 // An error is an answer that came before the request was over.
                 let _ = body.send_data(chunk.into(), index == last && end == End::Stream);
                 tokio::task::yield_now().await;

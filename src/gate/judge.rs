@@ -15,7 +15,7 @@ use super::{
     BootstrapPolicy, BootstrapRequest, Clock, Dataplane, Denial, Form, Held, Permit, Place, Policy,
     ProxyType, Refusal, Route, Unchecked, Verdict, ZoneProxy, proxy_type, time,
 };
-use crate::token::{ZoneToken, authenticate};
+use crate::token::{TokenError, ZoneToken, authenticate};
 
 /// The request headers that matter, as bytes: nothing says that a header is UTF-8.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -75,6 +75,23 @@ impl Policy {
     ) -> Result<Permit, Denial> {
         let proxy = proxy_type(form, message).map_err(Refusal::MalformedRequest)?;
         self.judge_proxy(proxy, token, clock)
+    }
+
+    /// Judges the token of a held stream that began under the policy `before`, where this one was
+    /// pushed meanwhile: a key that is gone takes its tokens along.
+    ///
+    /// # Errors
+    /// It is not good any more, or was not then.
+    pub fn carry_over(
+        &self,
+        token: Result<ZoneToken, Refusal>,
+        before: &Self,
+    ) -> Result<ZoneToken, Refusal> {
+        let token = token?;
+        match self.knows_key_of(&token, before) {
+            true => Ok(token),
+            false => Err(Refusal::Token(TokenError::UnknownKid)),
+        }
     }
 
     /// Judges the body of a bootstrap request as a stream with this token would be judged.

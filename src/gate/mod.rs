@@ -18,11 +18,13 @@ mod verdict;
 pub use bootstrap::{BootstrapRequest, MAX_BOOTSTRAP};
 pub use first_message::{Form, Frame, MAX_FIRST_MESSAGE, PREFIX, proxy_type};
 pub use judge::Head;
-pub use policy::{BootstrapPolicy, Dataplane, ErrorDetail, Policy, Proxies, ZoneProxy};
+pub use policy::{
+    BootstrapPolicy, Dataplane, ErrorDetail, Mode, OnOpen, OpenStreams, Policy, Proxies, ZoneProxy,
+};
 pub use proxy::{ProxyType, UnknownProxyType};
 pub use reason::{Reason, Status};
 pub use refusal::{Place, Quoted, Refusal, RequestError};
 pub use revocation::RevocationList;
 pub use route::{ADS_DELTA, ADS_SOTW, BOOTSTRAP, HDS, Route};
-pub use time::{Clock, UnixTime};
+pub use time::{Clock, UnixTime, has_expired};
 pub use verdict::{Denial, Held, Permit, Unchecked, Verdict};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::RevocationList;
-use crate::token::KeySet;
+use crate::token::{KeySet, ZoneToken};
 
 /// What is allowed.
 #[derive(Debug)]
@@ -26,8 +26,51 @@ pub struct Policy {
     pub max_token_bytes: usize,
     /// How long a stream may be held for its first message.
     pub first_message: Duration,
+    /// Whether refusals are carried out.
+    pub mode: Mode,
+    /// What becomes of open streams.
+    pub open_streams: OpenStreams,
+    /// Over how long the streams that one push ends are spread.
+    pub cut_within: Duration,
     /// What a refused client is told.
     pub error_detail: ErrorDetail,
+}
+
+impl Policy {
+    /// Whether the key that signed `token`, verified under the policy `before`, is here too.
+    pub fn knows_key_of(&self, token: &ZoneToken, before: &Self) -> bool {
+        let key = self.keys.get(&token.kid);
+        key.is_some() && key == before.keys.get(&token.kid)
+    }
+}
+
+/// Whether refusals are carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// They are.
+    Enforce,
+    /// They are counted and logged, and everything passes.
+    Shadow,
+}
+
+/// What becomes of open streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenStreams {
+    /// When the token is revoked.
+    pub on_revoked: OnOpen,
+    /// When the key that signed the token is removed or replaced.
+    pub on_key_removed: OnOpen,
+    /// When the token expires.
+    pub on_expired: OnOpen,
+}
+
+/// What becomes of an open stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnOpen {
+    /// It is cut.
+    Cut,
+    /// It goes on.
+    Keep,
 }
 
 /// What may connect, by proxy type.

@@ -36,18 +36,22 @@ pub(super) fn check(claims: &Claims, clock: Clock, policy: &Policy) -> Result<()
         return Err(Refusal::MissingExpiration);
     }
     let now = clock.now()?;
-    let leeway = policy.leeway;
     if let Some(date) = claims.expires_at
-        && now >= since_epoch(date).saturating_add(leeway)
+        && has_expired(claims, now, policy)
     {
         return Err(Refusal::Expired { date, now });
     }
     if let Some(date) = claims.not_before
-        && now.saturating_add(leeway) < since_epoch(date)
+        && now.saturating_add(policy.leeway) < since_epoch(date)
     {
         return Err(Refusal::NotYetValid { date, now });
     }
     Ok(())
+}
+
+/// Whether `exp` has passed at `now`.
+pub fn has_expired(claims: &Claims, now: UnixTime, policy: &Policy) -> bool {
+    claims.expires_at.is_some_and(|date| now >= since_epoch(date).saturating_add(policy.leeway))
 }
 
 /// Dates before 1970 count as 1970: all of them have passed.

@@ -7,7 +7,6 @@ use std::time::SystemTime;
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, GrpcStatusCode, MapType, Status as HostStatus};
-use sha2::{Digest, Sha256};
 
 use crate::gate::{Clock, ErrorDetail, Head, Reason, Refusal};
 use crate::log_line::Origin;
@@ -66,18 +65,28 @@ pub(super) fn plugin_configuration() -> Option<Vec<u8>> {
     hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX).ok().flatten()
 }
 
-/// Whether no VM of this gateway has said so of this configuration: every worker and the main thread
-/// configure a VM of their own, and one of them is to speak for all.
-pub(super) fn is_news(configuration: &[u8]) -> bool {
-    const KEY: &str = "zonegate.configuration";
-    let digest = Sha256::digest(configuration);
-    let known = hostcalls::get_shared_data(KEY).ok().and_then(|(known, _)| known);
-    if known.is_some_and(|known| known == digest.as_slice()) {
-        return false;
+/// Whether no VM has spoken of this configuration yet, the `count`th that ours has taken for
+/// `gateway`. Every worker and the main thread configure a VM of their own, some later than others,
+/// and one of them is to speak for all.
+pub(super) fn is_news(gateway: &str, count: u64) -> bool {
+    let key = format!("zonegate.{gateway}.configurations");
+    // Twice is enough for a few workers; after that, the same is said more than once.
+    for _ in 0..8 {
+        let (known, version) = hostcalls::get_shared_data(&key).unwrap_or_default();
+        let known = known.and_then(|known| known.try_into().ok()).map_or(0, u64::from_le_bytes);
+        if known >= count {
+            return false;
+        }
+        if hostcalls::set_shared_data(&key, Some(&count.to_le_bytes()), version).is_ok() {
+            break;
+        }
     }
-    // Should it fail, the same is said more than once.
-    let _ = hostcalls::set_shared_data(KEY, Some(digest.as_slice()), None);
     true
+}
+
+/// The name of this plugin in Envoy's configuration.
+pub(super) fn plugin_name() -> String {
+    String::from_utf8_lossy(&property(&["plugin_name"]).unwrap_or_default()).into_owned()
 }
 
 fn property(path: &[&str]) -> Option<Vec<u8>> {

@@ -5,11 +5,13 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::MetricType;
 
-use crate::gate::Reason;
+use crate::gate::{Mode, Reason};
+use crate::streams::Cut;
 use crate::token::KeySet;
 
 thread_local! {
@@ -20,6 +22,8 @@ thread_local! {
 pub(super) struct Metrics {
     allowed: Metric,
     denied: Vec<(Reason, Metric)>,
+    would_deny: Vec<(Reason, Metric)>,
+    cut: Vec<(Cut, Metric)>,
     streams_open: Metric,
     config_accepted: Metric,
     config_rejected: Metric,
@@ -39,11 +43,11 @@ pub(super) fn metrics<T>(f: impl FnOnce(&Metrics) -> T) -> T {
 
 impl Metrics {
     fn define() -> Self {
-        let denied =
-            |reason: Reason| (reason, Metric::counter(&format!("zonegate.denied.{reason}")));
         Self {
             allowed: Metric::counter("zonegate.allowed"),
-            denied: Reason::ALL.map(denied).to_vec(),
+            denied: by_name("zonegate.denied", &Reason::ALL),
+            would_deny: by_name("zonegate.would_deny", &Reason::ALL),
+            cut: by_name("zonegate.streams.cut", &Cut::ALL),
             streams_open: Metric::gauge("zonegate.streams.open"),
             config_accepted: Metric::counter("zonegate.config.accepted"),
             config_rejected: Metric::counter("zonegate.config.rejected"),
@@ -82,11 +86,17 @@ impl Metrics {
         }
     }
 
-    /// A request is refused.
-    pub(super) fn denied(&self, reason: Reason) {
-        if let Some((_, metric)) = self.denied.iter().find(|(other, _)| *other == reason) {
-            metric.add(1);
+    /// A request is refused, or would be in enforce mode.
+    pub(super) fn denied(&self, mode: Mode, reason: Reason) {
+        match mode {
+            Mode::Enforce => add_to(&self.denied, reason),
+            Mode::Shadow => add_to(&self.would_deny, reason),
         }
+    }
+
+    /// An open stream is cut.
+    pub(super) fn cut(&self, why: Cut) {
+        add_to(&self.cut, why);
     }
 
     /// An allowed stream begins.
@@ -97,6 +107,16 @@ impl Metrics {
     /// An allowed stream has ended.
     pub(super) fn stream_closed(&self) {
         self.streams_open.add(-1);
+    }
+}
+
+fn by_name<T: Copy + Display>(prefix: &str, all: &[T]) -> Vec<(T, Metric)> {
+    all.iter().map(|one| (*one, Metric::counter(&format!("{prefix}.{one}")))).collect()
+}
+
+fn add_to<T: PartialEq>(metrics: &[(T, Metric)], wanted: T) {
+    if let Some((_, metric)) = metrics.iter().find(|(one, _)| *one == wanted) {
+        metric.add(1);
     }
 }
 

@@ -4,9 +4,12 @@
 //! Only `hostcalls` that return bytes are used: the SDK's own getters for text panic on a header that
 //! is not UTF-8, and a panic takes the whole VM down. Where the host fails, the request is denied.
 
+mod body;
+mod exchange;
 mod host;
 mod metrics;
 mod root;
+mod shared;
 mod stream;
 mod waiting;
 

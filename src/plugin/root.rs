@@ -12,18 +12,24 @@ use proxy_wasm::types::ContextType;
 use super::host;
 use super::metrics::metrics;
 use super::stream::Stream;
-use super::waiting;
+use super::{shared, waiting};
 use crate::config::{Config, ConfigError};
 use crate::gate::Policy;
 use crate::log_line;
 
-/// How often held streams are looked at.
-const TICK: Duration = Duration::from_millis(200);
+/// How often held and open streams are looked at.
+const TICK: Duration = Duration::from_millis(100);
 
 /// The root context.
-#[derive(Default)]
 pub(super) struct Root {
+    gateway: Rc<str>,
     policy: Option<Rc<Policy>>,
+}
+
+impl Default for Root {
+    fn default() -> Self {
+        Self { gateway: "".into(), policy: None }
+    }
 }
 
 impl Context for Root {}
@@ -43,11 +49,13 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        waiting::deny_overdue(host::clock());
+        let clock = host::clock();
+        waiting::deny_overdue(clock);
+        shared::cut_due(clock);
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream::new(id, self.policy.clone())))
+        Some(Box::new(Stream::new(id, Rc::clone(&self.gateway), self.policy.clone())))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -59,7 +67,8 @@ impl Root {
     fn configure(&mut self) -> Result<(), ConfigError> {
         let bytes = host::plugin_configuration().unwrap_or_default();
         let config = Config::from_host(&bytes)?;
-        if host::is_news(&bytes) {
+        self.gateway = host::plugin_name().into();
+        if host::is_news(&self.gateway, shared::count(&self.gateway)) {
             log::info!("{}", log_line::accepted(&config));
             for warning in &config.warnings {
                 log::warn!("zonegate: configuration: {warning}");
@@ -68,7 +77,9 @@ impl Root {
         }
         let Config { policy, warnings: _ } = config;
         metrics(|metrics| metrics.configured(&policy.keys, policy.revocations.ids()));
-        self.policy = Some(Rc::new(policy));
+        let policy = Rc::new(policy);
+        shared::put_in_force(&self.gateway, &policy, host::clock());
+        self.policy = Some(policy);
         // Without ticks a silent stream would be held for ever, but it would still not pass.
         let _ = hostcalls::set_tick_period(TICK);
         Ok(())

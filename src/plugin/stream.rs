@@ -1,31 +1,28 @@
 //! The stream context: one for each request.
 //!
 //! In: Envoy's callbacks for headers, body and trailers. Out: Continue, Pause or an answer. While a
-//! request is held, Envoy keeps its headers and its body; nothing has gone upstream.
+//! request is held, Envoy keeps its headers and its body; nothing has gone upstream. In shadow mode
+//! nothing is held: the filter copies what it needs to judge, and everything goes on.
 
-use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
+use super::body::Body;
+use super::exchange::Exchange;
 use super::host::{self, Headers, Protocol};
 use super::metrics::metrics;
-use super::waiting;
+use super::{shared, waiting};
 use crate::gate::{
-    Clock, Denial, ErrorDetail, Form, Frame, Head, Held, MAX_BOOTSTRAP, PREFIX, Permit, Policy,
-    Refusal, RequestError, Verdict,
+    Clock, Denial, ErrorDetail, Held, MAX_BOOTSTRAP, Mode, Permit, Policy, Refusal, RequestError,
+    Verdict,
 };
-use crate::log_line::{self, Origin, RateLimit};
-use crate::token::ZoneToken;
-
-thread_local! {
-    static LOG_LIMIT: RefCell<RateLimit> = RefCell::default();
-}
 
 /// The stream context.
 pub(super) struct Stream {
     id: u32,
+    gateway: Rc<str>,
     policy: Option<Rc<Policy>>,
     state: State,
 }
@@ -33,200 +30,143 @@ pub(super) struct Stream {
 enum State {
     /// No headers yet.
     New,
-    /// Held for its first message.
-    FirstMessage {
-        exchange: Rc<Exchange>,
-        form: Form,
-        token: Result<ZoneToken, Refusal>,
-        frame: Option<Frame>,
-    },
-    /// Held for its body.
-    Bootstrap(Rc<Exchange>),
+    /// Held, or in shadow mode watched, until its first message or its body is whole.
+    Held { exchange: Rc<Exchange>, held: Held, body: Body },
     /// Passes, and counts as open until it ends.
     Open,
+    /// Would have been denied, and passes: shadow mode.
+    Shadowed,
     /// Answered.
     Denied,
 }
 
-/// What it takes to answer a request, from its own context or from the root's.
-pub(super) struct Exchange {
-    pub(super) policy: Rc<Policy>,
-    protocol: Protocol,
-    origin: Origin,
-    denied: Cell<bool>,
+/// What a held request lacks.
+enum Judged {
+    Done(Result<Permit, Denial>),
+    /// Its first message, or its body, is not whole.
+    More(Held),
 }
 
 impl Stream {
-    pub(super) fn new(id: u32, policy: Option<Rc<Policy>>) -> Self {
-        Self { id, policy, state: State::New }
+    pub(super) fn new(id: u32, gateway: Rc<str>, policy: Option<Rc<Policy>>) -> Self {
+        Self { id, gateway, policy, state: State::New }
     }
 
     /// Acts on the verdict of the headers.
     fn act(&mut self, verdict: Verdict, exchange: Exchange, clock: Clock) -> Action {
+        let exchange = Rc::new(exchange);
         match verdict {
-            Verdict::Allow(permit) => self.allow(&permit),
-            Verdict::Deny(denial) => self.deny(&exchange, denial),
-            Verdict::Hold(held) => {
-                let exchange = Rc::new(exchange);
-                let now = match clock.now() {
-                    Ok(now) => now,
-                    Err(refusal) => return self.deny(&exchange, refusal.into()),
-                };
-                waiting::add(self.id, Rc::clone(&exchange), now);
-                self.state = match held {
-                    Held::FirstMessage { form, token } => {
-                        State::FirstMessage { exchange, form, token, frame: None }
-                    }
-                    Held::Bootstrap => State::Bootstrap(exchange),
-                };
+            Verdict::Allow(permit) => self.conclude(&exchange, Ok(permit)),
+            Verdict::Deny(denial) => self.conclude(&exchange, Err(denial)),
+            Verdict::Hold(held) => match clock.now() {
+                Ok(now) => {
+                    waiting::add(self.id, Rc::clone(&exchange), now);
+                    let body = Body::new(exchange.policy.mode);
+                    self.hold(exchange, held, body)
+                }
+                Err(refusal) => self.conclude(&exchange, Err(refusal.into())),
+            },
+        }
+    }
+
+    fn hold(&mut self, exchange: Rc<Exchange>, held: Held, body: Body) -> Action {
+        let mode = exchange.policy.mode;
+        self.state = State::Held { exchange, held, body };
+        match mode {
+            Mode::Enforce => Action::Pause,
+            Mode::Shadow => Action::Continue,
+        }
+    }
+
+    fn conclude(&mut self, exchange: &Exchange, judged: Result<Permit, Denial>) -> Action {
+        waiting::remove(self.id);
+        match judged {
+            // Its time was over before its message came.
+            _ if exchange.is_concluded() => {}
+            Ok(permit) => {
+                exchange.allow(&permit);
+                self.open(exchange, permit);
+                return Action::Continue;
+            }
+            Err(denial) => exchange.deny(&denial),
+        }
+        match exchange.policy.mode {
+            Mode::Enforce => {
+                self.state = State::Denied;
                 Action::Pause
+            }
+            Mode::Shadow => {
+                self.state = State::Shadowed;
+                Action::Continue
             }
         }
     }
 
-    fn allow(&mut self, permit: &Permit) -> Action {
-        log::debug!("{}", log_line::allowed(permit));
-        host::set_filter_state("zonegate.verdict", "allow");
-        let kid = match permit {
-            Permit::ZoneToken { token, proxy: _ } => {
-                set_token_state(token);
-                Some(token.kid.as_str())
-            }
-            Permit::Unchecked(_) => None,
-        };
-        metrics(|metrics| {
-            metrics.allowed(kid);
-            metrics.stream_opened();
-        });
+    fn open(&mut self, exchange: &Exchange, permit: Permit) {
         self.state = State::Open;
-        Action::Continue
+        metrics(|metrics| metrics.stream_opened());
+        if let Permit::ZoneToken { token, proxy: _ } = permit {
+            let gateway = Rc::clone(&exchange.gateway);
+            shared::opened(self.id, gateway, token, Rc::clone(&exchange.policy));
+        }
     }
 
-    fn deny(&mut self, exchange: &Exchange, denial: Denial) -> Action {
-        exchange.deny(denial);
-        self.state = State::Denied;
-        Action::Pause
+    /// Looks at the body of a held request, of which Envoy shows `size` bytes.
+    fn body(&mut self, size: usize, end: bool) -> Action {
+        match std::mem::replace(&mut self.state, State::Denied) {
+            State::Held { exchange, held, mut body } => {
+                body.add(size);
+                // A policy that was pushed meanwhile is the one that counts.
+                let current = shared::in_force(&exchange.gateway);
+                let policy = current.unwrap_or_else(|| Rc::clone(&exchange.policy));
+                match judge(&policy, &exchange.policy, held, &mut body, end) {
+                    Judged::Done(judged) => self.conclude(&exchange, judged),
+                    Judged::More(held) => self.hold(exchange, held, body),
+                }
+            }
+            other => self.go_on(other),
+        }
+    }
+
+    fn go_on(&mut self, state: State) -> Action {
+        let action = match state {
+            State::Open | State::Shadowed => Action::Continue,
+            State::New | State::Held { .. } | State::Denied => Action::Pause,
+        };
+        self.state = state;
+        action
     }
 
     /// No configuration or no headers: the host is broken, so nothing passes.
     fn deny_blindly(&mut self) -> Action {
         let refusal = Refusal::MalformedRequest(RequestError::Host);
-        metrics(|metrics| metrics.denied(refusal.reason()));
+        metrics(|metrics| metrics.denied(Mode::Enforce, refusal.reason()));
         host::reply(&refusal, Protocol::Http, ErrorDetail::Reason);
         self.state = State::Denied;
         Action::Pause
     }
-
-    fn conclude(&mut self, exchange: &Exchange, judged: Result<Permit, Denial>) -> Action {
-        waiting::remove(self.id);
-        // Its time was over before its message came.
-        if exchange.denied.get() {
-            self.state = State::Denied;
-            return Action::Pause;
-        }
-        match judged {
-            Ok(permit) => self.allow(&permit),
-            Err(denial) => self.deny(exchange, denial),
-        }
-    }
-
-    /// Looks at the body of a held request, of which `size` bytes have come.
-    fn body(&mut self, size: usize, end: bool) -> Action {
-        match std::mem::replace(&mut self.state, State::Denied) {
-            State::FirstMessage { exchange, form, token, frame } => {
-                self.first_message(exchange, form, token, frame, size, end)
-            }
-            State::Bootstrap(exchange) => self.bootstrap(exchange, size, end),
-            State::Open => {
-                self.state = State::Open;
-                Action::Continue
-            }
-            State::New | State::Denied => Action::Pause,
-        }
-    }
-
-    /// The five bytes before a message say how long it is; only then is the whole of it fetched, once.
-    fn first_message(
-        &mut self,
-        exchange: Rc<Exchange>,
-        form: Form,
-        token: Result<ZoneToken, Refusal>,
-        frame: Option<Frame>,
-        size: usize,
-        end: bool,
-    ) -> Action {
-        let frame = match frame {
-            Some(frame) => Ok(Some(frame)),
-            None => Frame::of(&host::request_body(PREFIX).unwrap_or_default()),
-        };
-        let error = match frame {
-            Err(error) => error,
-            Ok(Some(frame)) if size >= frame.length => {
-                let body = host::request_body(frame.length).unwrap_or_default();
-                let policy = &exchange.policy;
-                let judged = match frame.message(&body) {
-                    Some(message) => {
-                        policy.judge_first_message(form, token, message, host::clock())
-                    }
-                    None => Err(Refusal::MalformedRequest(RequestError::Host).into()),
-                };
-                return self.conclude(&exchange, judged);
-            }
-            Ok(_) if end => RequestError::Incomplete,
-            Ok(frame) => {
-                self.state = State::FirstMessage { exchange, form, token, frame };
-                return Action::Pause;
-            }
-        };
-        self.conclude(&exchange, Err(Refusal::MalformedRequest(error).into()))
-    }
-
-    fn bootstrap(&mut self, exchange: Rc<Exchange>, size: usize, end: bool) -> Action {
-        if size > MAX_BOOTSTRAP {
-            let refusal = Refusal::MalformedRequest(RequestError::TooLarge);
-            return self.conclude(&exchange, Err(refusal.into()));
-        }
-        if !end {
-            self.state = State::Bootstrap(exchange);
-            return Action::Pause;
-        }
-        let body = if size == 0 { Some(Vec::new()) } else { host::request_body(size) };
-        let judged = match body {
-            Some(body) => exchange.policy.judge_bootstrap_body(&body, host::clock()),
-            None => Err(Refusal::MalformedRequest(RequestError::Host).into()),
-        };
-        self.conclude(&exchange, judged)
-    }
 }
 
-impl Exchange {
-    fn new(policy: Rc<Policy>, head: &Head<'_>, origin: Origin) -> Self {
-        let protocol = if head.is_grpc() { Protocol::Grpc } else { Protocol::Http };
-        Self { policy, protocol, origin, denied: Cell::new(false) }
+/// Judges what has come of a held request.
+fn judge(policy: &Policy, before: &Policy, held: Held, body: &mut Body, end: bool) -> Judged {
+    let malformed = |error| Judged::Done(Err(Refusal::MalformedRequest(error).into()));
+    match held {
+        Held::FirstMessage { form, token } => match body.first_message() {
+            Err(error) => malformed(error),
+            Ok(None) if end => malformed(RequestError::Incomplete),
+            Ok(None) => Judged::More(Held::FirstMessage { form, token }),
+            Ok(Some(message)) => {
+                let token = policy.carry_over(token, before);
+                Judged::Done(policy.judge_first_message(form, token, &message, host::clock()))
+            }
+        },
+        Held::Bootstrap if body.size() > MAX_BOOTSTRAP => malformed(RequestError::TooLarge),
+        Held::Bootstrap if !end => Judged::More(Held::Bootstrap),
+        Held::Bootstrap => match body.whole() {
+            Some(body) => Judged::Done(policy.judge_bootstrap_body(&body, host::clock())),
+            None => malformed(RequestError::Host),
+        },
     }
-
-    /// Answers the request in effect, counts it and logs it.
-    pub(super) fn deny(&self, denial: Denial) {
-        self.denied.set(true);
-        let reason = denial.refusal.reason();
-        metrics(|metrics| metrics.denied(reason));
-        host::set_filter_state("zonegate.verdict", "deny");
-        host::set_filter_state("zonegate.reason", reason.as_str());
-        if let Some(token) = &denial.token {
-            set_token_state(token);
-        }
-        let now = host::clock().0.unwrap_or_default();
-        if let Some(suppressed) = LOG_LIMIT.with_borrow_mut(|limit| limit.admit(now)) {
-            log::warn!("{}", log_line::refusal(&denial, &self.origin, suppressed));
-        }
-        host::reply(&denial.refusal, self.protocol, self.policy.error_detail);
-    }
-}
-
-fn set_token_state(token: &ZoneToken) {
-    host::set_filter_state("zonegate.zone", &token.claims.zone);
-    host::set_filter_state("zonegate.kid", &token.kid);
-    host::set_filter_state("zonegate.jti", &token.claims.id);
 }
 
 impl Context for Stream {}
@@ -239,11 +179,12 @@ impl HttpContext for Stream {
         let clock = host::clock();
         let head = headers.head();
         let verdict = policy.judge(&head, clock);
-        let exchange = Exchange::new(policy, &head, headers.origin());
-        match self.act(verdict, exchange, clock) {
-            // Held, and nothing more will come.
-            Action::Pause if end => self.body(0, true),
-            action => action,
+        let exchange = Exchange::new(Rc::clone(&self.gateway), policy, &head, headers.origin());
+        let action = self.act(verdict, exchange, clock);
+        match self.state {
+            // Nothing more will come.
+            State::Held { .. } if end => self.body(0, true),
+            _ => action,
         }
     }
 
@@ -253,15 +194,11 @@ impl HttpContext for Stream {
 
     fn on_http_request_trailers(&mut self, _: usize) -> Action {
         match std::mem::replace(&mut self.state, State::Denied) {
-            State::FirstMessage { exchange, .. } | State::Bootstrap(exchange) => {
+            State::Held { exchange, .. } => {
                 let refusal = Refusal::MalformedRequest(RequestError::Incomplete);
                 self.conclude(&exchange, Err(refusal.into()))
             }
-            State::Open => {
-                self.state = State::Open;
-                Action::Continue
-            }
-            State::New | State::Denied => Action::Pause,
+            other => self.go_on(other),
         }
     }
 }
@@ -269,6 +206,7 @@ impl HttpContext for Stream {
 impl Drop for Stream {
     fn drop(&mut self) {
         waiting::remove(self.id);
+        shared::closed(self.id);
         if matches!(self.state, State::Open) {
             metrics(|metrics| metrics.stream_closed());
         }

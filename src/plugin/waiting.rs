@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use proxy_wasm::hostcalls;
 
-use super::stream::Exchange;
+use super::exchange::Exchange;
 use crate::gate::{Clock, Refusal, UnixTime};
 
 thread_local! {
@@ -38,7 +38,7 @@ pub(super) fn deny_overdue(clock: Clock) {
         // Ours is the root context: the answer goes to the stream in effect.
         if hostcalls::set_effective_context(id).is_ok() {
             let waited = exchange.policy.first_message;
-            exchange.deny(Refusal::NoFirstMessage { waited }.into());
+            exchange.deny(&Refusal::NoFirstMessage { waited }.into());
         }
     }
 }

@@ -42,6 +42,11 @@ impl KeySet {
         self.0.contains_key(kid)
     }
 
+    /// The key of this kid.
+    pub fn get(&self, kid: &str) -> Option<&PublicKey> {
+        self.0.get(kid).map(|key| &key.public)
+    }
+
     /// The kids and their keys, in the order of the kids.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &PublicKey)> {
         self.0.iter().map(|(kid, key)| (kid.as_str(), &key.public))

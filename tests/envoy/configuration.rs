@@ -27,7 +27,11 @@ fn bad(key: &SigningKey) -> Vec<(Value, &'static str)> {
         (with("publicKeys", json!([item, item])), "publicKeys[1].kid: \"1\" is there twice"),
         (with("zone", json!("")), "zone: must not be empty"),
         (with("zones", json!("a")), "zones: unknown field"),
-        (with("mode", json!("shadow")), "mode: unknown field"),
+        (with("mode", json!("off")), "mode: unknown variant"),
+        (
+            with("openStreams", json!({ "onRevoked": "no" })),
+            "openStreams.onRevoked: unknown variant",
+        ),
         (with("profile", json!("globalKds")), "profile: unknown variant"),
         (with("proxies", json!({ "ingress": "allow" })), "proxies.ingress: unknown variant"),
         (with("bootstrap", json!("no")), "bootstrap: unknown variant"),

@@ -11,6 +11,7 @@ mod files;
 mod first_message;
 mod harness;
 mod load;
+mod pushes;
 mod refusals;
 mod routes;
 mod streams;

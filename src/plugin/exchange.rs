@@ -1,0 +1,86 @@
+//! What it takes to conclude a request: from its own context, or from the root's when its time is
+//! over.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use super::host::{self, Protocol};
+use super::metrics::metrics;
+use crate::gate::{Denial, Head, Mode, Permit, Policy};
+use crate::log_line::{self, Origin, RateLimit};
+use crate::token::ZoneToken;
+
+thread_local! {
+    static LOG_LIMIT: RefCell<RateLimit> = RefCell::default();
+}
+
+/// One request, as it is answered, counted and logged.
+pub(super) struct Exchange {
+    /// The gateway that it came to.
+    pub(super) gateway: Rc<str>,
+    /// The policy in force when it came.
+    pub(super) policy: Rc<Policy>,
+    protocol: Protocol,
+    origin: Origin,
+    concluded: Cell<bool>,
+}
+
+impl Exchange {
+    pub(super) fn new(
+        gateway: Rc<str>,
+        policy: Rc<Policy>,
+        head: &Head<'_>,
+        origin: Origin,
+    ) -> Self {
+        let protocol = if head.is_grpc() { Protocol::Grpc } else { Protocol::Http };
+        Self { gateway, policy, protocol, origin, concluded: Cell::new(false) }
+    }
+
+    /// Whether it was denied before, because its time was over.
+    pub(super) fn is_concluded(&self) -> bool {
+        self.concluded.get()
+    }
+
+    /// Counts and logs what passes.
+    pub(super) fn allow(&self, permit: &Permit) {
+        log::debug!("{}", log_line::allowed(permit));
+        host::set_filter_state("zonegate.verdict", "allow");
+        match permit {
+            Permit::ZoneToken { token, proxy: _ } => {
+                set_token_state(token);
+                metrics(|metrics| metrics.allowed(Some(&token.kid)));
+            }
+            Permit::Unchecked(_) => metrics(|metrics| metrics.allowed(None)),
+        }
+    }
+
+    /// Counts and logs a refusal, and answers the request in effect with it; in shadow mode the
+    /// latter is left out.
+    pub(super) fn deny(&self, denial: &Denial) {
+        self.concluded.set(true);
+        let (mode, reason) = (self.policy.mode, denial.refusal.reason());
+        metrics(|metrics| metrics.denied(mode, reason));
+        let verdict = match mode {
+            Mode::Enforce => "deny",
+            Mode::Shadow => "would_deny",
+        };
+        host::set_filter_state("zonegate.verdict", verdict);
+        host::set_filter_state("zonegate.reason", reason.as_str());
+        if let Some(token) = &denial.token {
+            set_token_state(token);
+        }
+        let now = host::clock().0.unwrap_or_default();
+        if let Some(suppressed) = LOG_LIMIT.with_borrow_mut(|limit| limit.admit(now)) {
+            log::warn!("{}", log_line::refusal(mode, denial, &self.origin, suppressed));
+        }
+        if mode == Mode::Enforce {
+            host::reply(&denial.refusal, self.protocol, self.policy.error_detail);
+        }
+    }
+}
+
+fn set_token_state(token: &ZoneToken) {
+    host::set_filter_state("zonegate.zone", &token.claims.zone);
+    host::set_filter_state("zonegate.kid", &token.kid);
+    host::set_filter_state("zonegate.jti", &token.claims.id);
+}
