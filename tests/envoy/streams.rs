@@ -31,6 +31,17 @@ async fn good_tokens_open_streams_that_carry_messages_both_ways() {
     assert_eq!(setup.stat("kid.1.allowed").await, 2);
 }
 
+/// A certificate names an address in another place than a host.
+#[tokio::test]
+async fn a_control_plane_known_by_its_address_is_trusted() {
+    let mut bench = Bench::new();
+    bench.options.control_plane_name = "127.0.0.1".to_owned();
+    let setup = bench.start().await;
+    let token = setup.token();
+    let mut stream = setup.connect().await.sotw(Some(&token), Claimed::INGRESS).await.unwrap();
+    assert!(stream.next().await.unwrap().is_some());
+}
+
 /// What the control plane gets is what was sent: every byte, and every header that matters.
 #[tokio::test]
 async fn an_allowed_stream_arrives_byte_for_byte() {

@@ -4,6 +4,7 @@
 //! In: [`Options`]. Out: two files in a folder. A value that has no place in the files is an error.
 
 use std::fs;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -69,6 +70,7 @@ fn gateway_configuration(options: &Options, folder: &Path) -> anyhow::Result<Val
         format!("{chain}/transport_socket/typed_config/common_tls_context/tls_certificates/0");
     let upstream = format!("{CLUSTER}/transport_socket/typed_config");
     let trust = format!("{upstream}/common_tls_context/validation_context");
+    let name = format!("{trust}/match_typed_subject_alt_names/0");
     let socket = format!("{CLUSTER}/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address");
     let Some((host, port)) = options.control_plane.rsplit_once(':') else {
         bail!("control plane {:?}: expected host:port", options.control_plane);
@@ -87,10 +89,8 @@ fn gateway_configuration(options: &Options, folder: &Path) -> anyhow::Result<Val
         (format!("{socket}/socket_address/port_value"), json!(port)),
         (format!("{upstream}/sni"), json!(options.control_plane_name)),
         (format!("{trust}/trusted_ca/filename"), json!(options.control_plane_ca)),
-        (
-            format!("{trust}/match_typed_subject_alt_names/0/matcher/exact"),
-            json!(options.control_plane_name),
-        ),
+        (format!("{name}/san_type"), json!(san_type(&options.control_plane_name))),
+        (format!("{name}/matcher/exact"), json!(options.control_plane_name)),
     ] {
         set(&mut gateway, &pointer, value)?;
     }
@@ -104,6 +104,14 @@ fn gateway_configuration(options: &Options, folder: &Path) -> anyhow::Result<Val
         set(&mut gateway, pointer, value.clone())?;
     }
     Ok(gateway)
+}
+
+/// A certificate names an address in another kind of entry than a host, and Envoy looks in one only.
+fn san_type(name: &str) -> &'static str {
+    match name.parse::<IpAddr>() {
+        Ok(_) => "IP_ADDRESS",
+        Err(_) => "DNS",
+    }
 }
 
 fn yaml(text: &str) -> anyhow::Result<Value> {
