@@ -85,7 +85,8 @@ impl Run {
     /// Decides whose certificate the control plane may have.
     async fn trust(&self, options: &mut Options) -> anyhow::Result<()> {
         let control_plane = &options.control_plane;
-        let host = control_plane.rsplit_once(':').map(|(host, _)| host.to_owned());
+        let host = control_plane.rsplit_once(':');
+        let host = host.map(|(host, _)| host.trim_matches(['[', ']']).to_owned());
         let host = host.with_context(|| BadInput(format!("{control_plane}: not host:port")))?;
         options.control_plane_name.clone_from(&host);
         if let Some(ca) = &self.control_plane_ca {
