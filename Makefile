@@ -6,7 +6,8 @@ ZONEGATE := cargo run --quiet --locked --
 MODULE := target/zonegate.wasm
 
 # Where func-e is on PATH, it runs Envoy.
-RUN_FLAGS = $(if $(shell command -v func-e),--func-e "$$(command -v func-e)") \
+FUNC_E = $(if $(shell command -v func-e),--func-e "$$(command -v func-e)")
+RUN_FLAGS = $(FUNC_E) \
 	$(if $(CP),--control-plane "$(CP)") \
 	$(if $(CP_CA),--control-plane-ca "$(CP_CA)") \
 	$(if $(CONFIG),--config "$(CONFIG)") \
@@ -32,14 +33,14 @@ run: wasm tool
 	@envoy=$$(scripts/envoy) && exec $(ZONEGATE) demo run --envoy "$$envoy" --module $(MODULE) $(RUN_FLAGS)
 
 demo: wasm tool
-	@envoy=$$(scripts/envoy) && $(ZONEGATE) demo verdicts --envoy "$$envoy" --module $(MODULE)
+	@envoy=$$(scripts/envoy) && $(ZONEGATE) demo verdicts --envoy "$$envoy" --module $(MODULE) $(FUNC_E)
 
 test: wasm
 	@envoy=$$(scripts/envoy) && func_e=$$(scripts/func-e) && \
 	echo "make test: building and running the tests (some minutes the first time)." && \
 	ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" FUNC_E="$$func_e" cargo test --locked && \
 	if [ -n "$$func_e" ]; then echo "make test: all passed."; \
-	else echo "make test: all passed; skipped: the gateway under func-e (there is no Go to install it with)."; fi
+	else echo "make test: all passed; skipped: the gateway under func-e (no func-e, and none could be installed)."; fi
 
 wasm:
 	@scripts/wasm

@@ -1,7 +1,7 @@
 //! One gateway, one control plane, and tokens to try.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
@@ -59,6 +59,11 @@ impl Bench {
             environment: Vec::new(),
         };
         Self { key, certificates, options, record_bodies: true, dir }
+    }
+
+    /// A folder of this test.
+    pub(crate) fn scratch(&self) -> &Path {
+        self.dir.path()
     }
 
     pub(crate) fn set(mut self, field: &str, value: Value) -> Self {

@@ -7,6 +7,7 @@
 mod bootstrap;
 mod clock;
 mod configuration;
+mod ecds;
 mod files;
 mod first_message;
 mod harness;
