@@ -52,3 +52,34 @@ fn tokens_of_keys_of_other_sizes_are_accepted() {
         assert_eq!(authenticate(forged.as_bytes(), &keys), Err(TokenError::InvalidSignature));
     }
 }
+
+/// serde_json has a magic member name for JSON in a string; to a token it must be a name like any.
+#[test]
+fn nothing_in_a_token_is_read_as_json_in_a_string() {
+    let key = SigningKey::generate(2048).unwrap();
+    let mut keys = KeySet::default();
+    keys.insert("1".to_owned(), key.public_key()).unwrap();
+    let hidden = |json: &str| {
+        let json = json.replace('"', "\\\"");
+        format!(r#"{{"$serde_json::private::RawValue":"{json}"}}"#)
+    };
+    let whole = hidden(r#"{"alg":"RS256","kid":"1"}"#);
+    let alg = format!(r#"{{"alg":{},"kid":"1"}}"#, hidden("\"RS256\""));
+    let kid = format!(r#"{{"alg":"RS256","kid":{}}}"#, hidden("\"1\""));
+    let plain = r#"{"alg":"RS256","kid":"1"}"#;
+    let audience = format!(r#"{{"aud":{}}}"#, hidden("\"x\""));
+    let zone = format!(r#"{{"Zone":{}}}"#, hidden("\"z\""));
+    let claims = hidden(r#"{"Zone":"z"}"#);
+    for (header, claims, wanted) in [
+        (whole.as_str(), "{}", TokenError::UnsupportedAlgorithm),
+        (&alg, "{}", TokenError::UnsupportedAlgorithm),
+        (&kid, "{}", TokenError::KidNotAString),
+        (plain, &audience, TokenError::ClaimType("aud")),
+        (plain, &zone, TokenError::ClaimType("Zone")),
+    ] {
+        let token = key.sign_raw(header, claims);
+        assert_eq!(authenticate(token.as_bytes(), &keys), Err(wanted), "{header} {claims}");
+    }
+    let token = authenticate(key.sign_raw(plain, &claims).as_bytes(), &keys).unwrap();
+    assert_eq!(token.claims.zone, "");
+}

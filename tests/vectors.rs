@@ -289,6 +289,7 @@ fn first_message(proxy_type: &str) -> Vec<u8> {
     let kind = Some(Kind::StringValue(proxy_type.to_owned()));
     let metadata = [("dataplane.proxyType".to_owned(), Value { kind })];
     let node = envoy_types::pb::envoy::config::core::v3::Node {
+        id: ".zone-proxy-1".to_owned(),
         metadata: Some(Struct { fields: metadata.into_iter().collect() }.encode_to_vec())
             .map(|bytes| Message::decode(bytes.as_slice()).unwrap()),
         ..Default::default()

@@ -6,8 +6,9 @@
 use super::{ProxyType, RequestError};
 use crate::token::{fold_name, members, normalise};
 
-/// The largest body. Those of kuma-dp take a few KiB; the proxy's resource is in there.
-pub const MAX_BOOTSTRAP: usize = 1024 * 1024;
+/// The largest body. Those of kuma-dp take a few KiB. It is held for anyone who connects, for its
+/// token is in it, so the limit is lower than that of a first message.
+pub const MAX_BOOTSTRAP: usize = 256 * 1024;
 
 /// What kuma-dp says of itself.
 #[derive(Debug, Default, PartialEq, Eq)]

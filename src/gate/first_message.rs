@@ -1,8 +1,8 @@
 //! The first message of a discovery stream, which says what proxy connects.
 //!
 //! In: the bytes of the request body. Out: how long the message is ([`Frame`]), and of a whole one
-//! the [`ProxyType`] in `node.metadata` (Kuma: `pkg/core/xds/metadata.go`). The node's id and the
-//! rest of the request are the control plane's business.
+//! the [`ProxyType`] in `node.metadata` (Kuma: `pkg/core/xds/metadata.go`). Which id the
+//! node has, and the rest of the request, are the control plane's business.
 
 use std::collections::BTreeMap;
 
@@ -61,22 +61,25 @@ impl Frame {
 /// The proxy type in `message`. `Ok(None)` is a type that Kuma does not know.
 ///
 /// # Errors
-/// The message is not a request of this form, has no node, or its resource contradicts its type.
+/// The message is not a request of this form, has no node with an id, or its resource contradicts its type.
 pub fn proxy_type(form: Form, message: &[u8]) -> Result<Option<ProxyType>, RequestError> {
     let node = match form {
         Form::Sotw => decode::<DiscoveryRequest>(message)?.node,
         Form::Delta => decode::<DeltaDiscoveryRequest>(message)?.node,
     };
-    // go-control-plane wants a node in the first message; without one a later message could say
-    // what connects.
-    let fields = node.ok_or(RequestError::NoNode)?.metadata.unwrap_or_default().fields;
+    // Kuma authenticates by the first message, but takes the node from the first one with an id: a
+    // later message could say that something else connects.
+    let node = node.filter(|node| !node.id.is_empty()).ok_or(RequestError::NoNode)?;
+    let fields = node.metadata.unwrap_or_default().fields;
     let named = string(&fields, "dataplane.proxyType");
     let resource = string(&fields, "dataplane.resource");
     if resource.is_empty() {
         return Ok(ProxyType::from_name(named).ok());
     }
     let typed = ProxyType::from_resource(resource).ok_or(RequestError::Resource)?;
-    match named.is_empty() || ProxyType::from_name(named) == Ok(typed) {
+    // Kuma authenticates by the resource and serves by the name: they must agree. Its bootstrap
+    // always writes the name.
+    match !named.is_empty() && ProxyType::from_name(named) == Ok(typed) {
         true => Ok(Some(typed)),
         false => Err(RequestError::Resource),
     }
@@ -111,6 +114,8 @@ struct DeltaDiscoveryRequest {
 /// `envoy.config.core.v3.Node`, as far as it matters here.
 #[derive(Clone, PartialEq, prost::Message)]
 struct Node {
+    #[prost(string, tag = "1")]
+    id: String,
     #[prost(message, optional, tag = "3")]
     metadata: Option<Struct>,
 }

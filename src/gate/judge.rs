@@ -35,7 +35,7 @@ impl Head<'_> {
     /// the client as one.
     pub fn is_grpc(&self) -> bool {
         let is_grpc = |value: &&[u8]| {
-            value.strip_prefix(GRPC).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"+"))
+            value.strip_prefix(GRPC).is_some_and(|rest| rest.is_empty() || rest == b"+proto")
         };
         matches!(self.content_type.as_slice(), [one] if is_grpc(one))
     }
@@ -99,6 +99,12 @@ impl Policy {
     /// # Errors
     /// Why it is refused.
     pub fn judge_bootstrap_body(&self, body: &[u8], clock: Clock) -> Result<Permit, Denial> {
+        match self.bootstrap {
+            BootstrapPolicy::Verify => {}
+            // Pushed while the body was on its way.
+            BootstrapPolicy::Pass => return Ok(Permit::Unchecked(Unchecked::Bootstrap)),
+            BootstrapPolicy::Deny => return Err(Refusal::PathDenied.into()),
+        }
         let request = BootstrapRequest::parse(body).map_err(Refusal::MalformedRequest)?;
         let token = self.authenticate(request.token.as_bytes(), Place::Body);
         self.judge_proxy(request.proxy(), token, clock)

@@ -95,7 +95,7 @@ pub enum RequestError {
     Incomplete,
     /// Not the protobuf message of this method.
     NotADiscoveryRequest,
-    /// The first message has no node.
+    /// The first message has no node, or one without an id.
     NoNode,
     /// `dataplane.resource` has no plain type, or another than `dataplane.proxyType`.
     Resource,
@@ -235,12 +235,12 @@ impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Compressed => f.write_str("the first message is compressed"),
-            Self::TooLarge => f.write_str("the first message or body is larger than 1 MiB"),
+            Self::TooLarge => f.write_str("the first message, or the bootstrap request, is larger than the gateway takes"),
             Self::Incomplete => f.write_str("the stream ended before its first message was complete"),
             Self::NotADiscoveryRequest => f.write_str("the first message is no discovery request"),
-            Self::NoNode => f.write_str("the first discovery request has no node"),
+            Self::NoNode => f.write_str("the first discovery request has no node with an id"),
             Self::Resource => f.write_str(
-                "the node's dataplane.resource has no plain type or contradicts dataplane.proxyType",
+                "the node's dataplane.resource has no plain type or not that of dataplane.proxyType",
             ),
             Self::Json(JsonError::TooDeep) => {
                 write!(f, "the bootstrap request is nested deeper than {MAX_DEPTH} levels")

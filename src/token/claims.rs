@@ -4,7 +4,6 @@
 //! checks them: a wrong type is an error, never "absent". No date is compared here.
 
 use serde::de::IgnoredAny;
-use serde_json::Value;
 
 use super::json::{fold_name, normalise};
 use super::{TokenError, members};
@@ -91,11 +90,10 @@ fn string_list(value: &str) -> Option<Vec<String>> {
 
 /// A string, a list of strings, or `null` (golang-jwt's `ClaimStrings`).
 fn audience(value: &str) -> Option<()> {
-    match serde_json::from_str(value).ok()? {
-        Value::Null | Value::String(_) => Some(()),
-        Value::Array(list) => list.iter().all(Value::is_string).then_some(()),
-        _ => None,
+    if serde_json::from_str::<Option<String>>(value).is_ok() {
+        return Some(());
     }
+    serde_json::from_str::<Vec<String>>(value).ok().map(drop)
 }
 
 /// `null`, a number, or a string that holds a number (golang-jwt's `NumericDate` over

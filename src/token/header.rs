@@ -3,10 +3,8 @@
 //! In: a [`CompactToken`]. Out: a [`SignedToken`] that names its key. `typ`, `jku`, `jwk`, `x5c` and
 //! the like are not read, as in Kuma: a token does not choose how it is verified.
 
-use serde_json::{Map, Value};
-
-use super::json::normalise;
-use super::{CompactToken, JsonError, Segment, TokenError, base64url};
+use super::json::{check_numbers, members, normalise};
+use super::{CompactToken, JsonError, Members, Segment, TokenError, base64url};
 
 /// A token that claims to be signed with RS256 by the key `kid`. Nothing is verified yet.
 #[derive(Debug)]
@@ -23,28 +21,35 @@ impl<'a> CompactToken<'a> {
     /// name its key.
     pub fn read_header(self) -> Result<SignedToken<'a>, TokenError> {
         let bytes = base64url::decode(self.header).ok_or(TokenError::Base64(Segment::Header))?;
-        let header = parse(&bytes).map_err(TokenError::HeaderJson)?;
-        if header.contains_key("crit") {
+        let text = normalise(&bytes).map_err(TokenError::HeaderJson)?;
+        let header = Header::parse(&text).map_err(TokenError::HeaderJson)?;
+        if header.get("crit").is_some() {
             return Err(TokenError::CriticalExtension);
         }
-        if header.get("alg").and_then(Value::as_str) != Some("RS256") {
+        if header.get("alg").and_then(string).as_deref() != Some("RS256") {
             return Err(TokenError::UnsupportedAlgorithm);
         }
-        match header.get("kid") {
-            None => Err(TokenError::MissingKid),
-            Some(Value::String(kid)) => Ok(SignedToken { compact: self, kid: kid.clone() }),
-            Some(_) => Err(TokenError::KidNotAString),
-        }
+        let kid = header.get("kid").ok_or(TokenError::MissingKid)?;
+        let kid = string(kid).ok_or(TokenError::KidNotAString)?;
+        Ok(SignedToken { compact: self, kid })
     }
 }
 
 /// The header as Go's `map[string]any`: names by their case, the last duplicate wins, and every
 /// number must fit a float64.
-fn parse(bytes: &[u8]) -> Result<Map<String, Value>, JsonError> {
-    let text = normalise(bytes)?;
-    match serde_json::from_str(&text).map_err(|_| JsonError::Syntax)? {
-        Value::Object(header) => Ok(header),
-        Value::Null => Ok(Map::new()),
-        _ => Err(JsonError::NotAnObject),
+struct Header<'a>(Members<'a>);
+
+impl<'a> Header<'a> {
+    fn parse(text: &'a str) -> Result<Self, JsonError> {
+        check_numbers(text)?;
+        members(text).map(Self)
     }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().filter(|(other, _)| *other == name).last().map(|(_, value)| value)
+    }
+}
+
+fn string(value: &str) -> Option<String> {
+    serde_json::from_str(value).ok()
 }

@@ -28,6 +28,9 @@ async fn what_is_no_first_message_is_refused() {
     let mut flagged = good.clone();
     flagged[0] = 0x80;
     let no_node = grpc_frame(&[]);
+    let mut nameless = discovery_request(Claimed::INGRESS);
+    nameless.node.as_mut().unwrap().id.clear();
+    let nameless = grpc_frame(&nameless.encode_to_vec());
     let delta = delta_discovery_request(Claimed::INGRESS).encode_to_vec();
     let too_large = vec![0, 0, 0x10, 0, 1];
     let huge = vec![0, 0xff, 0xff, 0xff, 0xff];
@@ -40,13 +43,14 @@ async fn what_is_no_first_message_is_refused() {
         (ADS_SOTW, vec![], End::Trailers, "ended before"),
         (ADS_SOTW, vec![compressed], End::Never, "compressed"),
         (ADS_SOTW, vec![flagged], End::Never, "compressed"),
-        (ADS_SOTW, vec![too_large], End::Never, "larger than 1 MiB"),
-        (ADS_SOTW, vec![huge], End::Never, "larger than 1 MiB"),
+        (ADS_SOTW, vec![too_large], End::Never, "larger than"),
+        (ADS_SOTW, vec![huge], End::Never, "larger than"),
         (ADS_SOTW, vec![grpc_frame(&padded(MAX_FIRST_MESSAGE + 1))], End::Stream, "larger"),
         (ADS_SOTW, vec![grpc_frame(b"\xff\xff\xff")], End::Stream, "no discovery request"),
         (ADS_SOTW, vec![grpc_frame(&[0x12; 300])], End::Stream, "no discovery request"),
-        (ADS_SOTW, vec![no_node.clone()], End::Stream, "has no node"),
-        (ADS_DELTA, vec![no_node], End::Stream, "has no node"),
+        (ADS_SOTW, vec![no_node.clone()], End::Stream, "has no node with an id"),
+        (ADS_SOTW, vec![nameless], End::Stream, "has no node with an id"),
+        (ADS_DELTA, vec![no_node], End::Stream, "has no node with an id"),
         // A delta request has its node in another field.
         (ADS_SOTW, vec![grpc_frame(&delta)], End::Stream, "discovery request"),
     ] {
@@ -56,7 +60,7 @@ async fn what_is_no_first_message_is_refused() {
         assert!(message.starts_with("zonegate: malformed_request: "), "{message}");
         assert!(message.contains(says), "{says}: {message}");
     }
-    assert_eq!(setup.denied("malformed_request").await, 16);
+    assert_eq!(setup.denied("malformed_request").await, 17);
     setup.assert_nothing_arrived().await;
 }
 

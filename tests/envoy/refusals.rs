@@ -95,15 +95,19 @@ async fn the_first_message_decides_on_scope_and_proxy_type() {
     let resource = |proxy_type, resource| Claimed { proxy_type, resource: Some(resource) };
     let other = Claimed { proxy_type: Some("sidecar"), resource: None };
     let contradiction = resource(Some("ingress"), r#"{"type":"ZoneEgress"}"#);
-    let hidden_egress = resource(None, r#"{"type":"ZoneEgress"}"#);
+    let egress = resource(Some("egress"), r#"{"type":"ZoneEgress"}"#);
+    let nameless = resource(None, r#"{"type":"ZoneIngress"}"#);
+    let unclear = resource(Some("ingress"), r#"{"type":"ZoneIngress","Type":"ZoneEgress"}"#);
     let connection = setup.connect().await;
     for (token, claimed, reason, code, says) in [
         (&both, Claimed::EGRESS, "proxy_denied", Code::PermissionDenied, "type egress"),
-        (&both, hidden_egress, "proxy_denied", Code::PermissionDenied, "type egress"),
+        (&both, egress, "proxy_denied", Code::PermissionDenied, "type egress"),
+        (&both, nameless, "malformed_request", Code::InvalidArgument, "not that of"),
+        (&both, unclear, "malformed_request", Code::InvalidArgument, "not that of"),
         (&both, Claimed::DATAPLANE, "proxy_denied", Code::PermissionDenied, "type dataplane"),
         (&both, Claimed::NOTHING, "proxy_denied", Code::PermissionDenied, "type dataplane"),
         (&both, other, "proxy_denied", Code::PermissionDenied, "none of ingress"),
-        (&both, contradiction, "malformed_request", Code::InvalidArgument, "contradicts"),
+        (&both, contradiction, "malformed_request", Code::InvalidArgument, "not that of"),
         (&egress_only, Claimed::INGRESS, "proxy_denied", Code::PermissionDenied, "type egress"),
     ] {
         let refused = connection.sotw(Some(token), claimed).await.unwrap_err();
