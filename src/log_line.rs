@@ -40,10 +40,15 @@ pub fn refusal(mode: Mode, denial: &Denial, origin: &Origin, suppressed: u64) ->
         let _ = write!(line, " kid={kid} jti={jti} zone={zone}");
     }
     let _ = write!(line, " detail=\"{}\"", refusal.to_string().replace('"', "'"));
+    note_suppressed(&mut line, suppressed);
+    line
+}
+
+/// How many lines were left out before this one.
+fn note_suppressed(line: &mut String, suppressed: u64) {
     if suppressed > 0 {
         let _ = write!(line, " suppressed={suppressed}");
     }
-    line
 }
 
 /// A refusal in one word: carried out, or only counted.
@@ -55,10 +60,12 @@ fn denied(mode: Mode) -> &'static str {
 }
 
 /// The line of an open stream that is cut.
-pub fn cut(why: Cut, token: &ZoneToken) -> String {
+pub fn cut(why: Cut, token: &ZoneToken, suppressed: u64) -> String {
     let (kid, claims) = (Quoted(&token.kid), &token.claims);
     let (jti, zone) = (Quoted(&claims.id), Quoted(&claims.zone));
-    format!("zonegate: cut reason={why} kid={kid} jti={jti} zone={zone}")
+    let mut line = format!("zonegate: cut reason={why} kid={kid} jti={jti} zone={zone}");
+    note_suppressed(&mut line, suppressed);
+    line
 }
 
 /// The line of a configuration that is now in force.

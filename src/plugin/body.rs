@@ -5,9 +5,10 @@
 //! are copied.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use super::host;
-use crate::gate::{Frame, MAX_BOOTSTRAP, Mode, PREFIX, RequestError};
+use crate::gate::{Frame, MAX_FIRST_MESSAGE, Mode, PREFIX, RequestError};
 
 /// Where the bytes are.
 pub(super) enum Body {
@@ -19,14 +20,50 @@ pub(super) enum Body {
         frame: Option<Frame>,
     },
     /// Here.
-    Copied(Vec<u8>),
+    Copied(Copied),
+}
+
+/// The most that the streams of one VM may copy together. A stranger's streams must not fill the
+/// VM's memory, in the mode of all that promises to let everything through.
+const MAX_COPIED: usize = 64 * 1024 * 1024;
+
+thread_local! {
+    static COPIED: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Bytes that were copied, counted as long as they are there.
+#[derive(Default)]
+pub(super) struct Copied {
+    bytes: Vec<u8>,
+    /// Whether some were left out.
+    too_much: bool,
+}
+
+impl Copied {
+    fn add(&mut self, length: usize) {
+        // A piece may hold the end of the first message and more, so the last one may go beyond.
+        let enough = self.bytes.len() >= MAX_FIRST_MESSAGE.saturating_add(PREFIX);
+        if self.too_much || enough || COPIED.get().saturating_add(length) > MAX_COPIED {
+            self.too_much = true;
+            return;
+        }
+        let piece = host::request_body(length).unwrap_or_default();
+        COPIED.set(COPIED.get().saturating_add(piece.len()));
+        self.bytes.extend(piece);
+    }
+}
+
+impl Drop for Copied {
+    fn drop(&mut self) {
+        COPIED.set(COPIED.get().saturating_sub(self.bytes.len()));
+    }
 }
 
 impl Body {
     pub(super) fn new(mode: Mode) -> Self {
         match mode {
             Mode::Enforce => Self::Kept { size: 0, frame: None },
-            Mode::Shadow => Self::Copied(Vec::new()),
+            Mode::Shadow => Self::Copied(Copied::default()),
         }
     }
 
@@ -34,18 +71,20 @@ impl Body {
     pub(super) fn add(&mut self, shown: usize) {
         match self {
             Self::Kept { size, .. } => *size = shown,
-            // No more is copied than it takes to see that it is too much.
-            Self::Copied(bytes) if bytes.len() <= MAX_BOOTSTRAP.saturating_add(PREFIX) => {
-                bytes.extend(host::request_body(shown).unwrap_or_default());
-            }
-            Self::Copied(_) => {}
+            Self::Copied(copied) => copied.add(shown),
         }
+    }
+
+    /// Whether Envoy keeps it, and nothing of it has gone upstream.
+    pub(super) fn is_kept(&self) -> bool {
+        matches!(self, Self::Kept { .. })
     }
 
     pub(super) fn size(&self) -> usize {
         match self {
             Self::Kept { size, .. } => *size,
-            Self::Copied(bytes) => bytes.len(),
+            Self::Copied(copied) if copied.too_much => usize::MAX,
+            Self::Copied(copied) => copied.bytes.len(),
         }
     }
 
@@ -53,9 +92,12 @@ impl Body {
     /// only when it is whole is it fetched, however many pieces it comes in.
     pub(super) fn first_message(&mut self) -> Result<Option<Cow<'_, [u8]>>, RequestError> {
         match self {
-            Self::Copied(bytes) => {
-                let frame = Frame::of(bytes)?;
-                Ok(frame.and_then(|frame| frame.message(bytes)).map(Cow::Borrowed))
+            Self::Copied(copied) => {
+                let frame = Frame::of(&copied.bytes)?;
+                match frame.and_then(|frame| frame.message(&copied.bytes)) {
+                    None if copied.too_much => Err(RequestError::TooLarge),
+                    message => Ok(message.map(Cow::Borrowed)),
+                }
             }
             Self::Kept { size, frame } => {
                 if frame.is_none() {
@@ -78,7 +120,7 @@ impl Body {
         match self {
             Self::Kept { size: 0, .. } => Some(Cow::Borrowed(&[])),
             Self::Kept { size, .. } => host::request_body(*size).map(Cow::Owned),
-            Self::Copied(bytes) => Some(Cow::Borrowed(bytes)),
+            Self::Copied(copied) => Some(Cow::Borrowed(&copied.bytes)),
         }
     }
 }

@@ -18,8 +18,7 @@ thread_local! {
 pub(super) struct Exchange {
     /// The gateway that it came to.
     pub(super) gateway: Rc<str>,
-    /// The policy in force when it came.
-    pub(super) policy: Rc<Policy>,
+    policy: RefCell<Rc<Policy>>,
     protocol: Protocol,
     origin: Origin,
     concluded: Cell<bool>,
@@ -33,7 +32,18 @@ impl Exchange {
         origin: Origin,
     ) -> Self {
         let protocol = if head.is_grpc() { Protocol::Grpc } else { Protocol::Http };
-        Self { gateway, policy, protocol, origin, concluded: Cell::new(false) }
+        let (policy, concluded) = (RefCell::new(policy), Cell::new(false));
+        Self { gateway, policy, protocol, origin, concluded }
+    }
+
+    /// The policy that it is judged by.
+    pub(super) fn policy(&self) -> Rc<Policy> {
+        Rc::clone(&self.policy.borrow())
+    }
+
+    /// Judges it by another policy from now on: one was pushed.
+    pub(super) fn adopt(&self, policy: Rc<Policy>) {
+        self.policy.replace(policy);
     }
 
     /// Whether it was denied before, because its time was over.
@@ -58,7 +68,8 @@ impl Exchange {
     /// latter is left out.
     pub(super) fn deny(&self, denial: &Denial) {
         self.concluded.set(true);
-        let (mode, reason) = (self.policy.mode, denial.refusal.reason());
+        let policy = self.policy();
+        let (mode, reason) = (policy.mode, denial.refusal.reason());
         metrics(|metrics| metrics.denied(mode, reason));
         let verdict = match mode {
             Mode::Enforce => "deny",
@@ -69,13 +80,18 @@ impl Exchange {
         if let Some(token) = &denial.token {
             set_token_state(token);
         }
-        let now = host::clock().0.unwrap_or_default();
-        if let Some(suppressed) = LOG_LIMIT.with_borrow_mut(|limit| limit.admit(now)) {
-            log::warn!("{}", log_line::refusal(mode, denial, &self.origin, suppressed));
-        }
+        warn(|suppressed| log_line::refusal(mode, denial, &self.origin, suppressed));
         if mode == Mode::Enforce {
-            host::reply(&denial.refusal, self.protocol, self.policy.error_detail);
+            host::reply(&denial.refusal, self.protocol, policy.error_detail);
         }
+    }
+}
+
+/// Writes a warning, unless there were many this second.
+pub(super) fn warn(line: impl FnOnce(u64) -> String) {
+    let now = host::clock().0.unwrap_or_default();
+    if let Some(suppressed) = LOG_LIMIT.with_borrow_mut(|limit| limit.admit(now)) {
+        log::warn!("{}", line(suppressed));
     }
 }
 

@@ -1,7 +1,8 @@
 //! What the gate asks of Envoy.
 //!
-//! In: nothing, or what to answer. Out: bytes and facts. Every failure of the host is an error or an
-//! absence here, never a panic.
+//! In: nothing, or what to answer. Out: bytes and facts. A failure that the SDK reports is an error or
+//! an absence here. (It panics on statuses that a host does not give; Envoy then starts the VM anew,
+//! and denies meanwhile.)
 
 use std::time::SystemTime;
 

@@ -1,7 +1,7 @@
 //! What all configurations of one VM share: the policy in force for each gateway, and the streams
 //! that are open. It outlives a push, which makes a new root context in the same VM.
 //!
-//! A gateway is known by the name of its plugin. Two filters in one Envoy must have two names.
+//! A gateway is known by the name of its plugin, so two filters in one Envoy must have two names.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use proxy_wasm::hostcalls;
 
+use super::exchange::warn;
 use super::metrics::metrics;
 use crate::gate::{Clock, Policy};
 use crate::log_line;
@@ -59,7 +60,7 @@ pub(super) fn cut_due(clock: Clock) {
     let Ok(now) = clock.now() else { return };
     for (id, why, token) in OPEN.with_borrow_mut(|open| open.take_due(now)) {
         metrics(|metrics| metrics.cut(why));
-        log::warn!("{}", log_line::cut(why, &token));
+        warn(|suppressed| log_line::cut(why, &token, suppressed));
         // Ours is the root context: the reset goes to the stream in effect.
         if hostcalls::set_effective_context(id).is_ok() {
             let _ = hostcalls::reset_http_request();

@@ -61,7 +61,7 @@ impl Stream {
             Verdict::Hold(held) => match clock.now() {
                 Ok(now) => {
                     waiting::add(self.id, Rc::clone(&exchange), now);
-                    let body = Body::new(exchange.policy.mode);
+                    let body = Body::new(exchange.policy().mode);
                     self.hold(exchange, held, body)
                 }
                 Err(refusal) => self.conclude(&exchange, Err(refusal.into())),
@@ -70,12 +70,9 @@ impl Stream {
     }
 
     fn hold(&mut self, exchange: Rc<Exchange>, held: Held, body: Body) -> Action {
-        let mode = exchange.policy.mode;
+        let action = if body.is_kept() { Action::Pause } else { Action::Continue };
         self.state = State::Held { exchange, held, body };
-        match mode {
-            Mode::Enforce => Action::Pause,
-            Mode::Shadow => Action::Continue,
-        }
+        action
     }
 
     fn conclude(&mut self, exchange: &Exchange, judged: Result<Permit, Denial>) -> Action {
@@ -90,7 +87,7 @@ impl Stream {
             }
             Err(denial) => exchange.deny(&denial),
         }
-        match exchange.policy.mode {
+        match exchange.policy().mode {
             Mode::Enforce => {
                 self.state = State::Denied;
                 Action::Pause
@@ -107,7 +104,7 @@ impl Stream {
         metrics(|metrics| metrics.stream_opened());
         if let Permit::ZoneToken { token, proxy: _ } = permit {
             let gateway = Rc::clone(&exchange.gateway);
-            shared::opened(self.id, gateway, token, Rc::clone(&exchange.policy));
+            shared::opened(self.id, gateway, token, exchange.policy());
         }
     }
 
@@ -116,10 +113,12 @@ impl Stream {
         match std::mem::replace(&mut self.state, State::Denied) {
             State::Held { exchange, held, mut body } => {
                 body.add(size);
+                let before = exchange.policy();
                 // A policy that was pushed meanwhile is the one that counts.
-                let current = shared::in_force(&exchange.gateway);
-                let policy = current.unwrap_or_else(|| Rc::clone(&exchange.policy));
-                match judge(&policy, &exchange.policy, held, &mut body, end) {
+                if let Some(current) = shared::in_force(&exchange.gateway) {
+                    exchange.adopt(current);
+                }
+                match judge(&exchange.policy(), &before, held, &mut body, end) {
                     Judged::Done(judged) => self.conclude(&exchange, judged),
                     Judged::More(held) => self.hold(exchange, held, body),
                 }

@@ -151,3 +151,42 @@ async fn open_stream(text: &str) {
     let mut stream = connection.sotw(Some(&token), Claimed::INGRESS).await.unwrap();
     assert!(stream.next().await.unwrap().is_some());
 }
+
+/// Two Envoys could share the port, and would share its connections.
+#[test]
+fn a_port_in_use_is_refused() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let mut command = Command::new(ZONEGATE);
+    let output = command.args(["demo", "run", "--port", &port]).args(programs()).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains(&format!("port {port} is in use")), "{error}");
+}
+
+/// The labels that `stats_tags` in `gateway.yaml` make of the counters' names.
+#[tokio::test]
+async fn prometheus_sees_reasons_and_kids_as_labels() {
+    let setup = Bench::new().start().await;
+    let token = setup.token();
+    let connection = setup.connect().await;
+    let mut stream = connection.sotw(Some(&token), Claimed::INGRESS).await.unwrap();
+    stream.next().await.unwrap();
+    connection.sotw(None, Claimed::INGRESS).await.unwrap_err();
+    let mut revoking = crate::harness::policy(&setup.key);
+    revoking["revocations"] = json!("id-1");
+    setup.gateway.push(&revoking).await.unwrap();
+    let cut = "wasmcustom.zonegate.streams.cut.revoked";
+    setup.gateway.wait_stat(cut, 1, LIMIT).await.unwrap();
+    let metrics = setup.gateway.admin("/stats/prometheus?usedonly").await.unwrap();
+    for line in [
+        "zonegate_allowed{} 1",
+        "zonegate_denied{reason=\"missing_token\"} 1",
+        "zonegate_kid_allowed{kid=\"1\"} 1",
+        "zonegate_streams_cut{why=\"revoked\"} 1",
+        "zonegate_config_accepted{} 2",
+        "zonegate_config_revocations{} 1",
+    ] {
+        assert!(metrics.lines().any(|seen| seen == line), "{line} is not in\n{metrics}");
+    }
+}

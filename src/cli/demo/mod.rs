@@ -4,15 +4,15 @@ mod on_first_sight;
 mod run;
 mod verdicts;
 
-use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::signal::unix::{SignalKind, signal};
 use uuid::Uuid;
 
 use crate::cli::failure::BadInput;
@@ -29,15 +29,33 @@ pub(super) enum Demo {
 
 impl Demo {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        match self {
-            Self::Run(run) => wait_for(run.run()),
-            Self::Verdicts(verdicts) => wait_for(verdicts.run()),
-        }
+        let runtime = tokio::runtime::Runtime::new().context("could not start")?;
+        runtime.block_on(async {
+            // From the beginning, so that nothing is left running, whenever it is told to stop.
+            let stop = told_to_stop()?;
+            match self {
+                Self::Run(run) => run.run(stop).await,
+                Self::Verdicts(verdicts) => tokio::select! {
+                    result = verdicts.run() => result,
+                    () = stop => bail!("stopped before the end"),
+                },
+            }
+        })
     }
 }
 
-fn wait_for(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-    tokio::runtime::Runtime::new().context("could not start")?.block_on(work)
+/// Ends when a signal says so: Ctrl-C, a closed terminal, or SIGTERM.
+fn told_to_stop() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = hangup.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }
 
 /// What to run.

@@ -2,15 +2,15 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::{Value, json};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
 use super::{KID, Programs, Workshop, ZONE, on_first_sight};
@@ -41,34 +41,20 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub(super) async fn run(self) -> anyhow::Result<()> {
+    /// Runs until `stop`.
+    pub(super) async fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let mut stop = pin!(stop);
         let workshop = Workshop::new()?;
-        let policy = match &self.config {
-            Some(path) => read_policy(path)?,
-            None => workshop.policy(),
+        let (mut gateway, demo) = tokio::select! {
+            started = self.start(&workshop) => started?,
+            // What was begun is dropped, and so ended.
+            () = &mut stop => return Ok(()),
         };
-        let mut demo = None;
-        let address = match &self.control_plane {
-            Some(address) => address.clone(),
-            None => {
-                let mut options = control_plane::Options::new(&workshop.certificates);
-                options.announce = true;
-                let started = demo.insert(ControlPlane::start(options).await?);
-                started.address().to_string()
-            }
-        };
-        let mut options = workshop.options(&self.programs, address, policy)?;
-        options.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
-        if demo.is_none() {
-            self.trust(&mut options).await?;
-        }
-        println!("Starting Envoy ...");
-        let mut gateway = Gateway::start(options).await?;
         self.explain(&workshop, &gateway, demo.as_ref())?;
         let log = gateway.log_path();
         let ended = tokio::select! {
             status = gateway.wait() => Some(status?),
-            () = told_to_stop() => None,
+            () = stop => None,
             result = follow(&log) => return result,
         };
         if let Some(status) = ended {
@@ -80,6 +66,37 @@ impl Run {
             demo.stop().await;
         }
         Ok(())
+    }
+
+    async fn start(&self, workshop: &Workshop) -> anyhow::Result<(Gateway, Option<ControlPlane>)> {
+        let policy = match &self.config {
+            Some(path) => read_policy(path)?,
+            None => workshop.policy(),
+        };
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+        // Two Envoys can share a port, and would share its connections.
+        TcpListener::bind(listen).with_context(|| {
+            BadInput(format!(
+                "port {} is in use: give another (--port, or PORT= with make)",
+                self.port
+            ))
+        })?;
+        let (address, demo) = match &self.control_plane {
+            Some(address) => (address.clone(), None),
+            None => {
+                let mut options = control_plane::Options::new(&workshop.certificates);
+                options.announce = true;
+                let demo = ControlPlane::start(options).await?;
+                (demo.address().to_string(), Some(demo))
+            }
+        };
+        let mut options = workshop.options(&self.programs, address, policy)?;
+        options.listen = listen;
+        if demo.is_none() {
+            self.trust(&mut options).await?;
+        }
+        println!("Starting Envoy ...");
+        Ok((Gateway::start(options).await?, demo))
     }
 
     /// Decides whose certificate the control plane may have.
@@ -216,18 +233,5 @@ async fn follow(log: &Path) -> anyhow::Result<()> {
             rest = after.to_owned();
         }
         sleep(Duration::from_millis(100)).await;
-    }
-}
-
-async fn told_to_stop() {
-    let terminate = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => drop(terminate.recv().await),
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = terminate => {}
     }
 }

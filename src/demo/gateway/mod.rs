@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::sleep;
@@ -105,7 +105,7 @@ impl Gateway {
             Ok((admin, address)) => Ok(Self { process, admin, address, files, dir }),
             Err(error) => {
                 process.stop().await;
-                Err(error.context(format!("Envoy's log ends:\n{}", process.log_tail())))
+                Err(anyhow!("{error:#}; Envoy's log ends:\n{}", process.log_tail()))
             }
         }
     }
