@@ -41,6 +41,7 @@ test: wasm
 	ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" FUNC_E="$$func_e" cargo test --locked && \
 	if [ -n "$$func_e" ]; then echo "make test: all passed."; \
 	else echo "make test: all passed; skipped: the gateway under func-e (no func-e, and none could be installed)."; fi
+	@command -v promtool >/dev/null || echo "make test: skipped: the Prometheus rules (no promtool on PATH)."
 
 wasm:
 	@scripts/wasm

@@ -17,7 +17,9 @@ fn every_configuration_file_is_valid() {
     let files: Vec<_> =
         ["envoy", "examples"].iter().flat_map(|dir| yaml(&root.join(dir))).collect();
     assert!(files.iter().any(|file| file.ends_with("envoy/gateway.yaml")), "{files:?}");
-    for file in files {
+    // Those for other programs have a test of their own.
+    let for_envoy = files.into_iter().filter(|file| !file.iter().any(|part| part == "prometheus"));
+    for file in for_envoy {
         let text = fs::read_to_string(&file).unwrap();
         let dir = TempDir::new().unwrap();
         let text = match text.starts_with("# The filter and its policy") {
@@ -90,6 +92,18 @@ fn yaml(dir: &Path) -> Vec<PathBuf> {
         }
     }
     files
+}
+
+/// Where Prometheus is installed: its own tool reads the files and runs the tests of the rules.
+#[test]
+fn prometheus_takes_its_files() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/prometheus");
+    for arguments in [["check", "config", "scrape.yaml"], ["test", "rules", "alerts-test.yaml"]] {
+        match Command::new("promtool").args(arguments).current_dir(&dir).output() {
+            Ok(output) => assert!(output.status.success(), "{output:?}"),
+            Err(error) => println!("skipped: promtool: {error}"),
+        }
+    }
 }
 
 /// `make test` names a func-e where there is a Go to install it with.
