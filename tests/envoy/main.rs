@@ -8,6 +8,7 @@ mod bootstrap;
 mod clock;
 mod configuration;
 mod ecds;
+mod examples;
 mod files;
 mod first_message;
 mod harness;
