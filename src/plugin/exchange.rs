@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use super::host::{self, Protocol};
 use super::metrics::metrics;
+use super::shared;
 use crate::gate::{Denial, Head, Mode, Permit, Policy};
 use crate::log_line::{self, Origin, RateLimit};
 use crate::token::ZoneToken;
@@ -19,6 +20,8 @@ pub(super) struct Exchange {
     /// The gateway that it came to.
     pub(super) gateway: Rc<str>,
     policy: RefCell<Rc<Policy>>,
+    /// The last push when it came.
+    push: u64,
     protocol: Protocol,
     origin: Origin,
     concluded: Cell<bool>,
@@ -28,12 +31,13 @@ impl Exchange {
     pub(super) fn new(
         gateway: Rc<str>,
         policy: Rc<Policy>,
+        push: u64,
         head: &Head<'_>,
         origin: Origin,
     ) -> Self {
         let protocol = if head.is_grpc() { Protocol::Grpc } else { Protocol::Http };
         let (policy, concluded) = (RefCell::new(policy), Cell::new(false));
-        Self { gateway, policy, protocol, origin, concluded }
+        Self { gateway, policy, push, protocol, origin, concluded }
     }
 
     /// The policy that it is judged by.
@@ -41,9 +45,11 @@ impl Exchange {
         Rc::clone(&self.policy.borrow())
     }
 
-    /// Judges it by another policy from now on: one was pushed.
-    pub(super) fn adopt(&self, policy: Rc<Policy>) {
-        self.policy.replace(policy);
+    /// Judges it by the policy that was pushed since it came, if one was.
+    pub(super) fn adopt_push(&self) {
+        if let Some(pushed) = shared::pushed_after(&self.gateway, self.push) {
+            self.policy.replace(pushed);
+        }
     }
 
     /// Whether it was denied before, because its time was over.

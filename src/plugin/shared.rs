@@ -6,19 +6,20 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use proxy_wasm::hostcalls;
 
 use super::exchange::warn;
 use super::metrics::metrics;
-use crate::gate::{Clock, Policy};
+use crate::gate::{Clock, Policy, UnixTime};
 use crate::log_line;
 use crate::streams::OpenStreams;
 use crate::token::ZoneToken;
 
 thread_local! {
     static COUNTS: RefCell<BTreeMap<Rc<str>, u64>> = const { RefCell::new(BTreeMap::new()) };
-    static POLICIES: RefCell<BTreeMap<Rc<str>, Rc<Policy>>> = const { RefCell::new(BTreeMap::new()) };
+    static POLICIES: RefCell<BTreeMap<Rc<str>, InForce>> = const { RefCell::new(BTreeMap::new()) };
     static OPEN: RefCell<OpenStreams> = RefCell::default();
 }
 
@@ -31,18 +32,49 @@ pub(super) fn count(gateway: &Rc<str>) -> u64 {
     })
 }
 
+/// The policy of a gateway that was pushed last.
+struct InForce {
+    policy: Rc<Policy>,
+    /// Which push it came by.
+    push: u64,
+    since: UnixTime,
+}
+
+/// Within this time of a push, streams may still begin under the policy before it.
+const SWITCH: Duration = Duration::from_secs(2);
+
 /// Puts a pushed policy in force, for what is to come and for what is open.
 pub(super) fn put_in_force(gateway: &Rc<str>, policy: &Rc<Policy>, clock: Clock) {
-    POLICIES.with_borrow_mut(|all| all.insert(Rc::clone(gateway), Rc::clone(policy)));
     // Without a time, what is to be cut is cut at the next tick that has one.
-    let now = clock.0.unwrap_or_default();
-    OPEN.with_borrow_mut(|open| open.apply(gateway, policy, now));
+    let since = clock.0.unwrap_or_default();
+    POLICIES.with_borrow_mut(|all| {
+        let push = all.get(gateway).map_or(0, |before| before.push).saturating_add(1);
+        all.insert(Rc::clone(gateway), InForce { policy: Rc::clone(policy), push, since });
+    });
+    OPEN.with_borrow_mut(|open| open.apply(gateway, policy, since));
     cut_due(clock);
 }
 
-/// The policy in force at `gateway`.
-pub(super) fn in_force(gateway: &str) -> Option<Rc<Policy>> {
-    POLICIES.with_borrow(|all| all.get(gateway).cloned())
+/// A stream begins under `policy`; which push is the last one then. Where a push goes back to a
+/// policy that open streams still hold on to, Envoy takes its root context up again and does not
+/// configure anew: the first stream that begins under it tells.
+pub(super) fn begins(gateway: &Rc<str>, policy: &Rc<Policy>, clock: Clock) -> u64 {
+    let went_back = POLICIES.with_borrow(|all| {
+        let Some(last) = all.get(gateway) else { return true };
+        let settled = clock.0.unwrap_or_default() > last.since.saturating_add(SWITCH);
+        settled && !Rc::ptr_eq(&last.policy, policy)
+    });
+    if went_back {
+        put_in_force(gateway, policy, clock);
+    }
+    POLICIES.with_borrow(|all| all.get(gateway).map_or(0, |last| last.push))
+}
+
+/// The policy of `gateway` that was pushed after `push`, if there was one.
+pub(super) fn pushed_after(gateway: &str, push: u64) -> Option<Rc<Policy>> {
+    POLICIES.with_borrow(|all| {
+        all.get(gateway).filter(|last| last.push != push).map(|last| Rc::clone(&last.policy))
+    })
 }
 
 /// Registers the allowed stream of context `id`.

@@ -114,10 +114,7 @@ impl Stream {
             State::Held { exchange, held, mut body } => {
                 body.add(size);
                 let before = exchange.policy();
-                // A policy that was pushed meanwhile is the one that counts.
-                if let Some(current) = shared::in_force(&exchange.gateway) {
-                    exchange.adopt(current);
-                }
+                exchange.adopt_push();
                 match judge(&exchange.policy(), &before, held, &mut body, end) {
                     Judged::Done(judged) => self.conclude(&exchange, judged),
                     Judged::More(held) => self.hold(exchange, held, body),
@@ -178,7 +175,9 @@ impl HttpContext for Stream {
         let clock = host::clock();
         let head = headers.head();
         let verdict = policy.judge(&head, clock);
-        let exchange = Exchange::new(Rc::clone(&self.gateway), policy, &head, headers.origin());
+        let push = shared::begins(&self.gateway, &policy, clock);
+        let gateway = Rc::clone(&self.gateway);
+        let exchange = Exchange::new(gateway, policy, push, &head, headers.origin());
         let action = self.act(verdict, exchange, clock);
         match self.state {
             // Nothing more will come.
