@@ -38,13 +38,12 @@ async fn is_revoked(setup: &Setup) {
     let (token, connection) = (setup.token(), setup.connect().await);
     let start = Instant::now();
     loop {
-        match connection.sotw(Some(&token), Claimed::INGRESS).await {
-            Err(refused) => {
-                let message = refused.message();
-                return assert!(message.starts_with("zonegate: revoked: "), "{refused:?}");
-            }
-            Ok(_) => assert!(start.elapsed() < LIMIT, "the push did not arrive"),
+        let opened = connection.sotw(Some(&token), Claimed::INGRESS).await;
+        // One that began before the push may be cut by it.
+        if matches!(&opened, Err(refused) if refused.message().starts_with("zonegate: revoked: ")) {
+            return;
         }
+        assert!(start.elapsed() < LIMIT, "the push did not arrive: {:?}", opened.err());
     }
 }
 
@@ -120,7 +119,6 @@ async fn a_management_server_pushes_by_grpc() {
     revoking["revocations"] = json!("id-1");
     pushes.send_replace(revoking);
     is_revoked(&setup).await;
-    setup.gateway.wait_stat("wasmcustom.zonegate.streams.cut.revoked", 2, LIMIT).await.ok();
     assert!(tokio::time::timeout(LIMIT, stream.next()).await.unwrap().is_err());
     serving.abort();
 }
