@@ -3,7 +3,8 @@
 //! In: a [`CompactToken`]. Out: a [`SignedToken`] that names its key. `typ`, `jku`, `jwk`, `x5c` and
 //! the like are not read, as in Kuma: a token does not choose how it is verified.
 
-use super::json::{check_numbers, members, normalise};
+use super::json::{members, normalise};
+use super::numbers::check_numbers;
 use super::{CompactToken, JsonError, Members, Segment, TokenError, base64url};
 
 /// A token that claims to be signed with RS256 by the key `kid`. Nothing is verified yet.

@@ -20,6 +20,7 @@ mod header;
 mod json;
 mod key;
 mod keyset;
+mod numbers;
 mod signature;
 
 pub use claims::{Claims, NumericDate};
