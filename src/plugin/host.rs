@@ -35,7 +35,8 @@ impl Headers {
     pub(super) fn origin(&self) -> Origin {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Origin {
-            path: text(self.first(":path")),
+            // Without the query, in which someone may have put a secret.
+            path: text(self.first(":path").split(|byte| *byte == b'?').next().unwrap_or_default()),
             peer: text(&property(&["source", "address"]).unwrap_or_default()),
             request_id: text(self.first("x-request-id")),
         }

@@ -3,7 +3,7 @@
 use zonegate::demo::raw_client::{End, RawRequest, http1};
 use zonegate::gate::{ADS_SOTW, BOOTSTRAP};
 
-use crate::harness::{Bench, grpc_headers};
+use crate::harness::{Bench, LIMIT, grpc_headers};
 
 const JSON: &str = "application/json";
 const GRPC: &str = "application/grpc";
@@ -100,4 +100,18 @@ async fn a_query_changes_nothing() {
     let answer = setup.raw().await.send(request).await.unwrap();
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(setup.control_plane.sightings().requests()[0].path, "/bootstrap?x=/other");
+}
+
+/// Someone may have put a secret in it.
+#[tokio::test]
+async fn a_query_is_not_logged() {
+    let setup = Bench::new().start().await;
+    let headers = grpc_headers(&setup.token());
+    let (path, chunks, end) = ("/other?token=hidden", vec![], End::Stream);
+    let request = RawRequest { method: "POST", path, headers, chunks, end };
+    setup.raw().await.send(request).await.unwrap();
+    setup.gateway.wait_log("\"verdict\":\"deny\"", LIMIT).await.unwrap();
+    let log = setup.gateway.log().unwrap();
+    assert!(log.contains("path=\"/other\"") && log.contains("\"path\":\"/other\""), "{log}");
+    assert!(!log.contains("hidden"), "{log}");
 }
