@@ -10,7 +10,7 @@
 //! - [`gate`] decides whether a request may pass: one pure function, a [`gate::Verdict`] out.
 //! - [`config`] makes a [`gate::Policy`] of the plugin configuration.
 //! - `plugin` (wasm only) speaks proxy-wasm with Envoy and decides nothing.
-//! - `issuer`, `cli` and `demo` (native only) are the operator's tool.
+//! - `issuer`, `operator`, `cli` and `demo` (native only) are the operator's tool.
 
 #[cfg(not(target_family = "wasm"))]
 pub mod cli;
@@ -21,6 +21,8 @@ pub mod gate;
 #[cfg(not(target_family = "wasm"))]
 pub mod issuer;
 pub mod log_line;
+#[cfg(not(target_family = "wasm"))]
+pub mod operator;
 #[cfg(target_family = "wasm")]
 mod plugin;
 pub mod streams;
