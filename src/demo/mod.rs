@@ -4,5 +4,7 @@
 pub mod certificates;
 pub mod control_plane;
 pub mod gateway;
+pub mod kuma;
+pub mod process;
 pub mod raw_client;
 pub mod zone_proxy;

@@ -19,7 +19,9 @@ use tokio::time::sleep;
 
 use admin::Admin;
 use configuration::Files;
-use process::Process;
+
+pub use super::process::Log;
+use super::process::Process;
 
 /// How long Envoy may take to be ready.
 const START: Duration = Duration::from_secs(60);
@@ -63,15 +65,6 @@ pub struct Options {
     pub environment: Vec<(String, String)>,
 }
 
-/// Where Envoy's log goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Log {
-    /// To the terminal.
-    Terminal,
-    /// To a file that [`Gateway::log`] reads.
-    File,
-}
-
 /// What became of a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pushed {
@@ -100,7 +93,7 @@ impl Gateway {
     pub async fn start(options: Options) -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new().prefix("zonegate-").tempdir()?;
         let files = Files::write(dir.path(), &options)?;
-        let mut process = Process::start(&options, &files.gateway, dir.path())?;
+        let mut process = process::start(&options, &files.gateway, dir.path())?;
         match Self::ready(&mut process, dir.path(), &options).await {
             Ok((admin, address)) => Ok(Self { process, admin, address, files, dir }),
             Err(error) => {
@@ -233,14 +226,7 @@ impl Gateway {
     /// # Errors
     /// It has not in time.
     pub async fn wait_log(&self, text: &str, limit: Duration) -> anyhow::Result<()> {
-        let start = Instant::now();
-        while !self.log()?.contains(text) {
-            if start.elapsed() > limit {
-                bail!("no {text:?} in Envoy's log:\n{}", self.process.log_tail());
-            }
-            sleep(LOOK).await;
-        }
-        Ok(())
+        self.process.wait_log(text, limit).await.context("Envoy")
     }
 
     /// Waits until Envoy ends by itself or a signal comes.

@@ -1,0 +1,162 @@
+//! The HTTP API of a control plane, as its administrator on the same machine uses it.
+//!
+//! In: where it is. Out: secrets, tokens and the state of proxies. kuma-cp takes whoever asks from
+//! loopback for its administrator, so that no token is sent.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::{Method, Request, StatusCode};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::{Value, json};
+
+use super::Kind;
+
+/// A client of the API.
+#[derive(Debug, Clone)]
+pub struct Api {
+    address: SocketAddr,
+    client: Client<HttpConnector, Full<Bytes>>,
+}
+
+impl Api {
+    /// Of the server at `address`, plain HTTP.
+    pub fn new(address: SocketAddr) -> Self {
+        Self { address, client: Client::builder(TokioExecutor::new()).build_http() }
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The bytes of a global secret; `None` where there is none of this name.
+    ///
+    /// # Errors
+    /// The control plane does not answer as it should.
+    pub async fn secret(&self, name: &str) -> anyhow::Result<Option<Vec<u8>>> {
+        let Some(text) = self.get(&format!("/global-secrets/{name}")).await? else {
+            return Ok(None);
+        };
+        let secret: Value = serde_json::from_str(&text)?;
+        let data = secret.get("data").and_then(Value::as_str).unwrap_or_default();
+        Ok(Some(STANDARD.decode(data).with_context(|| format!("secret {name}"))?))
+    }
+
+    /// Writes a global secret, new or over an older one.
+    ///
+    /// # Errors
+    /// The control plane does not take it.
+    pub async fn set_secret(&self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
+        let data = STANDARD.encode(bytes);
+        let secret = json!({ "type": "GlobalSecret", "name": name, "data": data });
+        self.put(&format!("/global-secrets/{name}"), &secret).await
+    }
+
+    /// Removes a global secret.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub async fn remove_secret(&self, name: &str) -> anyhow::Result<()> {
+        self.send(Method::DELETE, &format!("/global-secrets/{name}"), None).await.map(drop)
+    }
+
+    /// A zone token, issued by the control plane itself.
+    ///
+    /// # Errors
+    /// The control plane issues none.
+    pub async fn zone_token(
+        &self,
+        zone: &str,
+        scope: &[&str],
+        valid_for: Duration,
+    ) -> anyhow::Result<String> {
+        let valid_for = format!("{}s", valid_for.as_secs());
+        let wanted = json!({ "zone": zone, "scope": scope, "validFor": valid_for });
+        self.send(Method::POST, "/tokens/zone", Some(&wanted)).await
+    }
+
+    /// A token for the sidecar `name`.
+    ///
+    /// # Errors
+    /// The control plane issues none.
+    pub async fn dataplane_token(&self, mesh: &str, name: &str) -> anyhow::Result<String> {
+        let wanted = json!({ "mesh": mesh, "name": name, "validFor": "1h" });
+        self.send(Method::POST, "/tokens/dataplane", Some(&wanted)).await
+    }
+
+    /// Whether the control plane lists this proxy as online: connected, and not gone since.
+    ///
+    /// # Errors
+    /// The control plane does not answer as it should.
+    pub async fn is_online(&self, kind: Kind, name: &str) -> anyhow::Result<bool> {
+        let Some(text) = self.get(&kind.overview(name)).await? else { return Ok(false) };
+        let overview: Value = serde_json::from_str(&text)?;
+        let last = overview
+            .pointer(kind.subscriptions())
+            .and_then(Value::as_array)
+            .and_then(|subscriptions| subscriptions.last());
+        Ok(last.is_some_and(|last| {
+            last.get("connectTime").is_some() && last.get("disconnectTime").is_none()
+        }))
+    }
+
+    /// GETs a path; `None` where there is nothing.
+    ///
+    /// # Errors
+    /// The control plane does not answer, or refuses.
+    pub async fn get(&self, path: &str) -> anyhow::Result<Option<String>> {
+        let (status, text) = self.answer(Method::GET, path, None).await?;
+        match status {
+            StatusCode::NOT_FOUND => Ok(None),
+            status if status.is_success() => Ok(Some(text)),
+            status => bail!("GET {path}: {status}: {text}"),
+        }
+    }
+
+    /// PUTs a resource.
+    ///
+    /// # Errors
+    /// The control plane does not answer, or refuses.
+    pub async fn put(&self, path: &str, resource: &Value) -> anyhow::Result<()> {
+        self.send(Method::PUT, path, Some(resource)).await.map(drop)
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<String> {
+        let (status, text) = self.answer(method.clone(), path, body).await?;
+        match status.is_success() {
+            true => Ok(text),
+            false => bail!("{method} {path}: {status}: {text}"),
+        }
+    }
+
+    async fn answer(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<(StatusCode, String)> {
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("http://{}{path}", self.address))
+            .header("content-type", "application/json")
+            .body(Full::new(Bytes::from(body)))?;
+        let answer = self.client.request(request).await.context("asking the control plane")?;
+        let status = answer.status();
+        let body = answer.into_body().collect().await?.to_bytes();
+        Ok((status, String::from_utf8_lossy(&body).into_owned()))
+    }
+}

@@ -1,0 +1,30 @@
+//! Ports for programs that cannot say which one the system gave them.
+//!
+//! In: nothing. Out: a port that nobody listened on a moment ago.
+
+use std::net::TcpListener;
+
+use anyhow::bail;
+use rand::RngExt;
+
+/// Below the range from which Linux takes ports for outgoing connections, so that none of those can
+/// come in between.
+const RANGE: std::ops::Range<u16> = 20_000..32_000;
+
+/// A port that is free on all interfaces.
+///
+/// # Errors
+/// None was found.
+pub fn free_port() -> anyhow::Result<u16> {
+    for _ in 0..100 {
+        let port = rand::rng().random_range(RANGE);
+        let free = TcpListener::bind(("0.0.0.0", port)).and_then(|listener| {
+            drop(listener);
+            TcpListener::bind(("::", port)).or_else(|_| TcpListener::bind(("0.0.0.0", port)))
+        });
+        if free.is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no free port")
+}
