@@ -24,6 +24,8 @@ pub enum SigningKeyError {
     Encrypted,
     /// A key of another algorithm.
     NotRsa,
+    /// PKCS#8 in a secret of the control plane, which Kuma does not read there.
+    Pkcs8InSecret,
     /// A PEM block of another kind; its label.
     OtherBlock(String),
     /// The block does not hold what its label says, or its numbers do not fit together.
@@ -55,6 +57,9 @@ impl fmt::Display for SigningKeyError {
                 f.write_str("the key is encrypted: decrypt it first (openssl rsa -in FILE)")
             }
             Self::NotRsa => f.write_str("not an RSA key: zone tokens are signed with RS256"),
+            Self::Pkcs8InSecret => f.write_str(
+                "PEM block \"PRIVATE KEY\": from a secret Kuma reads \"RSA PRIVATE KEY\" only",
+            ),
             Self::OtherBlock(label) => {
                 write!(f, "PEM block {label:?}: expected \"RSA PRIVATE KEY\" or \"PRIVATE KEY\"")
             }

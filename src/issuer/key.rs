@@ -85,6 +85,20 @@ impl SigningKey {
         }
     }
 
+    /// Reads what a secret of the control plane holds: PEM, or PKCS#1 DER (Kuma:
+    /// `keyBytesToRsaPrivateKey` in `pkg/core/tokens/signing_key.go`, which takes no PKCS#8).
+    ///
+    /// # Errors
+    /// See [`SigningKeyError`].
+    pub fn from_secret(bytes: &[u8]) -> Result<Self, SigningKeyError> {
+        // The second byte of such a DER is no UTF-8.
+        let Ok(text) = std::str::from_utf8(bytes) else { return Self::from_pkcs1(bytes, PKCS1) };
+        match first_block(text)?.label {
+            PKCS8 => Err(SigningKeyError::Pkcs8InSecret),
+            _ => Self::from_pem(text),
+        }
+    }
+
     fn from_pkcs8(der: &[u8]) -> Result<Self, SigningKeyError> {
         let info = PrivateKeyInfoRef::try_from(der)
             .map_err(|_| SigningKeyError::Malformed { label: PKCS8 })?;

@@ -1,8 +1,27 @@
-//! What operators have: files of Envoy, Kuma and Kubernetes. Native only.
+//! What operators have, made into what the gateway takes, and read back from it. Native only.
 //!
-//! In: the bytes of a file. Out: what the gate or a verb needs of it, or an error that names the
-//! place. No file is opened here.
+//! ```text
+//! GlobalSecrets ─ Secrets ─┐
+//! kuma-cp's own file ──────┼─ Plugin ─ checked by the filter's own code ─ file of Envoy, plugin JSON
+//! a policy to start from ──┘                                                        │
+//!                                                    plugin_file ───────────────────┘
+//! ```
+//!
+//! In: what operators have: secrets, and files of Envoy, Kuma and Kubernetes. Out: plugin
+//! configurations, and the files that carry them, or an error that names the place. Private keys are
+//! reduced to public ones where they are read; nothing behind [`Secrets`] has seen one.
 
+mod document;
+mod envoy;
 mod filters;
+mod plugin;
 pub mod plugin_file;
+mod replace;
+mod secrets;
 pub mod text;
+
+pub use document::{Document, SyntaxError};
+pub use envoy::{RenderError, ecds, plugin_json};
+pub use plugin::{BaseError, DuplicateKid, Plugin, Revocations};
+pub use replace::{FolderLock, ReplaceError, replace};
+pub use secrets::{Secrets, SecretsError, Skipped, Unusable};
