@@ -7,13 +7,17 @@ MODULE := target/zonegate.wasm
 
 # Where func-e is on PATH, it runs Envoy.
 FUNC_E = $(if $(shell command -v func-e),--func-e "$$(command -v func-e)")
+BENCH_FLAGS = $(if $(ONLY),--only "$(ONLY)") \
+	$(if $(QUICK),--quick) \
+	$(if $(ROUNDS),--rounds "$(ROUNDS)") \
+	$(if $(ALSO),--also "$(ALSO)")
 RUN_FLAGS = $(FUNC_E) \
 	$(if $(CP),--control-plane "$(CP)") \
 	$(if $(CP_CA),--control-plane-ca "$(CP_CA)") \
 	$(if $(CONFIG),--config "$(CONFIG)") \
 	$(if $(PORT),--port "$(PORT)")
 
-.PHONY: help run demo test wasm tool lint clean
+.PHONY: help run demo test bench wasm tool lint clean
 
 help:
 	@echo "make run     the gateway in a real Envoy, in front of a demo control plane"
@@ -23,6 +27,11 @@ help:
 	@echo "             PORT=number    where the gateway listens"
 	@echo "make demo    good and bad connections through the gateway, as a table"
 	@echo "make test    everything that must hold"
+	@echo "make bench   what the filter costs, side by side with its alternatives"
+	@echo "             ONLY=a,b,c     these scenarios only"
+	@echo "             QUICK=1        about two minutes"
+	@echo "             ROUNDS=number  how often each subject has its turn"
+	@echo "             ALSO=file      another module to compare with"
 	@echo "make wasm    only the module, at $(MODULE)"
 	@echo "make lint    format, clippy for both targets, dependencies"
 	@echo "make clean   removes what was built; .venv and .tools stay"
@@ -42,6 +51,13 @@ test: wasm
 	if [ -n "$$func_e" ]; then echo "make test: all passed."; \
 	else echo "make test: all passed; skipped: the gateway under func-e (no func-e, and none could be installed)."; fi
 	@command -v promtool >/dev/null || echo "make test: skipped: the Prometheus rules (no promtool on PATH)."
+
+# A profile of its own, so that it is optimised and yet built in minutes.
+bench: wasm
+	@envoy=$$(scripts/envoy) && \
+	echo "make bench: building the measurement (some minutes the first time)." && \
+	cargo bench --quiet --locked --profile measure --bench side_by_side -- \
+		--envoy "$$envoy" --module "$(CURDIR)/$(MODULE)" $(BENCH_FLAGS)
 
 wasm:
 	@scripts/wasm

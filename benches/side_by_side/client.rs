@@ -1,0 +1,93 @@
+//! A zone proxy's connection, as cheap as can be.
+//!
+//! In: tokens. Out: the verdict and the time of each request. One connection, one request at a time:
+//! every request is then the same work for Envoy (one wake-up, one read, one write), where batches
+//! would make the cost of one depend on how many happened to come together.
+//!
+//! HTTP/2, as gRPC has it. The stream stays open after its first message, as a discovery stream does,
+//! so the answer ends it the same way for every subject; in HTTP/1.1 an answer before the end of the
+//! request costs the connection.
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use envoy_types::pb::envoy::service::discovery::v3::DiscoveryRequest;
+use h2::client::SendRequest;
+use http::{HeaderMap, HeaderValue, Request, Uri};
+use prost::Message;
+use tokio::net::TcpStream;
+use zonegate::demo::raw_client::grpc_frame;
+use zonegate::demo::zone_proxy::{Claimed, discovery_request};
+use zonegate::gate::ADS_SOTW;
+
+use crate::envoy::PASSED;
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It got as far as the route.
+    Passed,
+    /// A filter refused it.
+    Refused,
+}
+
+/// One connection.
+pub(crate) struct Client {
+    sender: SendRequest<Bytes>,
+    uri: Uri,
+    first_message: Bytes,
+}
+
+impl Client {
+    pub(crate) async fn connect(address: SocketAddr) -> anyhow::Result<Self> {
+        let tcp = TcpStream::connect(address).await?;
+        tcp.set_nodelay(true)?;
+        let (sender, connection) = h2::client::handshake(tcp).await?;
+        // It ends with its sender.
+        tokio::spawn(connection);
+        Ok(Self {
+            sender: sender.ready().await?,
+            uri: format!("http://control-plane{ADS_SOTW}").parse()?,
+            first_message: first_message(),
+        })
+    }
+
+    /// Opens a stream with `token`; until it is answered.
+    pub(crate) async fn ask(&mut self, token: HeaderValue) -> anyhow::Result<(Verdict, Duration)> {
+        let request = self.request(token)?;
+        let start = Instant::now();
+        let (answer, mut body) = self.sender.send_request(request, false)?;
+        body.send_data(self.first_message.clone(), false)?;
+        let answer = answer.await?;
+        let took = start.elapsed();
+        let verdict = verdict(answer.headers())?;
+        // The answer ended one half, this ends the other.
+        poll_fn(|context| body.poll_reset(context)).await?;
+        Ok((verdict, took))
+    }
+
+    fn request(&self, token: HeaderValue) -> anyhow::Result<Request<()>> {
+        Ok(Request::post(self.uri.clone())
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .header("authorization", token)
+            .body(())?)
+    }
+}
+
+fn verdict(headers: &HeaderMap) -> anyhow::Result<Verdict> {
+    let status = headers.get("grpc-status").context("not a gRPC answer")?;
+    match status.to_str()? {
+        PASSED => Ok(Verdict::Passed),
+        "7" | "16" => Ok(Verdict::Refused),
+        other => bail!("grpc-status {other}: {:?}", headers.get("grpc-message")),
+    }
+}
+
+fn first_message() -> Bytes {
+    let request: DiscoveryRequest = discovery_request(Claimed::INGRESS);
+    grpc_frame(&request.encode_to_vec()).into()
+}

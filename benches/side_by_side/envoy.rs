@@ -1,0 +1,101 @@
+//! One Envoy for one subject: the listener of `envoy/gateway.yaml` without TLS and access log, so
+//! that the filters make the difference.
+//!
+//! In: a subject. Out: a running Envoy that answers a request by itself once the filters let it pass.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use anyhow::Context;
+use serde_json::{Value, json};
+use zonegate::demo::gateway::{Gateway, Log, Options};
+use zonegate::issuer::SigningKey;
+
+use crate::chain::Subject;
+use crate::cpu;
+
+const GATEWAY: &str = include_str!("../../envoy/gateway.yaml");
+const CHAIN: &str = "/static_resources/listeners/0/filter_chains/0";
+
+/// What a request gets that passes: an HTTP status that becomes gRPC 13, which nothing else gives.
+pub(crate) const PASSED: &str = "13";
+const PASSED_HTTP: u16 = 400;
+
+/// A running Envoy.
+pub(crate) struct Envoy {
+    pub(crate) name: String,
+    pub(crate) address: SocketAddr,
+    gateway: Gateway,
+    pid: u32,
+}
+
+impl Envoy {
+    /// Starts one with a single worker.
+    pub(crate) async fn start(
+        envoy: PathBuf,
+        subject: &Subject,
+        key: &SigningKey,
+    ) -> anyhow::Result<Self> {
+        let options = options(envoy, subject.filters(key)?)?;
+        let gateway =
+            Gateway::start(options).await.with_context(|| format!("starting {}", subject.name))?;
+        let pid = gateway.pid().context("Envoy has ended")?;
+        Ok(Self { name: subject.name.clone(), address: gateway.address(), gateway, pid })
+    }
+
+    pub(crate) fn cpu(&self) -> anyhow::Result<u64> {
+        cpu::nanoseconds(self.pid).with_context(|| self.gateway.log_tail())
+    }
+
+    pub(crate) fn resident(&self) -> anyhow::Result<u64> {
+        cpu::resident(self.pid)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    pub(crate) async fn stop(self) {
+        self.gateway.stop().await;
+    }
+}
+
+fn options(envoy: PathBuf, filters: Vec<Value>) -> anyhow::Result<Options> {
+    let edits = vec![
+        (CHAIN.to_owned(), filter_chain(filters)?),
+        ("/static_resources/listeners/0/listener_filters".to_owned(), json!([])),
+        ("/static_resources/clusters".to_owned(), json!([])),
+    ];
+    Ok(Options {
+        envoy,
+        func_e: None,
+        module: PathBuf::new(),
+        policy: Value::Null,
+        control_plane: "127.0.0.1:0".to_owned(),
+        control_plane_ca: PathBuf::new(),
+        control_plane_name: String::new(),
+        certificate: PathBuf::new(),
+        key: PathBuf::new(),
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        concurrency: 1,
+        log: Log::File,
+        policy_in_gateway: true,
+        edits,
+        environment: Vec::new(),
+    })
+}
+
+/// The connection manager as it is shipped, but for the access log, the filters and the route.
+fn filter_chain(mut filters: Vec<Value>) -> anyhow::Result<Value> {
+    let gateway: Value = serde_saphyr::from_str(GATEWAY)?;
+    let manager = gateway.pointer(&format!("{CHAIN}/filters/0"));
+    let mut manager = manager.context("envoy/gateway.yaml")?.clone();
+    let config = &mut manager["typed_config"];
+    let shipped = config["http_filters"].as_array().and_then(|filters| filters.last());
+    filters.push(shipped.context("no router in envoy/gateway.yaml")?.clone());
+    config["http_filters"] = json!(filters);
+    config["access_log"] = json!([]);
+    config["route_config"]["virtual_hosts"][0]["routes"] =
+        json!([{ "match": { "prefix": "/" }, "direct_response": { "status": PASSED_HTTP } }]);
+    Ok(json!({ "filters": [manager] }))
+}

@@ -1,0 +1,44 @@
+//! The Envoys of a run, each started when it is first needed and kept for the next scenario.
+
+use std::path::PathBuf;
+
+use zonegate::issuer::SigningKey;
+
+use crate::chain::Subject;
+use crate::envoy::Envoy;
+
+/// Running Envoys.
+pub(crate) struct Fleet {
+    envoy: PathBuf,
+    running: Vec<Envoy>,
+}
+
+impl Fleet {
+    pub(crate) fn new(envoy: PathBuf) -> Self {
+        Self { envoy, running: Vec::new() }
+    }
+
+    /// One for each of `subjects`, in their order.
+    pub(crate) async fn all(
+        &mut self,
+        subjects: &[Subject],
+        key: &SigningKey,
+    ) -> anyhow::Result<Vec<&Envoy>> {
+        for subject in subjects {
+            if !self.running.iter().any(|envoy| envoy.name == subject.name) {
+                let envoy = Envoy::start(self.envoy.clone(), subject, key).await?;
+                eprintln!("{}: Envoy {}", envoy.name, envoy.pid());
+                self.running.push(envoy);
+            }
+        }
+        let named = |name: &str| self.running.iter().find(|envoy| envoy.name == name);
+        Ok(subjects.iter().filter_map(|subject| named(&subject.name)).collect())
+    }
+
+    /// Ends them all.
+    pub(crate) async fn stop(self) {
+        for envoy in self.running {
+            envoy.stop().await;
+        }
+    }
+}

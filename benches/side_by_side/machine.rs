@@ -1,0 +1,56 @@
+//! Where and with what it was measured.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::SystemTime;
+
+use anyhow::Context;
+use prost_types::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The machine and the versions of a run.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Machine {
+    pub(crate) date: String,
+    pub(crate) cpu: String,
+    pub(crate) cores: usize,
+    pub(crate) kernel: String,
+    /// How busy it was at the start: `/proc/loadavg`. Over one, other work disturbs.
+    pub(crate) load: String,
+    pub(crate) envoy: String,
+    pub(crate) zonegate: String,
+    pub(crate) module_bytes: u64,
+}
+
+impl Machine {
+    pub(crate) fn look(envoy: &Path, module: &Path) -> anyhow::Result<Self> {
+        let line = |path: &str| fs::read_to_string(path).map(|text| text.trim().to_owned());
+        let mut date = Timestamp::from(SystemTime::now());
+        date.nanos = 0;
+        Ok(Self {
+            date: date.to_string(),
+            cpu: cpu_model(&line("/proc/cpuinfo")?).unwrap_or("unknown").to_owned(),
+            cores: thread::available_parallelism().map_or(1, usize::from),
+            kernel: line("/proc/sys/kernel/osrelease")?,
+            load: line("/proc/loadavg")?,
+            envoy: envoy_version(envoy)?,
+            zonegate: env!("CARGO_PKG_VERSION").to_owned(),
+            module_bytes: fs::metadata(module).context("the module")?.len(),
+        })
+    }
+}
+
+fn cpu_model(info: &str) -> Option<&str> {
+    let line = info.lines().find(|line| line.starts_with("model name"))?;
+    line.split_once(": ").map(|(_, model)| model)
+}
+
+/// From `…/envoy  version: <commit>/1.40.0/Clean/RELEASE/BoringSSL`.
+fn envoy_version(envoy: &Path) -> anyhow::Result<String> {
+    let output = Command::new(envoy).arg("--version").output().context("running Envoy")?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let version = text.split("version: ").nth(1).and_then(|rest| rest.split('/').nth(1));
+    Ok(version.unwrap_or("unknown").to_owned())
+}

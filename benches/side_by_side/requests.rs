@@ -1,0 +1,118 @@
+//! Scenarios a, b and c: one request after another, each with a token to judge.
+//!
+//! a: every token new. b: the same tokens again. c: floods of what must be refused.
+
+use std::path::PathBuf;
+
+use crate::chain::{Check, JWT, JWT_CACHE, NO_FILTER, Subject, ZONEGATE};
+use crate::client::Verdict;
+use crate::fleet::Fleet;
+use crate::results::{Scenario, Settings};
+use crate::rounds::{self, Requests};
+use crate::tokens::{Kind, Tokens, garbage_like, with_unknown_kid, with_wrong_signatures};
+
+/// How many ids the gates of these scenarios know as revoked.
+const REVOKED: usize = 1_000;
+/// How many tokens "the same tokens" are.
+const SAME: usize = 64;
+
+/// What the scenarios need.
+pub(crate) struct Bench<'a> {
+    pub(crate) fleet: &'a mut Fleet,
+    pub(crate) tokens: &'a Tokens,
+    pub(crate) settings: Settings,
+    pub(crate) module: PathBuf,
+    /// Another module to compare with.
+    pub(crate) also: Option<PathBuf>,
+}
+
+impl Bench<'_> {
+    /// Every token new.
+    pub(crate) async fn every_token_new(&mut self) -> anyhow::Result<Scenario> {
+        let tokens = self.tokens.of(Kind::Good, self.fresh())?;
+        let requests = Requests::fresh(&tokens, self.settings, Verdict::Passed);
+        let subjects = self.subjects([jwt(), jwt_cache()]);
+        self.run("a", "every token new", subjects, requests).await
+    }
+
+    /// The same tokens again.
+    pub(crate) async fn the_same_tokens(&mut self) -> anyhow::Result<Scenario> {
+        let tokens = self.tokens.of(Kind::Good, SAME)?;
+        let requests = Requests::repeated(&tokens, self.settings, Verdict::Passed);
+        let lists = [1_000, 10_000, 100_000].map(rbac);
+        let subjects = self.subjects([jwt(), jwt_cache()].into_iter().chain(lists));
+        self.run("b", "the same 64 tokens again", subjects, requests).await
+    }
+
+    /// Floods of refusals.
+    pub(crate) async fn refusals(&mut self) -> anyhow::Result<Vec<Scenario>> {
+        let good = self.tokens.of(Kind::Good, self.fresh())?;
+        let garbage = garbage_like(&good[0], self.fresh());
+        let unknown = good.iter().map(|token| with_unknown_kid(token)).collect::<Vec<_>>();
+        let floods = [
+            ("c garbage", "three segments of random bytes, every one new", garbage),
+            ("c unknown kid", "a kid that is not configured, every token new", unknown),
+            ("c bad signature", "the signature of another token, every one new", {
+                with_wrong_signatures(&good)
+            }),
+        ];
+        let mut scenarios = Vec::new();
+        for (id, title, tokens) in floods {
+            let requests = Requests::fresh(&tokens, self.settings, Verdict::Refused);
+            scenarios.push(self.run(id, title, self.subjects([jwt()]), requests).await?);
+        }
+        let repeated = [
+            ("c expired", "64 expired tokens again and again", Kind::Expired, jwt()),
+            ("c revoked", "64 revoked tokens again and again", Kind::Revoked, rbac(REVOKED)),
+        ];
+        for (id, title, kind, jwt) in repeated {
+            let tokens = self.tokens.of(kind, SAME)?;
+            let requests = Requests::repeated(&tokens, self.settings, Verdict::Refused);
+            scenarios.push(self.run(id, title, self.subjects([jwt]), requests).await?);
+        }
+        Ok(scenarios)
+    }
+
+    /// How many tokens a scenario uses up.
+    fn fresh(&self) -> usize {
+        let Settings { rounds, requests, warm_up } = self.settings;
+        warm_up + rounds * requests
+    }
+
+    /// `others` between the chain without a filter and zonegate.
+    fn subjects(&self, others: impl IntoIterator<Item = Subject>) -> Vec<Subject> {
+        let mut subjects = vec![Subject::new(NO_FILTER, Check::None)];
+        subjects.extend(others);
+        let zonegate =
+            |name, module| Subject::new(name, Check::Zonegate { module, revoked: REVOKED });
+        subjects.push(zonegate(ZONEGATE, self.module.clone()));
+        subjects.extend(self.also.clone().map(|module| zonegate("zonegate (other)", module)));
+        subjects
+    }
+
+    async fn run(
+        &mut self,
+        id: &str,
+        title: &str,
+        subjects: Vec<Subject>,
+        requests: Requests,
+    ) -> anyhow::Result<Scenario> {
+        eprintln!("{id}: {title}");
+        let envoys = self.fleet.all(&subjects, &self.tokens.key).await?;
+        let rows = rounds::run(&envoys, &requests).await?;
+        Ok(Scenario { id: id.to_owned(), title: title.to_owned(), rows })
+    }
+}
+
+fn jwt() -> Subject {
+    Subject::new(JWT, Check::Jwt { cache: false, denied: 0 })
+}
+
+fn jwt_cache() -> Subject {
+    Subject::new(JWT_CACHE, Check::Jwt { cache: true, denied: 0 })
+}
+
+/// With its cache: who keeps a list wants it fast.
+fn rbac(denied: usize) -> Subject {
+    Subject::new(format!("{JWT_CACHE}, RBAC {denied} ids"), Check::Jwt { cache: true, denied })
+}

@@ -1,0 +1,99 @@
+//! What was measured, as it is kept in `results.json`.
+//!
+//! In: one value a round. Out: median, least and most. A value is only kept, never judged: see
+//! [`crate::goals`].
+
+use serde::{Deserialize, Serialize};
+
+use crate::goals::Goal;
+use crate::machine::Machine;
+
+/// One run.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Results {
+    pub(crate) machine: Machine,
+    pub(crate) settings: Settings,
+    pub(crate) scenarios: Vec<Scenario>,
+    pub(crate) goals: Vec<Goal>,
+}
+
+/// How long it was measured.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Settings {
+    /// How often each subject had its turn.
+    pub(crate) rounds: usize,
+    /// Requests in one turn.
+    pub(crate) requests: usize,
+    /// Requests before the first turn.
+    pub(crate) warm_up: usize,
+}
+
+/// One question.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Scenario {
+    pub(crate) id: String,
+    pub(crate) title: String,
+    pub(crate) rows: Vec<Row>,
+}
+
+/// One subject's answer.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Row {
+    pub(crate) subject: String,
+    pub(crate) values: Vec<Value>,
+}
+
+/// One quantity, over all rounds.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Value {
+    /// With its unit.
+    pub(crate) name: String,
+    pub(crate) median: f64,
+    pub(crate) min: f64,
+    pub(crate) max: f64,
+    /// Round by round.
+    pub(crate) rounds: Vec<f64>,
+}
+
+/// CPU of Envoy for one operation.
+pub(crate) const CPU: &str = "CPU µs";
+/// The same, less that of the chain without a filter in the same round.
+pub(crate) const ADDED: &str = "added µs";
+/// Half of all answers came within.
+pub(crate) const P50: &str = "p50 µs";
+/// 99 of 100 answers came within.
+pub(crate) const P99: &str = "p99 µs";
+/// Resident memory of Envoy after the last round.
+pub(crate) const RESIDENT: &str = "RSS MiB";
+
+impl Value {
+    pub(crate) fn new(name: &str, rounds: Vec<f64>) -> Self {
+        let mut sorted = rounds.clone();
+        sorted.sort_by(f64::total_cmp);
+        let first = sorted.first().copied().unwrap_or(f64::NAN);
+        let last = sorted.last().copied().unwrap_or(f64::NAN);
+        Self { name: name.to_owned(), median: median(&sorted), min: first, max: last, rounds }
+    }
+}
+
+fn median(sorted: &[f64]) -> f64 {
+    match (sorted.len(), sorted.len() / 2) {
+        (0, _) => f64::NAN,
+        (length, half) if length % 2 == 1 => sorted[half],
+        (_, half) => f64::midpoint(sorted[half - 1], sorted[half]),
+    }
+}
+
+impl Row {
+    pub(crate) fn value(&self, name: &str) -> Option<&Value> {
+        self.values.iter().find(|value| value.name == name)
+    }
+}
+
+impl Results {
+    /// A quantity of one subject in one scenario.
+    pub(crate) fn value(&self, scenario: &str, subject: &str, name: &str) -> Option<&Value> {
+        let scenario = self.scenarios.iter().find(|one| one.id == scenario)?;
+        scenario.rows.iter().find(|row| row.subject == subject)?.value(name)
+    }
+}
