@@ -5,8 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::chain::{JWT, JWT_CACHE, ZONEGATE};
-use crate::results::{ADDED, Results, Value};
+use crate::chain::{JWT, JWT_CACHE, NO_FILTER, ZONEGATE};
+use crate::results::{ADDED, CPU, Results};
 
 /// One goal, measured.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -15,14 +15,17 @@ pub(crate) struct Goal {
     /// At most.
     pub(crate) limit: f64,
     pub(crate) unit: String,
+    /// By the medians of all rounds.
     pub(crate) measured: f64,
+    /// By the least of all rounds: what it would be without the noise of the machine.
+    pub(crate) at_best: f64,
     pub(crate) met: bool,
 }
 
 impl Goal {
-    fn new(what: &str, limit: f64, unit: &str, measured: f64) -> Self {
+    fn new(what: &str, limit: f64, unit: &str, measured: f64, at_best: f64) -> Self {
         let (what, unit) = (what.to_owned(), unit.to_owned());
-        Self { what, limit, unit, measured, met: measured <= limit }
+        Self { what, limit, unit, measured, at_best, met: measured <= limit }
     }
 }
 
@@ -69,23 +72,30 @@ const RATIOS: &[Ratio] = &[
 pub(crate) fn judge(results: &Results) -> Vec<Goal> {
     let mut goals: Vec<Goal> = RATIOS.iter().filter_map(|ratio| ratio.judge(results)).collect();
     let kilobytes = results.machine.module_bytes as f64 / 1000.0;
-    goals.push(Goal::new("the module's size", 600.0, "KB", kilobytes));
+    goals.push(Goal::new("the module's size", 600.0, "KB", kilobytes, kilobytes));
     goals
 }
 
 impl Ratio {
     fn judge(&self, results: &Results) -> Option<Goal> {
-        let added = |scenario, subject| results.value(scenario, subject, ADDED);
-        let (subject, other) = (self.of.1, added(self.of.0, self.of.1)?);
-        let unit = match self.of.0 == self.scenario {
+        let (scenario, subject) = self.of;
+        let unit = match scenario == self.scenario {
             true => format!("× {subject}"),
-            false => format!("× {subject}, {}", self.of.0.trim_start_matches("c ")),
+            false => format!("× {subject}, {}", scenario.trim_start_matches("c ")),
         };
-        let ratio = ratio(added(self.scenario, ZONEGATE)?, other);
-        Some(Goal::new(self.what, self.limit, &unit, ratio))
+        let ratio = |of: fn(&Results, &str, &str) -> Option<f64>| {
+            Some(of(results, self.scenario, ZONEGATE)? / of(results, scenario, subject)?)
+        };
+        Some(Goal::new(self.what, self.limit, &unit, ratio(added)?, ratio(added_at_best)?))
     }
 }
 
-fn ratio(one: &Value, other: &Value) -> f64 {
-    one.median / other.median
+fn added(results: &Results, scenario: &str, subject: &str) -> Option<f64> {
+    results.value(scenario, subject, ADDED).map(|value| value.median)
+}
+
+/// The least CPU time of a subject over the least of the chain without a filter.
+fn added_at_best(results: &Results, scenario: &str, subject: &str) -> Option<f64> {
+    let least = |subject| results.value(scenario, subject, CPU).map(|value| value.min);
+    Some(least(subject)? - least(NO_FILTER)?)
 }

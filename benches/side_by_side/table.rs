@@ -46,12 +46,13 @@ fn spread(value: &Value) -> String {
 
 fn goal_table(goals: &[Goal]) -> Table {
     let mut table = new_table();
-    table.set_header(["goal", "at most", "measured", "", "met"]);
+    table.set_header(["goal", "at most", "measured", "at best", "", "met"]);
     for goal in goals {
-        let Goal { what, limit, unit, measured, met } = goal;
+        let Goal { what, limit, unit, measured, at_best, met } = goal;
         let met = if *met { "yes" } else { "NO" };
-        let (limit, measured) = (format!("{limit:.2}"), format!("{measured:.2}"));
-        table.add_row([what.as_str(), &limit, &measured, unit, met]);
+        let [limit, measured, at_best] =
+            [limit, measured, at_best].map(|number| format!("{number:.2}"));
+        table.add_row([what.as_str(), &limit, &measured, &at_best, unit, met]);
     }
     align(table)
 }
