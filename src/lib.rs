@@ -26,4 +26,6 @@ pub mod operator;
 #[cfg(target_family = "wasm")]
 mod plugin;
 pub mod streams;
+#[cfg(not(target_family = "wasm"))]
+pub mod sync;
 pub mod token;

@@ -9,6 +9,7 @@ mod failure;
 mod generate;
 mod input;
 mod output;
+mod sync;
 
 use std::process::ExitCode;
 
@@ -26,6 +27,7 @@ struct Cli {
 enum Verb {
     #[command(subcommand)]
     Generate(generate::Generate),
+    Sync(sync::SyncArgs),
     #[command(subcommand)]
     Demo(demo::Demo),
 }
@@ -34,6 +36,7 @@ impl Verb {
     fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Generate(what) => what.run(),
+            Self::Sync(args) => args.run(),
             Self::Demo(what) => what.run(),
         }
     }

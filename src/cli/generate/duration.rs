@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// Why a text is not a duration for which a token can be valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum DurationError {
+pub(in crate::cli) enum DurationError {
     /// It does not begin with a number.
     NoNumber,
     /// A number without a unit behind it.
@@ -46,7 +46,7 @@ impl fmt::Display for DurationError {
 impl std::error::Error for DurationError {}
 
 /// Reads a duration above zero.
-pub(super) fn parse(text: &str) -> Result<Duration, DurationError> {
+pub(in crate::cli) fn parse(text: &str) -> Result<Duration, DurationError> {
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     let nanoseconds = match unsigned {
         "" => return Err(DurationError::NoNumber),

@@ -9,6 +9,8 @@ mod zone_token;
 
 use clap::Subcommand;
 
+pub(super) use duration::parse as duration;
+
 /// Generate signing keys, their public keys, and zone tokens
 #[derive(Subcommand)]
 pub(super) enum Generate {

@@ -1,0 +1,196 @@
+//! `zonegate sync`.
+//!
+//! In: flags, the admin token in a file or in the environment, signals. Out: an ECDS file that is kept
+//! current until a signal ends it. Exit codes: 0 ended by a signal, or current (`--once`); 2 a flag or
+//! a file that it names is wrong; 1 anything else.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::failure::BadInput;
+use crate::sync::{
+    Address, ApiServer, ClientCertificate, ErrorKind, Gateway, Keeper, PlainHttp, Settings, Status,
+    SyncError, Target, TargetError, TokenSource, VARIABLE, say, serve,
+};
+
+const EXAMPLES: &str = "\
+Reads the secrets zone-token-signing-key-*, zone-token-signing-public-key-* and
+zone-token-revocations, and replaces the file when they change. Signing keys are reduced to public
+keys at once. Whatever goes wrong, the file stays as it is.
+
+The token is read for each poll, from --token-file or the variable ZONEGATE_ADMIN_TOKEN. Without
+either none is sent: a control plane takes whoever asks on its own machine for an admin.
+SIGHUP polls at once; SIGTERM and SIGINT end it.
+
+Examples:
+  $ zonegate sync --address https://control-plane:5682 --ca-cert-file ca.pem \\
+      --token-file admin-token --policy gate.yaml --ecds /etc/zonegate/ecds/zonegate.yaml
+
+  Once, in a pipeline: exit code 0 means that the file is current
+  $ zonegate sync --once --address http://localhost:5681 --policy gate.yaml --ecds zonegate.yaml";
+
+/// Keep a gateway current with the secrets of a running control plane
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct SyncArgs {
+    /// API server: https://HOST:5682, or http://localhost:5681 on this machine
+    #[arg(long, value_name = "URL")]
+    address: String,
+    /// File with the token of an admin
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// CA of the control plane's certificate
+    #[arg(long, value_name = "FILE")]
+    ca_cert_file: Option<PathBuf>,
+    /// Certificate to show to the control plane
+    #[arg(long, value_name = "FILE", requires = "client_key_file")]
+    client_cert_file: Option<PathBuf>,
+    /// Private key of that certificate
+    #[arg(long, value_name = "FILE", requires = "client_cert_file")]
+    client_key_file: Option<PathBuf>,
+    /// Allow http:// to another machine: all on the way can read token and keys
+    #[arg(long)]
+    insecure_http: bool,
+    /// The gateway's policy: zone, proxies, mode and so on; keys and ids in it count too
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// Where Envoy finds the filter [default: /etc/zonegate/zonegate.wasm]
+    #[arg(long, value_name = "FILE")]
+    module: Option<String>,
+    /// The file to keep current, in the folder that Envoy watches
+    #[arg(long, value_name = "FILE")]
+    ecds: PathBuf,
+    /// At most so long from one poll to the next
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    interval: Duration,
+    /// How long a poll may take
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    timeout: Duration,
+    /// Where to serve /healthz, /readyz and /metrics
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9911")]
+    listen: SocketAddr,
+    /// Poll once and end
+    #[arg(long, conflicts_with = "listen")]
+    once: bool,
+}
+
+/// Fewer would be a flood, and more an oversight.
+const LEAST: Duration = Duration::from_millis(100);
+const MOST: Duration = Duration::from_secs(24 * 3600);
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let duration = super::generate::duration(text).map_err(|error| error.to_string())?;
+    match (LEAST..=MOST).contains(&duration) {
+        true => Ok(duration),
+        false => Err("must be from 100ms to 24h".to_owned()),
+    }
+}
+
+impl SyncArgs {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        // One thread: there is nothing to do at the same time.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.context("could not start")?.block_on(self.keep())
+    }
+
+    async fn keep(self) -> anyhow::Result<()> {
+        let settings = self.settings()?;
+        let target = Target::open(&self.ecds).map_err(of_target)?;
+        let status = Arc::new(Status::default());
+        let (address, interval) = (settings.server.address.clone(), self.interval);
+        let mut keeper = Keeper::new(settings, target, Arc::clone(&status));
+        if self.once {
+            return keeper.once().await.map_err(of_turn);
+        }
+        let stop = told_to_stop()?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        let listener = listen(self.listen).await?;
+        let here = listener.local_addr()?;
+        say(&format!("started address={address} interval={interval:?} listen={here}"));
+        let name = tokio::select! {
+            name = stop => name,
+            never = serve(listener, status) => match never {},
+            never = keeper.run(async || _ = hangup.recv().await) => match never {},
+        };
+        say(&format!("stopped by {name}"));
+        Ok(())
+    }
+
+    /// What can be wrong with flags and the files that they name is found here, before anything runs.
+    fn settings(&self) -> anyhow::Result<Settings> {
+        let plain = match self.insecure_http {
+            true => PlainHttp::Anywhere,
+            false => PlainHttp::OnLoopback,
+        };
+        let address = Address::parse(&self.address, plain)
+            .map_err(|error| BadInput(format!("--address: {error}")))?;
+        let (certificate, key) = (self.client_cert_file.clone(), self.client_key_file.clone());
+        let server = ApiServer {
+            address,
+            token: self.token(),
+            ca: self.ca_cert_file.clone(),
+            client: certificate
+                .zip(key)
+                .map(|(certificate, key)| ClientCertificate { certificate, key }),
+            timeout: self.timeout,
+        };
+        server.check().map_err(|error| BadInput(error.to_string()))?;
+        let gateway = Gateway { policy: self.policy.clone(), module: self.module.clone() };
+        gateway.plugin().map_err(|error| BadInput(error.to_string()))?;
+        Ok(Settings { server, gateway, interval: self.interval })
+    }
+
+    fn token(&self) -> TokenSource {
+        match &self.token_file {
+            Some(path) => TokenSource::File(path.clone()),
+            None if std::env::var_os(VARIABLE).is_some() => TokenSource::Environment,
+            None => TokenSource::Nowhere,
+        }
+    }
+}
+
+fn of_target(error: TargetError) -> anyhow::Error {
+    match error {
+        TargetError::NotAFile(_) | TargetError::SymbolicLink(_) | TargetError::OtherFile(_) => {
+            BadInput(error.to_string()).into()
+        }
+        TargetError::Kept(_) | TargetError::NotReplaced(..) | TargetError::Io { .. } => {
+            error.into()
+        }
+    }
+}
+
+/// Whose fault it is decides about the exit code of `--once`.
+fn of_turn(error: SyncError) -> anyhow::Error {
+    match error.kind() {
+        ErrorKind::Settings | ErrorKind::Token | ErrorKind::Policy => {
+            BadInput(error.to_string()).into()
+        }
+        _ => error.into(),
+    }
+}
+
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("could not listen on {address}; give another --listen (port 0 takes a free one)")
+    })
+}
+
+/// The name of the signal that says so.
+fn told_to_stop() -> anyhow::Result<impl Future<Output = &'static str>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => "SIGINT",
+            _ = terminate.recv() => "SIGTERM",
+        }
+    })
+}

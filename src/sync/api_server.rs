@@ -1,0 +1,250 @@
+//! A client of a control plane's API server, for the one thing that is read there.
+//!
+//! In: an [`Address`], and where token, CA and client certificate are. Out: the GlobalSecrets that zone
+//! tokens depend on, or why there are none. Files are read anew for each poll, so all of them may be
+//! replaced at any time. Nothing that the server says is repeated in an error: it may be a secret.
+//!
+//! Answers are wiped from memory when they have been read. What the HTTP and TLS libraries still have
+//! in their buffers is not.
+
+mod connector;
+mod trust;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, IF_NONE_MATCH, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::{Bytes, Incoming};
+use hyper_util::client::legacy::Client;
+use tokio::time::timeout;
+use zeroize::Zeroizing;
+
+use super::address::Address;
+use super::admin_token::TokenSource;
+use super::answer::{Next, Page, join};
+use super::fetch_error::FetchError;
+use crate::operator::Secrets;
+use connector::Connector;
+
+/// How to ask.
+#[derive(Debug, Clone)]
+pub struct ApiServer {
+    /// Where.
+    pub address: Address,
+    /// As whom.
+    pub token: TokenSource,
+    /// The CA of the server's certificate, PEM; needed for `https`.
+    pub ca: Option<PathBuf>,
+    /// A certificate to show, and its key, PEM.
+    pub client: Option<ClientCertificate>,
+    /// How long all of a poll may take.
+    pub timeout: Duration,
+}
+
+/// A certificate by which the server knows an admin.
+#[derive(Debug, Clone)]
+pub struct ClientCertificate {
+    /// The certificate and what leads to its CA.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+/// What a poll found.
+pub enum Found {
+    /// What the server said last time.
+    Unchanged,
+    /// These.
+    Secrets {
+        /// The secrets.
+        secrets: Secrets,
+        /// By which the server can tell next time that they are unchanged.
+        etag: Option<Etag>,
+    },
+}
+
+/// The version of an answer (RFC 9110 section 8.8.3). kuma-cp gives none; a server in front of it may.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Etag(HeaderValue);
+
+/// It may be anything; it is not shown.
+impl fmt::Debug for Etag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Etag")
+    }
+}
+
+/// Names that contain this: the keys and the revocations. What else the control plane keeps secret,
+/// such as the keys of its CAs, is not asked for.
+const QUERY: &str = "/global-secrets?name=zone-token&size=1000";
+/// More than a million revoked ids.
+const MAX_BYTES: usize = 64 * 1024 * 1024;
+/// Of a thousand secrets each.
+const MAX_PAGES: usize = 100;
+
+impl ApiServer {
+    /// Whether everything is there that asking takes.
+    ///
+    /// # Errors
+    /// A file is missing or has not what it should have; see [`FetchError`].
+    pub fn check(&self) -> Result<(), FetchError> {
+        Connector::new(self)?;
+        self.token.header().map_err(FetchError::Token)?;
+        Ok(())
+    }
+
+    /// Asks.
+    ///
+    /// # Errors
+    /// See [`FetchError`].
+    pub async fn fetch(&self, known: Option<&Etag>) -> Result<Found, FetchError> {
+        let connector = Connector::new(self)?;
+        let poll = Poll {
+            server: self,
+            client: Client::builder(hyper_util::rt::TokioExecutor::new()).build(connector.0),
+            token: self.token.header().map_err(FetchError::Token)?,
+        };
+        timeout(self.timeout, poll.run(known))
+            .await
+            .unwrap_or_else(|_| Err(FetchError::Timeout(self.timeout)))
+    }
+}
+
+/// One poll.
+struct Poll<'a> {
+    server: &'a ApiServer,
+    client: Client<connector::Https, Empty<Bytes>>,
+    token: Option<HeaderValue>,
+}
+
+impl Poll<'_> {
+    async fn run(&self, known: Option<&Etag>) -> Result<Found, FetchError> {
+        let mut bodies = Vec::new();
+        let (mut query, mut etag) = (QUERY.to_owned(), None);
+        loop {
+            let known = known.filter(|_| bodies.is_empty());
+            let Some((headers, body)) = self.page(&query, known, room(&bodies)).await? else {
+                return Ok(Found::Unchanged);
+            };
+            let page = parse(&body, &headers)?;
+            let next = page.next();
+            if bodies.is_empty() {
+                etag = headers.get(ETAG).cloned().map(Etag);
+            }
+            bodies.push(body);
+            match next {
+                Next::Nothing => break,
+                Next::Unreadable => return Err(FetchError::NotTheApi),
+                Next::Offset(_) if bodies.len() >= MAX_PAGES => {
+                    return Err(FetchError::TooLarge(MAX_BYTES));
+                }
+                // A version of one page says nothing about the others.
+                Next::Offset(offset) => {
+                    etag = None;
+                    query = format!("{QUERY}&offset={offset}");
+                }
+            }
+        }
+        let etag = etag.filter(|_| bodies.len() == 1);
+        Ok(Found::Secrets { secrets: secrets(&bodies)?, etag })
+    }
+
+    /// One page, or `None` where it is the known one.
+    async fn page(
+        &self,
+        query: &str,
+        known: Option<&Etag>,
+        room: usize,
+    ) -> Result<Option<(HeaderMap, Zeroizing<Vec<u8>>)>, FetchError> {
+        let uri = self.server.address.join(query).map_err(FetchError::Address)?;
+        let answer = self.client.request(self.request(uri, known)?).await;
+        let answer = answer.map_err(|error| FetchError::of(&error))?;
+        let (head, body) = answer.into_parts();
+        match head.status {
+            StatusCode::OK => Ok(Some((head.headers, read(body, room).await?))),
+            StatusCode::NOT_MODIFIED if known.is_some() => Ok(None),
+            StatusCode::UNAUTHORIZED => Err(FetchError::Unauthorized(self.server.token.clone())),
+            StatusCode::FORBIDDEN => Err(FetchError::Forbidden(self.server.token.clone())),
+            status if status.is_redirection() => Err(FetchError::Redirect(status)),
+            status => Err(FetchError::Status(status)),
+        }
+    }
+
+    fn request(&self, uri: Uri, known: Option<&Etag>) -> Result<Request<Empty<Bytes>>, FetchError> {
+        let mut request = Request::get(uri)
+            .header(USER_AGENT, concat!("zonegate/", env!("CARGO_PKG_VERSION")))
+            .header(http::header::ACCEPT, "application/json");
+        if let Some(token) = &self.token {
+            request = request.header(AUTHORIZATION, token);
+        }
+        if let Some(Etag(etag)) = known {
+            request = request.header(IF_NONE_MATCH, etag);
+        }
+        request.body(Empty::new()).map_err(|_| FetchError::NotTheApi)
+    }
+}
+
+/// How much may still come.
+fn room(bodies: &[Zeroizing<Vec<u8>>]) -> usize {
+    bodies.iter().fold(MAX_BYTES, |room, body| room.saturating_sub(body.len()))
+}
+
+async fn read(mut body: Incoming, room: usize) -> Result<Zeroizing<Vec<u8>>, FetchError> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(64 * 1024));
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| FetchError::of(&error))?;
+        let Some(chunk) = frame.data_ref() else { continue };
+        if bytes.len().saturating_add(chunk.len()) > room {
+            return Err(FetchError::TooLarge(MAX_BYTES));
+        }
+        append(&mut bytes, chunk);
+    }
+    Ok(bytes)
+}
+
+/// `Vec` would free its old room without wiping it.
+fn append(bytes: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
+    let needed = bytes.len().saturating_add(chunk.len());
+    if needed > bytes.capacity() {
+        let mut larger = Zeroizing::new(Vec::with_capacity(needed.saturating_mul(2)));
+        larger.extend_from_slice(bytes);
+        *bytes = larger;
+    }
+    bytes.extend_from_slice(chunk);
+}
+
+fn parse<'a>(body: &'a [u8], headers: &HeaderMap) -> Result<Page<'a>, FetchError> {
+    Page::parse(body).ok_or_else(|| {
+        let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+        let is_html = kind.starts_with(b"text/html");
+        if is_html { FetchError::Html } else { FetchError::NotTheApi }
+    })
+}
+
+fn secrets(bodies: &[Zeroizing<Vec<u8>>]) -> Result<Secrets, FetchError> {
+    let pages: Option<Vec<_>> = bodies.iter().map(|body| Page::parse(body)).collect();
+    let pages = pages.ok_or(FetchError::NotTheApi)?;
+    let list = join(&pages).map_err(|(there, total)| FetchError::Incomplete { there, total })?;
+    let secrets = Secrets::parse(&list).map_err(FetchError::Secrets)?;
+    if secrets.keys().next().is_none() {
+        return Err(FetchError::NoKeys { unusable: secrets.skipped().len() });
+    }
+    Ok(secrets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_grow_keep_their_contents() {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(1));
+        for chunk in [&b"a"[..], b"bcd", b"", b"efghijkl"] {
+            append(&mut bytes, chunk);
+        }
+        assert_eq!(bytes.as_slice(), b"abcdefghijkl");
+    }
+}

@@ -1,0 +1,247 @@
+//! Why a poll found nothing.
+//!
+//! In: what went wrong on the way to the API server, or what it said. Out: a sentence that says what to
+//! do, and a word to count it by. Nothing that the server said is in it.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Chain;
+use http::StatusCode;
+use tokio_rustls::rustls;
+
+use super::address::AddressError;
+use super::admin_token::{TokenError, TokenSource, VARIABLE};
+use super::status::ErrorKind;
+use crate::operator::SecretsError;
+
+/// Why a poll found nothing.
+#[derive(Debug)]
+pub enum FetchError {
+    /// The address and the path make no URL.
+    Address(AddressError),
+    /// The admin token.
+    Token(TokenError),
+    /// `https` without a CA to trust.
+    NoCa,
+    /// A PEM file cannot be read.
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// A file without what it should hold.
+    NotPem {
+        /// Which.
+        path: PathBuf,
+        /// What it should hold.
+        what: &'static str,
+    },
+    /// A certificate to trust by cannot be used.
+    NotACa {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// The client certificate cannot be used.
+    ClientCertificate {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// Nobody answers there.
+    Connect(String),
+    /// Who answers is not to be trusted, or does not speak TLS.
+    Tls(String),
+    /// The answer broke off.
+    Broken(String),
+    /// It took longer than this.
+    Timeout(Duration),
+    /// 401.
+    Unauthorized(TokenSource),
+    /// 403.
+    Forbidden(TokenSource),
+    /// The server sends us elsewhere.
+    Redirect(StatusCode),
+    /// Any other status.
+    Status(StatusCode),
+    /// More bytes than this.
+    TooLarge(usize),
+    /// A web page.
+    Html,
+    /// Not what the API answers.
+    NotTheApi,
+    /// Fewer secrets than the server says it has.
+    Incomplete {
+        /// That came.
+        there: usize,
+        /// That there are.
+        total: u64,
+    },
+    /// The secrets cannot be taken.
+    Secrets(SecretsError),
+    /// No key among them: no token would pass.
+    NoKeys {
+        /// Keys that cannot be used.
+        unusable: usize,
+    },
+}
+
+impl FetchError {
+    /// By which it is counted.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Token(_) => ErrorKind::Token,
+            Self::Address(_) | Self::NoCa => ErrorKind::Settings,
+            Self::Unreadable { .. }
+            | Self::NotPem { .. }
+            | Self::NotACa { .. }
+            | Self::ClientCertificate { .. } => ErrorKind::Settings,
+            Self::Connect(_) => ErrorKind::Connect,
+            Self::Tls(_) => ErrorKind::Tls,
+            Self::Timeout(_) => ErrorKind::Timeout,
+            Self::Unauthorized(_) => ErrorKind::Unauthorized,
+            Self::Forbidden(_) => ErrorKind::Forbidden,
+            Self::Redirect(_) => ErrorKind::Redirect,
+            Self::Status(_) => ErrorKind::Status,
+            Self::TooLarge(_) => ErrorKind::TooLarge,
+            Self::Broken(_) | Self::Html | Self::NotTheApi | Self::Incomplete { .. } => {
+                ErrorKind::BadAnswer
+            }
+            Self::Secrets(_) => ErrorKind::BadSecrets,
+            Self::NoKeys { .. } => ErrorKind::NoKeys,
+        }
+    }
+
+    /// What hyper means: a server that is not there, one that is not trusted, or one that broke off.
+    pub(super) fn of(error: &(dyn Error + 'static)) -> Self {
+        if let Some(tls) = Chain::new(error).find_map(tls_error) {
+            return Self::Tls(tls.to_string());
+        }
+        let text = Chain::new(error).last().map_or_else(String::new, ToString::to_string);
+        let is_connect = error
+            .downcast_ref::<hyper_util::client::legacy::Error>()
+            .is_some_and(hyper_util::client::legacy::Error::is_connect);
+        if is_connect { Self::Connect(text) } else { Self::Broken(text) }
+    }
+}
+
+/// rustls speaks through an `io::Error`, which does not name what it wraps as its source.
+fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    match wrapped {
+        Some(wrapped) => tls_error(wrapped),
+        None => error.downcast_ref(),
+    }
+}
+
+impl fmt::Display for FetchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(error) => error.fmt(f),
+            Self::Token(error) => error.fmt(f),
+            Self::NoCa => f.write_str(
+                "https needs --ca-cert-file, the CA of the control plane's certificate (of a public \
+                 CA: the file of your system, such as /etc/ssl/certs/ca-certificates.crt)",
+            ),
+            Self::Unreadable { path, error } => {
+                write!(f, "could not read {}: {error}", path.display())
+            }
+            Self::NotPem { path, what } => write!(f, "{} holds no {what} as PEM", path.display()),
+            Self::NotACa { path, why } => {
+                write!(f, "{} cannot be trusted by: {why}", path.display())
+            }
+            Self::ClientCertificate { path, why } => {
+                write!(f, "the client certificate {} cannot be used: {why}", path.display())
+            }
+            Self::Connect(why) => write!(f, "the control plane cannot be reached: {why}"),
+            Self::Tls(why) => write!(
+                f,
+                "no trusted TLS connection: {why}; --ca-cert-file must be the CA of the control \
+                 plane's certificate, and --address a name in it and its HTTPS port (5682)"
+            ),
+            Self::Broken(why) => write!(f, "the answer broke off: {why}"),
+            Self::Timeout(limit) => {
+                write!(f, "no whole answer within {} ms", limit.as_millis())
+            }
+            Self::Unauthorized(source) => unauthorized(source, f),
+            Self::Forbidden(source) => forbidden(source, f),
+            Self::Redirect(status) => write!(
+                f,
+                "the server redirects ({}): the token is not sent elsewhere; give the final \
+                 --address",
+                status.as_u16()
+            ),
+            Self::Status(status) => write!(f, "the server answers {status}{}", hint(*status)),
+            Self::TooLarge(limit) => {
+                write!(f, "the answer is larger than {} MiB", limit / (1024 * 1024))
+            }
+            Self::Html => f.write_str(
+                "the answer is a web page: --address must be the API server of the control plane \
+                 (port 5681 or 5682)",
+            ),
+            Self::NotTheApi => f.write_str(
+                "the answer is not what the API server of a control plane says to \
+                 GET /global-secrets",
+            ),
+            Self::Incomplete { there, total } => {
+                write!(f, "only {there} of {total} secrets came")
+            }
+            Self::Secrets(error) => error.fmt(f),
+            Self::NoKeys { unusable: 0 } => f.write_str(
+                "no key is among the secrets (zone-token-signing-key-*, \
+                 zone-token-signing-public-key-*): is this the zone's or the global control plane?",
+            ),
+            Self::NoKeys { unusable } => {
+                write!(f, "no key is among the secrets that can be used; {unusable} cannot")
+            }
+        }
+    }
+}
+
+impl Error for FetchError {}
+
+const NEW_TOKEN: &str = "kumactl generate user-token --name NAME --group mesh-system:admin \
+                         --valid-for 720h";
+
+fn unauthorized(source: &TokenSource, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match source {
+        TokenSource::Nowhere => f.write_str("the server wants to know who asks (401): "),
+        _ => write!(
+            f,
+            "the control plane does not accept the token in {source} (401): it is \
+                        expired, revoked or of another control plane; "
+        ),
+    }?;
+    write!(f, "put a new one there ({NEW_TOKEN})")
+}
+
+fn forbidden(source: &TokenSource, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match source {
+        TokenSource::Nowhere => write!(
+            f,
+            "only an admin may read GlobalSecrets (403): give an admin token by --token-file or \
+             {VARIABLE} ({NEW_TOKEN})"
+        ),
+        _ => write!(
+            f,
+            "the token in {source} is good, and its user may not read GlobalSecrets (403): its \
+             group must be one of KUMA_ACCESS_STATIC_ADMIN_RESOURCES_GROUPS, which is \
+             mesh-system:admin ({NEW_TOKEN})"
+        ),
+    }
+}
+
+fn hint(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::BAD_REQUEST => "; does it want https?",
+        StatusCode::NOT_FOUND => "; is --address the API server (port 5681 or 5682)?",
+        _ => "",
+    }
+}

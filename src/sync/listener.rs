@@ -1,0 +1,88 @@
+//! Health and metrics by HTTP.
+//!
+//! In: requests, and a [`Status`]. Out: `/healthz`, `/readyz` and `/metrics`. Nothing can be changed
+//! here and nothing secret is shown, so nobody is asked who they are.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{ALLOW, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+
+use super::status::Status;
+
+/// More than probes and scrapers open; a bound on what anyone else can.
+const MAX_CONNECTIONS: usize = 32;
+/// For a request's headers.
+const HEADERS: Duration = Duration::from_secs(5);
+/// For a whole connection.
+const CONNECTION: Duration = Duration::from_secs(60);
+/// Of OpenMetrics 1.0; Prometheus reads it.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Serves until it is dropped.
+pub async fn serve(listener: TcpListener, status: Arc<Status>) -> Infallible {
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let (Ok(place), Ok((stream, _))) =
+            (Arc::clone(&places).acquire_owned().await, listener.accept().await)
+        else {
+            // No file descriptors, for instance.
+            sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let status = Arc::clone(&status);
+        tokio::spawn(async move {
+            let _ = timeout(CONNECTION, connection(stream, status)).await;
+            drop(place);
+        });
+    }
+}
+
+/// One that breaks off is no concern of ours.
+async fn connection(stream: TcpStream, status: Arc<Status>) {
+    let service = service_fn(|request| {
+        let answer = answer(&request, &status);
+        async move { Ok::<_, Infallible>(answer) }
+    });
+    let mut server = http1::Builder::new();
+    server.timer(TokioTimer::new()).header_read_timeout(HEADERS).max_buf_size(16 * 1024);
+    let _ = server.serve_connection(TokioIo::new(stream), service).await;
+}
+
+fn answer(request: &Request<Incoming>, status: &Status) -> Response<Full<Bytes>> {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, "only GET is served\n");
+        refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return refusal;
+    }
+    match request.uri().path() {
+        "/metrics" => {
+            let mut answer = text(StatusCode::OK, status.metrics());
+            answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(OPEN_METRICS));
+            answer
+        }
+        "/healthz" if status.is_turning() => text(StatusCode::OK, "ok\n"),
+        "/healthz" => text(StatusCode::SERVICE_UNAVAILABLE, "no poll has ended for too long\n"),
+        "/readyz" if status.is_ready() => text(StatusCode::OK, "ok\n"),
+        "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "not current yet since the start\n"),
+        _ => text(StatusCode::NOT_FOUND, "here are /healthz, /readyz and /metrics\n"),
+    }
+}
+
+fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut answer = Response::new(Full::new(body.into()));
+    *answer.status_mut() = status;
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    answer.headers_mut().insert(CONTENT_TYPE, plain);
+    answer
+}
