@@ -17,7 +17,7 @@ RUN_FLAGS = $(FUNC_E) \
 	$(if $(CONFIG),--config "$(CONFIG)") \
 	$(if $(PORT),--port "$(PORT)")
 
-.PHONY: help run demo test bench wasm tool lint clean
+.PHONY: help run demo test test-kuma bench wasm tool lint clean
 
 help:
 	@echo "make run     the gateway in a real Envoy, in front of a demo control plane"
@@ -27,6 +27,8 @@ help:
 	@echo "             PORT=number    where the gateway listens"
 	@echo "make demo    good and bad connections through the gateway, as a table"
 	@echo "make test    everything that must hold"
+	@echo "make test-kuma"
+	@echo "             the same with Kuma's own programs; KUMA_HOME=folder names them"
 	@echo "make bench   what the filter costs, side by side with its alternatives"
 	@echo "             ONLY=a,b,c     these scenarios only"
 	@echo "             QUICK=1        about two minutes"
@@ -50,7 +52,16 @@ test: wasm
 	ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" FUNC_E="$$func_e" cargo test --locked && \
 	if [ -n "$$func_e" ]; then echo "make test: all passed."; \
 	else echo "make test: all passed; skipped: the gateway under func-e (no func-e, and none could be installed)."; fi
+	@echo "make test: skipped: the tests with real Kuma (make test-kuma)."
 	@command -v promtool >/dev/null || echo "make test: skipped: the Prometheus rules (no promtool on PATH)."
+
+# The checks of KUMA_HOME first: a build takes longer.
+test-kuma:
+	@kuma=$$(scripts/kuma-home) && scripts/wasm && envoy=$$(scripts/envoy) && \
+	echo "make test-kuma: real Kuma in $$kuma (some minutes)." && \
+	KUMA_HOME="$$kuma" ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" \
+	cargo test --locked --test kuma_path -- --ignored && \
+	echo "make test-kuma: all passed."
 
 # A profile of its own, so that it is optimised and yet built in minutes.
 bench: wasm

@@ -201,6 +201,8 @@ fn node(claimed: Claimed<'_>) -> Node {
         ("dataplane.proxyType", proxy_type.map(text)),
         ("dataplane.resource", resource.map(text)),
         ("dataplane.admin.port", Some(text("9901"))),
+        // Without it kuma-cp generates no configuration.
+        ("dataplane.readinessReporter.port", Some(text("9902"))),
         ("workdir", Some(text("/tmp/kuma-dp"))),
         ("ipv6Enabled", Some(ValueKind::BoolValue(true))),
         ("features", Some(ValueKind::ListValue(ListValue { values: features.to_vec() }))),

@@ -26,11 +26,9 @@ pub use proxy::{Kind, Proxy, ProxyOptions};
 /// The environment variable that names the folder.
 pub const KUMA_HOME: &str = "KUMA_HOME";
 
-/// How to come by Kuma, by its own documented installer.
+/// What to do where it is missing.
 pub const HOW_TO: &str = "KUMA_HOME must name a folder with bin/kuma-cp, bin/kuma-dp and \
-     bin/kumactl. Get Kuma's release archive with its own installer:\n  \
-     curl -L https://kuma.io/installer.sh | VERSION=2.14.3 sh -\n\
-     and set KUMA_HOME to the folder that it makes:\n  KUMA_HOME=$PWD/kuma-2.14.3";
+     bin/kumactl; make test-kuma says how to get one";
 
 /// Where Kuma's programs are.
 #[derive(Debug, Clone)]

@@ -1,0 +1,14 @@
+//! The gate between Kuma's own programs: kumactl's keys and tokens, kuma-dp through the gateway to
+//! kuma-cp, and the verdicts of both side by side.
+//!
+//! `make test-kuma` names Kuma (`KUMA_HOME`), the Envoy (`ENVOY_PATH`) and the module
+//! (`ZONEGATE_WASM`). Without it every test here is shown as ignored.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may panic
+#![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+mod harness;
+mod kumactl;
+mod pushes;
+mod refused;
+mod sidecars;
+mod whole_path;
