@@ -97,7 +97,7 @@ fn a_key_may_come_from_standard_input() {
 #[test]
 fn contents_that_are_no_key_are_refused_without_reading_them_all() {
     for (input, wanted) in [
-        (vec![0xff; 100], "is not a signing key: it is not text"),
+        (vec![0xff; 100], "is not a signing key: it is neither text nor a key in DER"),
         (vec![b'A'; 65 * 1024], "is not a signing key: it is larger than 64 KiB"),
         (vec![b'\n'; 64 * 1024], "is not a signing key: it is empty"),
     ] {
@@ -121,7 +121,7 @@ fn a_key_without_permission_is_an_error() {
     }
     let output =
         zonegate(&["generate", "public-key", "--signing-key-path", path.to_str().unwrap()]);
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).ends_with(": Permission denied (os error 13)\n"));
 }
 

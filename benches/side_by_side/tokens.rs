@@ -126,7 +126,8 @@ impl Tokens {
             valid_for,
             kid: KID.to_owned(),
             now,
-            id: id(kind.place(index)),
+            not_before: None,
+            id: id(kind.place(index)).to_string(),
         };
         Ok(request.issue(&self.key)?)
     }

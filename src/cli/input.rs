@@ -1,39 +1,54 @@
-//! Reads a signing key for a verb.
+//! Reads what a verb is given.
 //!
-//! In: a path, or `-` for standard input. Out: the key, or why there is none. Never more than
-//! [`MAX_BYTES`] are read, so a wrong path is an error and not a full memory. Who else may read the
-//! file is not checked.
+//! In: a path, or `-` for standard input. Out: what is there, or why there is nothing; that is the
+//! caller's mistake, so it is [`BadInput`]. Never more than a limit is read, and a pipe that nothing
+//! writes to is not waited for, so a wrong path is an error and not a full memory or a hung
+//! terminal. Who else may read the file is not checked.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use zeroize::Zeroizing;
 
 use super::failure::BadInput;
 use crate::issuer::SigningKey;
 
 /// The largest key that the gate takes is under 7 KiB as PEM, under 9 as base64 of PEM.
-const MAX_BYTES: usize = 64 * 1024;
-/// One more, to see that there is more.
-const ROOM: usize = MAX_BYTES + 1;
+const MAX_KEY: usize = 64 * 1024;
+/// How long a named pipe may wait for its writer.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Reads the signing key at `path`.
 pub(super) fn signing_key(path: &Path) -> anyhow::Result<SigningKey> {
-    let name = name(path);
-    let bytes = read(path).with_context(|| format!("could not read the signing key {name}"))?;
-    let not_a_key = || BadInput(format!("{name} is not a signing key"));
-    if bytes.len() > MAX_BYTES {
-        let limit = format!("it is larger than {} KiB", MAX_BYTES / 1024);
-        return Err(anyhow::anyhow!(limit).context(not_a_key()));
-    }
-    let text =
-        std::str::from_utf8(&bytes).ok().context("it is not text").with_context(not_a_key)?;
-    SigningKey::from_text(text).with_context(not_a_key)
+    let bytes = secret(path, MAX_KEY, "signing key")?;
+    SigningKey::from_bytes(&bytes)
+        .with_context(|| BadInput(format!("{} is not a signing key", name(path))))
 }
 
-fn name(path: &Path) -> String {
+/// Reads `what` at `path`, at most `limit` bytes, and wipes it from memory when it is dropped.
+pub(super) fn secret(path: &Path, limit: usize, what: &str) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    // All the room at once: a buffer that grows leaves copies behind. One more, to see that there is
+    // more.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(limit.saturating_add(1)));
+    fill(&mut bytes, path, limit, what)?;
+    Ok(bytes)
+}
+
+/// Reads `what` at `path`, at most `limit` bytes.
+pub(super) fn public(path: &Path, limit: usize, what: &str) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fill(&mut bytes, path, limit, what)?;
+    Ok(bytes)
+}
+
+/// How an error names `path`.
+pub(super) fn name(path: &Path) -> String {
     match is_standard_input(path) {
         true => "on standard input".to_owned(),
         false => path.display().to_string(),
@@ -44,14 +59,42 @@ fn is_standard_input(path: &Path) -> bool {
     path == Path::new("-")
 }
 
-/// What is there, or the first [`ROOM`] bytes of it.
-fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
-    let mut source: Box<dyn Read> = match is_standard_input(path) {
-        true => Box::new(io::stdin().lock()),
-        false => Box::new(File::open(path)?),
+fn fill(bytes: &mut Vec<u8>, path: &Path, limit: usize, what: &str) -> anyhow::Result<()> {
+    let one_more = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    open(path)
+        .and_then(|source| source.take(one_more).read_to_end(bytes))
+        .with_context(|| BadInput(format!("could not read the {what} {}", name(path))))?;
+    match bytes.len() > limit {
+        false => Ok(()),
+        true => Err(anyhow!("it is larger than {}", size(limit)))
+            .with_context(|| BadInput(format!("{} is not a {what}", name(path)))),
+    }
+}
+
+fn size(bytes: usize) -> String {
+    match bytes.checked_ilog2() {
+        Some(20..) => format!("{} MiB", bytes >> 20),
+        _ => format!("{} KiB", bytes >> 10),
+    }
+}
+
+fn open(path: &Path) -> io::Result<Box<dyn Read>> {
+    if is_standard_input(path) {
+        return Ok(Box::new(io::stdin().lock()));
+    }
+    let file = match fs::metadata(path)?.file_type().is_fifo() {
+        true => open_pipe(path)?,
+        false => File::open(path)?,
     };
-    // All the room at once: a buffer that grows leaves copies of the key behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(ROOM));
-    source.by_ref().take(ROOM as u64).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    Ok(Box::new(file))
+}
+
+/// Opening a named pipe waits until someone writes to it, which may be never.
+fn open_pipe(path: &Path) -> io::Result<File> {
+    let (send, receive) = mpsc::channel();
+    let path = path.to_owned();
+    thread::spawn(move || send.send(File::open(path)));
+    receive.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+        Err(io::Error::new(ErrorKind::TimedOut, "it is a pipe that nothing writes to"))
+    })
 }

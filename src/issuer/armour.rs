@@ -40,13 +40,16 @@ pub(super) fn first_block(text: &str) -> Result<Block<'_>, SigningKeyError> {
     Err(SigningKeyError::BrokenPem)
 }
 
-/// Decodes base64 of PEM, as `generate signing-key` prints it. `None` where `text` is not that.
-pub(super) fn base64_of_pem(text: &str) -> Option<Zeroizing<String>> {
+/// The bytes of which `text` is the base64, in one line or several.
+pub(super) fn packed(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     let mut packed = Zeroizing::new(String::with_capacity(text.len()));
     packed.extend(text.split_whitespace());
-    let bytes = decode(&packed)?;
-    let decoded = std::str::from_utf8(&bytes).ok()?;
-    decoded.contains(BEGIN).then(|| Zeroizing::new(decoded.to_owned()))
+    decode(&packed)
+}
+
+/// Whether a PEM block begins in `text`.
+pub(super) fn holds_pem(text: &str) -> bool {
+    text.contains(BEGIN)
 }
 
 fn label(line: &str) -> Option<&str> {
@@ -60,7 +63,11 @@ fn decode(packed: &str) -> Option<Zeroizing<Vec<u8>>> {
 fn no_block(text: &str) -> SigningKeyError {
     match text {
         _ if text.trim().is_empty() => SigningKeyError::Empty,
-        _ if base64_of_pem(text).is_some() => SigningKeyError::Base64OfPem,
+        _ if is_base64_of_pem(text) => SigningKeyError::Base64OfPem,
         _ => SigningKeyError::NotPem,
     }
+}
+
+fn is_base64_of_pem(text: &str) -> bool {
+    packed(text).is_some_and(|bytes| std::str::from_utf8(&bytes).is_ok_and(holds_pem))
 }

@@ -12,6 +12,8 @@ use crate::token::{MAX_BITS, MIN_BITS};
 pub enum SigningKeyError {
     /// Nothing but white space.
     Empty,
+    /// Neither text nor DER.
+    NotText,
     /// No PEM block.
     NotPem,
     /// No PEM block, but base64 of one, as `generate signing-key` prints by default.
@@ -43,6 +45,7 @@ impl fmt::Display for SigningKeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("it is empty"),
+            Self::NotText => f.write_str("it is neither text nor a key in DER"),
             Self::NotPem => {
                 f.write_str("no line of it starts with -----BEGIN RSA PRIVATE KEY-----")
             }

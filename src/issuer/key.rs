@@ -18,7 +18,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::SigningKeyError;
-use super::armour::{Block, base64_of_pem, first_block};
+use super::armour::{Block, first_block, holds_pem, packed};
 use crate::token::{MAX_BITS, MIN_BITS, PublicKey};
 
 /// The size that kumactl makes.
@@ -26,6 +26,8 @@ pub const DEFAULT_BITS: u32 = 2048;
 
 const PKCS1: &str = "RSA PRIVATE KEY";
 const PKCS8: &str = "PRIVATE KEY";
+/// How an error calls a key without armour.
+const DER: &str = "RSA PRIVATE KEY, as DER";
 
 /// An RSA private key of a size that Kuma verifies.
 pub struct SigningKey {
@@ -54,14 +56,23 @@ impl SigningKey {
         Self::from_rsa(key, PKCS1)
     }
 
-    /// Reads PEM, or base64 of PEM, which is what `generate signing-key` prints by default and what
-    /// a Kubernetes secret holds.
+    /// Reads a key as a GlobalSecret of Kuma holds it (Kuma: `pkg/core/tokens/signing_key.go`): PEM,
+    /// or PKCS#1 DER; or base64 of either, which is how the API server, kubectl and `generate
+    /// signing-key` print it.
     ///
     /// # Errors
     /// See [`SigningKeyError`].
-    pub fn from_text(text: &str) -> Result<Self, SigningKeyError> {
-        match base64_of_pem(text) {
-            Some(pem) => Self::from_pem(&pem),
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, SigningKeyError> {
+        if is_der(bytes) {
+            return Self::from_pkcs1(bytes, DER);
+        }
+        let text = std::str::from_utf8(bytes).map_err(|_| SigningKeyError::NotText)?;
+        match packed(text) {
+            Some(der) if is_der(&der) => Self::from_pkcs1(&der, DER),
+            Some(inner) => match std::str::from_utf8(&inner) {
+                Ok(pem) if holds_pem(pem) => Self::from_pem(pem),
+                _ => Self::from_pem(text),
+            },
             None => Self::from_pem(text),
         }
     }
@@ -154,6 +165,12 @@ impl SigningKey {
     }
 }
 
+/// Whether `bytes` begin as a SEQUENCE of more than 127 bytes does (X.690 §8.1.3.5), which no text
+/// does.
+fn is_der(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x30, 0x81..=0x84, ..])
+}
+
 fn check_size(bits: u32) -> Result<(), SigningKeyError> {
     match bits {
         MIN_BITS..=MAX_BITS => Ok(()),
@@ -171,6 +188,8 @@ fn bit_length(number: &UintRef<'_>) -> u32 {
 #[allow(clippy::unwrap_used, clippy::string_slice)] // a test may panic
 mod tests {
     use std::time::Instant;
+
+    use base64::engine::general_purpose::STANDARD;
 
     use super::*;
     use crate::token::{KeySet, authenticate};
@@ -191,7 +210,8 @@ mod tests {
     fn every_spelling_of_a_key_is_the_same_key() {
         let key = SigningKey::generate(1024).unwrap();
         let pem = key.to_pem();
-        let base64 = base64::engine::general_purpose::STANDARD.encode(pem.as_bytes());
+        let base64 = STANDARD.encode(pem.as_bytes());
+        let der = pem::parse(&*pem).unwrap().into_contents();
         for text in [
             pem.to_string(),
             pem.replace('\n', "\r\n"),
@@ -199,9 +219,11 @@ mod tests {
             pem.trim_end().to_owned(),
             base64.clone(),
             format!("{}\n{}\n", &base64[..76], &base64[76..]),
+            STANDARD.encode(&der),
         ] {
-            assert_eq!(*SigningKey::from_text(&text).unwrap().to_pem(), *pem, "{text}");
+            assert_eq!(*SigningKey::from_bytes(text.as_bytes()).unwrap().to_pem(), *pem, "{text}");
         }
+        assert_eq!(*SigningKey::from_bytes(&der).unwrap().to_pem(), *pem);
         assert_eq!(SigningKey::from_pem(&base64).unwrap_err(), SigningKeyError::Base64OfPem);
     }
 
@@ -236,8 +258,17 @@ mod tests {
             (relabelled(PKCS8), malformed(PKCS8)),
             (block(PKCS1, "AAAA"), malformed(PKCS1)),
             (block(PKCS1, ""), malformed(PKCS1)),
+            (STANDARD.encode([0x30, 0x82, 1, 0, 2, 1, 0]), malformed(DER)),
+            (STANDARD.encode("hello"), SigningKeyError::NotPem),
         ] {
-            assert_eq!(SigningKey::from_text(&text).unwrap_err(), wanted, "{text}");
+            let error = SigningKey::from_bytes(text.as_bytes()).unwrap_err();
+            assert_eq!(error, wanted, "{text}");
+        }
+        for (bytes, wanted) in [
+            (&[0x30, 0x82, 1, 0, 2, 1, 0][..], malformed(DER)),
+            (&[0xff], SigningKeyError::NotText),
+        ] {
+            assert_eq!(SigningKey::from_bytes(bytes).unwrap_err(), wanted);
         }
     }
 

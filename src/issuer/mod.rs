@@ -12,8 +12,10 @@
 mod armour;
 mod error;
 mod key;
+mod public;
 mod zone_token;
 
 pub use error::SigningKeyError;
 pub use key::{DEFAULT_BITS, SigningKey};
+pub use public::{jwk, spki_pem};
 pub use zone_token::{IssueError, Scope, ZoneTokenRequest};

@@ -8,7 +8,6 @@ use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
-use uuid::Uuid;
 
 use super::SigningKey;
 
@@ -45,14 +44,16 @@ pub struct ZoneTokenRequest {
     pub zone: String,
     /// As what it may be used.
     pub scope: Vec<Scope>,
-    /// How long from `now`.
+    /// How long.
     pub valid_for: Duration,
     /// Under which name the verifiers know the key.
     pub kid: String,
     /// The time of issue.
     pub now: SystemTime,
-    /// By which it can be revoked.
-    pub id: Uuid,
+    /// From when on, where that is not the time of issue; `valid_for` counts from here then.
+    pub not_before: Option<SystemTime>,
+    /// By which it can be revoked; kumactl makes a random UUID.
+    pub id: String,
 }
 
 /// Why a token cannot be issued.
@@ -62,6 +63,8 @@ pub enum IssueError {
     Clock,
     /// The end of the token's life is beyond what a clock can show.
     TooLong,
+    /// The end of the token's life is past.
+    Over,
 }
 
 impl fmt::Display for IssueError {
@@ -69,6 +72,7 @@ impl fmt::Display for IssueError {
         f.write_str(match self {
             Self::Clock => "the clock of this machine stands before 1970: set it first",
             Self::TooLong => "the token would live beyond the end of all clocks",
+            Self::Over => "the token would have expired already: give a later --not-before",
         })
     }
 }
@@ -93,7 +97,7 @@ struct Claims<'a> {
     exp: u64,
     nbf: u64,
     iat: u64,
-    jti: String,
+    jti: &'a str,
 }
 
 impl ZoneTokenRequest {
@@ -110,16 +114,19 @@ impl ZoneTokenRequest {
     }
 
     fn claims(&self) -> Result<Claims<'_>, IssueError> {
-        let end = self.now.checked_add(self.valid_for).ok_or(IssueError::TooLong)?;
-        let begin = self.now.checked_sub(BACKDATED).ok_or(IssueError::Clock)?;
-        let begin = seconds(begin)?;
+        let begin = self.not_before.unwrap_or(self.now);
+        let end = begin.checked_add(self.valid_for).ok_or(IssueError::TooLong)?;
+        if end <= self.now {
+            return Err(IssueError::Over);
+        }
+        let issued = self.now.checked_sub(BACKDATED).ok_or(IssueError::Clock)?;
         Ok(Claims {
             zone: &self.zone,
             scope: &self.scope,
             exp: seconds(end)?,
-            nbf: begin,
-            iat: begin,
-            jti: self.id.to_string(),
+            nbf: seconds(self.not_before.unwrap_or(issued))?,
+            iat: seconds(issued)?,
+            jti: &self.id,
         })
     }
 }
@@ -159,7 +166,8 @@ mod tests {
             valid_for: Duration::from_secs(60),
             kid: "1".into(),
             now: UNIX_EPOCH.checked_add(Duration::from_millis(1_000_900)).unwrap(),
-            id: Uuid::nil(),
+            not_before: None,
+            id: "id-1".into(),
         }
     }
 
@@ -171,9 +179,19 @@ mod tests {
     fn claims_are_in_kumas_order_and_dates_in_whole_seconds() {
         let wanted = concat!(
             r#"{"Zone":"us-east","Scope":["ingress","egress"],"exp":1060,"nbf":995,"iat":995,"#,
-            r#""jti":"00000000-0000-0000-0000-000000000000"}"#
+            r#""jti":"id-1"}"#
         );
         assert_eq!(claims(&request()).unwrap(), wanted);
+    }
+
+    #[test]
+    fn a_later_beginning_moves_the_end() {
+        let at = |seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
+        let dates = |not_before| claims(&ZoneTokenRequest { not_before, ..request() });
+        let wanted = r#""exp":2060,"nbf":2000,"iat":995,"#;
+        assert!(dates(at(2_000)).unwrap().contains(wanted));
+        assert!(dates(at(941)).unwrap().contains(r#""exp":1001,"nbf":941,"iat":995,"#));
+        assert_eq!(dates(at(940)), Err(IssueError::Over));
     }
 
     #[test]

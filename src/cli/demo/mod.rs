@@ -105,7 +105,8 @@ impl Workshop {
             valid_for: Duration::from_secs(3600),
             kid: KID.to_owned(),
             now: SystemTime::now().checked_sub(age).context("no such time")?,
-            id,
+            not_before: None,
+            id: id.to_string(),
         };
         Ok((request.issue(&self.key)?, id))
     }

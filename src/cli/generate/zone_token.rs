@@ -4,7 +4,7 @@
 //! the zone exists, or that a control plane knows the kid, is not checked.
 
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
@@ -14,6 +14,8 @@ use super::duration;
 use crate::cli::failure::BadInput;
 use crate::cli::input;
 use crate::cli::output::{Output, Secrecy};
+use crate::cli::when;
+use crate::gate::UnixTime;
 use crate::issuer::{Scope, ZoneTokenRequest};
 
 const EXAMPLES: &str = "\
@@ -21,7 +23,11 @@ The token is signed here, with the key given; no control plane is asked.
 
 Examples:
   $ zonegate generate zone-token --zone east --valid-for 24h --signing-key-path key.pem --kid 1
-  $ zonegate generate zone-token --zone east --valid-for 720h --scope ingress --kid 1 --signing-key-path key.pem";
+  $ zonegate generate zone-token --zone east --valid-for 720h --scope ingress --signing-key-path key.pem --kid 1
+
+  One that is good from next year on, under an ID of your own, in a file for kuma-dp:
+  $ zonegate generate zone-token --zone east --valid-for 720h --not-before 2027-01-01T00:00:00Z \\
+      --id east-2027 --signing-key-path key.pem --kid 1 --output east.token";
 
 /// Generate a zone token, the proof of identity of a zone's ingress and egress
 #[derive(Args)]
@@ -36,9 +42,15 @@ pub(in crate::cli) struct ZoneTokenArgs {
     /// As what the token may be used: ingress, egress; repeated or with commas
     #[arg(long, value_delimiter = ',', default_value = "ingress,egress")]
     scope: Vec<String>,
-    /// File with the private signing key, PEM or base64 of PEM, or - for standard input
+    /// File with the private signing key, as PEM or DER or base64 of either, or - for standard input
     #[arg(long, value_name = "FILE")]
     signing_key_path: PathBuf,
+    /// From when on the token is valid, RFC 3339 or seconds since 1970; --valid-for counts from here
+    #[arg(long, value_name = "TIME", value_parser = when::parse)]
+    not_before: Option<UnixTime>,
+    /// ID of the token (jti), by which it can be revoked; a random UUID unless given
+    #[arg(long, value_parser = id)]
+    id: Option<String>,
     /// ID of the signing key, under which the gate and the control plane know its public half
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     kid: String,
@@ -48,7 +60,7 @@ pub(in crate::cli) struct ZoneTokenArgs {
 
 impl ZoneTokenArgs {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let Self { zone, valid_for, scope, signing_key_path, kid, output } = self;
+        let Self { zone, valid_for, scope, signing_key_path, not_before, id, kid, output } = self;
         let scope = scopes(&scope)?;
         let key = input::signing_key(&signing_key_path)?;
         let request = ZoneTokenRequest {
@@ -57,9 +69,23 @@ impl ZoneTokenArgs {
             valid_for,
             kid,
             now: SystemTime::now(),
-            id: Uuid::new_v4(),
+            not_before: not_before.and_then(|since| UNIX_EPOCH.checked_add(since)),
+            id: id.unwrap_or_else(|| Uuid::new_v4().to_string()),
         };
-        output.write(&request.issue(&key)?, Secrecy::Secret)
+        let token = request.issue(&key).map_err(|error| BadInput(error.to_string()))?;
+        output.write(&token, Secrecy::Secret)
+    }
+}
+
+/// An ID that a revocation list can name: its entries are parted by commas and white space.
+fn id(text: &str) -> Result<String, &'static str> {
+    let parts = |rune: char| rune == ',' || rune.is_whitespace() || rune.is_control();
+    match text {
+        "" => Err("an empty ID could not be told from none"),
+        _ if text.contains(parts) => {
+            Err("a token whose ID has a comma or white space could not be revoked")
+        }
+        _ => Ok(text.to_owned()),
     }
 }
 
