@@ -1,0 +1,174 @@
+//! [`Check`] against the judge: the list says what the judge does, in the order in which it does it.
+//!
+//! Each check is broken on its own, and then each two of them together: the refusal must come from
+//! the earlier one. So a check that moves in the judge, and not in the list, fails here.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)] // a test may panic
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use prost::Message;
+use serde_json::{Value, json};
+use zonegate::config::Config;
+use zonegate::demo::zone_proxy::{Claimed, discovery_request};
+use zonegate::gate::{ADS_SOTW, Check, Clock, Head, Held, Outcome, Refusal, RequestError, Verdict};
+use zonegate::issuer::SigningKey;
+
+static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::generate(1024).unwrap());
+static OTHER: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::generate(1024).unwrap());
+const NOW: u64 = 1_800_000_000;
+
+/// A connection that is let in, until something of it is spoiled.
+struct Connection {
+    path: &'static str,
+    has_token: bool,
+    header: Value,
+    claims: Value,
+    signs: &'static LazyLock<SigningKey>,
+    padding: usize,
+    now: Option<u64>,
+    first_message: Vec<u8>,
+}
+
+impl Default for Connection {
+    fn default() -> Self {
+        Self {
+            path: ADS_SOTW,
+            has_token: true,
+            header: json!({ "alg": "RS256", "kid": "1" }),
+            claims: json!({
+                "Zone": "east", "Scope": ["ingress"], "exp": NOW + 60, "nbf": NOW - 60, "jti": "good",
+            }),
+            signs: &KEY,
+            padding: 0,
+            now: Some(NOW),
+            first_message: discovery_request(Claimed::INGRESS).encode_to_vec(),
+        }
+    }
+}
+
+impl Connection {
+    /// Breaks what `check` looks at, and nothing that another check looks at.
+    fn spoil(&mut self, check: Check) {
+        match check {
+            Check::Path => self.path = "/elsewhere",
+            Check::Credential => self.has_token = false,
+            Check::Length => self.padding = 20_000,
+            Check::Header => self.header["crit"] = json!(["x"]),
+            Check::Algorithm => self.header["alg"] = json!("HS256"),
+            Check::Kid => self.header["kid"] = json!(1),
+            // A kid that is no string is none that is unknown.
+            Check::Key if self.header["kid"] == "1" => self.header["kid"] = json!("2"),
+            Check::Key => {}
+            Check::Signature => self.signs = &OTHER,
+            Check::Claims => self.claims["iss"] = json!(1),
+            Check::Expiration => self.claims["exp"] = Value::Null,
+            Check::Clock => self.now = None,
+            // Nothing that is not there has passed.
+            Check::Expiry if self.claims["exp"].is_null() => {}
+            Check::Expiry => self.claims["exp"] = json!(NOW - 1),
+            Check::NotBefore => self.claims["nbf"] = json!(NOW + 30),
+            Check::Revocation => self.claims["jti"] = json!("bad"),
+            Check::Zone => self.claims["Zone"] = json!("west"),
+            Check::Message => self.first_message = vec![0xff],
+            Check::Scope => self.claims["Scope"] = json!(["egress"]),
+        }
+    }
+
+    fn token(&self) -> String {
+        let mut header = self.header.clone();
+        header["pad"] = json!("x".repeat(self.padding));
+        self.signs.sign_raw(header.to_string(), self.claims.to_string())
+    }
+
+    fn judge(&self) -> Option<Refusal> {
+        let config = json!({
+            "zone": "east",
+            "publicKeys": [{ "kid": "1", "key": KEY.public_key_pem() }],
+            "revocations": ["bad"],
+        });
+        let policy = Config::from_json(config.to_string().as_bytes()).unwrap().policy;
+        let clock = Clock(self.now.map(Duration::from_secs));
+        let token = self.token();
+        let authorization = if self.has_token { vec![token.as_bytes()] } else { Vec::new() };
+        let head = Head {
+            method: b"POST",
+            path: self.path.as_bytes(),
+            content_type: vec![b"application/grpc"],
+            authorization,
+        };
+        match policy.judge(&head, clock) {
+            Verdict::Deny(denial) => Some(denial.refusal),
+            Verdict::Hold(Held::FirstMessage { form, token }) => {
+                let judged = policy.judge_first_message(form, token, &self.first_message, clock);
+                judged.err().map(|denial| denial.refusal)
+            }
+            other => unreachable!("{other:?}"),
+        }
+    }
+}
+
+fn spoiled(checks: &[Check]) -> Option<Check> {
+    let mut connection = Connection::default();
+    // In order, so that a later one sees what an earlier one left.
+    checks.iter().for_each(|check| connection.spoil(*check));
+    connection.judge().map(|refusal| refusal.check())
+}
+
+#[test]
+fn what_is_not_spoiled_is_let_in() {
+    assert_eq!(spoiled(&[]), None);
+}
+
+#[test]
+fn every_check_refuses_what_it_is_for() {
+    for check in Check::ALL {
+        assert_eq!(spoiled(&[check]), Some(check));
+    }
+}
+
+#[test]
+fn of_two_checks_the_earlier_one_refuses() {
+    for (index, first) in Check::ALL.into_iter().enumerate() {
+        for second in Check::ALL.into_iter().skip(index + 1) {
+            assert_eq!(spoiled(&[first, second]), Some(first), "{first:?} and {second:?}");
+        }
+    }
+}
+
+/// Errors of one reason that come from several checks.
+#[test]
+fn a_malformed_token_is_told_apart_by_its_segment() {
+    let good = Connection::default().token();
+    let segments: Vec<&str> = good.split('.').collect();
+    let kid_header = URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256","kid":["1"]}"#);
+    for (token, wanted) in [
+        (format!("*.{}.{}", segments[1], segments[2]), Check::Header),
+        (format!("{}.{}", segments[0], segments[1]), Check::Header),
+        (format!("{kid_header}.{}.{}", segments[1], segments[2]), Check::Kid),
+        (format!("{}.{}.*", segments[0], segments[1]), Check::Signature),
+        (KEY.sign_raw(r#"{"alg":"RS256","kid":"1"}"#, "{"), Check::Claims),
+    ] {
+        let mut keys = zonegate::token::KeySet::default();
+        keys.insert("1".into(), KEY.public_key()).unwrap();
+        let error = zonegate::token::authenticate(token.as_bytes(), &keys).unwrap_err();
+        assert_eq!(Refusal::Token(error).check(), wanted, "{token}");
+    }
+}
+
+#[test]
+fn outcomes_are_passed_then_failed_then_not_reached() {
+    let refusal = Refusal::MalformedRequest(RequestError::NoNode);
+    for check in Check::ALL {
+        let wanted = match check {
+            Check::Message => Outcome::Failed,
+            Check::Scope => Outcome::NotReached,
+            _ => Outcome::Passed,
+        };
+        assert_eq!(check.outcome(Some(&refusal)), wanted, "{check:?}");
+        assert_eq!(check.outcome(None), Outcome::Passed);
+    }
+    assert!(Check::ALL.is_sorted());
+}
