@@ -1,11 +1,16 @@
 //! How a command says that it failed.
 //!
 //! In: an error. Out: a line or two on standard error, and the exit code. Long arguments are not
-//! repeated: one of them may be a key or a token that was pasted into the wrong place.
+//! repeated: one of them may be a key or a token that was pasted into the wrong place. What would not
+//! show as itself on a terminal is escaped.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io::Write;
 use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+
+use super::printable;
 
 /// Context that marks an error as the caller's: wrong arguments, or a file with the wrong contents.
 #[derive(Debug)]
@@ -21,34 +26,55 @@ impl std::error::Error for BadInput {}
 
 /// Prints `error` and its causes.
 pub(super) fn report(error: &anyhow::Error) -> ExitCode {
-    print(&format!("error: {error:#}\n"));
-    ExitCode::from(if error.is::<BadInput>() { 2 } else { 1 })
+    print_error(error);
+    if error.is::<BadInput>() { BAD_INPUT.into() } else { ExitCode::FAILURE }
+}
+
+/// Prints `error`, which is the caller's whatever it says.
+pub(super) fn bad_input(error: &anyhow::Error) -> ExitCode {
+    print_error(error);
+    BAD_INPUT.into()
+}
+
+/// The exit code for wrong arguments, and for files with the wrong contents.
+const BAD_INPUT: u8 = 2;
+
+/// `error` and its causes, on a line.
+fn print_error(error: &anyhow::Error) {
+    print("error:", &format!(" {error:#}\n"));
 }
 
 /// Prints what clap found: an error, or the help or version that was asked for.
 pub(super) fn report_usage(error: &clap::Error) -> ExitCode {
     let text = error.render().to_string();
-    let shown = hide_long_arguments(&text);
-    if shown == text {
+    let shown = printable::lines(&hide_long_arguments(&text));
+    if shown == text && arguments().all(|argument| printable::lines(&argument) == argument) {
         // With clap's colours, and to standard output where it is help. A closed pipe is no error.
         let _ = error.print();
     } else {
-        print(&shown);
+        print("", &shown);
     }
-    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+    u8::try_from(error.exit_code()).unwrap_or(BAD_INPUT).into()
 }
 
+/// As clap has it.
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+
 /// Standard error may be closed; then nobody can be told.
-fn print(text: &str) {
-    let _ = io::stderr().write_all(hide_long_arguments(text).as_bytes());
+fn print(title: &str, text: &str) {
+    let text = printable::lines(&hide_long_arguments(text));
+    let _ = write!(anstream::stderr(), "{ERROR}{title}{ERROR:#}{text}");
 }
 
 /// Longer than most paths, shorter than every key and token.
 const LONG: usize = 200;
 
 fn hide_long_arguments(text: &str) -> String {
-    let arguments = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned());
-    arguments.fold(text.to_owned(), |text, argument| hide(&text, &argument))
+    arguments().fold(text.to_owned(), |text, argument| hide(&text, &argument))
+}
+
+fn arguments() -> impl Iterator<Item = String> {
+    std::env::args_os().map(|argument| argument.to_string_lossy().into_owned())
 }
 
 /// Hides `argument` in `text`: whole, and each part between `=`, because clap takes `--flag=value`

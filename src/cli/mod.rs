@@ -1,23 +1,32 @@
 //! The command line: `zonegate <verb> …`.
 //!
-//! In: the process's arguments. Out: an exit code: 0 done, 2 the arguments or a file's contents are
-//! wrong, 1 anything else, such as a file that cannot be read. Results go to standard output or to a
+//! In: the process's arguments. Out: an exit code: 0 done, 2 the arguments or what they name is wrong,
+//! 1 anything else, such as a file that cannot be written; `verify` says 1 for a token that is denied,
+//! and 2 for all else. Results go to standard output or to a
 //! file, errors to standard error. A verb is a file here; what it does is in the library.
 
+mod completion;
 mod demo;
 mod failure;
 mod generate;
 mod input;
+mod inspect;
+mod man;
 mod output;
+mod printable;
 mod sync;
+mod token_text;
+mod tree;
+mod verify;
+mod when;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Command, CommandFactory, Parser, Subcommand};
 
 /// The operator's side of Zonegate, which checks Kuma zone tokens in front of a control plane.
 #[derive(Parser)]
-#[command(name = "zonegate", version, arg_required_else_help = true)]
+#[command(name = "zonegate", version = env!("ZONEGATE_VERSION"), arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,
@@ -27,27 +36,44 @@ struct Cli {
 enum Verb {
     #[command(subcommand)]
     Generate(generate::Generate),
+    Inspect(inspect::Inspect),
+    Verify(verify::Verify),
     Sync(sync::SyncArgs),
     #[command(subcommand)]
     Demo(demo::Demo),
+    Completion(completion::Completion),
+    Man(man::Manual),
 }
 
 impl Verb {
-    fn run(self) -> anyhow::Result<()> {
+    fn run(self) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Generate(what) => what.run(),
-            Self::Sync(args) => args.run(),
-            Self::Demo(what) => what.run(),
+            Self::Generate(what) => what.run().map(done),
+            Self::Inspect(inspect) => inspect.run(),
+            Self::Verify(verify) => {
+                Ok(verify.run().unwrap_or_else(|error| failure::bad_input(&error)))
+            }
+            Self::Sync(args) => args.run().map(done),
+            Self::Demo(what) => what.run().map(done),
+            Self::Completion(completion) => completion.run(),
+            Self::Man(manual) => manual.run(),
         }
     }
+}
+
+/// The whole command line, to be described.
+fn command() -> Command {
+    Cli::command()
+}
+
+fn done((): ()) -> ExitCode {
+    ExitCode::SUCCESS
 }
 
 /// Does what the process's arguments say.
 pub fn main() -> ExitCode {
     match Cli::try_parse() {
-        Ok(Cli { verb }) => {
-            verb.run().map_or_else(|error| failure::report(&error), |()| ExitCode::SUCCESS)
-        }
+        Ok(Cli { verb }) => verb.run().unwrap_or_else(|error| failure::report(&error)),
         Err(error) => failure::report_usage(&error),
     }
 }

@@ -51,10 +51,13 @@ impl Output {
 
 /// kumactl ends neither a token nor a key in base64 with a line break. Nor do we, except where a
 /// person's next prompt would be glued to it.
-fn print(text: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+///
+/// Colours of `text` are taken out where standard output is no terminal, and where NO_COLOR asks for
+/// it.
+pub(super) fn print(text: &str) -> io::Result<()> {
+    let mut out = anstream::stdout().lock();
     out.write_all(text.as_bytes())?;
-    if out.is_terminal() && !text.ends_with('\n') {
+    if io::stdout().is_terminal() && !text.ends_with('\n') {
         out.write_all(b"\n")?;
     }
     out.flush()

@@ -125,6 +125,11 @@ impl NumericDate {
     /// year 1, 62,135,596,800 seconds before 1970, in an int64.
     const LATEST: i64 = i64::MAX - 62_135_596_800;
 
+    /// Reads the JSON value of a date; `None` where it is none.
+    pub fn from_json(value: &str) -> Option<Self> {
+        date(value).flatten()
+    }
+
     fn from_seconds(seconds: f64) -> Self {
         // `as` saturates, and everything outside the range is the far past.
         #[allow(clippy::cast_possible_truncation)]

@@ -22,6 +22,8 @@ mod key;
 mod keyset;
 mod numbers;
 mod signature;
+#[cfg(not(target_family = "wasm"))]
+mod unverified;
 
 pub use claims::{Claims, NumericDate};
 pub use compact::CompactToken;
@@ -31,6 +33,8 @@ pub use json::{JsonError, MAX_DEPTH, Members, fold_name, members, normalise};
 pub use key::{KeyError, MAX_BITS, MIN_BITS, PublicKey};
 pub use keyset::{KeySet, VerifiedToken};
 pub use signature::{PROVIDER, verifier};
+#[cfg(not(target_family = "wasm"))]
+pub use unverified::Unverified;
 
 /// A token whose signature was verified and whose claims were read.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,68 @@
+//! The argument TOKEN: the token itself, a file that holds it, or `-` for standard input.
+//!
+//! In: the argument. Out: the text of the token, without the white space around it, which kuma-dp
+//! takes off too. Whether it is a token is not checked, but for an argument that is neither a file nor
+//! anything like a token.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+
+use anyhow::bail;
+use clap::Args;
+use zeroize::Zeroizing;
+
+use super::failure::BadInput;
+use super::input;
+
+/// The longest text: twice what `maxTokenBytes` can be.
+const MAX_BYTES: usize = 128 * 1024;
+
+#[derive(Args)]
+pub(super) struct TokenText {
+    /// The token, a file that holds it, or - for standard input
+    token: OsString,
+}
+
+impl TokenText {
+    /// Reads it.
+    pub(super) fn read(&self) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+        let path = Path::new(&self.token);
+        if self.token.is_empty() {
+            bail!(BadInput("TOKEN is empty: is a variable unset?".to_owned()));
+        }
+        let text = match self.token.to_str() {
+            Some(text) if text != "-" && fs::symlink_metadata(path).is_err() => {
+                if !is_like_a_token(text) {
+                    bail!(BadInput(format!(
+                        "{text}: no file of this name, and no token either: a token is three parts \
+                         with dots between them"
+                    )));
+                }
+                Zeroizing::new(text.as_bytes().to_vec())
+            }
+            _ => input::secret(path, MAX_BYTES, "token")?,
+        };
+        let trimmed = Zeroizing::new(text.trim_ascii().to_vec());
+        match trimmed.is_empty() {
+            true => bail!(BadInput(format!("{}: there is no token in it", self.name()))),
+            false => Ok(trimmed),
+        }
+    }
+
+    /// How an error names where the token is from.
+    pub(super) fn name(&self) -> String {
+        let path = Path::new(&self.token);
+        match fs::symlink_metadata(path) {
+            Ok(_) => path.display().to_string(),
+            Err(_) if path == Path::new("-") => input::name(path),
+            Err(_) => "the token".to_owned(),
+        }
+    }
+}
+
+/// Every JWT begins with `ey`, which is `{"` in base64url.
+fn is_like_a_token(text: &str) -> bool {
+    let dots = text.bytes().filter(|byte| *byte == b'.').count();
+    text.starts_with("ey") || text.starts_with("Bearer ") || (dots == 2 && !text.contains('/'))
+}

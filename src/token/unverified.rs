@@ -1,0 +1,63 @@
+//! What a token says of itself, believed by nobody. For people to look at: the gate makes none of
+//! these.
+//!
+//! In: any text. Out: each segment on its own, with the error that the gate's own reader has for it.
+//! No signature is checked, and no date.
+
+use super::{Claims, CompactToken, Segment, TokenError, base64url};
+
+/// A text that may be a token, in its segments.
+#[derive(Debug, Clone, Copy)]
+pub struct Unverified<'a> {
+    text: &'a [u8],
+}
+
+impl<'a> Unverified<'a> {
+    /// Takes any text.
+    pub fn new(text: &'a [u8]) -> Self {
+        Self { text }
+    }
+
+    /// How many segments there are; a token has three.
+    pub fn segments(self) -> usize {
+        self.text.split(|byte| *byte == b'.').count()
+    }
+
+    /// A segment as it stands; `None` where it is missing.
+    pub fn encoded(self, segment: Segment) -> Option<&'a [u8]> {
+        let position = match segment {
+            Segment::Header => 0,
+            Segment::Claims => 1,
+            Segment::Signature => 2,
+        };
+        self.text.split(|byte| *byte == b'.').nth(position)
+    }
+
+    /// The bytes of a segment; `None` where it is missing.
+    ///
+    /// # Errors
+    /// [`TokenError::Base64`].
+    pub fn decoded(self, segment: Segment) -> Option<Result<Vec<u8>, TokenError>> {
+        let encoded = self.encoded(segment)?;
+        Some(base64url::decode(encoded).ok_or(TokenError::Base64(segment)))
+    }
+
+    /// The kid that the header names.
+    ///
+    /// # Errors
+    /// As [`CompactToken::read_header`].
+    pub fn kid(self) -> Result<String, TokenError> {
+        let header = self.encoded(Segment::Header).unwrap_or_default();
+        let compact = CompactToken { header, claims: b"", signature: b"", signing_input: b"" };
+        compact.read_header().map(|signed| signed.kid)
+    }
+
+    /// The claims; `None` where they are missing.
+    ///
+    /// # Errors
+    /// They are not base64url or JSON, or have the wrong type.
+    pub fn claims(self) -> Option<Result<Claims, TokenError>> {
+        let payload = self.decoded(Segment::Claims)?;
+        Some(payload.and_then(|payload| Claims::parse(&payload)))
+    }
+}
