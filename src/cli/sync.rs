@@ -31,10 +31,10 @@ SIGHUP polls at once; SIGTERM and SIGINT end it.
 
 Examples:
   $ zonegate sync --address https://control-plane:5682 --ca-cert-file ca.pem \\
-      --token-file admin-token --policy gate.yaml --ecds /etc/zonegate/ecds/zonegate.yaml
+      --token-file admin-token --zone us-east --output /etc/zonegate/ecds/zonegate.yaml
 
   Once, in a pipeline: exit code 0 means that the file is current
-  $ zonegate sync --once --address http://localhost:5681 --policy gate.yaml --ecds zonegate.yaml";
+  $ zonegate sync --once --address http://localhost:5681 --base gate.yaml --output zonegate.yaml";
 
 /// Keep a gateway current with the secrets of a running control plane
 #[derive(Args)]
@@ -58,15 +58,18 @@ pub(super) struct SyncArgs {
     /// Allow http:// to another machine: all on the way can read token and keys
     #[arg(long)]
     insecure_http: bool,
-    /// The gateway's policy: zone, proxies, mode and so on; keys and ids in it count too
+    /// Policy to start from, as for config render; keys and ids in it count too
     #[arg(long, value_name = "FILE")]
-    policy: Option<PathBuf>,
+    base: Option<PathBuf>,
+    /// Zone that the control plane serves; goes before the base
+    #[arg(long)]
+    zone: Option<String>,
     /// Where Envoy finds the filter [default: /etc/zonegate/zonegate.wasm]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "PATH")]
     module: Option<String>,
     /// The file to keep current, in the folder that Envoy watches
-    #[arg(long, value_name = "FILE")]
-    ecds: PathBuf,
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
     /// At most so long from one poll to the next
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     interval: Duration,
@@ -102,7 +105,7 @@ impl SyncArgs {
 
     async fn keep(self) -> anyhow::Result<()> {
         let settings = self.settings()?;
-        let target = Target::open(&self.ecds).map_err(of_target)?;
+        let target = Target::open(&self.output).map_err(of_target)?;
         let status = Arc::new(Status::default());
         let (address, interval) = (settings.server.address.clone(), self.interval);
         let mut keeper = Keeper::new(settings, target, Arc::clone(&status));
@@ -142,7 +145,11 @@ impl SyncArgs {
             timeout: self.timeout,
         };
         server.check().map_err(|error| BadInput(error.to_string()))?;
-        let gateway = Gateway { policy: self.policy.clone(), module: self.module.clone() };
+        let gateway = Gateway {
+            base: self.base.clone(),
+            zone: self.zone.clone(),
+            module: self.module.clone(),
+        };
         gateway.plugin().map_err(|error| BadInput(error.to_string()))?;
         Ok(Settings { server, gateway, interval: self.interval })
     }

@@ -18,8 +18,10 @@ use crate::operator::{BaseError, DuplicateKid, Plugin, RenderError, Secrets, ecd
 /// What of the file does not come from secrets.
 #[derive(Debug, Clone)]
 pub struct Gateway {
-    /// The policy but for keys and revocations; without it, the defaults. Keys and ids in it count too.
-    pub policy: Option<PathBuf>,
+    /// The policy to start from; without it, the defaults. Keys and ids in it count too.
+    pub base: Option<PathBuf>,
+    /// The zone, if not that of the base.
+    pub zone: Option<String>,
     /// Where Envoy finds the filter, unless that is where the shipped file says.
     pub module: Option<String>,
 }
@@ -88,7 +90,15 @@ impl Gateway {
     /// # Errors
     /// See [`PolicyError`].
     pub fn plugin(&self) -> Result<Plugin, PolicyError> {
-        let Some(path) = &self.policy else {
+        let mut plugin = self.start()?;
+        if let Some(zone) = &self.zone {
+            plugin.set_zone(zone.clone());
+        }
+        Ok(plugin)
+    }
+
+    fn start(&self) -> Result<Plugin, PolicyError> {
+        let Some(path) = &self.base else {
             return Plugin::from_base(&Value::Object(Map::new()), "the defaults")
                 .map_err(|error| PolicyError::Base(PathBuf::new(), error));
         };

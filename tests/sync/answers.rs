@@ -206,7 +206,7 @@ async fn an_etag_is_given_back_and_means_no_change() {
     api.add_key("1");
     api.state().etag = Some("\"v1\"".to_owned());
     let policy = place.write("gate.yaml", "zone: east\n");
-    let running = place.run(&api, &["--policy", &policy]);
+    let running = place.run(&api, &["--base", &policy]);
     running.says("replaced file=").await;
     let before = place.identity();
     api.asked_again(2).await;

@@ -11,7 +11,7 @@ async fn the_file_is_filled_then_left_alone_then_follows_the_secrets() {
     let (api, place) = (Api::start().await, Place::new());
     let one = api.add_key("1");
     let policy = place.write("gate.yaml", "zone: east\nmode: shadow\nproxies: {dataplane: pass}\n");
-    let running = place.run(&api, &["--policy", &policy, "--module", "/opt/zonegate.wasm"]);
+    let running = place.run(&api, &["--base", &policy, "--module", "/opt/zonegate.wasm"]);
     running.says("replaced file=").await;
     assert_eq!(place.config().policy.zone, "east");
     assert_eq!(place.kids(), ["1"]);
@@ -86,7 +86,8 @@ async fn pages_are_followed() {
     }
     api.revoke("id");
     api.state().page = 1;
-    assert_eq!(place.once(&api, &[]).await.0, 0);
+    assert_eq!(place.once(&api, &["--zone", "east"]).await.0, 0);
+    assert_eq!(place.config().policy.zone, "east");
     assert_eq!(place.kids(), ["1", "2", "3"]);
     assert!(place.config().policy.revocations.contains("id"));
     assert_eq!(api.asked().len(), 4);
@@ -97,7 +98,7 @@ async fn the_policy_is_read_anew_and_a_bad_one_changes_nothing() {
     let (api, place) = (Api::start().await, Place::new());
     api.add_key("1");
     let policy = place.write("gate.yaml", "zone: east\n");
-    let running = place.run(&api, &["--policy", &policy]);
+    let running = place.run(&api, &["--base", &policy]);
     running.says("replaced file=").await;
     place.write("gate.yaml", "zone: west\nrevocations: mine\n");
     running.says("ids revoked=1").await;
@@ -129,7 +130,7 @@ async fn a_key_of_the_policy_and_one_of_the_secrets_must_not_share_a_kid() {
         "publicKeys": [{ "kid": "1", "key": include_str!("../data/key-1.pub.pem") }]
     });
     let policy = place.write("gate.json", &policy.to_string());
-    let (code, said) = place.once(&api, &["--policy", &policy]).await;
+    let (code, said) = place.once(&api, &["--base", &policy]).await;
     assert_eq!(code, 2);
     let wanted = format!(
         "error: kid \"1\" is there twice, with different keys: in {policy} and in the control plane \
