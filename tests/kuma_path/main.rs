@@ -11,4 +11,5 @@ mod kumactl;
 mod pushes;
 mod refused;
 mod sidecars;
+mod sync;
 mod whole_path;
