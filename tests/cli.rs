@@ -20,7 +20,7 @@ const KEY: &str = "tests/cmd/files.in/key.pem";
 
 #[test]
 fn fixed_texts() {
-    trycmd::TestCases::new().case("tests/cmd/*.trycmd");
+    trycmd::TestCases::new().case("tests/cmd/*.trycmd").case("docs/tool.md");
 }
 
 #[test]

@@ -57,10 +57,12 @@ fn pages() -> anyhow::Result<Vec<Page>> {
 
 /// The page of `command`, then those of its verbs.
 fn collect(command: &Command, pages: &mut Vec<Page>) -> anyhow::Result<()> {
-    let man = Man::new(command.clone()).manual("Zonegate");
+    let source = concat!("zonegate ", env!("CARGO_PKG_VERSION"));
+    let man = Man::new(command.clone()).manual("Zonegate").source(source);
     let mut text = Vec::new();
     man.render(&mut text).context("could not write a page")?;
     let text = String::from_utf8(text).context("a page is no text")?;
+    let text = text.replace("\n.SH EXTRA\n", "\n.SH NOTES\n");
     pages.push(Page { file: man.get_filename(), text });
     command.get_subcommands().try_for_each(|verb| collect(verb, pages))
 }
