@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use crate::config::Config;
-use crate::gate::{Denial, Mode, Permit, Quoted, UnixTime};
+use crate::gate::{Denial, Mode, Permit, Profile, Quoted, UnixTime};
 use crate::streams::Cut;
 use crate::token::ZoneToken;
 
@@ -77,9 +77,9 @@ pub fn accepted(config: &Config) -> String {
         let _ = write!(keys, "{comma}{}={}", Quoted(kid), key.fingerprint());
     }
     format!(
-        "zonegate: configured version={} zone={} mode={} revocations={} keys={keys}",
+        "zonegate: configured version={} profile={} mode={} revocations={} keys={keys}",
         env!("CARGO_PKG_VERSION"),
-        Quoted(&policy.zone),
+        profile(&policy.profile),
         match policy.mode {
             Mode::Enforce => "enforce",
             Mode::Shadow => "shadow",
@@ -88,11 +88,18 @@ pub fn accepted(config: &Config) -> String {
     )
 }
 
+fn profile(profile: &Profile) -> String {
+    match profile {
+        Profile::DpServer(server) => format!("dpServer zone={}", Quoted(&server.zone)),
+        Profile::GlobalKds => "globalKds".to_owned(),
+    }
+}
+
 /// A debug line of a connection that passes.
 pub fn allowed(permit: &Permit) -> String {
     match permit {
-        Permit::ZoneToken { token, proxy } => format!(
-            "zonegate: allowed proxy={proxy} kid={} jti={} zone={}",
+        Permit::ZoneToken { token, caller } => format!(
+            "zonegate: allowed caller={caller} kid={} jti={} zone={}",
             Quoted(&token.kid),
             Quoted(&token.claims.id),
             Quoted(&token.claims.zone)
@@ -133,7 +140,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::gate::Refusal;
+    use crate::gate::{Refusal, Served};
     use crate::token::{Claims, ZoneToken};
 
     #[test]
@@ -141,7 +148,7 @@ mod tests {
         let claims =
             Claims { id: "a\" zone=\"b\n".into(), zone: "z".repeat(500), ..Claims::default() };
         let token = Some(Box::new(ZoneToken { kid: "1".into(), claims }));
-        let denial = Denial { refusal: Refusal::PathDenied, token };
+        let denial = Denial { refusal: Refusal::PathDenied(Served::ZoneProxies), token };
         let origin = Origin { path: "/\u{1b}[2J".into(), ..Origin::default() };
         let line = refusal(Mode::Enforce, &denial, &origin, 3);
         assert!(line.is_ascii() && !line.contains('\n') && !line.contains('\u{1b}'), "{line}");

@@ -98,6 +98,7 @@ impl Connection {
             path: self.path.as_bytes(),
             content_type: vec![b"application/grpc"],
             authorization,
+            client_id: Vec::new(),
         };
         match policy.judge(&head, clock) {
             Verdict::Deny(denial) => Some(denial.refusal),

@@ -13,7 +13,7 @@ use prost_types::{Struct, Value, value::Kind};
 use serde::Deserialize;
 use serde_json::json;
 use zonegate::config::Config;
-use zonegate::gate::{ADS_SOTW, Clock, Head, Held, Policy, Reason, Verdict};
+use zonegate::gate::{ADS_SOTW, Clock, Head, Held, Policy, Profile, Reason, Verdict};
 use zonegate::token::{KeyError, PublicKey};
 
 #[derive(Deserialize)]
@@ -223,6 +223,7 @@ impl Vector {
             path: ADS_SOTW.as_bytes(),
             content_type: vec![b"application/grpc"],
             authorization: values.map(String::as_bytes).collect(),
+            client_id: Vec::new(),
         };
         match policy.judge(&head, clock) {
             Verdict::Allow(permit) => panic!("{}: {permit:?} on the headers alone", self.id),
@@ -248,7 +249,8 @@ impl Vector {
         });
         let mut policy = Config::from_json(config.to_string().as_bytes()).unwrap().policy;
         // The configuration refuses an empty zone, which some vectors have.
-        policy.zone.clone_from(&self.cp_zone);
+        let Profile::DpServer(server) = &mut policy.profile else { panic!("{:?}", policy.profile) };
+        server.zone.clone_from(&self.cp_zone);
         policy
     }
 

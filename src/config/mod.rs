@@ -4,14 +4,16 @@
 //! path (`publicKeys[2].key: …`). A field that is unknown or cannot be honoured is an error: there
 //! is no configuration that is half in force.
 
+mod profile;
 mod raw;
 mod wire;
 
 use std::fmt;
 use std::time::Duration;
 
-use crate::gate::{OpenStreams, Policy, Proxies, RevocationList};
+use crate::gate::{OpenStreams, Policy, RevocationList};
 use crate::token::{KeySet, PublicKey};
+use profile::Fields;
 use raw::{PublicKeyItem, RawConfig, Revocations};
 
 /// A configuration that can be honoured in full.
@@ -95,7 +97,7 @@ impl Config {
 
     fn from_raw(raw: RawConfig) -> Result<Self, ConfigError> {
         let RawConfig {
-            profile: raw::Profile::DpServer,
+            profile,
             zone,
             public_keys,
             use_secrets,
@@ -115,30 +117,15 @@ impl Config {
         if use_secrets {
             return Err(ConfigError::new("useSecrets", USE_SECRETS));
         }
-        if zone.is_empty() {
-            return Err(ConfigError::new("zone", "must not be empty"));
-        }
         let revocations = revocation_list(&revocations);
         let warnings = warnings(&revocations);
         let policy = Policy {
-            zone,
+            profile: Fields { zone, proxies, bootstrap, first_message_seconds }.of(profile)?,
             keys: key_set(public_keys)?,
             revocations,
-            proxies: Proxies {
-                ingress: proxies.ingress.into(),
-                egress: proxies.egress.into(),
-                dataplane: proxies.dataplane.into(),
-            },
-            bootstrap: bootstrap.into(),
             require_expiration,
             leeway: Duration::from_secs(within("leewaySeconds", leeway_seconds, 0, 300)?),
             max_token_bytes: max_token_length(max_token_bytes)?,
-            first_message: Duration::from_secs(within(
-                "firstMessageSeconds",
-                first_message_seconds,
-                1,
-                300,
-            )?),
             mode: mode.into(),
             open_streams: OpenStreams {
                 on_revoked: on_revoked.into(),

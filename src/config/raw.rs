@@ -12,36 +12,32 @@ use crate::gate;
 pub(super) struct RawConfig {
     #[serde(default)]
     pub(super) profile: Profile,
-    #[serde(default = "default_zone")]
-    pub(super) zone: String,
+    #[serde(default, deserialize_with = "given")]
+    pub(super) zone: Option<String>,
     pub(super) public_keys: Vec<PublicKeyItem>,
     /// Stands beside `publicKeys` in kuma-cp's file.
     #[serde(default)]
     pub(super) use_secrets: bool,
     #[serde(default)]
     pub(super) revocations: Revocations,
-    #[serde(default)]
-    pub(super) proxies: RawProxies,
-    #[serde(default)]
-    pub(super) bootstrap: Bootstrap,
+    #[serde(default, deserialize_with = "given")]
+    pub(super) proxies: Option<RawProxies>,
+    #[serde(default, deserialize_with = "given")]
+    pub(super) bootstrap: Option<Bootstrap>,
     #[serde(default = "yes")]
     pub(super) require_expiration: bool,
     #[serde(default, deserialize_with = "whole_number")]
     pub(super) leeway_seconds: u64,
     #[serde(default = "default_max_token_bytes", deserialize_with = "whole_number")]
     pub(super) max_token_bytes: u64,
-    #[serde(default = "default_first_message_seconds", deserialize_with = "whole_number")]
-    pub(super) first_message_seconds: u64,
+    #[serde(default, deserialize_with = "given_whole_number")]
+    pub(super) first_message_seconds: Option<u64>,
     #[serde(default)]
     pub(super) mode: Mode,
     #[serde(default)]
     pub(super) open_streams: OpenStreams,
     #[serde(default)]
     pub(super) error_detail: ErrorDetail,
-}
-
-fn default_zone() -> String {
-    "default".to_owned() // Kuma's multizone.zone.name
 }
 
 fn yes() -> bool {
@@ -52,15 +48,13 @@ fn default_max_token_bytes() -> u64 {
     16_384
 }
 
-fn default_first_message_seconds() -> u64 {
-    10
-}
-
 #[derive(Debug, Default, Deserialize)]
 pub(super) enum Profile {
     #[default]
     #[serde(rename = "dpServer")]
     DpServer,
+    #[serde(rename = "globalKds")]
+    GlobalKds,
 }
 
 /// An item of kuma-cp's `dpServer.authn.zoneProxy.zoneToken.validator.publicKeys`.
@@ -247,6 +241,17 @@ impl From<ErrorDetail> for gate::ErrorDetail {
             ErrorDetail::None => Self::None,
         }
     }
+}
+
+/// A field that need not be there. What is there must be a value: `null` is none.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+fn given_whole_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    whole_number(deserializer).map(Some)
 }
 
 /// A whole number, also as a float: every number in a `google.protobuf.Struct` is a double, and

@@ -1,9 +1,11 @@
-#![allow(clippy::unwrap_used)] // a test may panic
+#![allow(clippy::unwrap_used, clippy::panic)] // a test may panic
 
 use serde_json::{Value, json};
 
 use super::*;
-use crate::gate::{BootstrapPolicy, Dataplane, ErrorDetail, Mode, OnOpen, ZoneProxy};
+use crate::gate::{
+    BootstrapPolicy, Dataplane, DpServer, ErrorDetail, Mode, OnOpen, Profile, Proxies, ZoneProxy,
+};
 
 const KEY_1: &str = include_str!("../../tests/data/key-1.pub.pem");
 
@@ -21,17 +23,23 @@ fn read(config: &Value) -> Result<Config, ConfigError> {
     Config::from_json(config.to_string().as_bytes())
 }
 
+fn dp_server(policy: &Policy) -> &DpServer {
+    let Profile::DpServer(server) = &policy.profile else { panic!("{:?}", policy.profile) };
+    server
+}
+
 #[test]
 fn defaults_are_those_of_the_contract() {
     let policy = read(&valid()).unwrap().policy;
-    assert_eq!(policy.zone, "default");
+    let server = dp_server(&policy);
+    assert_eq!(server.zone, "default");
     let (ingress, egress) = (ZoneProxy::ZoneToken, ZoneProxy::ZoneToken);
-    assert_eq!(policy.proxies, Proxies { ingress, egress, dataplane: Dataplane::Deny });
-    assert_eq!(policy.bootstrap, BootstrapPolicy::Verify);
+    assert_eq!(server.proxies, Proxies { ingress, egress, dataplane: Dataplane::Deny });
+    assert_eq!(server.bootstrap, BootstrapPolicy::Verify);
     assert!(policy.require_expiration);
     assert_eq!(policy.leeway, Duration::ZERO);
     assert_eq!(policy.max_token_bytes, 16_384);
-    assert_eq!(policy.first_message, Duration::from_secs(10));
+    assert_eq!(server.first_message, Duration::from_secs(10));
     assert_eq!(policy.error_detail, ErrorDetail::Reason);
     assert_eq!(policy.revocations, RevocationList::default());
     assert_eq!(policy.mode, Mode::Enforce);
@@ -64,21 +72,41 @@ fn every_field_is_read() {
         "errorDetail": "none",
     });
     let policy = read(&config).unwrap().policy;
-    assert_eq!(policy.zone, "us-east");
+    let server = dp_server(&policy);
+    assert_eq!(server.zone, "us-east");
     assert!(policy.keys.contains("key-1"));
     assert!(policy.revocations.contains("id1") && policy.revocations.contains("id2"));
     let (ingress, egress) = (ZoneProxy::Deny, ZoneProxy::Deny);
-    assert_eq!(policy.proxies, Proxies { ingress, egress, dataplane: Dataplane::Pass });
-    assert_eq!(policy.bootstrap, BootstrapPolicy::Deny);
+    assert_eq!(server.proxies, Proxies { ingress, egress, dataplane: Dataplane::Pass });
+    assert_eq!(server.bootstrap, BootstrapPolicy::Deny);
     assert!(!policy.require_expiration);
     assert_eq!(policy.leeway, Duration::from_secs(5));
     assert_eq!(policy.max_token_bytes, 512);
-    assert_eq!(policy.first_message, Duration::from_secs(1));
+    assert_eq!(server.first_message, Duration::from_secs(1));
     assert_eq!(policy.error_detail, ErrorDetail::None);
     assert_eq!(policy.mode, Mode::Shadow);
     let (on_revoked, on_key_removed, on_expired) = (OnOpen::Keep, OnOpen::Cut, OnOpen::Cut);
     assert_eq!(policy.open_streams, OpenStreams { on_revoked, on_key_removed, on_expired });
     assert_eq!(policy.cut_within, Duration::ZERO);
+}
+
+#[test]
+fn in_front_of_kds_what_would_mean_nothing_is_refused() {
+    let kds = with("profile", json!("globalKds"));
+    assert_eq!(read(&kds).unwrap().policy.profile, Profile::GlobalKds);
+    // Also where it says what would be the default elsewhere.
+    for (field, value) in [
+        ("zone", json!("default")),
+        ("proxies", json!({})),
+        ("bootstrap", json!("verify")),
+        ("firstMessageSeconds", json!(10)),
+    ] {
+        let mut config = kds.clone();
+        config.as_object_mut().unwrap().insert(field.to_owned(), value);
+        let error = read(&config).unwrap_err().to_string();
+        let wanted = format!("{field}: means nothing with profile globalKds: ");
+        assert!(error.starts_with(&wanted), "{error}");
+    }
 }
 
 #[test]
@@ -117,7 +145,8 @@ fn what_cannot_be_honoured_is_refused_with_its_path() {
         (with("useSecrets", json!(true)), "useSecrets: the gate has no access"),
         (with("zone", json!("")), "zone: must not be empty"),
         (with("zone", json!(null)), "zone: invalid type: null"),
-        (with("profile", json!("globalKds")), "profile: unknown variant `globalKds`"),
+        (with("profile", json!("kds")), "profile: unknown variant `kds`"),
+        (with("proxies", json!(null)), "proxies: invalid type: null"),
         (with("mode", json!("off")), "mode: unknown variant `off`"),
         (
             with("openStreams", json!({ "onRevoked": "x" })),

@@ -4,7 +4,9 @@
 pub mod certificates;
 pub mod control_plane;
 pub mod gateway;
+pub mod kds;
 pub mod kuma;
 pub mod process;
 pub mod raw_client;
+pub mod zone_control_plane;
 pub mod zone_proxy;

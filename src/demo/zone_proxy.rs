@@ -48,13 +48,13 @@ impl Claimed<'static> {
 
 /// An HTTP/2 connection to a gateway.
 #[derive(Debug, Clone)]
-pub struct Connection(Channel);
+pub struct Connection(pub(super) Channel);
 
 /// An open stream. Dropped, it is reset.
 #[derive(Debug)]
 pub struct Stream<Q, A> {
-    requests: mpsc::Sender<Q>,
-    answers: Streaming<A>,
+    pub(super) requests: mpsc::Sender<Q>,
+    pub(super) answers: Streaming<A>,
 }
 
 impl Connection {
@@ -151,15 +151,22 @@ impl<Q, A> Stream<Q, A> {
     }
 }
 
+/// The requests of a stream, with the first one.
 fn first<M: Send + 'static>(message: M) -> (mpsc::Sender<M>, ReceiverStream<M>) {
-    let (sender, receiver) = mpsc::channel(16);
+    let (sender, receiver) = requests();
     // A new channel has room.
     let _ = sender.try_send(message);
+    (sender, receiver)
+}
+
+/// The requests of a stream, to come.
+pub(super) fn requests<M: Send + 'static>() -> (mpsc::Sender<M>, ReceiverStream<M>) {
+    let (sender, receiver) = mpsc::channel(16);
     (sender, ReceiverStream::new(receiver))
 }
 
 /// kuma-dp's Envoy sends the token bare, without `Bearer`.
-fn with<S>(token: Option<&str>, stream: S) -> Result<Request<S>, Status> {
+pub(super) fn with<S>(token: Option<&str>, stream: S) -> Result<Request<S>, Status> {
     let mut request = Request::new(stream);
     if let Some(token) = token {
         let value = token.parse().map_err(|_| Status::internal("this token is no header value"))?;

@@ -3,7 +3,7 @@
 //! In: a [`Refusal`], or none. Out: what became of each check. Nothing is checked here: the order is
 //! written in [`judge`](super::Policy::judge), and the tests hold this list to it.
 
-use super::Refusal;
+use super::{Refusal, RequestError};
 use crate::token::{Segment, TokenError};
 
 /// One check. The order of the variants is the order of the checks.
@@ -92,7 +92,7 @@ impl Refusal {
     /// The check that refused.
     pub fn check(&self) -> Check {
         match self {
-            Self::PathDenied => Check::Path,
+            Self::PathDenied(_) => Check::Path,
             Self::MissingToken(_) | Self::MultipleTokens => Check::Credential,
             Self::TokenTooLong { .. } => Check::Length,
             Self::Token(error) => of_token(error),
@@ -101,7 +101,11 @@ impl Refusal {
             Self::Expired { .. } => Check::Expiry,
             Self::NotYetValid { .. } => Check::NotBefore,
             Self::Revoked { .. } => Check::Revocation,
-            Self::WrongZone { .. } => Check::Zone,
+            Self::WrongZone { .. }
+            | Self::WrongClient { .. }
+            | Self::MalformedRequest(RequestError::NoClientId | RequestError::SeveralClientIds) => {
+                Check::Zone
+            }
             Self::MalformedRequest(_) | Self::NoFirstMessage { .. } => Check::Message,
             Self::ProxyDenied(_) | Self::OutOfScope { .. } => Check::Scope,
         }

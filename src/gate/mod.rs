@@ -4,8 +4,11 @@
 //! is written in one place, [`judge`](Policy::judge). Nothing here knows of Envoy.
 
 mod bootstrap;
+mod caller;
 mod check;
+mod dp_server;
 mod first_message;
+mod head;
 mod judge;
 mod policy;
 mod proxy;
@@ -13,22 +16,24 @@ mod reason;
 mod refusal;
 mod revocation;
 mod route;
+mod sentence;
 mod span;
 mod time;
 mod verdict;
 
 pub use bootstrap::{BootstrapRequest, MAX_BOOTSTRAP};
+pub use caller::{CONTROL_PLANE_SCOPE, Caller};
 pub use check::{Check, Outcome};
+pub use dp_server::{BootstrapPolicy, Dataplane, DpServer, Proxies, ZoneProxy};
 pub use first_message::{Form, Frame, MAX_FIRST_MESSAGE, PREFIX, proxy_type};
-pub use judge::Head;
-pub use policy::{
-    BootstrapPolicy, Dataplane, ErrorDetail, Mode, OnOpen, OpenStreams, Policy, Proxies, ZoneProxy,
-};
+pub use head::Head;
+pub use policy::{ErrorDetail, Mode, OnOpen, OpenStreams, Policy, Profile};
 pub use proxy::{ProxyType, UnknownProxyType};
 pub use reason::{Reason, Status};
-pub use refusal::{Place, Quoted, Refusal, RequestError};
+pub use refusal::{Place, Refusal, RequestError, Served};
 pub use revocation::RevocationList;
-pub use route::{ADS_DELTA, ADS_SOTW, BOOTSTRAP, HDS, Route};
+pub use route::{ADS_DELTA, ADS_SOTW, BOOTSTRAP, HDS, KDS, Route, is_kds};
+pub use sentence::Quoted;
 pub use span::Span;
 pub use time::{Clock, UnixTime, has_expired};
 pub use verdict::{Denial, Held, Permit, Unchecked, Verdict};

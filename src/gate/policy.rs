@@ -2,30 +2,24 @@
 
 use std::time::Duration;
 
-use super::RevocationList;
+use super::{DpServer, RevocationList};
 use crate::token::{KeySet, ZoneToken};
 
 /// What is allowed.
 #[derive(Debug)]
 pub struct Policy {
-    /// The zone that the control plane serves.
-    pub zone: String,
+    /// What stands behind the gate.
+    pub profile: Profile,
     /// Who may sign.
     pub keys: KeySet,
     /// Which tokens are no longer good.
     pub revocations: RevocationList,
-    /// What may connect.
-    pub proxies: Proxies,
-    /// What happens to bootstrap requests.
-    pub bootstrap: BootstrapPolicy,
     /// Whether a token must have an `exp`.
     pub require_expiration: bool,
     /// Allowed on either side of `nbf` and `exp`.
     pub leeway: Duration,
     /// The longest token.
     pub max_token_bytes: usize,
-    /// How long a stream may be held for its first message.
-    pub first_message: Duration,
     /// Whether refusals are carried out.
     pub mode: Mode,
     /// What becomes of open streams.
@@ -42,6 +36,31 @@ impl Policy {
         let key = self.keys.get(&token.kid);
         key.is_some() && key == before.keys.get(&token.kid)
     }
+
+    /// The zone that the control plane serves; a global one serves all.
+    pub fn zone(&self) -> Option<&str> {
+        match &self.profile {
+            Profile::DpServer(server) => Some(&server.zone),
+            Profile::GlobalKds => None,
+        }
+    }
+
+    /// How long a request may be held; not at all where the headers decide.
+    pub fn held_at_most(&self) -> Duration {
+        match &self.profile {
+            Profile::DpServer(server) => server.first_message,
+            Profile::GlobalKds => Duration::ZERO,
+        }
+    }
+}
+
+/// What stands behind the gate: which server of which control plane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Profile {
+    /// A zone's control plane, its dataplane server (:5678).
+    DpServer(DpServer),
+    /// A global control plane, its KDS server (:5685). The zone is the one that each caller claims.
+    GlobalKds,
 }
 
 /// Whether refusals are carried out.
@@ -71,46 +90,6 @@ pub enum OnOpen {
     Cut,
     /// It goes on.
     Keep,
-}
-
-/// What may connect, by proxy type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Proxies {
-    /// A zone ingress.
-    pub ingress: ZoneProxy,
-    /// A zone egress.
-    pub egress: ZoneProxy,
-    /// A sidecar.
-    pub dataplane: Dataplane,
-}
-
-/// Whether a kind of zone proxy may connect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ZoneProxy {
-    /// With a zone token.
-    ZoneToken,
-    /// Not at all.
-    Deny,
-}
-
-/// Whether a sidecar may connect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dataplane {
-    /// Not at all.
-    Deny,
-    /// Unchecked: its token is the control plane's business.
-    Pass,
-}
-
-/// What happens to bootstrap requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BootstrapPolicy {
-    /// The token in the body is judged.
-    Verify,
-    /// All of them pass unchecked.
-    Pass,
-    /// None passes.
-    Deny,
 }
 
 /// What a refused client is told.

@@ -1,6 +1,7 @@
 //! Where a request wants to go.
 //!
-//! In: method, path and content type. Out: a [`Route`], or nothing: what is not on the list is
+//! In: method, path and content type. Out: a [`Route`] of a dataplane server, or whether it is a
+//! method of KDS. What is not on the list is
 //! denied. Paths are compared byte for byte. Go would decode `/%62ootstrap` and serve it, so nothing
 //! is decoded or cleaned here, and Envoy in front must not do it either.
 
@@ -29,6 +30,16 @@ pub const ADS_DELTA: &str =
 pub const HDS: &str = "/envoy.service.health.v3.HealthDiscoveryService/StreamHealthCheck";
 /// Bootstrap.
 pub const BOOTSTRAP: &str = "/bootstrap";
+/// The methods of a global control plane's KDS server (Kuma: `api/mesh/v1alpha1/kds.proto`,
+/// `pkg/kds/mux/server.go`).
+pub const KDS: [&str; 6] = [
+    "/kuma.mesh.v1alpha1.KDSSyncService/GlobalToZoneSync",
+    "/kuma.mesh.v1alpha1.KDSSyncService/ZoneToGlobalSync",
+    "/kuma.mesh.v1alpha1.GlobalKDSService/StreamXDSConfigs",
+    "/kuma.mesh.v1alpha1.GlobalKDSService/StreamStats",
+    "/kuma.mesh.v1alpha1.GlobalKDSService/StreamClusters",
+    "/kuma.mesh.v1alpha1.GlobalKDSService/HealthCheck",
+];
 
 impl Route {
     /// The route of `head`. `None` is denied.
@@ -51,4 +62,12 @@ impl Route {
         };
         spoken_right.then_some(route)
     }
+}
+
+/// Whether `head` asks for a method of KDS. A query is no part of a gRPC path, and this server, which
+/// speaks nothing but gRPC, would not cut one off: with it, it is another path.
+pub fn is_kds(head: &Head<'_>) -> bool {
+    head.method == b"POST"
+        && head.is_grpc()
+        && KDS.iter().any(|method| method.as_bytes() == head.path)
 }

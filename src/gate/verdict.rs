@@ -3,7 +3,7 @@
 //! Success is a [`Permit`] that names what granted it; a failure is a [`Denial`] with what was
 //! verified by then; and a stream whose first message matters is [`Held`].
 
-use super::{Form, ProxyType, Refusal};
+use super::{Caller, Form, Refusal};
 use crate::token::ZoneToken;
 
 /// The outcome of the request headers.
@@ -25,7 +25,7 @@ pub enum Permit {
         /// The token, verified and judged.
         token: ZoneToken,
         /// What it lets through.
-        proxy: ProxyType,
+        caller: Caller,
     },
     /// A switch of the configuration; nothing was checked.
     Unchecked(Unchecked),

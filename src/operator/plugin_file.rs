@@ -234,7 +234,7 @@ mod tests {
     fn the_shipped_file_is_found_and_honoured() {
         let found = PluginConfiguration::find(ECDS.as_bytes()).unwrap();
         assert_eq!(found.place, "resources[0].typed_config.config.configuration.value");
-        assert_eq!(found.config().unwrap().policy.zone, "default");
+        assert_eq!(found.config().unwrap().policy.zone(), Some("default"));
     }
 
     #[test]

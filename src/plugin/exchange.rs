@@ -62,7 +62,7 @@ impl Exchange {
         log::debug!("{}", log_line::allowed(permit));
         host::set_filter_state("zonegate.verdict", "allow");
         match permit {
-            Permit::ZoneToken { token, proxy: _ } => {
+            Permit::ZoneToken { token, caller: _ } => {
                 set_token_state(token);
                 metrics(|metrics| metrics.allowed(Some(&token.kid)));
             }

@@ -28,6 +28,7 @@ impl Headers {
             path: self.first(":path"),
             content_type: self.all("content-type").collect(),
             authorization: self.all("authorization").collect(),
+            client_id: self.all("client-id").collect(),
         }
     }
 

@@ -102,7 +102,7 @@ impl Stream {
     fn open(&mut self, exchange: &Exchange, permit: Permit) {
         self.state = State::Open;
         metrics(|metrics| metrics.stream_opened());
-        if let Permit::ZoneToken { token, proxy: _ } = permit {
+        if let Permit::ZoneToken { token, caller: _ } = permit {
             let gateway = Rc::clone(&exchange.gateway);
             shared::opened(self.id, gateway, token, exchange.policy());
         }

@@ -22,7 +22,7 @@ struct Waiting {
 
 /// Adds the stream of context `id`.
 pub(super) fn add(id: u32, exchange: Rc<Exchange>, now: UnixTime) {
-    let until = now.saturating_add(exchange.policy().first_message);
+    let until = now.saturating_add(exchange.policy().held_at_most());
     WAITING.with_borrow_mut(|all| all.insert(id, Waiting { exchange, until }));
 }
 
@@ -37,7 +37,7 @@ pub(super) fn deny_overdue(clock: Clock) {
     for (id, exchange) in take_overdue(now) {
         // Ours is the root context: the answer goes to the stream in effect.
         if hostcalls::set_effective_context(id).is_ok() {
-            let waited = exchange.policy().first_message;
+            let waited = exchange.policy().held_at_most();
             exchange.deny(&Refusal::NoFirstMessage { waited }.into());
         }
     }

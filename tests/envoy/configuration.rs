@@ -32,7 +32,9 @@ fn bad(key: &SigningKey) -> Vec<(Value, &'static str)> {
             with("openStreams", json!({ "onRevoked": "no" })),
             "openStreams.onRevoked: unknown variant",
         ),
-        (with("profile", json!("globalKds")), "profile: unknown variant"),
+        (with("profile", json!("kds")), "profile: unknown variant"),
+        // It has a zone, which nothing would check.
+        (with("profile", json!("globalKds")), "zone: means nothing with profile globalKds"),
         (with("proxies", json!({ "ingress": "allow" })), "proxies.ingress: unknown variant"),
         (with("bootstrap", json!("no")), "bootstrap: unknown variant"),
         (with("revocations", json!([1])), "revocations[0]: invalid type"),

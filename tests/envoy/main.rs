@@ -12,6 +12,7 @@ mod examples;
 mod files;
 mod first_message;
 mod harness;
+mod kds;
 mod load;
 mod pushes;
 mod refusals;

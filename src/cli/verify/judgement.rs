@@ -9,7 +9,8 @@ use prost::Message;
 use crate::config::Config;
 use crate::demo::zone_proxy::{Claimed, discovery_request};
 use crate::gate::{
-    ADS_SOTW, Clock, Denial, Head, Held, Permit, Policy, ProxyType, Refusal, UnixTime, Verdict,
+    ADS_SOTW, Clock, Denial, Head, Held, Permit, Policy, ProxyType, Refusal, Served, UnixTime,
+    Verdict,
 };
 use crate::token::ZoneToken;
 
@@ -60,6 +61,7 @@ fn judge(policy: &Policy, text: &[u8], proxy: ProxyType, clock: Clock) -> Result
         path: ADS_SOTW.as_bytes(),
         content_type: vec![b"application/grpc"],
         authorization: vec![text],
+        client_id: Vec::new(),
     };
     match policy.judge(&head, clock) {
         Verdict::Allow(permit) => Ok(permit),
@@ -68,7 +70,7 @@ fn judge(policy: &Policy, text: &[u8], proxy: ProxyType, clock: Clock) -> Result
             policy.judge_first_message(form, token, &first_message(proxy), clock)
         }
         // ADS is no bootstrap request.
-        Verdict::Hold(Held::Bootstrap) => Err(Refusal::PathDenied.into()),
+        Verdict::Hold(Held::Bootstrap) => Err(Refusal::PathDenied(Served::ZoneProxies).into()),
     }
 }
 

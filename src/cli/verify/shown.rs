@@ -125,7 +125,7 @@ fn token_tree(token: &ZoneToken) -> Tree {
 fn policy_line(judgement: &Judgement) -> String {
     let policy = &judgement.config.policy;
     let (keys, ids) = (policy.keys.iter().count(), policy.revocations.ids());
-    let zone = &policy.zone;
+    let zone = policy.zone().unwrap_or_default();
     format!("zone {zone:?}, keys: {keys}, revoked ids: {ids}, mode {}", mode(policy.mode))
 }
 

@@ -1,4 +1,5 @@
-//! The gRPC services: aggregated discovery, state of the world and delta, and health discovery.
+//! The gRPC services of a dataplane server: aggregated discovery, state of the world and delta, and
+//! health discovery. Those of a KDS server are next door.
 //!
 //! In: the messages of a proxy, and orders to all streams. Out: small valid answers, always without
 //! resources. An acknowledgement, positive or negative, is not answered. No token is looked at:
@@ -21,6 +22,8 @@ use health::health_discovery_service_server::{
     HealthDiscoveryService, HealthDiscoveryServiceServer,
 };
 
+use super::kds::{GlobalKds, KdsSync};
+
 /// What all open streams are told to do.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Order {
@@ -34,16 +37,18 @@ pub(super) enum Order {
 pub(super) fn routes(orders: &broadcast::Sender<Order>) -> tonic::service::Routes {
     let services = Services { orders: orders.clone() };
     tonic::service::Routes::new(AggregatedDiscoveryServiceServer::new(services.clone()))
-        .add_service(HealthDiscoveryServiceServer::new(services))
+        .add_service(HealthDiscoveryServiceServer::new(services.clone()))
+        .add_service(KdsSync(services.clone()))
+        .add_service(GlobalKds(services))
         .prepare()
 }
 
 #[derive(Clone)]
-struct Services {
+pub(super) struct Services {
     orders: broadcast::Sender<Order>,
 }
 
-type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+pub(super) type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 #[tonic::async_trait]
 impl AggregatedDiscoveryService for Services {
@@ -85,12 +90,13 @@ impl HealthDiscoveryService for Services {
 }
 
 impl Services {
-    fn converse<D: Dialect>(
+    pub(super) fn converse<D: Dialect>(
         &self,
         request: Request<Streaming<D::Asked>>,
         dialect: D,
     ) -> Response<Answers<D::Answer>> {
-        let talk = Talk { asked: request.into_inner(), orders: self.orders.subscribe(), dialect };
+        let (asked, orders) = (request.into_inner(), self.orders.subscribe());
+        let talk = Talk { asked, orders, dialect, greeted: false };
         Response::new(Box::pin(stream::unfold(talk, |mut talk| async move {
             let answer = talk.next().await?;
             Some((answer, talk))
@@ -103,10 +109,16 @@ struct Talk<D: Dialect> {
     asked: Streaming<D::Asked>,
     orders: broadcast::Receiver<Order>,
     dialect: D,
+    greeted: bool,
 }
 
 impl<D: Dialect> Talk<D> {
     async fn next(&mut self) -> Option<Result<D::Answer, Status>> {
+        if !std::mem::replace(&mut self.greeted, true)
+            && let Some(greeting) = self.dialect.greet()
+        {
+            return Some(Ok(greeting));
+        }
         loop {
             let answer = tokio::select! {
                 order = self.orders.recv() => match order {
@@ -128,9 +140,14 @@ impl<D: Dialect> Talk<D> {
 }
 
 /// How one kind of stream is answered.
-trait Dialect: Send + 'static {
+pub(super) trait Dialect: Send + 'static {
     type Asked: Send + 'static;
     type Answer: Send + 'static;
+
+    /// What is said before anything was asked.
+    fn greet(&mut self) -> Option<Self::Answer> {
+        None
+    }
 
     fn answer(&mut self, asked: Self::Asked) -> Option<Self::Answer>;
     fn push(&mut self) -> Self::Answer;
@@ -165,8 +182,8 @@ impl Dialect for Sotw {
     }
 }
 
-#[derive(Default)]
-struct Delta {
+#[derive(Clone, Default)]
+pub(super) struct Delta {
     type_url: String,
     version: u64,
 }

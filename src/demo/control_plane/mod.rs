@@ -1,10 +1,11 @@
-//! A control plane that behaves as Kuma's does on its port 5678, and tells what reached it.
+//! A control plane that behaves as Kuma's does on its ports 5678 and 5685, and tells what reached it.
 //!
-//! In: connections of proxies. Out: the answers of the two discovery services and of `/bootstrap`,
-//! and [`Sightings`]. It checks no token: it stands behind the gate, to show what the gate let by.
+//! In: connections of proxies and of zone control planes. Out: the answers of the two discovery
+//! services, of `/bootstrap` and of KDS, all on one port, and [`Sightings`]. It checks no token: it stands behind the gate, to show what the gate let by.
 
 mod bootstrap;
 mod discovery;
+mod kds;
 mod recorded;
 mod serve;
 mod sightings;

@@ -1,0 +1,281 @@
+//! In front of a global control plane's KDS server: who passes, who does not, and what a push ends.
+
+use prost::Message;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+use zonegate::demo::gateway::Pushed;
+use zonegate::demo::raw_client::{End, RawRequest, grpc_frame};
+use zonegate::demo::zone_control_plane::Zone;
+use zonegate::demo::zone_proxy::{Claimed, discovery_request};
+use zonegate::gate::{ADS_DELTA, ADS_SOTW, BOOTSTRAP, HDS, KDS};
+use zonegate::issuer::SigningKey;
+
+use crate::harness::{Bench, LIMIT, Setup, ZONE, claims_with, grpc_headers, now};
+
+const SYNC: &str = KDS[0];
+
+/// The defaults of the contract, with this key as kid 1.
+fn policy(key: &SigningKey) -> Value {
+    json!({
+        "profile": "globalKds",
+        "publicKeys": [{ "kid": "1", "key": key.public_key_pem() }],
+    })
+}
+
+async fn start() -> Setup {
+    let mut bench = Bench::new();
+    bench.options.policy = policy(&bench.key);
+    bench.start().await
+}
+
+/// The claims of a zone control plane's good token.
+fn claims(zone: &str, id: &str) -> Value {
+    let mut claims = claims_with("Scope", json!(["cp"]));
+    claims["Zone"] = json!(zone);
+    claims["jti"] = json!(id);
+    claims
+}
+
+impl Setup {
+    fn zone_token(&self, zone: &str) -> String {
+        self.sign(claims(zone, "id-1"))
+    }
+
+    /// What a request with these headers is answered.
+    async fn ask(&self, path: &str, headers: Vec<(&'static str, Vec<u8>)>) -> (u32, String) {
+        let request = RawRequest { method: "POST", path, headers, chunks: vec![], end: End::Never };
+        let answer = self.raw().await.send(request).await.unwrap();
+        let status = answer.grpc_status().unwrap_or_else(|| panic!("{path}: {answer:?}"));
+        (status, answer.grpc_message().unwrap())
+    }
+
+    /// Nothing arrived, and a good request does.
+    async fn assert_no_zone_arrived(&self) {
+        let sightings = self.control_plane.sightings();
+        assert_eq!(sightings.count(), 0, "{:?}", sightings.requests());
+        let token = self.zone_token(ZONE);
+        let zone = Zone { token: Some(&token), client_id: &[ZONE] };
+        self.connect().await.health_check(zone).await.unwrap();
+        assert_eq!(sightings.count(), 1);
+        sightings.clear();
+    }
+}
+
+fn with_client_ids(token: &str, client_ids: &[&str]) -> Vec<(&'static str, Vec<u8>)> {
+    let mut headers = grpc_headers(token);
+    headers.extend(client_ids.iter().map(|id| ("client-id", id.as_bytes().to_vec())));
+    headers
+}
+
+#[tokio::test]
+async fn a_zone_with_its_token_has_all_six_methods() {
+    let setup = start().await;
+    let token = setup.zone_token(ZONE);
+    let zone = Zone { token: Some(&token), client_id: &[ZONE] };
+    let connection = setup.connect().await;
+    let interval = connection.health_check(zone).await.unwrap().interval.unwrap();
+    assert_eq!(interval.seconds, 300);
+    let mut down = connection.global_to_zone(zone).await.unwrap();
+    assert!(down.next().await.unwrap().is_some());
+    // Not one byte goes up first: had the gate held it for a message, none would ever come.
+    let mut up = connection.zone_to_global(zone).await.unwrap();
+    assert_eq!(up.next().await.unwrap().unwrap().type_url, "Dataplane");
+    let mut shown = Vec::new();
+    for method in ["StreamXDSConfigs", "StreamStats", "StreamClusters"] {
+        shown.push(connection.show(method, zone).await.unwrap());
+    }
+    setup.gateway.wait_stat("wasmcustom.zonegate.streams.open", 5, LIMIT).await.unwrap();
+    assert_eq!(setup.control_plane.push(), 5);
+    assert!(down.next().await.unwrap().is_some() && up.next().await.unwrap().is_some());
+    for stream in &mut shown {
+        assert_eq!(stream.next().await.unwrap().unwrap().request_id, "1");
+    }
+    let seen = setup.control_plane.sightings().requests();
+    let mut paths: Vec<_> = seen.iter().map(|request| request.path.as_str()).collect();
+    paths.sort_unstable();
+    let mut all = KDS;
+    all.sort_unstable();
+    assert_eq!(paths, all);
+    for request in &seen {
+        assert_eq!(request.header("authorization").collect::<Vec<_>>(), [token.as_bytes()]);
+        assert_eq!(request.header("client-id").collect::<Vec<_>>(), [ZONE.as_bytes()]);
+    }
+    assert_eq!((setup.stat("allowed").await, setup.stat("kid.1.allowed").await), (6, 6));
+}
+
+/// Tokens and client ids that do not go together, each with its answer.
+#[tokio::test]
+async fn what_is_no_proof_of_the_zone_is_refused() {
+    let setup = start().await;
+    let token = |name: &str, value: Value| {
+        let mut claims = claims(ZONE, "id-1");
+        claims[name] = value;
+        setup.sign(claims)
+    };
+    let good = setup.zone_token(ZONE);
+    let wrong_zone = |says: &str| {
+        format!(
+            r#"wrong_zone: the token is for zone "zone-1", the caller says that it is zone {says}"#
+        )
+    };
+    let out_of_scope = "out_of_scope: the token has";
+    let cases: Vec<(String, &[&str], u32, String)> = vec![
+        (good.clone(), &["zone-2"], 7, wrong_zone(r#""zone-2""#)),
+        (good.clone(), &["Zone-1"], 7, wrong_zone(r#""Zone-1""#)),
+        (good.clone(), &["zone-1,zone-1"], 7, wrong_zone(r#""zone-1,zone-1""#)),
+        (good.clone(), &["zone-10"], 7, wrong_zone(r#""zone-10""#)),
+        // No zone at all is good for a zone proxy; here it would be good for every zone.
+        (token("Zone", json!("")), &[ZONE], 7, "wrong_zone: the token names no zone".into()),
+        (token("Zone", json!(null)), &[ZONE], 7, "wrong_zone: the token names no zone".into()),
+        (
+            token("Zone", json!("")),
+            &[""],
+            3,
+            "malformed_request: the request has no client-id".into(),
+        ),
+        (good.clone(), &[], 3, "malformed_request: the request has no client-id".into()),
+        (good.clone(), &[ZONE, ZONE], 3, "malformed_request: the request has more than one".into()),
+        (good.clone(), &[ZONE, "zone-2"], 3, "malformed_request: the request has more".into()),
+        (good.clone(), &["zone-2", ZONE], 3, "malformed_request: the request has more".into()),
+        (token("Scope", json!(["ingress", "egress"])), &[ZONE], 7, out_of_scope.into()),
+        (token("Scope", json!(["CP"])), &[ZONE], 7, out_of_scope.into()),
+        (token("Scope", json!(null)), &[ZONE], 7, out_of_scope.into()),
+        (token("exp", json!(now() - 60)), &[ZONE], 16, "expired: ".into()),
+        (String::new(), &[ZONE], 16, "missing_token: the request has no zone token".into()),
+        (format!("Bearer {good}"), &[ZONE], 16, "malformed_token: ".into()),
+        (format!("{good},{good}"), &[ZONE], 16, "multiple_tokens: ".into()),
+    ];
+    for (token, client_ids, status, message) in &cases {
+        let (seen, said) = setup.ask(SYNC, with_client_ids(token, client_ids)).await;
+        assert_eq!(seen, *status, "{client_ids:?}: {said}");
+        let wanted = format!("zonegate: {message}");
+        assert!(said.starts_with(&wanted), "{client_ids:?}:\n  said   {said}\n  wanted {wanted}");
+    }
+    assert_eq!(setup.denied("malformed_request").await, 5);
+    assert_eq!(setup.denied("wrong_zone").await, 6);
+    setup.assert_no_zone_arrived().await;
+}
+
+/// Other scopes beside it do no harm.
+#[tokio::test]
+async fn a_token_may_have_more_scopes_than_one() {
+    let setup = start().await;
+    let mut claims = claims(ZONE, "id-1");
+    claims["Scope"] = json!(["ingress", "cp"]);
+    let token = setup.sign(claims);
+    let zone = Zone { token: Some(&token), client_id: &[ZONE] };
+    assert!(setup.connect().await.health_check(zone).await.is_ok());
+}
+
+#[tokio::test]
+async fn every_other_path_is_denied() {
+    let setup = start().await;
+    let query = format!("{SYNC}?x");
+    let twice = format!("/{SYNC}");
+    for path in [
+        ADS_SOTW,
+        ADS_DELTA,
+        HDS,
+        BOOTSTRAP,
+        query.as_str(),
+        twice.as_str(),
+        "/kuma.mesh.v1alpha1.KDSSyncService/",
+        "/kuma.mesh.v1alpha1.KDSSyncService/globalToZoneSync",
+        "/kuma.mesh.v1alpha1.KDSSyncService/GlobalToZoneSync/",
+        "/kuma.mesh.v1alpha1.KDSSyncService/GlobalToZone%53ync",
+        "/kuma.mesh.v1alpha1.GlobalKDSService/GlobalToZoneSync",
+        "/kuma.mesh.v1alpha1.InterCPEnvoyAdminForwardService/XDSConfig",
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    ] {
+        let headers = with_client_ids(&setup.zone_token(ZONE), &[ZONE]);
+        let (status, said) = setup.ask(path, headers).await;
+        assert_eq!(status, 12, "{path}: {said}");
+        let wanted = "zonegate: path_denied: only zone control planes are served here: KDS";
+        assert_eq!(said, wanted, "{path}");
+    }
+    setup.assert_no_zone_arrived().await;
+}
+
+/// And the other way round: a gate for zone proxies knows nothing of KDS.
+#[tokio::test]
+async fn a_gate_for_zone_proxies_denies_kds() {
+    let setup = Bench::new().start().await;
+    for path in KDS {
+        let headers = with_client_ids(&setup.zone_token(ZONE), &[ZONE]);
+        let (status, said) = setup.ask(path, headers).await;
+        assert_eq!(status, 12, "{path}: {said}");
+        assert!(said.starts_with("zonegate: path_denied: only zone proxies"), "{path}: {said}");
+    }
+    setup.assert_nothing_arrived().await;
+}
+
+#[tokio::test]
+async fn a_push_cuts_the_streams_of_a_revoked_zone_and_of_no_other() {
+    let setup = start().await;
+    let (east, west) =
+        (setup.sign(claims("east", "id-east")), setup.sign(claims("west", "id-west")));
+    let connection = setup.connect().await;
+    let revoked = Zone { token: Some(&east), client_id: &["east"] };
+    let mut gone = connection.zone_to_global(revoked).await.unwrap();
+    let mut stays =
+        connection.zone_to_global(Zone { token: Some(&west), client_id: &["west"] }).await.unwrap();
+    assert!(gone.next().await.unwrap().is_some() && stays.next().await.unwrap().is_some());
+    let mut pushed = policy(&setup.key);
+    pushed["revocations"] = json!("id-east");
+    assert_eq!(setup.gateway.push(&pushed).await.unwrap(), Pushed::Accepted);
+    assert!(timeout(LIMIT, gone.next()).await.unwrap().is_err());
+    setup.gateway.wait_stat("wasmcustom.zonegate.streams.cut.revoked", 1, LIMIT).await.unwrap();
+    setup.control_plane.push();
+    assert!(timeout(LIMIT, stays.next()).await.unwrap().unwrap().is_some());
+    let refused = setup.connect().await.zone_to_global(revoked).await.unwrap_err();
+    assert!(refused.message().starts_with("zonegate: revoked: "), "{refused:?}");
+}
+
+#[tokio::test]
+async fn in_shadow_mode_a_wrong_zone_passes_and_is_counted() {
+    let mut bench = Bench::new();
+    bench.options.policy = policy(&bench.key);
+    let setup = bench.set("mode", json!("shadow")).start().await;
+    let token = setup.zone_token(ZONE);
+    let zone = Zone { token: Some(&token), client_id: &["zone-2"] };
+    let mut stream = setup.connect().await.zone_to_global(zone).await.unwrap();
+    assert!(stream.next().await.unwrap().is_some());
+    assert_eq!(setup.stat("would_deny.wrong_zone").await, 1);
+    assert_eq!(setup.denied("wrong_zone").await, 0);
+}
+
+/// A push may change what stands behind the gate; a stream that is held then came for the other.
+#[tokio::test]
+async fn a_held_stream_does_not_outlive_its_profile() {
+    let setup = Bench::new().start().await;
+    let go_on = Notify::new();
+    let frame = grpc_frame(&discovery_request(Claimed::INGRESS).encode_to_vec());
+    let chunks = vec![frame[..7].to_vec(), frame[7..].to_vec()];
+    let headers = grpc_headers(&setup.token());
+    let request = RawRequest { method: "POST", path: ADS_SOTW, headers, chunks, end: End::Stream };
+    let raw = setup.raw().await;
+    let push = async {
+        setup.gateway.wait_stat("http.zonegate.downstream_rq_active", 1, LIMIT).await.unwrap();
+        let pushed = policy(&setup.key);
+        assert_eq!(setup.gateway.push(&pushed).await.unwrap(), Pushed::Accepted);
+        go_on.notify_one();
+    };
+    let (answer, ()) = tokio::join!(raw.send_paused(request, &go_on), push);
+    let answer = answer.unwrap();
+    assert_eq!(answer.grpc_status(), Some(12), "{answer:?}");
+    assert_eq!(setup.control_plane.sightings().count(), 0);
+}
+
+/// The file that users copy, with another key.
+#[tokio::test]
+async fn the_shipped_policy_serves_zone_control_planes() {
+    let shipped: Value =
+        serde_saphyr::from_str(include_str!("../../envoy/global-kds/zonegate.yaml")).unwrap();
+    let place = "/resources/0/typed_config/config/configuration/value";
+    let mut bench = Bench::new();
+    bench.options.policy = shipped.pointer(place).unwrap().clone();
+    bench.options.policy["publicKeys"][0]["key"] = json!(bench.key.public_key_pem());
+    let setup = bench.start().await;
+    setup.assert_no_zone_arrived().await;
+}
