@@ -229,3 +229,44 @@ fn base64(text: &str) -> String {
     use base64::Engine;
     base64::engine::general_purpose::STANDARD.encode(text)
 }
+
+/// The walk-through, as it is written, says what its README shows, ports and fingerprints aside.
+#[tokio::test]
+#[ignore = "needs KUMA_HOME: make test-kuma"]
+async fn the_example_goes_as_its_readme_says() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/sync-universal");
+    let mut bench = Bench::new();
+    bench.options.zone = "default".to_owned();
+    let setup = bench.set("zone", "default".into()).start().await;
+    let dir = setup.scratch().join("example");
+    std::fs::create_dir(&dir).unwrap();
+    let mut script = Command::new(root.join("run"));
+    script
+        .arg(&dir)
+        .env("ZONEGATE", env!("CARGO_BIN_EXE_zonegate"))
+        .env("KUMACTL", setup.home.program("kumactl"))
+        .env(
+            "CONTROL_PLANE",
+            format!("http://localhost:{}", setup.control_plane.api().address().port()),
+        )
+        .kill_on_drop(true);
+    let output = within(script.output()).await.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let said = steady(&String::from_utf8(output.stdout).unwrap());
+    let readme = steady(&std::fs::read_to_string(root.join("README.md")).unwrap());
+    assert!(readme.contains(&said), "the output has changed:\n{said}");
+}
+
+/// Without what differs from run to run.
+fn steady(text: &str) -> String {
+    let word = |word: &str| match word {
+        _ if word.starts_with("fingerprint=SHA256:") && word.len() == 62 => {
+            "fingerprint=".to_owned()
+        }
+        _ if word.starts_with("address=http://localhost:") => "address=".to_owned(),
+        _ if word.starts_with("listen=127.0.0.1:") => "listen=".to_owned(),
+        _ => word.to_owned(),
+    };
+    let line = |line: &str| line.split(' ').map(word).collect::<Vec<_>>().join(" ") + "\n";
+    text.lines().map(line).collect()
+}

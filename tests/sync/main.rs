@@ -9,3 +9,4 @@ mod file;
 mod service;
 mod tls;
 mod tool;
+mod unit;
