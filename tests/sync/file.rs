@@ -87,7 +87,7 @@ async fn pages_are_followed() {
     api.revoke("id");
     api.state().page = 1;
     assert_eq!(place.once(&api, &["--zone", "east"]).await.0, 0);
-    assert_eq!(place.config().policy.zone, "east");
+    assert_eq!(place.config().policy.zone(), Some("east"));
     assert_eq!(place.kids(), ["1", "2", "3"]);
     assert!(place.config().policy.revocations.contains("id"));
     assert_eq!(api.asked().len(), 4);
