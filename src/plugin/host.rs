@@ -4,6 +4,7 @@
 //! an absence here. (It panics on statuses that a host does not give; Envoy then starts the VM anew,
 //! and denies meanwhile.)
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::SystemTime;
 
 use proxy_wasm::hostcalls;
@@ -11,6 +12,7 @@ use proxy_wasm::types::{BufferType, GrpcStatusCode, MapType, Status as HostStatu
 
 use crate::gate::{Clock, ErrorDetail, Head, Reason, Refusal};
 use crate::log_line::Origin;
+use crate::roll_call::RollCall;
 
 /// The request headers, owned.
 pub(super) struct Headers(Vec<(String, Vec<u8>)>);
@@ -47,7 +49,7 @@ impl Headers {
         self.0.iter().filter(move |(other, _)| other == name).map(|(_, value)| value.as_slice())
     }
 
-    fn first<'a>(&'a self, name: &'a str) -> &'a [u8] {
+    pub(super) fn first<'a>(&'a self, name: &'a str) -> &'a [u8] {
         self.all(name).next().unwrap_or_default()
     }
 }
@@ -85,6 +87,27 @@ pub(super) fn is_news(gateway: &str, count: u64) -> bool {
         }
     }
     true
+}
+
+/// A number that no other VM has.
+pub(super) fn vm_number() -> u64 {
+    // The standard library has its keys from the host's randomness.
+    RandomState::new().build_hasher().finish()
+}
+
+/// Reports that `open` streams are open in the VM of this number. By how much that changes the number
+/// in all VMs.
+pub(super) fn report_open(vm: u64, open: u64) -> i64 {
+    const KEY: &str = "zonegate.open";
+    let Ok(now) = clock().now() else { return 0 };
+    // Whom the others do not let through comes again at the next tick.
+    let (known, version) = hostcalls::get_shared_data(KEY).unwrap_or_default();
+    let mut all = RollCall::from_bytes(&known.unwrap_or_default());
+    let change = all.report(vm, open, now);
+    match hostcalls::set_shared_data(KEY, Some(&all.to_bytes()), version) {
+        Ok(()) => change,
+        Err(_) => 0,
+    }
 }
 
 /// The name of this plugin in Envoy's configuration.

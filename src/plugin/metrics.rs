@@ -3,13 +3,14 @@
 //!
 //! One set for a VM: the host makes a new id for every definition, so a push must not define again.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::MetricType;
 
+use super::host;
 use crate::gate::{Mode, Reason};
 use crate::streams::Cut;
 use crate::token::KeySet;
@@ -25,6 +26,9 @@ pub(super) struct Metrics {
     would_deny: Vec<(Reason, Metric)>,
     cut: Vec<(Cut, Metric)>,
     streams_open: Metric,
+    /// Streams that are open in this VM.
+    open: Cell<u64>,
+    vm: u64,
     config_accepted: Metric,
     config_rejected: Metric,
     config_keys: Metric,
@@ -49,6 +53,8 @@ impl Metrics {
             would_deny: by_name("zonegate.would_deny", &Reason::ALL),
             cut: by_name("zonegate.streams.cut", &Cut::ALL),
             streams_open: Metric::gauge("zonegate.streams.open"),
+            open: Cell::new(0),
+            vm: host::vm_number(),
             config_accepted: Metric::counter("zonegate.config.accepted"),
             config_rejected: Metric::counter("zonegate.config.rejected"),
             config_keys: Metric::gauge("zonegate.config.keys"),
@@ -101,12 +107,21 @@ impl Metrics {
 
     /// An allowed stream begins.
     pub(super) fn stream_opened(&self) {
-        self.streams_open.add(1);
+        self.open.set(self.open.get().saturating_add(1));
     }
 
     /// An allowed stream has ended.
     pub(super) fn stream_closed(&self) {
-        self.streams_open.add(-1);
+        self.open.set(self.open.get().saturating_sub(1));
+    }
+
+    /// Brings the gauge of open streams up to date, at every tick: a VM that fails cannot take back
+    /// what it has added, so another one must.
+    pub(super) fn report_open(&self) {
+        match host::report_open(self.vm, self.open.get()) {
+            0 => {}
+            change => self.streams_open.add(change),
+        }
     }
 }
 
