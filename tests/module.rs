@@ -15,8 +15,12 @@ const WASI: &[&str] =
     &["clock_time_get", "environ_get", "environ_sizes_get", "fd_write", "proc_exit", "random_get"];
 
 fn module() -> Vec<u8> {
-    let path = std::env::var_os("ZONEGATE_WASM");
-    fs::read(path.unwrap_or_else(|| panic!("ZONEGATE_WASM is not set: run make test"))).unwrap()
+    built("ZONEGATE_WASM")
+}
+
+fn built(name: &str) -> Vec<u8> {
+    let path = std::env::var_os(name);
+    fs::read(path.unwrap_or_else(|| panic!("{name} is not set: run make test"))).unwrap()
 }
 
 #[test]
@@ -39,6 +43,16 @@ fn the_module_imports_nothing_that_envoy_lacks() {
         };
         assert!(known, "{module}.{name}");
     }
+}
+
+/// Faults to order are for the tests of what Envoy makes of them; this is what they are looked for by
+/// (`src/plugin/fault.rs`).
+#[test]
+fn the_module_has_no_faults_to_order() {
+    const MARK: &[u8] = b"x-zonegate-fault";
+    let has_faults = |module: &[u8]| module.windows(MARK.len()).any(|part| part == MARK);
+    assert!(has_faults(&built("ZONEGATE_FAULTY_WASM")), "the mark has changed");
+    assert!(!has_faults(&module()));
 }
 
 #[test]

@@ -6,6 +6,8 @@
 
 mod body;
 mod exchange;
+#[cfg(zonegate_fault)]
+mod fault;
 mod host;
 mod metrics;
 mod root;

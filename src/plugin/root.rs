@@ -36,14 +36,16 @@ impl Context for Root {}
 
 impl RootContext for Root {
     /// `false` refuses the configuration: at start Envoy does not start, on a push it keeps the
-    /// previous one.
+    /// previous one. Envoy asks a new VM on its main thread first, and then those of the workers; one
+    /// that then says no is left without the filter. So there the previous policy goes on.
     fn on_configure(&mut self, _: usize) -> bool {
         match self.configure() {
             Ok(()) => true,
             Err(error) => {
                 metrics(|metrics| metrics.rejected());
                 log::error!("zonegate: configuration refused: {error}");
-                false
+                self.policy = shared::in_force(&self.gateway);
+                self.policy.is_some()
             }
         }
     }
@@ -52,6 +54,7 @@ impl RootContext for Root {
         let clock = host::clock();
         waiting::deny_overdue(clock);
         shared::cut_due(clock);
+        metrics(|metrics| metrics.report_open());
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
@@ -65,9 +68,11 @@ impl RootContext for Root {
 
 impl Root {
     fn configure(&mut self) -> Result<(), ConfigError> {
-        let bytes = host::plugin_configuration().unwrap_or_default();
-        let config = Config::from_host(&bytes)?;
         self.gateway = host::plugin_name().into();
+        let bytes = host::plugin_configuration().unwrap_or_default();
+        #[cfg(zonegate_fault)]
+        let bytes = super::fault::configuration(bytes);
+        let config = Config::from_host(&bytes)?;
         if host::is_news(&self.gateway, shared::count(&self.gateway)) {
             log::info!("{}", log_line::accepted(&config));
             for warning in &config.warnings {

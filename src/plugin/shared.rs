@@ -55,6 +55,11 @@ pub(super) fn put_in_force(gateway: &Rc<str>, policy: &Rc<Policy>, clock: Clock)
     cut_due(clock);
 }
 
+/// The policy of `gateway` that was pushed last, if one was.
+pub(super) fn in_force(gateway: &str) -> Option<Rc<Policy>> {
+    POLICIES.with_borrow(|all| all.get(gateway).map(|last| Rc::clone(&last.policy)))
+}
+
 /// A stream begins under `policy`; which push is the last one then. Where a push goes back to a
 /// policy that open streams still hold on to, Envoy takes its root context up again and does not
 /// configure anew: the first stream that begins under it tells.

@@ -71,6 +71,10 @@ impl Stream {
 
     fn hold(&mut self, exchange: Rc<Exchange>, held: Held, body: Body) -> Action {
         let action = if body.is_kept() { Action::Pause } else { Action::Continue };
+        if action == Action::Continue {
+            // Behind this filter Envoy asks for a verdict: see `envoy/gateway.yaml`.
+            host::set_filter_state("zonegate.verdict", "pending");
+        }
         self.state = State::Held { exchange, held, body };
         action
     }
@@ -172,6 +176,8 @@ impl HttpContext for Stream {
         let (Some(policy), Ok(headers)) = (self.policy.clone(), Headers::fetch()) else {
             return self.deny_blindly();
         };
+        #[cfg(zonegate_fault)]
+        super::fault::at_headers(&headers);
         let clock = host::clock();
         let head = headers.head();
         let verdict = policy.judge(&head, clock);

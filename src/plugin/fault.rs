@@ -1,0 +1,39 @@
+//! Faults to order, for the tests of what Envoy makes of them (`scripts/wasm faulty`). The module that
+//! is shipped has nothing of this; a test looks for [`MARK`] in it.
+
+use proxy_wasm::hostcalls;
+
+use super::host::Headers;
+
+/// Stands in every module that has faults, and in no other.
+const MARK: &str = "x-zonegate-fault";
+
+/// Traps, where the request asks for it.
+#[allow(clippy::panic)] // that is what it is for
+pub(super) fn at_headers(headers: &Headers) {
+    if headers.first(MARK) == b"trap" {
+        panic!("{MARK}: as asked");
+    }
+}
+
+/// Spoils a configuration that asks for it, for the workers only: the first VM, on Envoy's main thread,
+/// gets it whole.
+#[allow(clippy::panic)] // as above
+pub(super) fn configuration(mut bytes: Vec<u8>) -> Vec<u8> {
+    if has(&bytes, MARK) && is_second() {
+        if has(&bytes, "x-zonegate-fault-trap") {
+            panic!("{MARK}: as asked");
+        }
+        bytes.truncate(bytes.len() / 2);
+    }
+    bytes
+}
+
+fn has(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|part| part == text.as_bytes())
+}
+
+fn is_second() -> bool {
+    matches!(hostcalls::get_shared_data(MARK), Ok((Some(_), _)))
+        || hostcalls::set_shared_data(MARK, Some(&[1]), None).is_err()
+}
