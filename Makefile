@@ -4,6 +4,7 @@
 SHELL := /bin/sh
 ZONEGATE := cargo run --quiet --locked --
 MODULE := target/zonegate.wasm
+FAULTY := target/zonegate-faulty.wasm
 
 # Where func-e is on PATH, it runs Envoy.
 FUNC_E = $(if $(shell command -v func-e),--func-e "$$(command -v func-e)")
@@ -17,7 +18,7 @@ RUN_FLAGS = $(FUNC_E) \
 	$(if $(CONFIG),--config "$(CONFIG)") \
 	$(if $(PORT),--port "$(PORT)")
 
-.PHONY: help run demo test test-kuma bench wasm tool lint clean
+.PHONY: help run demo test test-kuma bench stall picture wasm tool lint clean
 
 help:
 	@echo "make run     the gateway in a real Envoy, in front of a demo control plane"
@@ -34,6 +35,8 @@ help:
 	@echo "             QUICK=1        about two minutes"
 	@echo "             ROUNDS=number  how often each subject has its turn"
 	@echo "             ALSO=file      another module to compare with"
+	@echo "make picture the pictures in docs/images, from a minute at a real gateway"
+	@echo "make stall   how long a push of a million revoked ids holds a worker up"
 	@echo "make wasm    only the module, at $(MODULE)"
 	@echo "make lint    format, clippy for both targets, dependencies"
 	@echo "make clean   removes what was built; .venv and .tools stay"
@@ -47,13 +50,15 @@ demo: wasm tool
 	@envoy=$$(scripts/envoy) && $(ZONEGATE) demo verdicts --envoy "$$envoy" --module $(MODULE) $(FUNC_E)
 
 test: wasm
-	@envoy=$$(scripts/envoy) && func_e=$$(scripts/func-e) && \
+	@scripts/wasm faulty
+	@envoy=$$(scripts/envoy) && func_e=$$(scripts/func-e) && promtool=$$(scripts/promtool) && \
 	echo "make test: building and running the tests (some minutes the first time)." && \
-	ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" FUNC_E="$$func_e" cargo test --locked && \
-	if [ -n "$$func_e" ]; then echo "make test: all passed."; \
-	else echo "make test: all passed; skipped: the gateway under func-e (no func-e, and none could be installed)."; fi
+	ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" FUNC_E="$$func_e" PROMTOOL="$$promtool" \
+	ZONEGATE_FAULTY_WASM="$$PWD/$(FAULTY)" cargo test --locked && \
+	echo "make test: all passed." && \
+	{ [ -n "$$func_e" ] || echo "make test: skipped: the gateway under func-e (no func-e, and none could be installed)."; } && \
+	{ [ -n "$$promtool" ] || echo "make test: skipped: the Prometheus rules (no promtool, and none could be had)."; }
 	@echo "make test: skipped: the tests with real Kuma (make test-kuma)."
-	@command -v promtool >/dev/null || echo "make test: skipped: the Prometheus rules (no promtool on PATH)."
 
 # The checks of KUMA_HOME first: a build takes longer.
 test-kuma:
@@ -69,6 +74,15 @@ bench: wasm
 	echo "make bench: building the measurement (some minutes the first time)." && \
 	cargo bench --quiet --locked --profile measure --bench side_by_side -- \
 		--envoy "$$envoy" --module "$(CURDIR)/$(MODULE)" $(BENCH_FLAGS)
+
+stall: wasm
+	@envoy=$$(scripts/envoy) && \
+	ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" \
+	cargo test --quiet --locked --test envoy -- --ignored --nocapture a_push_of_a_long_list
+
+# From a minute at a real gateway.
+picture: wasm
+	@envoy=$$(scripts/envoy) && ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" scripts/picture
 
 wasm:
 	@scripts/wasm

@@ -30,7 +30,8 @@ use zonegate::demo::zone_proxy::Claimed;
 
 use crate::harness::{Bench, LIMIT, Setup, from_environment, policy};
 
-const SOURCE: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config\
+/// Where in `envoy/gateway.yaml` the policy comes from.
+pub(crate) const SOURCE: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config\
                       /http_filters/0/config_discovery/config_source";
 
 /// Waits until the token of the harness is refused, as revoked.
@@ -61,15 +62,7 @@ async fn the_symlink_swap_of_a_config_map_is_a_push() {
         (format!("{SOURCE}/path_config_source/path"), json!(map.join("zonegate.yaml"))),
         (format!("{SOURCE}/path_config_source/watched_directory/path"), json!(map)),
     ];
-    let (key_policy, module) = (policy(&bench.key), from_environment("ZONEGATE_WASM"));
-    let resource = |policy: &Value| {
-        let ecds = include_str!("../../envoy/ecds/zonegate.yaml");
-        let mut ecds: Value = serde_saphyr::from_str(ecds).unwrap();
-        let config = ecds.pointer_mut("/resources/0/typed_config/config").unwrap();
-        config["vm_config"]["code"]["local"]["filename"] = json!(module);
-        config["configuration"]["value"] = policy.clone();
-        ecds.to_string()
-    };
+    let key_policy = policy(&bench.key);
     fs::write(file("..1"), resource(&key_policy)).unwrap();
     let setup = bench.start().await;
     let token = setup.token();
@@ -80,6 +73,16 @@ async fn the_symlink_swap_of_a_config_map_is_a_push() {
     symlink("..2", map.join("..data_tmp")).unwrap();
     fs::rename(map.join("..data_tmp"), map.join("..data")).unwrap();
     is_revoked(&setup).await;
+}
+
+/// What `envoy/ecds/zonegate.yaml` becomes with this policy.
+pub(crate) fn resource(policy: &Value) -> String {
+    let ecds = include_str!("../../envoy/ecds/zonegate.yaml");
+    let mut ecds: Value = serde_saphyr::from_str(ecds).unwrap();
+    let config = ecds.pointer_mut("/resources/0/typed_config/config").unwrap();
+    config["vm_config"]["code"]["local"]["filename"] = json!(from_environment("ZONEGATE_WASM"));
+    config["configuration"]["value"] = policy.clone();
+    ecds.to_string()
 }
 
 #[tokio::test(flavor = "multi_thread")]

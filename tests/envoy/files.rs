@@ -94,15 +94,18 @@ fn yaml(dir: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Where Prometheus is installed: its own tool reads the files and runs the tests of the rules.
+/// Prometheus's own tool reads the files and runs the tests of the rules. `make test` names one where
+/// there is one to be had.
 #[test]
 fn prometheus_takes_its_files() {
+    let Some(promtool) = std::env::var_os("PROMTOOL").filter(|path| !path.is_empty()) else {
+        println!("skipped: PROMTOOL is not set");
+        return;
+    };
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/prometheus");
     for arguments in [["check", "config", "scrape.yaml"], ["test", "rules", "alerts-test.yaml"]] {
-        match Command::new("promtool").args(arguments).current_dir(&dir).output() {
-            Ok(output) => assert!(output.status.success(), "{output:?}"),
-            Err(error) => println!("skipped: promtool: {error}"),
-        }
+        let output = Command::new(&promtool).args(arguments).current_dir(&dir).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
     }
 }
 

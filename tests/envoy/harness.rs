@@ -72,12 +72,21 @@ impl Bench {
     }
 
     pub(crate) async fn start(self) -> Setup {
+        self.start_by(async |options| Gateway::start(options).await).await
+    }
+
+    /// The same, and another one can take over from it.
+    pub(crate) async fn start_first(self) -> Setup {
+        self.start_by(async |options| Gateway::start_first(options).await).await
+    }
+
+    async fn start_by(self, start: impl AsyncFnOnce(Options) -> anyhow::Result<Gateway>) -> Setup {
         let Self { key, certificates, mut options, record_bodies, dir } = self;
         let mut behind = control_plane::Options::new(&certificates);
         behind.record_bodies = record_bodies;
         let control_plane = ControlPlane::start(behind).await.unwrap();
         options.control_plane = control_plane.address().to_string();
-        let gateway = Gateway::start(options).await.unwrap_or_else(|error| panic!("{error:#}"));
+        let gateway = start(options).await.unwrap_or_else(|error| panic!("{error:#}"));
         Setup { gateway, control_plane, key, ca: certificates.ca, _dir: dir }
     }
 }

@@ -4,18 +4,27 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may panic
 #![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+mod bad_pushes;
+mod big_lists;
 mod bootstrap;
 mod clock;
 mod configuration;
 mod ecds;
 mod examples;
+mod failing_vm;
 mod files;
 mod first_message;
 mod harness;
+mod hot_restart;
 mod kds;
 mod load;
+mod metrics;
+mod open_stream;
+mod push_and_connect;
 mod pushes;
+mod reconnects;
 mod refusals;
 mod routes;
+mod story;
 mod streams;
 mod tool;

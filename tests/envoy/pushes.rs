@@ -2,57 +2,67 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
-use tokio::task::JoinSet;
-use tokio::time::timeout;
+use serde_json::json;
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{interval, sleep, timeout};
 use zonegate::demo::gateway::Pushed;
-use zonegate::demo::zone_proxy::{Claimed, Connection};
+use zonegate::demo::zone_proxy::Claimed;
 use zonegate::issuer::SigningKey;
 
 use crate::harness::{Bench, LIMIT, Setup, claims_with, now, policy};
+use crate::open_stream::{Sotw, goes_on, is_cut, open};
 
-/// An open state-of-the-world stream.
-type Sotw = zonegate::demo::zone_proxy::Stream<
-    envoy_types::pb::envoy::service::discovery::v3::DiscoveryRequest,
-    envoy_types::pb::envoy::service::discovery::v3::DiscoveryResponse,
->;
+const OPEN: &str = "wasmcustom.zonegate.streams.open";
 
-async fn open(connection: &Connection, token: &str) -> Sotw {
-    let mut stream = connection.sotw(Some(token), Claimed::INGRESS).await.unwrap();
-    stream.next().await.unwrap().unwrap();
-    stream
-}
-
-impl Setup {
-    async fn push(&self, field: &str, value: Value) {
-        let mut pushed = policy(&self.key);
-        pushed[field] = value;
-        assert_eq!(self.gateway.push(&pushed).await.unwrap(), Pushed::Accepted);
-    }
-}
-
-/// Whether the stream ends, by a reset, and has no message before.
-async fn is_cut(stream: &mut Sotw) -> bool {
-    matches!(timeout(LIMIT, stream.next()).await, Ok(Err(_)))
-}
-
-/// Whether a message of the control plane still gets through.
-async fn goes_on(stream: &mut Sotw) -> bool {
-    matches!(timeout(LIMIT, stream.next()).await, Ok(Ok(Some(_))))
-}
-
-/// Four hundred streams over many connections, so that both workers have some; fifty are revoked.
+/// Two hundred streams on each of two workers, all of them in conversation, of which fifty are revoked.
+/// By the clients' clocks: the revoked ones end within a second of the push, and the others have every
+/// message, before the cut, during it and after.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_push_cuts_the_revoked_streams_and_no_others() {
+    const CONNECTIONS: usize = 16;
+    const STREAMS: usize = 400;
     let setup = Bench::new().start().await;
-    let ids: Vec<String> = (0..400).map(|index| format!("id-{index}")).collect();
+    let ids: Vec<String> = (0..STREAMS).map(|index| format!("id-{index}")).collect();
+    let revoked: Vec<&String> = ids.iter().step_by(8).collect();
+    assert_eq!(revoked.len(), 50);
+    let streams = open_all(&setup, ids.chunks(STREAMS / CONNECTIONS)).await;
+    let by_worker: Vec<u64> = setup.connections_by_worker().await.into_values().collect();
+    assert_eq!(by_worker, [8, 8], "not 200 streams on each worker");
+    setup.gateway.wait_stat(OPEN, 400, LIMIT).await.unwrap();
+    let talking = talk(&setup);
+    let stop = watch::Sender::new(false);
+    let lives: JoinSet<Life> =
+        streams.into_iter().map(|(id, stream)| live(id, stream, stop.subscribe())).collect();
+    sleep(Duration::from_millis(500)).await;
+    let pushed = Instant::now();
+    setup.push("revocations", json!(revoked)).await;
+    let cut = "wasmcustom.zonegate.streams.cut.revoked";
+    setup.gateway.wait_stat(cut, 50, LIMIT).await.unwrap();
+    sleep(Duration::from_millis(500)).await;
+    stop.send_replace(true);
+    let lives = lives.join_all().await;
+    talking.abort();
+    setup.gateway.wait_stat(OPEN, 350, LIMIT).await.unwrap();
+    let last_cut = lives.iter().filter_map(|life| life.ended).max().unwrap();
+    println!("the last of 50 ended {:?} after the push", last_cut - pushed);
+    for life in &lives {
+        match revoked.contains(&&life.id) {
+            true => assert!(life.ended.unwrap() - pushed < Duration::from_secs(1), "{life:?}"),
+            false => life.assert_whole(pushed, last_cut),
+        }
+    }
+    let token = setup.token_of("id-0");
+    let refused = setup.connect().await.sotw(Some(&token), Claimed::INGRESS).await.unwrap_err();
+    assert!(refused.message().starts_with("zonegate: revoked: "), "{refused:?}");
+}
+
+/// Opens a stream for each id, those of a chunk over one connection.
+async fn open_all(setup: &Setup, chunks: impl Iterator<Item = &[String]>) -> Vec<(String, Sotw)> {
     let mut opening = JoinSet::new();
-    for chunk in ids.chunks(25) {
+    for chunk in chunks {
         let connection = setup.connect().await;
-        let tokens: Vec<_> = chunk
-            .iter()
-            .map(|id| (id.clone(), setup.sign(claims_with("jti", json!(id)))))
-            .collect();
+        let tokens: Vec<_> = chunk.iter().map(|id| (id.clone(), setup.token_of(id))).collect();
         opening.spawn(async move {
             let mut streams = Vec::new();
             for (id, token) in tokens {
@@ -61,30 +71,68 @@ async fn a_push_cuts_the_revoked_streams_and_no_others() {
             streams
         });
     }
-    let mut streams: Vec<_> = opening.join_all().await.into_iter().flatten().collect();
-    let revoked: Vec<&String> = ids.iter().step_by(8).collect();
-    assert_eq!(revoked.len(), 50);
-    let mut pushed = policy(&setup.key);
-    pushed["revocations"] = json!(revoked);
-    pushed["openStreams"] = json!({ "cutWithinMilliseconds": 200 });
-    assert_eq!(setup.gateway.push(&pushed).await.unwrap(), Pushed::Accepted);
-    let start = Instant::now();
-    setup.gateway.wait_stat("wasmcustom.zonegate.streams.cut.revoked", 50, LIMIT).await.unwrap();
-    let elapsed = start.elapsed();
-    assert!(elapsed < Duration::from_secs(1), "{elapsed:?}");
-    assert_eq!(setup.stat("streams.open").await, 350);
-    let sightings = setup.control_plane.sightings();
-    sightings.wait_for(|seen| seen.open_streams() == 350, LIMIT).await.unwrap();
-    assert_eq!(setup.control_plane.push(), 350);
-    for (id, stream) in &mut streams {
-        match revoked.contains(&&*id) {
-            true => assert!(is_cut(stream).await, "{id} goes on"),
-            false => assert!(goes_on(stream).await, "{id} was cut"),
+    opening.join_all().await.into_iter().flatten().collect()
+}
+
+/// Lets the control plane send a message on every stream, again and again.
+fn talk(setup: &Setup) -> AbortHandle {
+    let orders = setup.control_plane.pusher();
+    let talking = tokio::spawn(async move {
+        let mut interval = interval(Duration::from_millis(100));
+        loop {
+            interval.tick().await;
+            orders.push();
+        }
+    });
+    talking.abort_handle()
+}
+
+/// What one client saw of its stream.
+#[derive(Debug)]
+struct Life {
+    id: String,
+    /// When each message came, and its number.
+    messages: Vec<(Instant, u64)>,
+    /// When it was reset, if it was.
+    ended: Option<Instant>,
+}
+
+impl Life {
+    /// It went on: no message is missing, and some came before, during and after the cut.
+    fn assert_whole(&self, pushed: Instant, last_cut: Instant) {
+        assert_eq!(self.ended, None, "{self:?}");
+        let numbers: Vec<u64> = self.messages.iter().map(|(_, number)| *number).collect();
+        // The first one was the answer to its request.
+        let wanted: Vec<u64> = (2..).take(numbers.len()).collect();
+        assert_eq!(numbers, wanted, "{self:?}");
+        let came = |from: Option<Instant>, to: Option<Instant>| {
+            let mut times = self.messages.iter().map(|(time, _)| *time);
+            times.any(|time| from.is_none_or(|from| time > from) && to.is_none_or(|to| time < to))
+        };
+        let (before, after) = (came(None, Some(pushed)), came(Some(last_cut), None));
+        assert!(before && came(Some(pushed), Some(last_cut)) && after, "{self:?}");
+    }
+}
+
+/// Reads what comes until the stream ends, or all are to stop.
+async fn live(id: String, mut stream: Sotw, mut stop: watch::Receiver<bool>) -> Life {
+    let mut life = Life { id, messages: Vec::new(), ended: None };
+    loop {
+        tokio::select! {
+            next = stream.next() => match next {
+                Ok(Some(message)) => {
+                    let number = message.version_info.parse().unwrap();
+                    life.messages.push((Instant::now(), number));
+                }
+                Ok(None) => panic!("{}: the control plane ends no stream", life.id),
+                Err(_) => {
+                    life.ended = Some(Instant::now());
+                    return life;
+                }
+            },
+            _ = stop.wait_for(|stop| *stop) => return life,
         }
     }
-    let token = setup.sign(claims_with("jti", json!("id-0")));
-    let refused = setup.connect().await.sotw(Some(&token), Claimed::INGRESS).await.unwrap_err();
-    assert!(refused.message().starts_with("zonegate: revoked: "), "{refused:?}");
 }
 
 #[tokio::test]
@@ -171,24 +219,33 @@ async fn a_push_reaches_a_stream_that_is_held() {
     assert_eq!(setup.stat("allowed").await, 0);
 }
 
-/// A thousand pushes with a stream open: it goes on, and no memory is left behind.
+/// A thousand pushes, two policies in turn, with streams open that began under each: they go on, and
+/// no memory is left behind, neither Envoy's nor the VMs'.
 #[tokio::test]
 async fn pushes_leave_what_they_do_not_concern() {
     let setup = Bench::new().start().await;
     let connection = setup.connect().await;
-    let mut stream = open(&connection, &setup.token()).await;
+    let mut streams = Vec::new();
     let mut memory = Vec::new();
     for round in 0..1000 {
-        setup.push("revocations", json!([format!("other-{round}")])).await;
+        setup.push("revocations", json!(["other", format!("other-{}", round % 2)])).await;
+        if round < 10 {
+            streams.push(open(&connection, &setup.token()).await);
+        }
         if round % 100 == 99 {
-            memory.push(setup.gateway.stat("server.memory_allocated").await.unwrap().unwrap());
+            let allocated = setup.gateway.stat("server.memory_allocated").await.unwrap().unwrap();
+            memory.push((allocated / 1024, setup.resident() / 1024));
         }
     }
     setup.control_plane.push();
-    assert!(goes_on(&mut stream).await);
-    assert_eq!(setup.stat("config.accepted").await, 1001);
-    println!("bytes that Envoy has allocated, every hundred pushes: {memory:?}");
-    assert!(memory[9] < memory[1] + 4 * 1024 * 1024, "{memory:?}");
+    for stream in &mut streams {
+        assert!(goes_on(stream).await);
+    }
+    setup.gateway.wait_stat(OPEN, 10, LIMIT).await.unwrap();
+    println!("KiB that Envoy has allocated, and holds, every hundred pushes: {memory:?}");
+    let ((allocated, resident), (then_allocated, then_resident)) = (memory[9], memory[1]);
+    assert!(allocated < then_allocated + 4 * 1024, "{memory:?}");
+    assert!(resident < then_resident + 16 * 1024, "{memory:?}");
 }
 
 /// Back to a policy that open streams still hold on to: Envoy does not configure it anew.

@@ -108,6 +108,12 @@ impl ControlPlane {
         self.order(Order::Push)
     }
 
+    /// The same, for another task.
+    #[must_use]
+    pub fn pusher(&self) -> Pusher {
+        Pusher(self.orders.clone())
+    }
+
     /// Ends every open gRPC stream with status 0, and says how many.
     pub fn close_streams(&self) -> usize {
         self.order(Order::Close)
@@ -123,6 +129,17 @@ impl ControlPlane {
     /// No stream open is no error.
     fn order(&self, order: Order) -> usize {
         self.orders.send(order).unwrap_or_default()
+    }
+}
+
+/// Sends messages on the open streams of a [`ControlPlane`].
+#[derive(Debug, Clone)]
+pub struct Pusher(broadcast::Sender<Order>);
+
+impl Pusher {
+    /// As [`ControlPlane::push`].
+    pub fn push(&self) -> usize {
+        self.0.send(Order::Push).unwrap_or_default()
     }
 }
 

@@ -16,7 +16,7 @@ const GATEWAY: &str = include_str!("../../../envoy/gateway.yaml");
 const ECDS: &str = include_str!("../../../envoy/ecds/zonegate.yaml");
 
 /// Where the two files of a run are.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Files {
     /// The bootstrap configuration.
     pub(super) gateway: PathBuf,
@@ -37,6 +37,16 @@ impl Files {
         let files = Self { gateway, folder, filter: filter_configuration(options)? };
         files.push(&options.policy)?;
         Ok(files)
+    }
+
+    /// The same policy for an Envoy that takes over, which must ask for the very address that the one
+    /// before it listens on.
+    pub(super) fn for_successor(&self, options: &Options) -> anyhow::Result<Self> {
+        let gateway =
+            self.gateway.with_file_name(format!("gateway-{}.json", options.listen.port()));
+        let text = gateway_configuration(options, &self.folder)?.to_string();
+        fs::write(&gateway, text).with_context(|| format!("writing {}", gateway.display()))?;
+        Ok(Self { gateway, ..self.clone() })
     }
 
     /// Replaces the policy by a rename, as an operator does.

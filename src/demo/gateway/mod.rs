@@ -6,6 +6,7 @@
 
 mod admin;
 mod configuration;
+mod epoch;
 mod process;
 
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ use tokio::time::sleep;
 
 use admin::Admin;
 use configuration::Files;
+use epoch::Epoch;
 
 pub use super::process::Log;
 use super::process::Process;
@@ -81,6 +83,8 @@ pub struct Gateway {
     admin: Admin,
     address: SocketAddr,
     files: Files,
+    options: Options,
+    epoch: Epoch,
     dir: TempDir,
 }
 
@@ -91,11 +95,45 @@ impl Gateway {
     /// Envoy cannot be started, ends, refuses the policy or is not ready in time; with the end of
     /// its log.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
-        let dir = tempfile::Builder::new().prefix("zonegate-").tempdir()?;
+        let dir = folder()?;
         let files = Files::write(dir.path(), &options)?;
-        let mut process = process::start(&options, &files.gateway, dir.path())?;
+        Self::launch(options, files, Epoch::Only, dir).await
+    }
+
+    /// The same, and another one can take over from it by Envoy's hot restart.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_first(options: Options) -> anyhow::Result<Self> {
+        let dir = folder()?;
+        let files = Files::write(dir.path(), &options)?;
+        Self::launch(options, files, Epoch::First, dir).await
+    }
+
+    /// Starts one that takes over from this one, with the same files: new connections come to it, and
+    /// this one ends after some seconds. The files stay in the folder of the first.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn successor(&self) -> anyhow::Result<Self> {
+        let epoch = self.epoch.next(self.dir.path())?;
+        let mut options = self.options.clone();
+        options.listen = self.address;
+        let files = self.files.for_successor(&options)?;
+        Self::launch(options, files, epoch, folder()?).await
+    }
+
+    async fn launch(
+        options: Options,
+        files: Files,
+        epoch: Epoch,
+        dir: TempDir,
+    ) -> anyhow::Result<Self> {
+        let mut process = process::start(&options, &files.gateway, dir.path(), &epoch)?;
         match Self::ready(&mut process, dir.path(), &options).await {
-            Ok((admin, address)) => Ok(Self { process, admin, address, files, dir }),
+            Ok((admin, address)) => {
+                Ok(Self { process, admin, address, files, options, epoch, dir })
+            }
             Err(error) => {
                 process.stop().await;
                 Err(anyhow!("{error:#}; Envoy's log ends:\n{}", process.log_tail()))
@@ -241,4 +279,8 @@ impl Gateway {
     pub async fn stop(mut self) {
         self.process.stop().await;
     }
+}
+
+fn folder() -> anyhow::Result<TempDir> {
+    Ok(tempfile::Builder::new().prefix("zonegate-").tempdir()?)
 }

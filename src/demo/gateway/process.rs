@@ -8,10 +8,16 @@ use tokio::process::Command;
 
 use super::Options;
 use super::admin::ADDRESS_FILE;
+use super::epoch::Epoch;
 use crate::demo::process::Process;
 
 /// Starts Envoy, or func-e with it, in `dir`.
-pub(super) fn start(options: &Options, gateway: &Path, dir: &Path) -> anyhow::Result<Process> {
+pub(super) fn start(
+    options: &Options,
+    gateway: &Path,
+    dir: &Path,
+    epoch: &Epoch,
+) -> anyhow::Result<Process> {
     let mut command = match &options.func_e {
         // func-e 1.x runs the Envoy that ENVOY_PATH names and downloads nothing.
         Some(func_e) => {
@@ -27,7 +33,8 @@ pub(super) fn start(options: &Options, gateway: &Path, dir: &Path) -> anyhow::Re
         .arg("--admin-address-path")
         .arg(dir.join(ADDRESS_FILE))
         .args(["--concurrency", &options.concurrency.to_string()])
-        .args(["--disable-hot-restart", "--log-level", "warning"])
+        .args(epoch.arguments(dir))
+        .args(["--log-level", "warning"])
         .args(["--component-log-level", "wasm:info,config:info"])
         .envs(options.environment.iter().map(|(name, value)| (name, value)))
         .current_dir(dir);

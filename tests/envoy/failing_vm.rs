@@ -1,0 +1,106 @@
+//! A VM that fails: nothing passes until Envoy has started it anew, which it does by itself.
+//!
+//! By a module that traps when a request asks for it (`scripts/wasm faulty`); that the shipped one does
+//! not is a test of its own.
+
+use std::time::{Duration, Instant};
+
+use prost::Message;
+use tokio::time::sleep;
+use tonic::Code;
+use zonegate::demo::raw_client::{Answer, End, RawRequest, grpc_frame};
+use zonegate::demo::zone_proxy::{Claimed, Connection, discovery_request};
+use zonegate::gate::ADS_SOTW;
+
+use crate::harness::{Bench, LIMIT, Setup, from_environment, grpc_headers};
+use crate::open_stream::{Sotw, goes_on, is_cut, open};
+
+const OPEN: &str = "wasmcustom.zonegate.streams.open";
+
+/// A good stream, but for the header that asks for a trap.
+async fn trap(setup: &Setup) -> Answer {
+    let mut headers = grpc_headers(&setup.token());
+    headers.push(("x-zonegate-fault", b"trap".to_vec()));
+    let chunks = vec![grpc_frame(&discovery_request(Claimed::INGRESS).encode_to_vec())];
+    let request = RawRequest { method: "POST", path: ADS_SOTW, headers, chunks, end: End::Stream };
+    setup.raw().await.send(request).await.unwrap()
+}
+
+/// With two workers: the one is hit, the other goes on.
+#[tokio::test]
+async fn a_vm_that_fails_denies_until_it_is_started_anew() {
+    let mut bench = Bench::new();
+    bench.options.module = from_environment("ZONEGATE_FAULTY_WASM");
+    let setup = bench.start().await;
+    let connections = [setup.connect().await, setup.connect().await];
+    let mut streams = Vec::new();
+    for connection in &connections {
+        streams.push(open(connection, &setup.token()).await);
+    }
+    assert_eq!(setup.connections_by_worker().await.into_values().collect::<Vec<_>>(), [1, 1]);
+    setup.gateway.wait_stat(OPEN, 2, LIMIT).await.unwrap();
+    setup.control_plane.sightings().clear();
+    let answer = trap(&setup).await;
+    assert_eq!(answer.grpc_status(), Some(Code::Unavailable as u32), "{answer:?}");
+    let failed = Instant::now();
+    assert_eq!(setup.control_plane.sightings().count(), 0);
+    // A control plane that speaks ends the streams of the VM that failed: nothing passes it by.
+    setup.control_plane.push();
+    let mut gone = Vec::new();
+    for stream in &mut streams {
+        gone.push(is_cut(stream).await);
+    }
+    let hit = gone.iter().position(|gone| *gone).unwrap();
+    assert!(!gone[1 - hit], "both workers were hit");
+    // The gauge no longer counts what the VM that failed had open, and nobody took back.
+    setup.gateway.wait_stat(OPEN, 1, LIMIT).await.unwrap();
+    println!("the gauge is right {:?} after the failure", failed.elapsed());
+    let mut again = open_again(&setup, &connections[hit]).await;
+    setup.gateway.wait_stat(OPEN, 2, LIMIT).await.unwrap();
+    let refused = connections[hit].sotw(Some("garbage"), Claimed::INGRESS).await.unwrap_err();
+    assert!(refused.message().starts_with("zonegate: malformed_token: "), "{refused:?}");
+    setup.control_plane.push();
+    assert!(goes_on(&mut streams[1 - hit]).await && goes_on(&mut again).await);
+    let log = setup.gateway.log().unwrap();
+    assert!(log.contains("panicked at src/plugin/fault.rs"), "{}", setup.gateway.log_tail());
+}
+
+/// While requests keep the one worker busy: each is denied until the VM is there again.
+#[tokio::test]
+async fn nothing_passes_while_a_vm_is_started_anew() {
+    let mut bench = Bench::new();
+    bench.options.module = from_environment("ZONEGATE_FAULTY_WASM");
+    bench.options.concurrency = 1;
+    let setup = bench.start().await;
+    let connection = setup.connect().await;
+    trap(&setup).await;
+    let failed = Instant::now();
+    let mut denied = 0;
+    let stream = loop {
+        match connection.sotw(Some(&setup.token()), Claimed::INGRESS).await {
+            Ok(stream) => break stream,
+            Err(refused) => assert_eq!(refused.code(), Code::Unavailable, "{refused:?}"),
+        }
+        assert_eq!(setup.control_plane.sightings().count(), 0);
+        let refused = connection.sotw(Some("garbage"), Claimed::INGRESS).await.unwrap_err();
+        assert!(matches!(refused.code(), Code::Unavailable | Code::Unauthenticated), "{refused:?}");
+        denied += 1;
+        assert!(failed.elapsed() < LIMIT, "it was not started anew");
+    };
+    println!("{denied} good tokens denied for {:?}", failed.elapsed());
+    assert!(denied > 0);
+    drop(stream);
+}
+
+/// A stream that opens as soon as the VM is there again.
+async fn open_again(setup: &Setup, connection: &Connection) -> Sotw {
+    let start = Instant::now();
+    loop {
+        if let Ok(mut stream) = connection.sotw(Some(&setup.token()), Claimed::INGRESS).await {
+            stream.next().await.unwrap().unwrap();
+            return stream;
+        }
+        assert!(start.elapsed() < LIMIT, "it was not started anew");
+        sleep(Duration::from_millis(20)).await;
+    }
+}

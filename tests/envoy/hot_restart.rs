@@ -1,0 +1,53 @@
+//! Envoy's hot restart: a new Envoy takes over the port, the old one drains.
+
+use serde_json::json;
+use tokio::time::timeout;
+use zonegate::demo::gateway::Gateway;
+use zonegate::demo::zone_proxy::{Claimed, Connection};
+
+use crate::harness::{Bench, LIMIT, Setup};
+use crate::open_stream::{goes_on, is_cut, open};
+
+const OPEN: &str = "wasmcustom.zonegate.streams.open";
+
+#[tokio::test]
+async fn the_new_envoy_serves_and_the_old_ones_streams_can_still_be_revoked() {
+    let mut setup: Setup = Bench::new().start_first().await;
+    let connection = setup.connect().await;
+    let mut revoked = open(&connection, &setup.token_of("id-a")).await;
+    let mut kept = open(&connection, &setup.token_of("id-b")).await;
+    setup.gateway.wait_stat(OPEN, 2, LIMIT).await.unwrap();
+    let mut next = setup.gateway.successor().await.unwrap();
+    assert_eq!(next.address(), setup.gateway.address());
+    // Both have the port; what comes now comes to the new one.
+    let mut new = open(&connect(&next, &setup).await, &setup.token_of("id-c")).await;
+    next.wait_stat(OPEN, 3, LIMIT).await.unwrap();
+    // One file for both.
+    let mut pushed = crate::harness::policy(&setup.key);
+    pushed["revocations"] = json!("id-a,id-d");
+    next.push(&pushed).await.unwrap();
+    assert!(is_cut(&mut revoked).await);
+    setup.control_plane.push();
+    assert!(goes_on(&mut kept).await && goes_on(&mut new).await);
+    let token = setup.token_of("id-d");
+    let refused = connect(&next, &setup).await.sotw(Some(&token), Claimed::INGRESS).await;
+    assert!(refused.unwrap_err().message().starts_with("zonegate: revoked: "));
+    next.wait_stat(OPEN, 2, LIMIT).await.unwrap();
+    next.wait_stat("wasmcustom.zonegate.streams.cut.revoked", 1, LIMIT).await.unwrap();
+    // The old one ends by itself, and its streams with it.
+    let ended = timeout(LIMIT, setup.gateway.wait()).await.unwrap().unwrap();
+    assert!(ended.success(), "{ended}");
+    assert!(kept.next().await.is_err());
+    next.wait_stat(OPEN, 1, LIMIT).await.unwrap();
+    setup.control_plane.push();
+    assert!(goes_on(&mut new).await);
+    assert_eq!(next.stat("wasmcustom.zonegate.allowed").await.unwrap(), Some(3));
+    assert!(next.wait_log("zonegate: configured", LIMIT).await.is_ok());
+    drop(new);
+    next.wait_stat(OPEN, 0, LIMIT).await.unwrap();
+    std::mem::swap(&mut setup.gateway, &mut next);
+}
+
+async fn connect(gateway: &Gateway, setup: &Setup) -> Connection {
+    Connection::open(gateway.address(), &setup.ca).await.unwrap()
+}

@@ -1,0 +1,100 @@
+//! Pushes while new connections come in at a high rate.
+
+use std::time::{Duration, Instant};
+
+use prost::Message;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use zonegate::demo::gateway::Pushed;
+use zonegate::demo::raw_client::{End, RawConnection, RawRequest, grpc_frame};
+use zonegate::demo::zone_proxy::{Claimed, discovery_request};
+use zonegate::gate::ADS_SOTW;
+
+use crate::harness::{Bench, Setup, grpc_headers, policy};
+
+/// New connections, and how many a second are asked for.
+const CONNECTIONS: usize = 2000;
+const RATE: u32 = 1000;
+
+/// By the first policy a token of `id-a` passes and one of `id-b` is revoked, by the second it is the
+/// other way round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum JudgedBy {
+    First,
+    Second,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_connection_is_judged_by_the_policy_before_or_after() {
+    let mut bench = Bench::new();
+    bench.record_bodies = false;
+    let setup = bench.start().await;
+    let (first, second) = (revoking(&setup, "id-b"), revoking(&setup, "id-a"));
+    assert_eq!(setup.gateway.push(&first).await.unwrap(), Pushed::Accepted);
+    let clients = spawn_clients(&setup);
+    let start = Instant::now();
+    let mut pushes = 0_u64;
+    while !clients.is_finished() {
+        let policy = if pushes.is_multiple_of(2) { &second } else { &first };
+        assert_eq!(setup.gateway.push(policy).await.unwrap(), Pushed::Accepted);
+        pushes += 1;
+        sleep(Duration::from_millis(200)).await;
+    }
+    let judged = clients.await.unwrap();
+    let elapsed = start.elapsed();
+    let by_second = judged.iter().filter(|by| **by == JudgedBy::Second).count();
+    println!(
+        "{} connections in {elapsed:?}, {:.0} a second, during {pushes} pushes; {by_second} by the second policy",
+        judged.len(),
+        judged.len() as f64 / elapsed.as_secs_f64(),
+    );
+    assert_eq!(judged.len(), CONNECTIONS);
+    assert!(by_second > CONNECTIONS / 10 && by_second < CONNECTIONS * 9 / 10);
+    let allowed = setup.stat("allowed").await;
+    assert_eq!(allowed + setup.denied("revoked").await, CONNECTIONS as u64);
+    assert_eq!(setup.control_plane.sightings().count() as u64, allowed);
+}
+
+fn revoking(setup: &Setup, id: &str) -> Value {
+    let mut policy = policy(&setup.key);
+    policy["revocations"] = json!(id);
+    // A stream that is cut would not tell by which policy it was judged.
+    policy["openStreams"] = json!({ "onRevoked": "keep" });
+    policy
+}
+
+/// Starts a client each millisecond, with a connection of its own.
+fn spawn_clients(setup: &Setup) -> tokio::task::JoinHandle<Vec<JudgedBy>> {
+    let (gateway, ca) = (setup.gateway.address(), setup.ca.clone());
+    let tokens = ["id-a", "id-b"].map(|id| setup.token_of(id));
+    tokio::spawn(async move {
+        let mut interval = interval(Duration::from_secs(1) / RATE);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Burst);
+        let mut clients = JoinSet::new();
+        for index in 0..CONNECTIONS {
+            interval.tick().await;
+            let (token, ca) = (tokens[index % 2].clone(), ca.clone());
+            clients.spawn(async move {
+                let connection = RawConnection::open(gateway, &ca).await.unwrap();
+                let passes = passes(&connection, &token).await;
+                if passes == (index % 2 == 0) { JudgedBy::First } else { JudgedBy::Second }
+            });
+        }
+        clients.join_all().await
+    })
+}
+
+/// Whether a stream with this token is let through; the other way out is that the token is revoked.
+async fn passes(connection: &RawConnection, token: &str) -> bool {
+    let chunks = vec![grpc_frame(&discovery_request(Claimed::INGRESS).encode_to_vec())];
+    let headers = grpc_headers(token);
+    let request = RawRequest { method: "POST", path: ADS_SOTW, headers, chunks, end: End::Stream };
+    let answer = connection.send(request).await.unwrap();
+    if answer.grpc_status() == Some(0) {
+        return true;
+    }
+    let message = answer.grpc_message().unwrap_or_default();
+    assert!(message.starts_with("zonegate: revoked: "), "{answer:?}");
+    false
+}

@@ -1,0 +1,53 @@
+//! A revoked proxy that comes back again and again, as kuma-dp does.
+
+use std::time::Instant;
+
+use serde_json::json;
+use tonic::Code;
+use zonegate::demo::zone_proxy::Claimed;
+
+use crate::harness::{Bench, LIMIT};
+use crate::open_stream::{is_cut, open};
+use crate::refusals::assert_refused;
+
+#[tokio::test]
+async fn a_revoked_proxy_that_reconnects_in_a_loop_is_refused_each_time() {
+    const TRIES: u64 = 600;
+    let setup = Bench::new().start().await;
+    let token = setup.token();
+    let mut stream = open(&setup.connect().await, &token).await;
+    setup.push("revocations", json!("id-1")).await;
+    assert!(is_cut(&mut stream).await);
+    drop(stream);
+    setup.control_plane.sightings().clear();
+    let start = Instant::now();
+    let mut memory = Vec::new();
+    for index in 1..=TRIES {
+        // A new connection, as the proxy makes when its stream was cut.
+        let connection = setup.connect().await;
+        let refused = connection.sotw(Some(&token), Claimed::INGRESS).await.unwrap_err();
+        assert_refused(&refused, "revoked", Code::Unauthenticated, "token \"id-1\" is revoked");
+        if index % (TRIES / 3) == 0 {
+            memory.push(setup.gateway.stat("server.memory_allocated").await.unwrap().unwrap());
+        }
+    }
+    let seconds = start.elapsed().as_secs() + 2;
+    assert_eq!(setup.denied("revoked").await, TRIES);
+    assert_eq!(setup.stat("allowed").await, 1);
+    setup.gateway.wait_stat("wasmcustom.zonegate.streams.open", 0, LIMIT).await.unwrap();
+    setup.gateway.wait_stat("http.zonegate.downstream_cx_active", 0, LIMIT).await.unwrap();
+    assert!(memory[2] < memory[0] + 1024 * 1024, "{memory:?}");
+    // Ten lines a second for each worker, and each says how many it stands for.
+    let log = setup.gateway.log().unwrap();
+    let lines: Vec<&str> =
+        log.lines().filter(|line| line.contains("zonegate: denied reason=revoked ")).collect();
+    let written = lines.len() as u64;
+    assert!(written <= 2 * 10 * seconds, "{written} lines in {seconds} s");
+    assert!(lines.iter().all(|line| line.contains(r#" jti="id-1" zone="zone-1""#)), "{lines:?}");
+    let suppressed = lines.iter().filter_map(|line| line.rsplit_once(" suppressed="));
+    let suppressed: u64 = suppressed.map(|(_, count)| count.parse::<u64>().unwrap()).sum();
+    println!("{TRIES} tries in {:?}: {written} lines, {suppressed} left out", start.elapsed());
+    assert!(written < TRIES && suppressed > 0, "nothing was left out");
+    assert!(written + suppressed <= TRIES);
+    assert_eq!(setup.control_plane.sightings().count(), 0);
+}
