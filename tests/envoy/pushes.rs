@@ -39,11 +39,11 @@ async fn a_push_cuts_the_revoked_streams_and_no_others() {
     setup.push("revocations", json!(revoked)).await;
     let cut = "wasmcustom.zonegate.streams.cut.revoked";
     setup.gateway.wait_stat(cut, 50, LIMIT).await.unwrap();
+    setup.gateway.wait_stat(OPEN, 350, LIMIT).await.unwrap();
     sleep(Duration::from_millis(500)).await;
     stop.send_replace(true);
     let lives = lives.join_all().await;
     talking.abort();
-    setup.gateway.wait_stat(OPEN, 350, LIMIT).await.unwrap();
     let last_cut = lives.iter().filter_map(|life| life.ended).max().unwrap();
     println!("the last of 50 ended {:?} after the push", last_cut - pushed);
     for life in &lives {
