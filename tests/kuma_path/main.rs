@@ -12,4 +12,5 @@ mod pushes;
 mod refused;
 mod sidecars;
 mod sync;
+mod verdicts;
 mod whole_path;
