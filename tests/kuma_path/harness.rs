@@ -38,7 +38,7 @@ pub(crate) struct Setup {
     pub(crate) key: SigningKey,
     pub(crate) policy: Value,
     gateway_ca: PathBuf,
-    behind: Certificates,
+    pub(crate) behind: Certificates,
     envoy: PathBuf,
     dir: TempDir,
 }

@@ -7,6 +7,7 @@
 
 mod api;
 mod control_plane;
+mod judge;
 mod metrics;
 mod ports;
 mod proxy;
@@ -19,6 +20,7 @@ use tokio::process::Command;
 
 pub use api::Api;
 pub use control_plane::{ControlPlane, Options, StaticKey, ZoneProxyAuthentication};
+pub use judge::Judge;
 pub use metrics::Metrics;
 pub use ports::free_port;
 pub use proxy::{Kind, Proxy, ProxyOptions};

@@ -140,7 +140,7 @@ impl Kind {
     }
 
     /// Its resource, which it brings along.
-    fn resource(self, name: &str, port: u16) -> Value {
+    pub(super) fn resource(self, name: &str, port: u16) -> Value {
         let address = "127.0.0.1";
         match self {
             Self::Ingress => json!({
