@@ -38,7 +38,7 @@ pub(crate) struct Setup {
     pub(crate) key: SigningKey,
     pub(crate) policy: Value,
     gateway_ca: PathBuf,
-    pub(crate) behind: Certificates,
+    behind: Certificates,
     envoy: PathBuf,
     dir: TempDir,
 }
@@ -54,9 +54,11 @@ pub(crate) struct Seen {
 pub(crate) struct Bench {
     pub(crate) policy: Value,
     pub(crate) options: Options,
+    /// Whether kuma-cp is told where the gateway is.
+    pub(crate) names_the_gateway: bool,
+    pub(crate) behind: Certificates,
+    pub(crate) front: Certificates,
     key: SigningKey,
-    behind: Certificates,
-    front: Certificates,
     dir: TempDir,
 }
 
@@ -78,7 +80,7 @@ impl Bench {
         let delay = ("KUMA_XDS_DATAPLANE_DEREGISTRATION_DELAY", "0s");
         options.environment.push((delay.0.to_owned(), delay.1.to_owned()));
         let policy = json!({ "zone": ZONE, "publicKeys": [{ "kid": KID, "key": public }] });
-        Self { policy, options, key, behind, front, dir }
+        Self { policy, options, names_the_gateway: true, behind, front, key, dir }
     }
 
     pub(crate) fn set(mut self, field: &str, value: Value) -> Self {
@@ -87,11 +89,11 @@ impl Bench {
     }
 
     pub(crate) async fn start(self) -> Setup {
-        let Self { policy, mut options, key, behind, front, dir } = self;
+        let Self { policy, mut options, names_the_gateway, behind, front, key, dir } = self;
         let home = home();
         let port = free_port().unwrap();
         // Not localhost: kuma-dp's Envoy would look for it at ::1.
-        options.xds = Some(("127.0.0.1".to_owned(), port));
+        options.xds = names_the_gateway.then(|| ("127.0.0.1".to_owned(), port));
         let control_plane =
             ControlPlane::start(&home, &options).await.unwrap_or_else(|error| panic!("{error:#}"));
         let envoy = from_environment("ENVOY_PATH");

@@ -95,7 +95,12 @@ pub(crate) enum Way {
 
 impl Setup {
     /// A zone ingress with this token is answered by the control plane, or refused: why.
-    pub(crate) async fn connects(&self, way: Way, token: Option<&str>) -> Result<(), String> {
+    pub(crate) async fn connects<'a>(
+        &self,
+        way: Way,
+        token: impl Into<Option<&'a str>>,
+    ) -> Result<(), String> {
+        let token = token.into();
         let connection = match way {
             Way::Gateway => self.connect().await,
             Way::Straight => self.connect_without_gateway().await,
@@ -116,11 +121,11 @@ impl Setup {
     }
 
     async fn assert_accepted(&self, way: Way, token: &str) {
-        assert_eq!(self.connects(way, Some(token)).await, Ok(()), "{way:?}");
+        assert_eq!(self.connects(way, token).await, Ok(()), "{way:?}");
     }
 
     async fn refusal(&self, way: Way, token: &str) -> String {
-        self.connects(way, Some(token)).await.expect_err("it was let in")
+        self.connects(way, token).await.expect_err("it was let in")
     }
 
     /// Stores a signing key as the documentation does.

@@ -6,8 +6,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may panic
 #![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+mod addresses;
 mod harness;
 mod kumactl;
+mod new_tokens;
 mod pushes;
 mod refused;
 mod sidecars;

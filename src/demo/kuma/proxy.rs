@@ -14,6 +14,9 @@ use tempfile::TempDir;
 use super::{Home, free_port};
 use crate::demo::process::{Log, Process};
 
+/// The file with the token, in the proxy's folder.
+const TOKEN: &str = "token";
+
 /// What a proxy is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -84,7 +87,7 @@ impl Proxy {
             .env("KUMA_CONTROL_PLANE_RETRY_BACKOFF", "1s")
             .envs(options.environment.iter().map(|(name, value)| (name, value)));
         if let Some(token) = &options.token {
-            let file = dir.path().join("token");
+            let file = dir.path().join(TOKEN);
             fs::write(&file, token).context("writing the proxy's token")?;
             command.arg("--dataplane-token-file").arg(&file);
         }
@@ -95,6 +98,17 @@ impl Proxy {
     /// Its working folder.
     pub fn folder(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// Writes another token to the file that it was started with.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn replace_token(&self, token: &str) -> anyhow::Result<()> {
+        let (new, place) = (self.dir.path().join("token.new"), self.dir.path().join(TOKEN));
+        fs::write(&new, token)
+            .and_then(|()| fs::rename(&new, &place))
+            .context("writing the proxy's token")
     }
 
     /// Waits until the log has `text`.

@@ -1,0 +1,32 @@
+//! Where kuma-cp sends proxies after their bootstrap: the settings that keep them at the gateway.
+
+use zonegate::demo::kuma::{ControlPlane, Kind};
+
+use crate::harness::{Bench, Seen, home};
+
+/// Without `XDS_PORT` the bootstrap names the control plane's own port, and the stream passes the
+/// gateway by.
+#[tokio::test]
+#[ignore = "needs KUMA_HOME: make test-kuma"]
+async fn without_its_settings_a_proxy_goes_round_the_gateway() {
+    let mut bench = Bench::new();
+    bench.names_the_gateway = false;
+    // Both certificates of one authority, or the proxy would not trust what it comes to.
+    bench.front = bench.behind.clone();
+    let setup = bench.start().await;
+    let token = setup.sign(&setup.claims());
+    let proxy = setup.proxy(Kind::Ingress, "ingress", Some(&token));
+    setup.wait_online(&proxy, Kind::Ingress, "ingress", true).await;
+    assert_eq!(setup.seen().await, Seen { streams: 1.0, bootstraps: 1.0 });
+    assert_eq!([setup.stat("allowed").await, setup.stat("streams.open").await], [1, 0]);
+}
+
+/// `XDS_HOST` must be in the control plane's own certificate.
+#[tokio::test]
+#[ignore = "needs KUMA_HOME: make test-kuma"]
+async fn a_name_that_is_not_in_its_certificate_stops_kuma_cp() {
+    let mut bench = Bench::new();
+    bench.options.xds = Some(("gateway.example".to_owned(), 5678));
+    let error = ControlPlane::start(&home(), &bench.options).await.unwrap_err().to_string();
+    assert!(error.contains("is not available in the DP Server certificate"), "{error}");
+}
