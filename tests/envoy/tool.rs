@@ -93,7 +93,9 @@ async fn the_gateway_runs_in_front_of_another_control_plane() {
     // One stream each.
     assert_eq!(control_plane.sightings().count(), 2);
     let mut pretender = Command::new(ZONEGATE);
-    pretender.args(["demo", "run", "--control-plane", "localhost:1"]).args(programs());
+    pretender
+        .args(["demo", "run", "--port", "0", "--control-plane", "localhost:1"])
+        .args(programs());
     let output = pretender.output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("localhost:1"), "{output:?}");
@@ -146,7 +148,7 @@ async fn open_stream(text: &str) {
     let signed = ["--signing-key-path", key, "--kid", "demo"];
     let token = zonegate(Path::new("/"), &[token.as_slice(), signed.as_slice()].concat());
     let ca = std::fs::read_to_string(after("(its CA: ")).unwrap();
-    let address = format!("127.0.0.1:{}", after("https://localhost:")).parse().unwrap();
+    let address = format!("127.0.0.1:{}", after("https://127.0.0.1:")).parse().unwrap();
     let connection = Connection::open(address, &ca).await.unwrap();
     let mut stream = connection.sotw(Some(&token), Claimed::INGRESS).await.unwrap();
     assert!(stream.next().await.unwrap().is_some());

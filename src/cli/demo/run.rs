@@ -132,7 +132,8 @@ impl Run {
     ) -> anyhow::Result<()> {
         let port = gateway.address().port();
         let ca = workshop.certificates.ca_path.display();
-        println!("\nThe gateway listens on https://localhost:{port}   (its CA: {ca})");
+        // Not localhost: kuma-dp's Envoy would look for it at ::1 first, and nowhere else.
+        println!("\nThe gateway listens on https://127.0.0.1:{port}   (its CA: {ca})");
         match (&self.control_plane, demo) {
             (Some(address), _) => println!("It stands in front of {address}."),
             (None, Some(demo)) => {
@@ -165,7 +166,7 @@ fn try_it(workshop: &Workshop, port: u16) -> anyhow::Result<()> {
     write_secret(&dir.join("other-zone"), &other)?;
     println!("\nTry it in another terminal, as kuma-dp would. A good token:\n");
     println!("  cd {}", dir.display());
-    let post = format!("curl --cacert ca.pem https://localhost:{port}/bootstrap -d");
+    let post = format!("curl --cacert ca.pem https://127.0.0.1:{port}/bootstrap -d");
     let body = |file: &str| {
         format!(
             "\"{{\\\"proxyType\\\":\\\"ingress\\\",\\\"dataplaneToken\\\":\\\"$(cat {file})\\\"}}\""
