@@ -82,6 +82,7 @@ fn scopes_are_those_asked_for_in_that_order() {
         (&["--scope", "egress"][..], r#""Scope":["egress"],"#),
         (&["--scope", "egress,ingress"], r#""Scope":["egress","ingress"],"#),
         (&["--scope", "egress", "--scope=ingress"], r#""Scope":["egress","ingress"],"#),
+        (&["--scope", "cp"], r#""Scope":["cp"],"#),
     ] {
         let token = run(&[&zone_token(KEY)[..], flags].concat());
         assert!(segment(&token, 1).contains(wanted), "{flags:?}");

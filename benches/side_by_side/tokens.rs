@@ -122,7 +122,7 @@ impl Tokens {
         };
         let request = ZoneTokenRequest {
             zone: ZONE.to_owned(),
-            scope: Scope::ALL.to_vec(),
+            scope: Scope::ZONE_PROXIES.to_vec(),
             valid_for,
             kid: KID.to_owned(),
             now,

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 
 use super::SigningKey;
+use crate::gate::CONTROL_PLANE_SCOPE;
 
 /// How far back a token's dates begin, for clocks that do not agree.
 const BACKDATED: Duration = Duration::from_secs(5);
@@ -22,17 +23,23 @@ pub enum Scope {
     Ingress,
     /// By a zone egress.
     Egress,
+    /// By a zone's control plane, at the global one (kumahq/kuma#18803); kumactl does not know it yet.
+    #[serde(rename = "cp")]
+    ControlPlane,
 }
 
 impl Scope {
-    /// Both, in Kuma's order: what a token has when nobody says otherwise.
-    pub const ALL: [Self; 2] = [Self::Ingress, Self::Egress];
+    /// Every scope.
+    pub const ALL: [Self; 3] = [Self::Ingress, Self::Egress, Self::ControlPlane];
+    /// In Kuma's order: what a token has when nobody says otherwise.
+    pub const ZONE_PROXIES: [Self; 2] = [Self::Ingress, Self::Egress];
 
     /// As it is written in a token.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ingress => "ingress",
             Self::Egress => "egress",
+            Self::ControlPlane => CONTROL_PLANE_SCOPE,
         }
     }
 }
@@ -162,7 +169,7 @@ mod tests {
     fn request() -> ZoneTokenRequest {
         ZoneTokenRequest {
             zone: "us-east".into(),
-            scope: Scope::ALL.into(),
+            scope: Scope::ZONE_PROXIES.into(),
             valid_for: Duration::from_secs(60),
             kid: "1".into(),
             now: UNIX_EPOCH.checked_add(Duration::from_millis(1_000_900)).unwrap(),
@@ -182,6 +189,13 @@ mod tests {
             r#""jti":"id-1"}"#
         );
         assert_eq!(claims(&request()).unwrap(), wanted);
+    }
+
+    #[test]
+    fn every_scope_is_written_as_it_is_read() {
+        for scope in Scope::ALL {
+            assert_eq!(go_json(&scope), format!("{:?}", scope.as_str()));
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use super::filters::{Filter, Form, filters, watched_files};
-use super::text::{self, TextError};
+use super::text::{self, Syntax, TextError};
 use crate::config::{Config, ConfigError};
 
 /// The largest file: a list of a million revoked ids is 40 MB.
@@ -46,6 +46,8 @@ pub enum PluginFileError {
         /// `@type`.
         type_url: String,
     },
+    /// A number that Envoy reads as text; the place of the configuration.
+    Number(String),
     /// Several filters; their places.
     Several(Vec<String>),
     /// The filter would refuse it.
@@ -77,6 +79,11 @@ impl fmt::Display for PluginFileError {
                 "{place}: {type_url:?}: the configuration must be a google.protobuf.Struct, or a \
                  google.protobuf.StringValue with JSON"
             ),
+            Self::Number(place) => write!(
+                f,
+                "{place}: Envoy reads a number in YAML as text where it has a point or is beyond 32 \
+                 bits: put it in quotes, or write a smaller whole number"
+            ),
             Self::Several(places) => write!(
                 f,
                 "{} plugin configurations are in it, at {}: give a file with one",
@@ -97,7 +104,7 @@ impl PluginConfiguration {
     /// # Errors
     /// There is none, or more than one.
     pub fn find(bytes: &[u8]) -> Result<Self, PluginFileError> {
-        let file = text::value(bytes).map_err(PluginFileError::Text)?;
+        let (file, syntax) = text::value(bytes).map_err(PluginFileError::Text)?;
         let Some(fields) = file.as_object() else { return Err(PluginFileError::NotAnObject) };
         if fields.contains_key("publicKeys") {
             return Ok(Self { place: String::new(), json: as_given(bytes, &file) });
@@ -105,7 +112,7 @@ impl PluginConfiguration {
         match ours(filters(&file)).as_slice() {
             [] if names_another_kind(fields) => Err(nowhere(&file)),
             [] => Ok(Self { place: String::new(), json: as_given(bytes, &file) }),
-            [filter] => filter.configuration(),
+            [filter] => filter.configuration(syntax),
             several => {
                 Err(PluginFileError::Several(several.iter().map(|it| it.place.clone()).collect()))
             }
@@ -131,12 +138,15 @@ fn as_given(bytes: &[u8], file: &Value) -> Vec<u8> {
 }
 
 impl Filter<'_> {
-    fn configuration(&self) -> Result<PluginConfiguration, PluginFileError> {
+    fn configuration(&self, syntax: Syntax) -> Result<PluginConfiguration, PluginFileError> {
         let Some(configuration) = self.configuration else {
             return Err(PluginFileError::NoConfiguration(self.place.clone()));
         };
         match self.form {
             Form::Plain => Ok(self.found("", configuration.to_string())),
+            Form::Any if syntax == Syntax::Yaml && holds_text_to_envoy(configuration) => {
+                Err(PluginFileError::Number(self.place.clone()))
+            }
             Form::Any => self.in_any(configuration),
         }
     }
@@ -163,6 +173,17 @@ impl Filter<'_> {
 
     fn found(&self, below: &str, json: String) -> PluginConfiguration {
         PluginConfiguration { place: format!("{}{below}", self.place), json: json.into_bytes() }
+    }
+}
+
+/// Whether a number is in `value` that is none to Envoy: its reader of YAML takes only whole numbers of
+/// 32 bits for numbers, and all others for text (Envoy: `source/common/protobuf/yaml_utility.cc`).
+fn holds_text_to_envoy(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => number.as_i64().and_then(|it| i32::try_from(it).ok()).is_none(),
+        Value::Array(items) => items.iter().any(holds_text_to_envoy),
+        Value::Object(fields) => fields.values().any(holds_text_to_envoy),
+        Value::Null | Value::Bool(_) | Value::String(_) => false,
     }
 }
 
@@ -209,7 +230,7 @@ mod tests {
     const GATEWAY: &str = include_str!("../../envoy/gateway.yaml");
 
     fn plugin() -> Value {
-        let ecds = text::value(ECDS.as_bytes()).unwrap();
+        let (ecds, _) = text::value(ECDS.as_bytes()).unwrap();
         ecds.pointer("/resources/0/typed_config/config/configuration/value").unwrap().clone()
     }
 
@@ -307,6 +328,23 @@ mod tests {
         }
         let elsewhere = PluginFileError::Elsewhere("/etc/zonegate/ecds/zonegate.yaml".into());
         assert_eq!(PluginConfiguration::find(GATEWAY.as_bytes()), Err(elsewhere));
+    }
+
+    /// What Envoy 1.40 makes of these in a Struct: `leewaySeconds: "5.0"`, `zone: "1.50"`.
+    #[test]
+    fn a_number_that_envoy_reads_as_text_is_refused_in_yaml_alone() {
+        let ecds = |zone: &str| ECDS.replace("zone: default", &format!("zone: {zone}"));
+        let place = "resources[0].typed_config.config.configuration".to_owned();
+        for number in ["1.50", "1e3", "2147483648"] {
+            let found = PluginConfiguration::find(ecds(number).as_bytes());
+            assert_eq!(found, Err(PluginFileError::Number(place.clone())), "{number}");
+        }
+        let quoted = PluginConfiguration::find(ecds("\"1.50\"").as_bytes()).unwrap();
+        assert_eq!(quoted.config().unwrap().policy.zone(), Some("1.50"));
+        let (json, _) = text::value(ecds("1.50").as_bytes()).unwrap();
+        assert!(PluginConfiguration::find(json.to_string().as_bytes()).is_ok());
+        let plain = PluginConfiguration::find(b"zone: 1.50\npublicKeys: []\n").unwrap();
+        assert!(plain.config().unwrap_err().to_string().starts_with("zone: invalid type"));
     }
 
     #[test]

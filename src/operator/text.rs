@@ -58,11 +58,20 @@ impl fmt::Display for TextError {
 
 impl std::error::Error for TextError {}
 
+/// In which of the two a text is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Syntax {
+    /// JSON.
+    Json,
+    /// YAML that is no JSON.
+    Yaml,
+}
+
 /// Reads the one value in `bytes`.
 ///
 /// # Errors
 /// See [`TextError`].
-pub fn value(bytes: &[u8]) -> Result<Value, TextError> {
+pub fn value(bytes: &[u8]) -> Result<(Value, Syntax), TextError> {
     let text = std::str::from_utf8(bytes).map_err(|_| TextError::NotText)?;
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
     if text.trim().is_empty() {
@@ -70,7 +79,7 @@ pub fn value(bytes: &[u8]) -> Result<Value, TextError> {
     }
     // Most JSON is YAML, but not all: escapes of surrogate pairs are not.
     match serde_json::from_str(text) {
-        Ok(value) => Ok(value),
+        Ok(value) => Ok((value, Syntax::Json)),
         Err(error) if error.is_data() => Err(json_error(&error)),
         Err(error) => yaml(text).map_err(|yaml_error| match text.trim_start().starts_with('{') {
             true => json_error(&error),
@@ -79,11 +88,13 @@ pub fn value(bytes: &[u8]) -> Result<Value, TextError> {
     }
 }
 
-fn yaml(text: &str) -> Result<Value, TextError> {
-    serde_saphyr::from_str_with_options(text, options()).map_err(|error| yaml_error(&error))
+fn yaml(text: &str) -> Result<(Value, Syntax), TextError> {
+    let value = serde_saphyr::from_str_with_options(text, options());
+    value.map(|value| (value, Syntax::Yaml)).map_err(|error| yaml_error(&error))
 }
 
-/// As Envoy reads YAML: a merge key is a name like any other, and no name is there twice. A list of
+/// As Envoy reads YAML: a merge key is a name like any other, no name is there twice, `010` is 8 and
+/// `1_000` is text. A list of
 /// revoked ids may be long, and the size of a file bounds it; what aliases make of it is bounded here.
 fn options() -> Options {
     serde_saphyr::options! {
@@ -95,6 +106,8 @@ fn options() -> Options {
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 100_000 },
         duplicate_keys: DuplicateKeyPolicy::Error,
         merge_keys: MergeKeyPolicy::AsOrdinary,
+        legacy_octal_numbers: true,
+        underscored_numbers_as_strings: true,
     }
 }
 
@@ -139,13 +152,17 @@ mod tests {
     fn both_forms_are_read() {
         for (text, wanted) in [
             ("a: 1\n", json!({ "a": 1 })),
+            (
+                "a: 010\nb: 0x1F\nc: 1_000\nd: yes\n",
+                json!({ "a": 8, "b": 31, "c": "1_000", "d": true }),
+            ),
             ("\u{FEFF}{\"a\":1}", json!({ "a": 1 })),
             (r#"{"a":"\ud83d\ude00"}"#, json!({ "a": "\u{1f600}" })),
             ("{a: [b, c]}", json!({ "a": ["b", "c"] })),
             ("a: &x {b: 1}\nc: *x", json!({ "a": { "b": 1 }, "c": { "b": 1 } })),
             ("<<: {a: 1}\n", json!({ "<<": { "a": 1 } })),
         ] {
-            assert_eq!(value(text.as_bytes()), Ok(wanted), "{text}");
+            assert_eq!(value(text.as_bytes()).unwrap().0, wanted, "{text}");
         }
     }
 

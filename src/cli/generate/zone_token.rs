@@ -19,7 +19,8 @@ use crate::gate::UnixTime;
 use crate::issuer::{Scope, ZoneTokenRequest};
 
 const EXAMPLES: &str = "\
-The token is signed here, with the key given; no control plane is asked.
+The token is signed here, with the key given; no control plane is asked. Scope cp is for a zone's control
+plane at a global one, behind a gate with profile globalKds.
 
 Examples:
   $ zonegate generate zone-token --zone east --valid-for 24h --signing-key-path key.pem --kid 1
@@ -39,7 +40,7 @@ pub(in crate::cli) struct ZoneTokenArgs {
     /// How long the token is valid: 24h, 1h30m, 720h for 30 days
     #[arg(long, value_name = "DURATION", value_parser = duration::parse, allow_hyphen_values = true)]
     valid_for: Duration,
-    /// As what the token may be used: ingress, egress; repeated or with commas
+    /// As what the token may be used: ingress, egress, or cp; repeated or with commas
     #[arg(long, value_delimiter = ',', default_value = "ingress,egress")]
     scope: Vec<String>,
     /// File with the private signing key, as PEM or DER or base64 of either, or - for standard input

@@ -18,7 +18,7 @@ use super::token_text::TokenText;
 use super::tree::Format;
 use super::when;
 use crate::gate::{ProxyType, UnixTime};
-use judgement::Judgement;
+use judgement::{Connection, Judgement};
 use policy::PolicyArgs;
 
 const EXAMPLES: &str = "\
@@ -43,6 +43,9 @@ pub(super) struct Verify {
     /// The zone proxy that connects; unless given, one that may is enough
     #[arg(long, value_name = "TYPE", value_enum)]
     proxy_type: Option<ZoneProxyType>,
+    /// With profile globalKds: the zone that the control plane says it is; the token's unless given
+    #[arg(long, value_name = "ZONE", conflicts_with = "proxy_type")]
+    client_id: Option<String>,
     /// The time at which it is judged, RFC 3339 or seconds since 1970; now unless given
     #[arg(long, value_name = "TIME", value_parser = when::parse)]
     at: Option<UnixTime>,
@@ -69,11 +72,12 @@ impl From<ZoneProxyType> for ProxyType {
 impl Verify {
     /// Judges it. Every error is bad input: exit code 1 says that a token was denied.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let Self { token, policy, proxy_type, at, output } = self;
+        let Self { token, policy, proxy_type, client_id, at, output } = self;
         let config = policy.read()?;
+        let connection = Connection::new(&config.policy, proxy_type.map(Into::into), client_id)?;
         let text = token.read()?;
         let now = at.unwrap_or_else(when::now);
-        let judgement = Judgement::of(&text, config, proxy_type.map(Into::into), now);
+        let judgement = Judgement::of(&text, config, &connection, now);
         let shown = match output {
             Format::Table => shown::table(&judgement),
             Format::Json => shown::tree(&judgement).to_json(),

@@ -4,14 +4,13 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::{ArgGroup, Args};
 use serde_json::json;
 
 use crate::cli::failure::BadInput;
 use crate::cli::input;
 use crate::config::Config;
-use crate::gate::Profile;
 use crate::operator::plugin_file::{MAX_BYTES, PluginConfiguration};
 use crate::token::PublicKey;
 
@@ -50,14 +49,7 @@ impl PolicyArgs {
 fn from_file(path: &Path) -> anyhow::Result<Config> {
     let bytes = input::public(path, MAX_BYTES, "configuration")?;
     let config = PluginConfiguration::find(&bytes).and_then(|found| found.config());
-    let config =
-        config.with_context(|| BadInput(format!("{} cannot be used", input::name(path))))?;
-    match &config.policy.profile {
-        Profile::DpServer(_) => Ok(config),
-        Profile::GlobalKds => bail!(
-            "the configuration is for zone control planes (profile globalKds); verify judges zone proxies"
-        ),
-    }
+    config.with_context(|| BadInput(format!("{} cannot be used", input::name(path))))
 }
 
 fn from_keys(keys: &[(String, PathBuf)], zone: Option<&str>) -> anyhow::Result<Config> {

@@ -10,7 +10,7 @@ use super::judgement::Judgement;
 use crate::cli::printable::one_line;
 use crate::cli::tree::Tree;
 use crate::cli::when;
-use crate::gate::{Check, Denial, Mode, Outcome, Permit, ProxyType};
+use crate::gate::{Caller, Check, Denial, Mode, Outcome, Permit, Profile};
 use crate::token::{Claims, NumericDate, ZoneToken};
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -25,7 +25,7 @@ pub(super) fn table(judgement: &Judgement) -> String {
         let _ = writeln!(table, "{name:<10}{value}");
     };
     let (style, verdict) = verdict(judgement);
-    row("verdict", format!("{style}{verdict}{style:#} as {}", proxies(judgement)));
+    row("verdict", format!("{style}{verdict}{style:#} as {}", callers(judgement)));
     if let Some(refusal) = judgement.refusal() {
         let status = refusal.reason().status();
         row("reason", refusal.reason().to_string());
@@ -56,11 +56,11 @@ pub(super) fn tree(judgement: &Judgement) -> Tree {
         ("detail", refusal.map(|refusal| Tree::text(refusal.to_string()))),
         ("grpcStatus", status.map(|status| Tree::literal(status.grpc))),
         ("httpStatus", status.map(|status| Tree::literal(status.http))),
-        ("proxyTypes", Some(Tree::List(judgement.verdicts.iter().map(proxy_tree).collect()))),
+        ("callers", Some(Tree::List(judgement.verdicts.iter().map(caller_tree).collect()))),
         ("at", when::utc(at(judgement)).map(Tree::Text)),
         ("mode", Some(Tree::text(mode(policy.mode)))),
         ("token", judgement.token().map(token_tree)),
-        ("checks", Some(Tree::List(shown_checks(judgement).map(check_tree).collect()))),
+        ("checks", Some(check_trees(judgement))),
         ("notes", (!notes.is_empty()).then(|| Tree::texts(notes))),
     ])
 }
@@ -72,29 +72,29 @@ fn verdict(judgement: &Judgement) -> (Style, &'static str) {
     }
 }
 
-/// As what it may connect, or may not.
-fn proxies(judgement: &Judgement) -> String {
+/// Who may connect with it, or may not.
+fn callers(judgement: &Judgement) -> String {
     let (denied, allowed): (Vec<_>, Vec<_>) =
         judgement.verdicts.iter().partition(|(_, verdict)| verdict.is_err());
-    let names = |list: &[&(ProxyType, Result<Permit, Denial>)]| {
-        list.iter().map(|(proxy, _)| proxy.to_string()).collect::<Vec<_>>().join(" and ")
+    let names = |list: &[&(Caller, Result<Permit, Denial>)]| {
+        list.iter().map(|(caller, _)| caller.to_string()).collect::<Vec<_>>().join(" and ")
     };
     if allowed.is_empty() {
         return names(&denied);
     }
     let mut text = names(&allowed);
-    for (proxy, verdict) in denied {
+    for (caller, verdict) in denied {
         if let Err(Denial { refusal, .. }) = verdict {
-            let _ = write!(text, ", but not as {proxy}: {}", refusal.reason());
+            let _ = write!(text, ", but not as {caller}: {}", refusal.reason());
         }
     }
     text
 }
 
-fn proxy_tree((proxy, verdict): &(ProxyType, Result<Permit, Denial>)) -> Tree {
+fn caller_tree((caller, verdict): &(Caller, Result<Permit, Denial>)) -> Tree {
     let reason = verdict.as_ref().err().map(|denial| denial.refusal.reason());
     Tree::object([
-        ("type", Some(Tree::text(proxy.to_string()))),
+        ("type", Some(Tree::text(caller.to_string()))),
         ("verdict", Some(Tree::text(if reason.is_none() { "allowed" } else { "denied" }))),
         ("reason", reason.map(|reason| Tree::text(reason.as_str()))),
     ])
@@ -125,8 +125,8 @@ fn token_tree(token: &ZoneToken) -> Tree {
 fn policy_line(judgement: &Judgement) -> String {
     let policy = &judgement.config.policy;
     let (keys, ids) = (policy.keys.iter().count(), policy.revocations.ids());
-    let zone = policy.zone().unwrap_or_default();
-    format!("zone {zone:?}, keys: {keys}, revoked ids: {ids}, mode {}", mode(policy.mode))
+    let zone = policy.zone().map_or("any zone".to_owned(), |zone| format!("zone {zone:?}"));
+    format!("{zone}, keys: {keys}, revoked ids: {ids}, mode {}", mode(policy.mode))
 }
 
 fn mode(mode: Mode) -> &'static str {
@@ -144,7 +144,7 @@ fn checks(judgement: &Judgement) -> String {
             Outcome::Failed => (BAD, "failed"),
             Outcome::NotReached => (DIM, "not reached"),
         };
-        let (name, holds_if) = words(check);
+        let (name, holds_if) = words(check, &judgement.config.policy.profile);
         let _ = writeln!(table, "{name:<12}{style}{result:<13}{style:#}{holds_if}");
     }
     table
@@ -157,17 +157,23 @@ fn shown_checks(judgement: &Judgement) -> impl Iterator<Item = (Check, Outcome)>
     checks.map(|check| (check, check.outcome(judgement.refusal())))
 }
 
-fn check_tree((check, outcome): (Check, Outcome)) -> Tree {
-    let result = match outcome {
-        Outcome::Passed => "passed",
-        Outcome::Failed => "failed",
-        Outcome::NotReached => "notReached",
+fn check_trees(judgement: &Judgement) -> Tree {
+    let profile = &judgement.config.policy.profile;
+    let tree = |(check, outcome): (Check, Outcome)| {
+        let result = match outcome {
+            Outcome::Passed => "passed",
+            Outcome::Failed => "failed",
+            Outcome::NotReached => "notReached",
+        };
+        let name = Tree::text(words(check, profile).0);
+        Tree::object([("name", Some(name)), ("result", Some(Tree::text(result)))])
     };
-    Tree::object([("name", Some(Tree::text(words(check).0))), ("result", Some(Tree::text(result)))])
+    Tree::List(shown_checks(judgement).map(tree).collect())
 }
 
 /// What a check is called, and when it holds.
-fn words(check: Check) -> (&'static str, &'static str) {
+fn words(check: Check, profile: &Profile) -> (&'static str, &'static str) {
+    let is_kds = *profile == Profile::GlobalKds;
     match check {
         Check::Path => ("path", "zone proxies are served there"),
         Check::Credential => ("token", "there is one token"),
@@ -183,6 +189,8 @@ fn words(check: Check) -> (&'static str, &'static str) {
         Check::Expiry => ("expiry", "exp is to come"),
         Check::NotBefore => ("not before", "nbf has passed"),
         Check::Revocation => ("revocation", "its ID is not revoked"),
+        Check::Zone if is_kds => ("zone", "it is for the zone that the caller says it is"),
+        Check::Scope if is_kds => ("scope", "the Scope has cp"),
         Check::Zone => ("zone", "it is for the zone of the control plane, or for any"),
         Check::Message => ("message", "the first message can be read"),
         Check::Scope => ("scope", "the proxy type may connect, and the Scope has it"),
