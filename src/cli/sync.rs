@@ -4,6 +4,7 @@
 //! current until a signal ends it. Exit codes: 0 ended by a signal, or current (`--once`); 2 a flag or
 //! a file that it names is wrong; 1 anything else.
 
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,9 +16,10 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::failure::BadInput;
+use super::printable;
 use crate::sync::{
     Address, ApiServer, ClientCertificate, ErrorKind, Gateway, Keeper, PlainHttp, Settings, Status,
-    SyncError, Target, TargetError, TokenSource, VARIABLE, say, serve,
+    SyncError, Target, TargetError, TokenSource, VARIABLE, serve,
 };
 
 const EXAMPLES: &str = "\
@@ -108,7 +110,7 @@ impl SyncArgs {
         let target = Target::open(&self.output).map_err(of_target)?;
         let status = Arc::new(Status::default());
         let (address, interval) = (settings.server.address.clone(), self.interval);
-        let mut keeper = Keeper::new(settings, target, Arc::clone(&status));
+        let mut keeper = Keeper::new(settings, target, Arc::clone(&status), say);
         if self.once {
             return keeper.once().await.map_err(of_turn);
         }
@@ -200,4 +202,11 @@ fn told_to_stop() -> anyhow::Result<impl Future<Output = &'static str>> {
             _ = terminate.recv() => "SIGTERM",
         }
     })
+}
+
+/// Says `line` on standard error. The time is added by whoever collects it (journald, a container's
+/// runtime). If standard error is closed, nobody can be told.
+fn say(line: &str) {
+    let line = format!("zonegate sync: {}\n", printable::one_line(line));
+    let _ = io::stderr().write_all(line.as_bytes());
 }

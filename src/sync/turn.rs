@@ -1,7 +1,7 @@
 //! One turn after the other: ask, render, check, replace, and wait.
 //!
-//! In: [`Settings`], and the passing of time. Out: a current file, a line on standard error for
-//! everything that changes or fails, and a [`Status`]. An error ends a turn, never the loop.
+//! In: [`Settings`], and the passing of time. Out: a current file, a line for the log about everything
+//! that changes or fails, and a [`Status`]. An error ends a turn, never the loop.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -11,7 +11,6 @@ use std::time::Duration;
 use super::api_server::{ApiServer, Etag, Found};
 use super::changes::Snapshot;
 use super::fetch_error::FetchError;
-use super::log::say;
 use super::rendered::{Gateway, PolicyError, Rendered};
 use super::schedule::Schedule;
 use super::status::{ErrorKind, Status};
@@ -70,6 +69,8 @@ pub struct Keeper {
     settings: Settings,
     target: Target,
     status: Arc<Status>,
+    /// Takes a line for the log.
+    say: fn(&str),
     schedule: Schedule,
     /// What the control plane said last.
     known: Option<Known>,
@@ -91,9 +92,9 @@ struct Done {
 
 impl Keeper {
     /// Nothing is done yet.
-    pub fn new(settings: Settings, target: Target, status: Arc<Status>) -> Self {
+    pub fn new(settings: Settings, target: Target, status: Arc<Status>, say: fn(&str)) -> Self {
         let schedule = Schedule::new(settings.interval);
-        Self { settings, target, status, schedule, known: None, warned: Default::default() }
+        Self { settings, target, status, say, schedule, known: None, warned: Default::default() }
     }
 
     /// One turn: `Ok` where the file is current now.
@@ -119,7 +120,7 @@ impl Keeper {
             self.status.expect(wait.saturating_add(self.settings.server.timeout));
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                () = wake() => say("polling now, as asked by a signal"),
+                () = wake() => (self.say)("polling now, as asked by a signal"),
             }
         }
     }
@@ -130,13 +131,13 @@ impl Keeper {
         match self.once().await {
             Ok(()) => {
                 if failures > 0 {
-                    say(&format!("recovered failures={failures}"));
+                    (self.say)(&format!("recovered failures={failures}"));
                 }
                 self.schedule.after_success(rand::random())
             }
             Err(error) => {
                 let wait = self.schedule.after_failure(rand::random());
-                say(&format!(
+                (self.say)(&format!(
                     "failed kind={} failures={} next_poll_in={:.1}s: {error}; the file stays as it is",
                     error.kind(),
                     self.schedule.failures(),
@@ -178,11 +179,11 @@ impl Keeper {
         let path = self.target.path().display();
         if changed {
             for line in before.changes(&rendered.snapshot) {
-                say(&line);
+                (self.say)(&line);
             }
-            say(&format!("replaced file={path} keys={keys} revocations={ids}"));
+            (self.say)(&format!("replaced file={path} keys={keys} revocations={ids}"));
         } else if is_first {
-            say(&format!("current file={path} keys={keys} revocations={ids}"));
+            (self.say)(&format!("current file={path} keys={keys} revocations={ids}"));
         }
     }
 
@@ -190,10 +191,10 @@ impl Keeper {
     fn warn(&mut self, rendered: &Rendered) {
         let skipped = self.known.as_ref().map_or(&[][..], |known| known.secrets.skipped());
         for skipped in skipped.iter().filter(|skipped| !self.warned.0.contains(skipped)) {
-            say(&format!("warning: {skipped}"));
+            (self.say)(&format!("warning: {skipped}"));
         }
         for warning in rendered.warnings.iter().filter(|warning| !self.warned.1.contains(warning)) {
-            say(&format!("warning: {warning}"));
+            (self.say)(&format!("warning: {warning}"));
         }
         self.warned = (skipped.to_vec(), rendered.warnings.clone());
     }

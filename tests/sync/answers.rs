@@ -228,6 +228,7 @@ async fn a_key_that_kuma_cannot_use_is_named_once() {
     let (api, place) = (Api::start().await, Place::new());
     api.add_key("1");
     api.set("zone-token-signing-key-2", "no key");
+    api.set("zone-token-signing-key-\nzonegate sync: \u{1b}[2J", "no key");
     api.revoke("id,");
     let running = place.run(&api, &[]);
     running.says("replaced file=").await;
@@ -235,6 +236,7 @@ async fn a_key_that_kuma_cannot_use_is_named_once() {
     assert_eq!(place.kids(), ["1"]);
     let said = running.stop(&api, &place).await;
     for warning in [
+        "zonegate sync: warning: secret zone-token-signing-key-\\u000azonegate sync: \\u001b[2J is",
         "zonegate sync: warning: secret zone-token-signing-key-2 is left out: ",
         "zonegate sync: warning: revocations: an empty entry (a comma too many?)",
     ] {
