@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use crate::config::Config;
 use crate::gate::{Denial, Mode, Permit, Profile, Quoted, UnixTime};
 use crate::streams::Cut;
-use crate::token::ZoneToken;
+use crate::token::{Arithmetic, ZoneToken};
 
 /// Facts of a request that help to find who was refused.
 #[derive(Debug, Default)]
@@ -69,7 +69,7 @@ pub fn cut(why: Cut, token: &ZoneToken, suppressed: u64) -> String {
 }
 
 /// The line of a configuration that is now in force.
-pub fn accepted(config: &Config) -> String {
+pub fn accepted(config: &Config, arithmetic: Arithmetic) -> String {
     let policy = &config.policy;
     let mut keys = String::new();
     for (kid, key) in policy.keys.iter() {
@@ -77,13 +77,14 @@ pub fn accepted(config: &Config) -> String {
         let _ = write!(keys, "{comma}{}={}", Quoted(kid), key.fingerprint());
     }
     format!(
-        "zonegate: configured version={} profile={} mode={} revocations={} keys={keys}",
+        "zonegate: configured version={} profile={} mode={} crypto={} revocations={} keys={keys}",
         env!("CARGO_PKG_VERSION"),
         profile(&policy.profile),
         match policy.mode {
             Mode::Enforce => "enforce",
             Mode::Shadow => "shadow",
         },
+        arithmetic.as_str(),
         policy.revocations.ids(),
     )
 }
@@ -137,6 +138,7 @@ impl RateLimit {
 
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
     use std::time::Duration;
 
     use super::*;
@@ -147,7 +149,7 @@ mod tests {
     fn a_line_cannot_be_forged_or_flooded() {
         let claims =
             Claims { id: "a\" zone=\"b\n".into(), zone: "z".repeat(500), ..Claims::default() };
-        let token = Some(Box::new(ZoneToken { kid: "1".into(), claims }));
+        let token = Some(Rc::new(ZoneToken { kid: "1".into(), claims }));
         let denial = Denial { refusal: Refusal::PathDenied(Served::ZoneProxies), token };
         let origin = Origin { path: "/\u{1b}[2J".into(), ..Origin::default() };
         let line = refusal(Mode::Enforce, &denial, &origin, 3);

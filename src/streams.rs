@@ -49,7 +49,7 @@ pub struct OpenStreams(BTreeMap<u32, Open>);
 struct Open {
     /// Which gateway it came in by: one VM may serve several.
     gateway: Rc<str>,
-    token: ZoneToken,
+    token: Rc<ZoneToken>,
     /// The policy that is in force for it: the one that let it in, or the last one pushed since.
     policy: Rc<Policy>,
     /// When to cut it, and why.
@@ -58,7 +58,7 @@ struct Open {
 
 impl OpenStreams {
     /// Adds stream `id`, let in at `gateway` by `policy` with `token`.
-    pub fn insert(&mut self, id: u32, gateway: Rc<str>, token: ZoneToken, policy: Rc<Policy>) {
+    pub fn insert(&mut self, id: u32, gateway: Rc<str>, token: Rc<ZoneToken>, policy: Rc<Policy>) {
         self.0.insert(id, Open { gateway, token, policy, cut: None });
     }
 
@@ -88,7 +88,7 @@ impl OpenStreams {
     }
 
     /// Takes out the streams whose time has come.
-    pub fn take_due(&mut self, now: UnixTime) -> Vec<(u32, Cut, ZoneToken)> {
+    pub fn take_due(&mut self, now: UnixTime) -> Vec<(u32, Cut, Rc<ZoneToken>)> {
         let due: Vec<(u32, Cut)> =
             self.0.iter().filter_map(|(id, open)| Some((*id, open.due(now)?))).collect();
         due.into_iter()
@@ -143,10 +143,10 @@ mod tests {
         Rc::new(Config::from_json(config.to_string().as_bytes()).unwrap().policy)
     }
 
-    fn token(id: &str, expires_at: i64) -> ZoneToken {
+    fn token(id: &str, expires_at: i64) -> Rc<ZoneToken> {
         let expires_at = Some(NumericDate(expires_at));
         let claims = Claims { id: id.to_owned(), expires_at, ..Claims::default() };
-        ZoneToken { kid: "1".to_owned(), claims }
+        Rc::new(ZoneToken { kid: "1".to_owned(), claims })
     }
 
     fn due(open: &mut OpenStreams, now: Duration) -> Vec<(u32, Cut)> {

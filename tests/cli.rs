@@ -258,7 +258,7 @@ fn spawn_with_input(input: &[u8]) -> Output {
 fn verify(token: &str, public_pem: &str) -> zonegate::token::Claims {
     let mut keys = KeySet::default();
     keys.insert("1".into(), PublicKey::from_pem(public_pem).unwrap()).unwrap();
-    authenticate(token.as_bytes(), &keys).unwrap().claims
+    authenticate(token.as_bytes(), &keys).unwrap().claims.clone()
 }
 
 fn segment(token: &str, index: usize) -> String {

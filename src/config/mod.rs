@@ -12,9 +12,10 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::gate::{OpenStreams, Policy, RevocationList};
-use crate::token::{KeySet, PublicKey};
+use crate::token::{KeySet, PublicKey, Verification};
 use profile::Fields;
 use raw::{PublicKeyItem, RawConfig, Revocations};
+use wire::Handed;
 
 /// A configuration that can be honoured in full.
 #[derive(Debug)]
@@ -71,8 +72,13 @@ impl Config {
     ///
     /// # Errors
     /// The first thing in it that cannot be honoured.
-    pub fn from_host(bytes: &[u8]) -> Result<Self, ConfigError> {
-        Self::from_json(&wire::json(bytes))
+    pub fn from_host(bytes: &[u8], verification: Verification) -> Result<Self, ConfigError> {
+        let Handed { json, revocations } = Handed::read(bytes);
+        let mut raw = parse(&json)?;
+        if let Some(text) = revocations {
+            raw.revocations = Revocations::Text(text);
+        }
+        Self::from_raw(raw, verification)
     }
 
     /// Reads `json`.
@@ -80,22 +86,10 @@ impl Config {
     /// # Errors
     /// The first thing in it that cannot be honoured.
     pub fn from_json(json: &[u8]) -> Result<Self, ConfigError> {
-        match json.trim_ascii_start().first() {
-            None => return Err(ConfigError::new("", "no configuration; publicKeys is required")),
-            Some(b'{') => {}
-            Some(_) => return Err(ConfigError::new("", "the configuration is not a JSON object")),
-        }
-        let mut deserializer = serde_json::Deserializer::from_slice(json);
-        let raw: RawConfig =
-            serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-                let path = error.path().to_string();
-                ConfigError::new(path, plain(&error.into_inner().to_string()))
-            })?;
-        deserializer.end().map_err(|error| ConfigError::new("", error))?;
-        Self::from_raw(raw)
+        Self::from_raw(parse(json)?, Verification::default())
     }
 
-    fn from_raw(raw: RawConfig) -> Result<Self, ConfigError> {
+    fn from_raw(raw: RawConfig, verification: Verification) -> Result<Self, ConfigError> {
         let RawConfig {
             profile,
             zone,
@@ -121,7 +115,7 @@ impl Config {
         let warnings = warnings(&revocations);
         let policy = Policy {
             profile: Fields { zone, proxies, bootstrap, first_message_seconds }.of(profile)?,
-            keys: key_set(public_keys)?,
+            keys: key_set(public_keys, verification)?,
             revocations,
             require_expiration,
             leeway: Duration::from_secs(within("leewaySeconds", leeway_seconds, 0, 300)?),
@@ -144,6 +138,21 @@ impl Config {
     }
 }
 
+fn parse(json: &[u8]) -> Result<RawConfig, ConfigError> {
+    match json.trim_ascii_start().first() {
+        None => return Err(ConfigError::new("", "no configuration; publicKeys is required")),
+        Some(b'{') => {}
+        Some(_) => return Err(ConfigError::new("", "the configuration is not a JSON object")),
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    let raw = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        ConfigError::new(path, plain(&error.into_inner().to_string()))
+    })?;
+    deserializer.end().map_err(|error| ConfigError::new("", error))?;
+    Ok(raw)
+}
+
 const USE_SECRETS: &str = "the gate has no access to the control plane's secrets; \
                            give its public keys in publicKeys and set useSecrets to false";
 
@@ -161,11 +170,11 @@ fn revocation_list(raw: &Revocations) -> RevocationList {
     }
 }
 
-fn key_set(items: Vec<PublicKeyItem>) -> Result<KeySet, ConfigError> {
+fn key_set(items: Vec<PublicKeyItem>, verification: Verification) -> Result<KeySet, ConfigError> {
     if items.is_empty() {
         return Err(ConfigError::new("publicKeys", "at least one key is required"));
     }
-    let mut keys = KeySet::default();
+    let mut keys = KeySet::new(verification);
     for (index, PublicKeyItem { kid, key, key_file }) in items.into_iter().enumerate() {
         let error = |field: &str, problem: &dyn fmt::Display| {
             ConfigError::new(format!("publicKeys[{index}].{field}"), problem)

@@ -1,7 +1,8 @@
 //! The form in which a host hands over the plugin configuration.
 //!
-//! In: bytes. Out: JSON text. Envoy gives a `StringValue` as its text and, in current versions, a
-//! `google.protobuf.Struct` as protobuf; older ones give the latter as JSON.
+//! In: bytes. Out: JSON text, and apart from it a long text that stood in it. Envoy gives a
+//! `StringValue` as its text and, in current versions, a `google.protobuf.Struct` as protobuf; older
+//! ones give the latter as JSON.
 
 use std::borrow::Cow;
 
@@ -10,13 +11,39 @@ use prost_types::value::Kind;
 use prost_types::{ListValue, Struct};
 use serde_json::{Map, Number, Value};
 
-/// `bytes` as JSON: what decodes as a Struct that holds something is one, all else is text.
-pub(super) fn json(bytes: &[u8]) -> Cow<'_, [u8]> {
-    match Struct::decode(bytes) {
-        Ok(fields) if !bytes.starts_with(b"{") && !fields.fields.is_empty() => {
-            Cow::Owned(object(fields).to_string().into_bytes())
+/// What a host handed over.
+pub(super) struct Handed<'a> {
+    /// The configuration, JSON.
+    pub(super) json: Cow<'a, [u8]>,
+    /// The text of `revocations`, taken out of it: a worker waits while it is read, and a million ids
+    /// would be written and read once more.
+    pub(super) revocations: Option<String>,
+}
+
+impl<'a> Handed<'a> {
+    /// What decodes as a Struct that holds something is one, all else is text.
+    pub(super) fn read(bytes: &'a [u8]) -> Self {
+        let text = Self { json: Cow::Borrowed(bytes), revocations: None };
+        if bytes.starts_with(b"{") {
+            return text;
         }
-        _ => Cow::Borrowed(bytes),
+        match Struct::decode(bytes) {
+            Ok(fields) if !fields.fields.is_empty() => Self::from_struct(fields),
+            _ => text,
+        }
+    }
+
+    fn from_struct(mut fields: Struct) -> Handed<'static> {
+        let revocations = fields.fields.get_mut("revocations").and_then(take_text);
+        Handed { json: Cow::Owned(object(fields).to_string().into_bytes()), revocations }
+    }
+}
+
+/// Leaves an empty text.
+fn take_text(value: &mut prost_types::Value) -> Option<String> {
+    match &mut value.kind {
+        Some(Kind::StringValue(text)) => Some(std::mem::take(text)),
+        _ => None,
     }
 }
 

@@ -14,6 +14,8 @@
 //! Kuma checks the scope before the zone, and the claims before the signature: another order names
 //! another reason, never another verdict.
 
+use std::rc::Rc;
+
 use super::{
     BootstrapPolicy, BootstrapRequest, Caller, Clock, Dataplane, Denial, DpServer, Form, Head,
     Held, Permit, Place, Policy, Profile, ProxyType, Refusal, Route, Served, Unchecked, Verdict,
@@ -38,7 +40,7 @@ impl Policy {
     pub fn judge_first_message(
         &self,
         form: Form,
-        token: Result<ZoneToken, Refusal>,
+        token: Result<Rc<ZoneToken>, Refusal>,
         message: &[u8],
         clock: Clock,
     ) -> Result<Permit, Denial> {
@@ -54,9 +56,9 @@ impl Policy {
     /// It is not good any more, or was not then.
     pub fn carry_over(
         &self,
-        token: Result<ZoneToken, Refusal>,
+        token: Result<Rc<ZoneToken>, Refusal>,
         before: &Self,
-    ) -> Result<ZoneToken, Refusal> {
+    ) -> Result<Rc<ZoneToken>, Refusal> {
         let token = token?;
         match self.knows_key_of(&token, before) {
             true => Ok(token),
@@ -120,13 +122,11 @@ impl Policy {
         &self,
         server: &DpServer,
         proxy: Option<ProxyType>,
-        token: Result<ZoneToken, Refusal>,
+        token: Result<Rc<ZoneToken>, Refusal>,
         clock: Clock,
     ) -> Result<Permit, Denial> {
         if proxy == Some(ProxyType::Dataplane) {
-            return server
-                .judge_sidecar()
-                .map_err(|refusal| Denial { refusal, token: token.ok().map(Box::new) });
+            return server.judge_sidecar().map_err(|refusal| Denial { refusal, token: token.ok() });
         }
         let judge = |token: &ZoneToken| {
             self.judge_token(token, clock)?;
@@ -154,7 +154,7 @@ impl Policy {
     }
 
     /// Reads and verifies the text of a token.
-    fn authenticate(&self, text: &[u8], place: Place) -> Result<ZoneToken, Refusal> {
+    fn authenticate(&self, text: &[u8], place: Place) -> Result<Rc<ZoneToken>, Refusal> {
         if text.is_empty() {
             return Err(Refusal::MissingToken(place));
         }
@@ -208,11 +208,11 @@ fn judge_client(token: &ZoneToken, head: &Head<'_>) -> Result<(), Refusal> {
 
 /// Judges `token`, which goes along with a refusal: it was verified.
 fn conclude<T>(
-    token: ZoneToken,
+    token: Rc<ZoneToken>,
     judge: impl FnOnce(&ZoneToken) -> Result<T, Refusal>,
-) -> Result<(ZoneToken, T), Denial> {
+) -> Result<(Rc<ZoneToken>, T), Denial> {
     match judge(&token) {
         Ok(judged) => Ok((token, judged)),
-        Err(refusal) => Err(Denial { refusal, token: Some(token.into()) }),
+        Err(refusal) => Err(Denial { refusal, token: Some(token) }),
     }
 }

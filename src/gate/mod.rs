@@ -19,6 +19,7 @@ mod route;
 mod sentence;
 mod span;
 mod time;
+mod uuid_set;
 mod verdict;
 
 pub use bootstrap::{BootstrapRequest, MAX_BOOTSTRAP};

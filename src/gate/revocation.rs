@@ -4,75 +4,163 @@
 //! In: the text of the secret, or a list of ids. Out: whether an id is on it. Whose token has the id
 //! is not known here.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
+
+use super::uuid_set::{TEXT, Uuid, UuidSet};
 
 /// Ids of tokens that are no longer good.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct RevocationList {
-    /// Every spelling that revokes.
-    entries: BTreeSet<String>,
-    /// How many ids were meant.
+    /// Ids that are UUIDs, as those of Kuma are.
+    uuids: UuidSet,
+    /// All others.
+    others: HashSet<Box<str>>,
+    /// Whether there was white space around or between ids.
+    spaced: bool,
+    /// How many ids were given, without repetitions.
     ids: usize,
 }
 
+/// Bytes that a UUID takes in a text.
+const WITH_COMMA: usize = TEXT + 1;
+/// The longest ID that a token can have: more than the longest token is in none.
+const MAX_ID: usize = 65_536;
+
 impl RevocationList {
     /// Reads the text of the secret. Kuma trims one line feed, splits on commas and compares exactly,
-    /// so `id1, id2` or one id a line would revoke nothing: here the pieces between white space are
-    /// revoked as well. An empty entry revokes every token without an ID, as in Kuma.
+    /// so `id1, id2` or one id a line would revoke nothing: here the words between white space are
+    /// revoked. An empty entry revokes every token without an ID, as in Kuma.
     pub fn from_text(text: &str) -> Self {
         if text.is_empty() {
             return Self::default();
         }
-        let pieces =
-            || text.split(|c: char| c == ',' || c.is_whitespace()).filter(|id| !id.is_empty());
-        let as_kuma = text.strip_suffix('\n').unwrap_or(text).split(',');
-        Self {
-            ids: pieces().collect::<BTreeSet<_>>().len(),
-            entries: as_kuma.chain(pieces()).map(str::to_owned).collect(),
-        }
+        let mut list =
+            Self { uuids: UuidSet::with_room_for(text.len() / WITH_COMMA), ..Self::default() };
+        list.read(text.strip_suffix('\n').unwrap_or(text));
+        list.uuids.fit();
+        list
     }
 
-    /// Takes ids one by one; each also without the white space around it.
+    /// Takes ids one by one; each without the white space around it.
     pub fn from_ids<'a>(ids: impl IntoIterator<Item = &'a str>) -> Self {
-        let given: BTreeSet<&str> = ids.into_iter().collect();
-        Self {
-            ids: given.len(),
-            entries: given.into_iter().flat_map(|id| [id, id.trim()]).map(str::to_owned).collect(),
+        let mut list = Self::default();
+        for id in ids {
+            list.spaced |= id.contains(char::is_whitespace);
+            list.insert(id.trim());
+        }
+        list
+    }
+
+    /// Whether a token of this ID is revoked; an absent ID is the empty one. An ID with white space in
+    /// it may be what Kuma makes of a list with white space in it, and counts as revoked there.
+    pub fn contains(&self, id: &str) -> bool {
+        match uuid_at_start(id) {
+            Some((uuid, "")) => self.uuids.contains(uuid),
+            _ if self.spaced && id.contains(char::is_whitespace) => true,
+            _ => self.others.contains(id),
         }
     }
 
-    /// Whether a token of this ID is revoked; an absent ID is the empty one.
-    pub fn contains(&self, id: &str) -> bool {
-        self.entries.contains(id)
+    fn read(&mut self, text: &str) {
+        let mut rest = text;
+        let mut entry_is_empty = true;
+        while let Some(rune) = rest.chars().next() {
+            if rune == ',' {
+                if std::mem::replace(&mut entry_is_empty, true) {
+                    self.insert("");
+                }
+                rest = after(rest, rune.len_utf8());
+                continue;
+            }
+            entry_is_empty = false;
+            if rune.is_whitespace() {
+                self.spaced = true;
+                rest = after(rest, rune.len_utf8());
+            } else {
+                rest = self.read_word(rest);
+            }
+        }
+        if entry_is_empty {
+            self.insert("");
+        }
+    }
+
+    /// Takes the word that `text` starts with, and leaves what follows it. A UUID is not looked at
+    /// letter by letter.
+    fn read_word<'a>(&mut self, text: &'a str) -> &'a str {
+        if let Some((uuid, rest)) = uuid_at_start(text)
+            && (rest.is_empty() || rest.starts_with(is_separator))
+        {
+            self.count(|list| list.uuids.insert(uuid));
+            return rest;
+        }
+        let end = text.find(is_separator).unwrap_or(text.len());
+        let (word, rest) = text.split_at_checked(end).unwrap_or((text, ""));
+        self.insert(word);
+        rest
+    }
+
+    fn insert(&mut self, id: &str) {
+        match uuid_at_start(id) {
+            Some((uuid, "")) => self.count(|list| list.uuids.insert(uuid)),
+            _ if id.len() > MAX_ID => self.count(|_| true),
+            _ => self.count(|list| list.others.insert(id.into())),
+        }
+    }
+
+    fn count(&mut self, insert: impl FnOnce(&mut Self) -> bool) {
+        let is_new = insert(self);
+        self.ids = self.ids.saturating_add(usize::from(is_new));
     }
 
     /// Whether every token without an ID is revoked.
     pub fn has_empty_entry(&self) -> bool {
-        self.contains("")
+        self.others.contains("")
     }
 
-    /// How many ids were given, without repetitions.
+    /// How many ids were given, without repetitions; an empty entry is none.
     pub fn ids(&self) -> usize {
-        self.ids
+        self.ids.saturating_sub(usize::from(self.has_empty_entry()))
     }
+}
+
+fn is_separator(rune: char) -> bool {
+    rune == ',' || rune.is_whitespace()
+}
+
+fn uuid_at_start(text: &str) -> Option<(Uuid, &str)> {
+    let uuid = Uuid::parse(text.as_bytes().first_chunk()?)?;
+    Some((uuid, text.get(TEXT..)?))
+}
+
+fn after(text: &str, length: usize) -> &str {
+    text.get(length..).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const UUID: &str = "0123abcd-4567-89ef-0011-aabbccddeeff";
+    const OTHER: &str = "0123abcd-4567-89ef-0011-aabbccddeef0";
+
     #[test]
     fn text_is_read_as_kuma_reads_it_or_more_strictly() {
-        for (text, revoked, not_revoked) in [
-            ("", &[][..], &["", "id1"][..]),
-            ("id1", &["id1"], &["", "id2", "ID1"]),
-            ("id1,id2\n", &["id1", "id2"], &["", "id2\n"]),
-            ("id1, id2", &["id1", "id2", " id2"], &[""]),
-            ("id1\nid2", &["id1", "id2", "id1\nid2"], &[""]),
-            ("id1\r\nid2\r\n", &["id1", "id2"], &[""]),
-            ("id1,", &["id1", ""], &[]),
-            ("\n", &[""], &["id1"]),
-            (" ", &[" "], &[""]),
+        for (text, revoked, not_revoked, ids) in [
+            ("", &[][..], &["", "id1"][..], 0),
+            ("id1", &["id1"], &["", "id2", "ID1", "id1 "], 1),
+            ("id1,id2\n", &["id1", "id2"], &["", "id2\n"], 2),
+            ("id1, id2", &["id1", "id2", " id2"], &[""], 2),
+            ("id1\nid2", &["id1", "id2", "id1\nid2"], &[""], 2),
+            ("id1\r\nid2\r\n", &["id1", "id2", "id2\r"], &[""], 2),
+            ("id1,", &["id1", ""], &["id1,"], 1),
+            (",id1", &["id1", ""], &[], 1),
+            ("id1,,id2", &["id1", "", "id2"], &[], 2),
+            ("id1, ,id2", &["id1", " ", "id2"], &[""], 2),
+            ("id1,id1", &["id1"], &[""], 1),
+            ("\n", &[""], &["id1"], 0),
+            (" ", &[" "], &[""], 0),
+            (UUID, &[UUID], &[OTHER, ""], 1),
         ] {
             let list = RevocationList::from_text(text);
             for id in revoked {
@@ -81,13 +169,36 @@ mod tests {
             for id in not_revoked {
                 assert!(!list.contains(id), "{text:?} does not revoke {id:?}");
             }
+            assert_eq!(list.ids(), ids, "{text:?}");
         }
     }
 
     #[test]
+    fn a_uuid_is_revoked_in_its_own_spelling_only() {
+        let long = format!("{UUID}0");
+        let upper = UUID.to_uppercase();
+        for text in [
+            format!("{UUID},{long}"),
+            format!("{long},{UUID}"),
+            format!("{OTHER}\n{UUID}\r\n{long}"),
+        ] {
+            let list = RevocationList::from_text(&text);
+            assert!(list.contains(UUID) && list.contains(&long), "{text:?}");
+            assert!(
+                !list.contains(&upper) && !list.contains(UUID.trim_start_matches('0')),
+                "{text:?}"
+            );
+        }
+        assert!(RevocationList::from_text(&upper).contains(&upper));
+        assert!(!RevocationList::from_text(&upper).contains(UUID));
+        assert!(!RevocationList::from_text(&long).contains(UUID));
+    }
+
+    #[test]
     fn a_list_entry_is_one_id() {
-        let list = RevocationList::from_ids(["id1", " id2\n", "a,b"]);
-        assert!(["id1", "id2", "a,b"].iter().all(|id| list.contains(id)));
+        let list = RevocationList::from_ids(["id1", " id2\n", "a,b", UUID]);
+        assert!(["id1", "id2", " id2\n", "a,b", UUID].iter().all(|id| list.contains(id)));
         assert!(["a", "b", ""].iter().all(|id| !list.contains(id)));
+        assert_eq!(list.ids(), 4);
     }
 }

@@ -3,6 +3,8 @@
 //! Success is a [`Permit`] that names what granted it; a failure is a [`Denial`] with what was
 //! verified by then; and a stream whose first message matters is [`Held`].
 
+use std::rc::Rc;
+
 use super::{Caller, Form, Refusal};
 use crate::token::ZoneToken;
 
@@ -23,7 +25,7 @@ pub enum Permit {
     /// A zone token.
     ZoneToken {
         /// The token, verified and judged.
-        token: ZoneToken,
+        token: Rc<ZoneToken>,
         /// What it lets through.
         caller: Caller,
     },
@@ -46,7 +48,7 @@ pub struct Denial {
     /// Why.
     pub refusal: Refusal,
     /// Whose.
-    pub token: Option<Box<ZoneToken>>,
+    pub token: Option<Rc<ZoneToken>>,
 }
 
 /// What is known of a request whose first message, or body, decides.
@@ -57,7 +59,7 @@ pub enum Held {
         /// What its first message is.
         form: Form,
         /// The outcome for its token. A refusal waits here only where a sidecar may pass unchecked.
-        token: Result<ZoneToken, Refusal>,
+        token: Result<Rc<ZoneToken>, Refusal>,
     },
     /// A bootstrap request.
     Bootstrap,

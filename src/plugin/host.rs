@@ -70,6 +70,11 @@ pub(super) fn plugin_configuration() -> Option<Vec<u8>> {
     hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX).ok().flatten()
 }
 
+/// The VM configuration.
+pub(super) fn vm_configuration() -> Option<Vec<u8>> {
+    hostcalls::get_buffer(BufferType::VmConfiguration, 0, usize::MAX).ok().flatten()
+}
+
 /// Whether no VM has spoken of this configuration yet, the `count`th that ours has taken for
 /// `gateway`. Every worker and the main thread configure a VM of their own, some later than others,
 /// and one of them is to speak for all.

@@ -5,6 +5,7 @@
 //! is not UTF-8, and a panic takes the whole VM down. Where the host fails, the request is denied.
 
 mod body;
+mod crypto;
 mod exchange;
 #[cfg(zonegate_fault)]
 mod fault;

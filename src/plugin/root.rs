@@ -12,7 +12,7 @@ use proxy_wasm::types::ContextType;
 use super::host;
 use super::metrics::metrics;
 use super::stream::Stream;
-use super::{shared, waiting};
+use super::{crypto, shared, waiting};
 use crate::config::{Config, ConfigError};
 use crate::gate::Policy;
 use crate::log_line;
@@ -35,6 +35,17 @@ impl Default for Root {
 impl Context for Root {}
 
 impl RootContext for Root {
+    /// `false` refuses the VM configuration: the filter is not loaded.
+    fn on_vm_start(&mut self, _: usize) -> bool {
+        match crypto::choose(&host::vm_configuration().unwrap_or_default()) {
+            Ok(()) => true,
+            Err(problem) => {
+                log::error!("zonegate: VM configuration refused: {problem}");
+                false
+            }
+        }
+    }
+
     /// `false` refuses the configuration: at start Envoy does not start, on a push it keeps the
     /// previous one. Envoy asks a new VM on its main thread first, and then those of the workers; one
     /// that then says no is left without the filter. So there the previous policy goes on.
@@ -72,9 +83,9 @@ impl Root {
         let bytes = host::plugin_configuration().unwrap_or_default();
         #[cfg(zonegate_fault)]
         let bytes = super::fault::configuration(bytes);
-        let config = Config::from_host(&bytes)?;
+        let config = Config::from_host(&bytes, crypto::verification())?;
         if host::is_news(&self.gateway, shared::count(&self.gateway)) {
-            log::info!("{}", log_line::accepted(&config));
+            log::info!("{}", log_line::accepted(&config, crypto::arithmetic()));
             for warning in &config.warnings {
                 log::warn!("zonegate: configuration: {warning}");
             }

@@ -83,7 +83,7 @@ pub(super) fn pushed_after(gateway: &str, push: u64) -> Option<Rc<Policy>> {
 }
 
 /// Registers the allowed stream of context `id`.
-pub(super) fn opened(id: u32, gateway: Rc<str>, token: ZoneToken, policy: Rc<Policy>) {
+pub(super) fn opened(id: u32, gateway: Rc<str>, token: Rc<ZoneToken>, policy: Rc<Policy>) {
     OPEN.with_borrow_mut(|open| open.insert(id, gateway, token, policy));
 }
 

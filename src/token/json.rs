@@ -103,15 +103,10 @@ pub fn normalise(bytes: &[u8]) -> Result<Cow<'_, str>, JsonError> {
 
 fn check_depth(bytes: &[u8]) -> Result<(), JsonError> {
     let mut depth = 0_usize;
-    let mut in_string = false;
-    let mut escaped = false;
-    for byte in bytes {
+    for (_, byte) in outside_strings(bytes) {
         match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'{' | b'[' if !in_string => depth = depth.saturating_add(1),
-            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            b'{' | b'[' => depth = depth.saturating_add(1),
+            b'}' | b']' => depth = depth.saturating_sub(1),
             _ => {}
         }
         if depth > MAX_DEPTH {
@@ -119,6 +114,27 @@ fn check_depth(bytes: &[u8]) -> Result<(), JsonError> {
         }
     }
     Ok(())
+}
+
+/// The bytes of JSON that are in no string, and where they are.
+pub(super) fn outside_strings(json: &[u8]) -> impl Iterator<Item = (usize, u8)> {
+    let mut in_string = false;
+    let mut escaped = false;
+    json.iter().copied().enumerate().filter(move |(_, byte)| match byte {
+        _ if escaped => {
+            escaped = false;
+            false
+        }
+        b'\\' if in_string => {
+            escaped = true;
+            false
+        }
+        b'"' => {
+            in_string = !in_string;
+            false
+        }
+        _ => !in_string,
+    })
 }
 
 /// Go replaces each byte that is not part of a rune; `String::from_utf8_lossy` replaces runs.

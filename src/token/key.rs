@@ -115,6 +115,16 @@ impl PublicKey {
         Self::from_rsa(&key)
     }
 
+    /// Reads a PKCS#1 `RSAPublicKey`, DER.
+    ///
+    /// # Errors
+    /// It is none, or of a size that may not verify.
+    pub fn from_pkcs1_der(der: &[u8]) -> Result<Self, KeyError> {
+        let key = rsa::PublicKey::from_pkcs1_der(der)
+            .map_err(|_| KeyError::Malformed { label: PKCS1, other_label_fits: false })?;
+        Self::from_rsa(&key)
+    }
+
     fn from_rsa(key: &rsa::PublicKey) -> Result<Self, KeyError> {
         let bits = key.n().bit_width_vartime();
         if !(MIN_BITS..=MAX_BITS).contains(&bits) {

@@ -5,17 +5,33 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::rc::Rc;
 
-use jsonwebtoken::crypto::JwtVerifier;
+use jsonwebtoken::crypto::{CryptoProvider, JwtVerifier};
 
-use super::{Claims, PublicKey, Segment, SignedToken, TokenError, ZoneToken, base64url, verifier};
+use super::{
+    Claims, PROVIDER, PublicKey, Segment, SignedToken, TokenError, VerifiedTokens, ZoneToken,
+    base64url, verifier,
+};
 
 /// The configured keys, each prepared for verifying.
 #[derive(Default)]
-pub struct KeySet(BTreeMap<String, Key>);
+pub struct KeySet {
+    keys: BTreeMap<String, Key>,
+    verification: Verification,
+}
+
+/// How tokens are verified.
+#[derive(Clone)]
+pub struct Verification {
+    /// Whose arithmetic it is.
+    pub provider: &'static CryptoProvider,
+    /// Where verified tokens are remembered, if they are. Several key sets may share it.
+    pub verified: Option<Rc<VerifiedTokens>>,
+}
 
 struct Key {
-    public: PublicKey,
+    public: Rc<PublicKey>,
     verifier: Box<dyn JwtVerifier>,
 }
 
@@ -26,30 +42,58 @@ pub struct VerifiedToken<'a> {
     claims: &'a [u8],
 }
 
+/// By crate `rsa`, and nothing is remembered.
+impl Default for Verification {
+    fn default() -> Self {
+        Self { provider: &PROVIDER, verified: None }
+    }
+}
+
 impl KeySet {
+    /// No keys yet.
+    pub fn new(verification: Verification) -> Self {
+        Self { keys: BTreeMap::new(), verification }
+    }
+
     /// Adds a key.
     ///
     /// # Errors
     /// The text of the provider's error, where it cannot use the key.
     pub fn insert(&mut self, kid: String, public: PublicKey) -> Result<(), String> {
-        let verifier = verifier(&public).map_err(|error| error.to_string())?;
-        self.0.insert(kid, Key { public, verifier });
+        let verifier = verifier(self.verification.provider, &public);
+        let verifier = verifier.map_err(|error| error.to_string())?;
+        self.keys.insert(kid, Key { public: Rc::new(public), verifier });
         Ok(())
     }
 
     /// Whether a key of this kid is there.
     pub fn contains(&self, kid: &str) -> bool {
-        self.0.contains_key(kid)
+        self.keys.contains_key(kid)
     }
 
     /// The key of this kid.
     pub fn get(&self, kid: &str) -> Option<&PublicKey> {
-        self.0.get(kid).map(|key| &key.public)
+        self.keys.get(kid).map(|key| &*key.public)
     }
 
     /// The kids and their keys, in the order of the kids.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &PublicKey)> {
-        self.0.iter().map(|(kid, key)| (kid.as_str(), &key.public))
+        self.keys.iter().map(|(kid, key)| (kid.as_str(), &*key.public))
+    }
+
+    /// The token that `text` was when it was verified, if its key is still the one of its kid.
+    pub(super) fn recall(&self, text: &[u8]) -> Option<Rc<ZoneToken>> {
+        let (token, key) = self.verification.verified.as_ref()?.find(text)?;
+        (self.get(&token.kid)? == &*key).then_some(token)
+    }
+
+    /// Remembers that `text` was verified here and says `token`.
+    pub(super) fn remember(&self, text: &[u8], token: &Rc<ZoneToken>) {
+        if let Some(verified) = &self.verification.verified
+            && let Some(key) = self.keys.get(&token.kid)
+        {
+            verified.insert(text, token, &key.public);
+        }
     }
 
     /// Verifies the signature of `token` with the key that it names.
@@ -59,7 +103,7 @@ impl KeySet {
     /// [`TokenError::InvalidSignature`].
     pub fn verify<'a>(&self, token: SignedToken<'a>) -> Result<VerifiedToken<'a>, TokenError> {
         let SignedToken { compact, kid } = token;
-        let key = self.0.get(&kid).ok_or(TokenError::UnknownKid)?;
+        let key = self.keys.get(&kid).ok_or(TokenError::UnknownKid)?;
         let signature =
             base64url::decode(compact.signature).ok_or(TokenError::Base64(Segment::Signature))?;
         key.verifier

@@ -9,6 +9,8 @@
 //!        three segments  header read    RS256            claims text     claims read
 //! ```
 //!
+//! A text that went this way before is not verified again; see [`VerifiedTokens`].
+//!
 //! Not checked here: time, revocation, zone and scope. They depend on when and where a token is
 //! used; see [`crate::gate`].
 
@@ -17,6 +19,7 @@ mod claims;
 mod compact;
 mod error;
 mod header;
+mod host_signature;
 mod json;
 mod key;
 mod keyset;
@@ -24,17 +27,22 @@ mod numbers;
 mod signature;
 #[cfg(not(target_family = "wasm"))]
 mod unverified;
+mod verified;
 
 pub use claims::{Claims, NumericDate};
 pub use compact::CompactToken;
 pub use error::{Segment, TokenError};
 pub use header::SignedToken;
+pub use host_signature::{Arithmetic, Host, host_provider};
 pub use json::{JsonError, MAX_DEPTH, Members, fold_name, members, normalise};
 pub use key::{KeyError, MAX_BITS, MIN_BITS, PublicKey};
-pub use keyset::{KeySet, VerifiedToken};
+pub use keyset::{KeySet, Verification, VerifiedToken};
 pub use signature::{PROVIDER, verifier};
 #[cfg(not(target_family = "wasm"))]
 pub use unverified::Unverified;
+pub use verified::{MAX_REMEMBERED, VerifiedTokens};
+
+use std::rc::Rc;
 
 /// A token whose signature was verified and whose claims were read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +57,12 @@ pub struct ZoneToken {
 ///
 /// # Errors
 /// The first rule of RFC 7515, RFC 7519 or Kuma's validator that the token breaks.
-pub fn authenticate(text: &[u8], keys: &KeySet) -> Result<ZoneToken, TokenError> {
+pub fn authenticate(text: &[u8], keys: &KeySet) -> Result<Rc<ZoneToken>, TokenError> {
+    if let Some(token) = keys.recall(text) {
+        return Ok(token);
+    }
     let signed = CompactToken::parse(text)?.read_header()?;
-    keys.verify(signed)?.read_claims()
+    let token = Rc::new(keys.verify(signed)?.read_claims()?);
+    keys.remember(text, &token);
+    Ok(token)
 }

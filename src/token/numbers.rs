@@ -2,12 +2,10 @@
 //!
 //! In: JSON text. Out: nothing, or that it is no such JSON. Nothing of it is kept.
 
-use std::fmt;
-
-use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::IgnoredAny;
 
 use super::JsonError;
+use super::json::outside_strings;
 
 /// Whether `text` is JSON in which every number fits a float64, as Go's `any` wants it.
 ///
@@ -17,57 +15,33 @@ use super::JsonError;
 /// # Errors
 /// [`JsonError::Syntax`].
 pub(super) fn check_numbers(text: &str) -> Result<(), JsonError> {
-    serde_json::from_str::<AnyJson>(text).map(drop).map_err(|_| JsonError::Syntax)
-}
-
-struct AnyJson;
-
-impl<'de> Deserialize<'de> for AnyJson {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Self)
+    serde_json::from_str::<IgnoredAny>(text).map_err(|_| JsonError::Syntax)?;
+    match numbers(text).all(fits_float64) {
+        true => Ok(()),
+        false => Err(JsonError::Syntax),
     }
 }
 
-impl<'de> Visitor<'de> for AnyJson {
-    type Value = Self;
+/// The numbers in `text`, which is JSON.
+fn numbers(text: &str) -> impl Iterator<Item = &str> {
+    let mut end = 0;
+    outside_strings(text.as_bytes()).filter_map(move |(at, byte)| {
+        if at < end || !(byte == b'-' || byte.is_ascii_digit()) {
+            return None;
+        }
+        let rest = text.get(at..)?;
+        let length = rest.find(|rune: char| !is_of_number(rune)).unwrap_or(rest.len());
+        end = at.saturating_add(length);
+        rest.get(..length)
+    })
+}
 
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
+fn is_of_number(rune: char) -> bool {
+    rune.is_ascii_digit() || matches!(rune, '-' | '+' | '.' | 'e' | 'E')
+}
 
-    fn visit_unit<E>(self) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self, A::Error> {
-        while seq.next_element::<Self>()?.is_some() {}
-        Ok(self)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
-        while map.next_entry::<IgnoredAny, Self>()?.is_some() {}
-        Ok(self)
-    }
+fn fits_float64(number: &str) -> bool {
+    number.parse().is_ok_and(f64::is_finite)
 }
 
 #[cfg(test)]
@@ -80,6 +54,12 @@ mod tests {
             ("1e308", true),
             ("[1, -2, 0.5, null, true, \"1e999\"]", true),
             ("1e309", false),
+            // The largest float64, and half a unit above it, where Go rounds to infinity.
+            ("1.7976931348623157e308", true),
+            ("1.7976931348623158e308", true),
+            ("1.7976931348623159e308", false),
+            ("-1.7976931348623159e308", false),
+            (r#"{"1e999":"-1e999","a":"\"1e999"}"#, true),
             (r#"{"a":[{"b":-1e400}]}"#, false),
             ("{\"a\":1} x", false),
         ] {

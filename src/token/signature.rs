@@ -1,7 +1,8 @@
 //! The signature seam: RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518 §3.3, RFC 8017 §8.2.2).
 //!
-//! In: a [`PublicKey`]. Out: a [`JwtVerifier`], prepared once per configuration. Which arithmetic is
-//! behind it is decided here and nowhere else; today it is crate `rsa`.
+//! In: a [`PublicKey`]. Out: a [`JwtVerifier`], prepared once per configuration. The arithmetic behind
+//! it is that of a [`CryptoProvider`]: crate `rsa` here, the host's in
+//! [`host_signature`](super::host_signature).
 //!
 //! jsonwebtoken gives the traits and the algorithm names. Its `decode` is not used: it reads a token
 //! more strictly than Kuma in some places (line breaks and spare bits in base64, duplicate members)
@@ -21,13 +22,13 @@ use super::PublicKey;
 pub static PROVIDER: CryptoProvider =
     CryptoProvider { signer_factory, verifier_factory, key_utils: KeyUtils::new_unimplemented() };
 
-/// A verifier of RS256 signatures by `key`.
+/// A verifier of RS256 signatures by `key`, with the arithmetic of `provider`.
 ///
 /// # Errors
-/// The provider cannot use the key. It uses every [`PublicKey`].
-pub fn verifier(key: &PublicKey) -> Result<Box<dyn JwtVerifier>, Error> {
+/// The provider cannot use the key. [`PROVIDER`] uses every [`PublicKey`].
+pub fn verifier(provider: &CryptoProvider, key: &PublicKey) -> Result<Box<dyn JwtVerifier>, Error> {
     let key = DecodingKey::from_rsa_der(key.pkcs1_der());
-    (PROVIDER.verifier_factory)(&Algorithm::RS256, &key)
+    (provider.verifier_factory)(&Algorithm::RS256, &key)
 }
 
 fn verifier_factory(
@@ -42,7 +43,8 @@ fn verifier_factory(
     Ok(Box::new(Rs256(VerifyingKey::new(key))))
 }
 
-fn signer_factory(_: &Algorithm, _: &EncodingKey) -> Result<Box<dyn JwtSigner>, Error> {
+/// Signs nothing: a gate has public keys only.
+pub(super) fn signer_factory(_: &Algorithm, _: &EncodingKey) -> Result<Box<dyn JwtSigner>, Error> {
     Err(ErrorKind::InvalidAlgorithm.into())
 }
 
