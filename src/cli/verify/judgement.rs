@@ -89,7 +89,7 @@ impl Judgement {
     /// The token, where it was verified.
     pub(super) fn token(&self) -> Option<&ZoneToken> {
         self.verdicts.iter().find_map(|(_, verdict)| match verdict {
-            Ok(Permit::ZoneToken { token, .. }) => Some(token),
+            Ok(Permit::ZoneToken { token, .. }) => Some(&**token),
             Ok(Permit::Unchecked(_)) => None,
             Err(denial) => denial.token.as_deref(),
         })
