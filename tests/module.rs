@@ -53,6 +53,8 @@ fn the_module_has_no_faults_to_order() {
     let has_faults = |module: &[u8]| module.windows(MARK.len()).any(|part| part == MARK);
     assert!(has_faults(&built("ZONEGATE_FAULTY_WASM")), "the mark has changed");
     assert!(!has_faults(&module()));
+}
+
 /// What a module exports, Envoy calls. Nothing of a response is here: what the control plane sends
 /// does not enter the VM.
 #[test]
