@@ -21,7 +21,7 @@ use crate::open_stream::{Sotw, open};
 
 const PROXIES: usize = 40;
 const REVOKED: usize = 10;
-const END: u64 = 62;
+const END: u64 = 64;
 
 /// One look at the metrics.
 struct Sample {
@@ -62,29 +62,39 @@ impl Story {
         }
         let expired = self.token("old", "exp", json!(now() - 600));
         let wrong_zone = self.token("old", "Zone", json!("zone-2"));
-        strangers.spawn(knock(self.setup.connect().await, expired, Duration::from_millis(400)));
+        let stale = knock(self.setup.connect().await, expired, Duration::from_millis(400));
+        let stale = strangers.spawn(stale);
         self.until(12.0).await;
         let stranger = knock(self.setup.connect().await, wrong_zone, Duration::from_millis(700));
         let stranger = strangers.spawn(stranger);
-        self.push("the new key is added", json!({}), &["old", "new"], 17.0).await;
+        self.push("new key: added", json!({}), &["old", "new"], 16.0).await;
         for (index, stream) in streams.iter_mut().enumerate() {
-            self.until(18.0 + 0.3 * index as f64).await;
+            self.until(17.0 + 0.3 * index as f64).await;
             *stream = self.open("new", index).await;
         }
         stranger.abort();
+        stale.abort();
         let left_behind = self.token("old", "jti", json!("left-behind"));
-        self.push("the old key is removed", json!({}), &["new"], 33.0).await;
+        self.push("old key: removed", json!({}), &["new"], 32.0).await;
         let left_behind =
             knock(self.setup.connect().await, left_behind, Duration::from_millis(500));
         strangers.spawn(left_behind);
         let bad = json!({ "revocations": [1] });
-        self.push("a bad policy is refused", bad, &["new"], 41.0).await;
+        self.push("bad policy: refused", bad, &["new"], 40.0).await;
         let revoked: Vec<String> = (0..REVOKED).map(|index| format!("proxy-{index}")).collect();
         let list = json!({ "revocations": revoked });
-        self.push("ten tokens are revoked", list, &["new"], 48.0).await;
+        self.push("ten tokens: revoked", list, &["new"], 47.0).await;
+        let mut coming_back = JoinSet::new();
         for id in revoked {
             let token = self.token("new", "jti", json!(id));
-            strangers.spawn(come_back(self.setup.connect().await, token));
+            coming_back.spawn(come_back(self.setup.connect().await, token));
+        }
+        self.until(56.0).await;
+        self.happens("ten new: tokens");
+        coming_back.abort_all();
+        for index in 0..REVOKED {
+            self.until(56.0 + 0.3 * index as f64).await;
+            streams.push(self.open("new", PROXIES + index).await);
         }
         self.until(END as f64).await;
         strangers.abort_all();
@@ -99,9 +109,13 @@ impl Story {
         });
         let mut policy = json!({ "zone": ZONE, "publicKeys": keys.collect::<Vec<_>>() });
         policy.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-        self.events.lock().unwrap().push((self.start.elapsed().as_secs_f64(), what));
+        self.happens(what);
         let wanted = if what.contains("bad") { Pushed::Rejected } else { Pushed::Accepted };
         assert_eq!(self.setup.gateway.push(&policy).await.unwrap(), wanted);
+    }
+
+    fn happens(&self, what: &'static str) {
+        self.events.lock().unwrap().push((self.start.elapsed().as_secs_f64(), what));
     }
 
     async fn until(&self, seconds: f64) {
