@@ -6,6 +6,7 @@
 //! file, errors to standard error. A verb is a file here; what it does is in the library.
 
 mod completion;
+mod config;
 mod demo;
 mod failure;
 mod generate;
@@ -38,6 +39,8 @@ enum Verb {
     Generate(generate::Generate),
     Inspect(inspect::Inspect),
     Verify(verify::Verify),
+    #[command(subcommand)]
+    Config(config::Config),
     Sync(sync::SyncArgs),
     #[command(subcommand)]
     Demo(demo::Demo),
@@ -53,6 +56,7 @@ impl Verb {
             Self::Verify(verify) => {
                 Ok(verify.run().unwrap_or_else(|error| failure::bad_input(&error)))
             }
+            Self::Config(what) => what.run(),
             Self::Sync(args) => args.run().map(done),
             Self::Demo(what) => what.run().map(done),
             Self::Completion(completion) => completion.run(),

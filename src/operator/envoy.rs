@@ -46,7 +46,8 @@ impl std::error::Error for RenderError {}
 /// [`RenderError::Refused`].
 pub fn plugin_json(plugin: &Plugin) -> Result<String, RenderError> {
     plugin.check().map_err(RenderError::Refused)?;
-    Ok(format!("{:#}\n", plugin.to_json()))
+    let text = serde_json::to_string_pretty(plugin).map_err(|_| RenderError::NotReadBack)?;
+    Ok(text + "\n")
 }
 
 /// The file that Envoy watches, as `envoy/ecds/zonegate.yaml`. `module` is where Envoy finds the

@@ -16,6 +16,8 @@ pub(super) struct Filter<'a> {
     /// As the file has it.
     pub(super) configuration: Option<&'a Value>,
     pub(super) form: Form,
+    /// What stands around it: Envoy's `PluginConfig`, or the object of Istio or Envoy Gateway.
+    pub(super) around: Option<&'a Value>,
 }
 
 /// How a filter's configuration is written.
@@ -52,6 +54,7 @@ fn plain<'a>(object: &'a Value, path: &[&str]) -> Filter<'a> {
         is_named_zonegate: name.and_then(Value::as_str) == Some(ZONEGATE),
         configuration,
         form: Form::Plain,
+        around: Some(object),
     }
 }
 
@@ -104,6 +107,7 @@ fn envoys<'a>(filter: &'a Map<String, Value>, place: &str) -> Filter<'a> {
         is_named_zonegate: ["name", "root_id", "rootId"].into_iter().any(is_ours),
         configuration: field("configuration"),
         form: Form::Any,
+        around: config,
     }
 }
 

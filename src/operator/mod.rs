@@ -11,17 +11,24 @@
 //! configurations, and the files that carry them, or an error that names the place. Private keys are
 //! reduced to public ones where they are read; nothing behind [`Secrets`] has seen one.
 
+pub mod control_plane;
+mod difference;
 mod document;
 mod envoy;
 mod filters;
+pub mod kubernetes;
 mod plugin;
 pub mod plugin_file;
 mod replace;
+pub mod review;
+mod schema;
 mod secrets;
 pub mod text;
 
+pub use difference::{Difference, KeyChange, SettingChange};
 pub use document::{Document, SyntaxError};
 pub use envoy::{RenderError, ecds, plugin_json};
 pub use plugin::{BaseError, DuplicateKid, Plugin, Revocations};
 pub use replace::{FolderLock, ReplaceError, replace};
+pub use schema::{SCHEMA, settings};
 pub use secrets::{Secrets, SecretsError, Skipped, Unusable};

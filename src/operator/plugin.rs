@@ -179,6 +179,11 @@ impl Plugin {
         self.others.insert(field.to_owned(), value);
     }
 
+    /// Whether it is for a global control plane, which has no zone of its own.
+    pub fn is_for_global(&self) -> bool {
+        self.others.get("profile").and_then(Value::as_str) == Some("globalKds")
+    }
+
     /// How many keys there are.
     pub fn keys(&self) -> usize {
         self.keys.len()
@@ -275,7 +280,7 @@ impl Revocations {
 
     /// Every entry that a reader of the text compares with: as Kuma splits it, and between white
     /// space as well.
-    fn ids(self) -> Result<Vec<String>, Value> {
+    pub(super) fn ids(self) -> Result<Vec<String>, Value> {
         match self {
             Self::Ids(ids) => Ok(ids),
             Self::Other(value) => Err(value),

@@ -69,7 +69,7 @@ pub fn replace(path: &Path, contents: &[u8]) -> Result<(), ReplaceError> {
         .prefix(".zonegate-")
         .permissions(Permissions::from_mode(NEW_FILE))
         .tempfile_in(folder)
-        .map_err(at("could not write beside it"))?;
+        .map_err(|error| ReplaceError::Io("could not write beside it", without_path(error)))?;
     keep_owner(&path, &file)?;
     file.write_all(contents)
         .and_then(|()| file.as_file().sync_all())
@@ -97,7 +97,7 @@ fn target(path: &Path) -> Result<PathBuf, ReplaceError> {
     }
     match fs::metadata(&target).map_err(at)?.is_file() {
         true => Ok(target),
-        false => Err(ReplaceError::NotAFile(target)),
+        false => Err(ReplaceError::NotAFile(path.to_owned())),
     }
 }
 
@@ -106,6 +106,13 @@ fn folder(path: &Path) -> &Path {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     }
+}
+
+/// The name of a temporary file helps nobody.
+fn without_path(error: io::Error) -> io::Error {
+    let message = error.to_string();
+    let problem = message.split(" at path ").next().unwrap_or_default();
+    io::Error::new(error.kind(), problem.to_owned())
 }
 
 fn keep_owner(path: &Path, file: &NamedTempFile) -> Result<(), ReplaceError> {

@@ -24,6 +24,7 @@ mod push_and_connect;
 mod pushes;
 mod reconnects;
 mod refusals;
+mod rendered;
 mod routes;
 mod story;
 mod streams;

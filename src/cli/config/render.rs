@@ -1,0 +1,167 @@
+//! `zonegate config render`.
+//!
+//! In: what an operator has. Out: a configuration of the filter in the form that a gateway takes, which
+//! the filter's own code has accepted, in place as a whole or not at all.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+
+use super::sources::Sources;
+use super::{print, warn};
+use crate::cli::failure::BadInput;
+use crate::operator::kubernetes::{Target, extension_policy, wasm_plugin};
+use crate::operator::plugin_file::PluginConfiguration;
+use crate::operator::review::Review;
+use crate::operator::{Plugin, RenderError, ecds, plugin_json, replace, text};
+
+const EXAMPLES: &str = "\
+Sources can be combined and repeated. A kid in two of them is an error that names both; revoked ids
+add up. What is rendered has been accepted by the filter's own code; warnings go to standard error.
+
+Examples:
+  From a running control plane to the file that Envoy watches:
+  $ kumactl get global-secrets -o yaml |
+      zonegate config render --secrets - --zone us-east -o /etc/zonegate/ecds/zonegate.yaml
+
+  With keys of offline issuing, from kuma-cp's own file:
+  $ zonegate config render --kuma-cp-config kuma-cp.yaml -o zonegate.yaml
+
+  On Kubernetes, for Istio's ingress gateway:
+  $ kubectl get secrets -n kuma-system -o yaml | zonegate config render --secrets - --zone us-east \\
+      --format istio --module-url oci://registry.example.org/zonegate:0.1.0 \\
+      --selector istio=ingressgateway";
+
+/// Render the configuration of the filter from secrets, keys and kuma-cp's own configuration
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(in crate::cli) struct RenderArgs {
+    #[command(flatten)]
+    sources: Sources,
+    /// What is rendered
+    #[arg(long, value_enum, default_value = "ecds", help_heading = "To where")]
+    format: Format,
+    /// File to write, replaced as a whole, or - for standard output
+    #[arg(short, long, value_name = "FILE", default_value = "-", help_heading = "To where")]
+    output: PathBuf,
+    /// ecds: where Envoy finds the filter [default: /etc/zonegate/zonegate.wasm]
+    #[arg(long, value_name = "PATH", help_heading = "To where")]
+    module: Option<String>,
+    #[command(flatten)]
+    kubernetes: Kubernetes,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// The file that Envoy watches, as envoy/ecds/zonegate.yaml
+    Ecds,
+    /// The plugin configuration alone, JSON
+    Plugin,
+    /// An Istio WasmPlugin
+    Istio,
+    /// An Envoy Gateway EnvoyExtensionPolicy
+    EnvoyGateway,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "On Kubernetes (istio, envoy-gateway)")]
+struct Kubernetes {
+    /// Where the gateway fetches the module: oci://, https://, with Istio also file://
+    #[arg(long, value_name = "URL")]
+    module_url: Option<String>,
+    /// SHA-256 of the module, 64 hexadecimal digits
+    #[arg(long, value_name = "HEX", value_parser = sha256)]
+    module_sha256: Option<String>,
+    /// Gateway (of the Gateway API) to which it belongs; envoy-gateway needs it
+    #[arg(long, value_name = "NAME")]
+    gateway: Option<String>,
+    /// Label of the gateway's pods; istio, repeatable
+    #[arg(long, value_name = "LABEL=VALUE", value_parser = label)]
+    selector: Vec<(String, String)>,
+    /// Name of the object
+    #[arg(long, default_value = "zonegate")]
+    name: String,
+    /// Namespace of the object
+    #[arg(long)]
+    namespace: Option<String>,
+}
+
+fn sha256(text: &str) -> Result<String, &'static str> {
+    match text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        true => Ok(text.to_ascii_lowercase()),
+        false => Err("64 hexadecimal digits are expected, as sha256sum prints them"),
+    }
+}
+
+fn label(text: &str) -> Result<(String, String), &'static str> {
+    match text.split_once('=') {
+        Some((label, value)) if !label.is_empty() => Ok((label.to_owned(), value.to_owned())),
+        _ => Err("a label and its value are expected, for example istio=ingressgateway"),
+    }
+}
+
+impl RenderArgs {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let plugin = self.sources.gather()?;
+        let text = self.render(&plugin)?;
+        review(&text)?;
+        if self.output == Path::new("-") {
+            print(&text)?;
+        } else {
+            let name = self.output.display();
+            replace(&self.output, text.as_bytes())
+                .with_context(|| format!("{name} is left as it is"))?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn render(&self, plugin: &Plugin) -> anyhow::Result<String> {
+        let text = match self.format {
+            Format::Ecds => ecds(plugin, self.module.as_deref()),
+            Format::Plugin => plugin_json(plugin),
+            Format::Istio => wasm_plugin(plugin, &self.target()?),
+            Format::EnvoyGateway if self.kubernetes.gateway.is_none() => {
+                return Err(missing("--gateway", "the Gateway to which the policy belongs"));
+            }
+            Format::EnvoyGateway => extension_policy(plugin, &self.target()?),
+        };
+        text.map_err(|error| match error {
+            RenderError::Refused(_) => BadInput(error.to_string()).into(),
+            RenderError::NotReadBack => error.into(),
+        })
+    }
+
+    fn target(&self) -> anyhow::Result<Target> {
+        let Kubernetes { module_url, module_sha256, gateway, selector, name, namespace } =
+            &self.kubernetes;
+        let module_url = module_url
+            .clone()
+            .ok_or_else(|| missing("--module-url", "where the gateway fetches the module"))?;
+        Ok(Target {
+            name: name.clone(),
+            namespace: namespace.clone(),
+            module_url,
+            module_sha256: module_sha256.clone(),
+            gateway: gateway.clone(),
+            selector: selector.iter().cloned().collect::<BTreeMap<_, _>>(),
+        })
+    }
+}
+
+fn missing(flag: &str, what: &str) -> anyhow::Error {
+    BadInput(format!("this --format needs {flag}: {what}")).into()
+}
+
+/// Warns of what is odd about the result, as `config check` would.
+fn review(text: &str) -> anyhow::Result<()> {
+    let found = PluginConfiguration::find(text.as_bytes())?;
+    let config = found.config()?;
+    let file = text::value(text.as_bytes())?;
+    for warning in Review::of(&file, &found, &config).warnings {
+        warn(&warning.to_string());
+    }
+    Ok(())
+}
