@@ -44,6 +44,12 @@ fn print_error(error: &anyhow::Error) {
     print("error:", &format!(" {error:#}\n"));
 }
 
+/// Prints what the operator should know beside the result.
+pub(super) fn warn(what: &str) {
+    let text = printable::lines(&hide_long_arguments(what));
+    let _ = writeln!(anstream::stderr(), "{WARNING}warning:{WARNING:#} {text}");
+}
+
 /// Prints what clap found: an error, or the help or version that was asked for.
 pub(super) fn report_usage(error: &clap::Error) -> ExitCode {
     let text = error.render().to_string();
@@ -59,6 +65,7 @@ pub(super) fn report_usage(error: &clap::Error) -> ExitCode {
 
 /// As clap has it.
 const ERROR: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 
 /// Standard error may be closed; then nobody can be told.
 fn print(title: &str, text: &str) {

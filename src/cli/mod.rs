@@ -2,8 +2,9 @@
 //!
 //! In: the process's arguments. Out: an exit code: 0 done, 2 the arguments or what they name is wrong,
 //! 1 anything else, such as a file that cannot be written; `verify` says 1 for a token that is denied,
-//! and 2 for all else. Results go to standard output or to a
-//! file, errors to standard error. A verb is a file here; what it does is in the library.
+//! `config check` for a configuration that is refused, `config diff` for a difference, and 2 for all
+//! else. Results go to standard output or to a file, errors and warnings to standard error. A verb is a
+//! file here; what it does is in the library.
 
 mod completion;
 mod config;
@@ -15,6 +16,7 @@ mod inspect;
 mod man;
 mod output;
 mod printable;
+mod revoke;
 mod sync;
 mod token_text;
 mod tree;
@@ -41,6 +43,7 @@ enum Verb {
     Verify(verify::Verify),
     #[command(subcommand)]
     Config(config::Config),
+    Revoke(revoke::RevokeArgs),
     Sync(sync::SyncArgs),
     #[command(subcommand)]
     Demo(demo::Demo),
@@ -57,6 +60,7 @@ impl Verb {
                 Ok(verify.run().unwrap_or_else(|error| failure::bad_input(&error)))
             }
             Self::Config(what) => what.run(),
+            Self::Revoke(args) => args.run(),
             Self::Sync(args) => args.run().map(done),
             Self::Demo(what) => what.run().map(done),
             Self::Completion(completion) => completion.run(),

@@ -21,6 +21,7 @@ mod plugin;
 pub mod plugin_file;
 mod replace;
 pub mod review;
+pub mod revoking;
 mod schema;
 mod secrets;
 pub mod text;

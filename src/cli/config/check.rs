@@ -10,9 +10,10 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::report::{Form, columns, counted, for_programs};
-use super::{Found, print, warn};
-use crate::cli::failure;
+use super::report::{columns, counted, for_programs};
+use super::{Found, print};
+use crate::cli::failure::{self, warn};
+use crate::cli::tree::Format;
 use crate::gate::Quoted;
 use crate::operator::review::Review;
 
@@ -33,16 +34,9 @@ pub(in crate::cli) struct CheckArgs {
     /// File with the configuration, YAML or JSON, or - for standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// How the result is shown
-    #[arg(
-        short,
-        long,
-        value_enum,
-        default_value = "table",
-        hide_possible_values = true,
-        value_name = "table|json|yaml"
-    )]
-    output: Form,
+    /// How to show it
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Format::Table)]
+    output: Format,
 }
 
 #[derive(Serialize)]

@@ -9,8 +9,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::report::{Form, counted, for_programs};
+use super::report::{counted, for_programs};
 use super::{Found, print};
+use crate::cli::tree::Format;
 use crate::gate::Quoted;
 use crate::operator::{Difference, KeyChange};
 
@@ -33,16 +34,9 @@ pub(in crate::cli) struct DiffArgs {
     /// The configuration to be
     #[arg(value_name = "NEW")]
     new: PathBuf,
-    /// How the result is shown
-    #[arg(
-        short,
-        long,
-        value_enum,
-        default_value = "table",
-        hide_possible_values = true,
-        value_name = "table|json|yaml"
-    )]
-    output: Form,
+    /// How to show it
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Format::Table)]
+    output: Format,
 }
 
 impl DiffArgs {

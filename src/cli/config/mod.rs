@@ -10,7 +10,6 @@ mod report;
 mod schema;
 mod sources;
 
-use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -19,7 +18,7 @@ use clap::Subcommand;
 use serde_json::Value;
 
 use super::failure::BadInput;
-use super::input;
+use super::{input, output, printable};
 use crate::config::Config as Accepted;
 use crate::operator::plugin_file::{MAX_BYTES, PluginConfiguration};
 use crate::operator::text;
@@ -67,15 +66,7 @@ impl Found {
     }
 }
 
-/// A result, to standard output.
+/// A result, to standard output. What is in it may have come from a file: it is made safe for a terminal.
 fn print(text: &str) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .context("could not write to standard output")
-}
-
-/// What an operator should know beside the result. Standard error may be closed.
-fn warn(what: &str) {
-    let _ = writeln!(io::stderr(), "warning: {what}");
+    output::print(&printable::lines(text)).context("could not write to standard output")
 }

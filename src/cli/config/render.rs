@@ -10,9 +10,9 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 
+use super::print;
 use super::sources::Sources;
-use super::{print, warn};
-use crate::cli::failure::BadInput;
+use crate::cli::failure::{BadInput, warn};
 use crate::operator::kubernetes::{Target, extension_policy, wasm_plugin};
 use crate::operator::plugin_file::PluginConfiguration;
 use crate::operator::review::Review;

@@ -1,30 +1,22 @@
 //! How a report is shown: as a table for people, as JSON or YAML for programs.
 
 use anyhow::Context;
-use clap::ValueEnum;
 use serde::Serialize;
 
-/// How a report is shown.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Form {
-    Table,
-    Json,
-    Yaml,
-}
+use crate::cli::tree::{Format, Tree};
 
-/// `report` as JSON or YAML; nothing for a table, which each verb lays out itself.
-pub(super) fn for_programs(form: Form, report: &impl Serialize) -> anyhow::Result<Option<String>> {
-    let text = match form {
-        Form::Table => return Ok(None),
-        Form::Json => {
-            serde_json::to_string_pretty(report).map(|text| text + "\n").context("writing JSON")?
-        }
-        Form::Yaml => {
-            let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
-            serde_saphyr::to_string_with_options(report, options).context("writing YAML")?
-        }
-    };
-    Ok(Some(text))
+/// `report` for programs; nothing for a table, which each verb lays out itself.
+pub(super) fn for_programs(
+    format: Format,
+    report: &impl Serialize,
+) -> anyhow::Result<Option<String>> {
+    let json = serde_json::to_string(report).context("writing JSON")?;
+    let tree = Tree::from_json(&json).context("writing JSON")?;
+    Ok(match format {
+        Format::Table => None,
+        Format::Json => Some(tree.to_json()),
+        Format::Yaml => Some(tree.to_yaml()),
+    })
 }
 
 /// Rows with their columns under each other, the last one free.

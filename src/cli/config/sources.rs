@@ -9,8 +9,7 @@ use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::warn;
-use crate::cli::failure::BadInput;
+use crate::cli::failure::{BadInput, warn};
 use crate::cli::input;
 use crate::operator::control_plane::{ConfiguredKey, ControlPlane, KeySource};
 use crate::operator::plugin_file::{MAX_BYTES, PluginConfiguration};
