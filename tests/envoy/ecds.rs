@@ -35,7 +35,7 @@ pub(crate) const SOURCE: &str = "/static_resources/listeners/0/filter_chains/0/f
                       /http_filters/0/config_discovery/config_source";
 
 /// Waits until the token of the harness is refused, as revoked.
-async fn is_revoked(setup: &Setup) {
+pub(crate) async fn is_revoked(setup: &Setup) {
     let (token, connection) = (setup.token(), setup.connect().await);
     let start = Instant::now();
     loop {

@@ -5,12 +5,12 @@ use std::process::Command;
 use serde_json::json;
 use zonegate::demo::zone_proxy::Claimed;
 
-use crate::ecds::SOURCE;
-use crate::harness::{Bench, ZONE, claims_with, from_environment};
+use crate::ecds::{SOURCE, is_revoked};
+use crate::harness::{Bench, LIMIT, ZONE, claims_with, from_environment};
 
 /// From a control plane's secrets to a gateway that lets its tokens in, and not the revoked one.
 #[tokio::test]
-async fn the_rendered_file_is_one_that_the_gateway_starts_with() {
+async fn a_rendered_file_is_served_and_a_token_revoked_in_it() {
     let mut bench = Bench::new();
     let folder = bench.scratch().join("rendered");
     std::fs::create_dir(&folder).unwrap();
@@ -49,4 +49,14 @@ async fn the_rendered_file_is_one_that_the_gateway_starts_with() {
     let refused = setup.connect().await.sotw(Some(&revoked), Claimed::INGRESS).await;
     assert!(refused.err().unwrap().message().starts_with("zonegate: revoked: "));
     assert_eq!(setup.stat("config.revocations").await, 2);
+    // The token that is in use: by the token itself, in the file that Envoy watches.
+    let revoking = Command::new(env!("CARGO_BIN_EXE_zonegate"))
+        .arg("revoke")
+        .arg(&file)
+        .arg(&token)
+        .output()
+        .unwrap();
+    assert!(revoking.status.success(), "{revoking:?}");
+    is_revoked(&setup).await;
+    assert!(tokio::time::timeout(LIMIT, stream.next()).await.unwrap().is_err());
 }

@@ -53,7 +53,7 @@ struct Found {
 impl Found {
     fn read(path: &Path) -> anyhow::Result<Self> {
         let name = input::name(path);
-        let bytes = input::public(path, MAX_BYTES, "the configuration")?;
+        let bytes = input::public(path, MAX_BYTES, "configuration")?;
         let bad = || BadInput(format!("{name}: no configuration of the filter"));
         let plugin = PluginConfiguration::find(&bytes).with_context(bad)?;
         let file = text::value(&bytes).with_context(bad)?;

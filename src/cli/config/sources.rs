@@ -74,7 +74,7 @@ impl Sources {
         let mut plugin = self.base()?;
         for (kid, path) in &self.public_key {
             let name = input::name(path);
-            let bytes = input::public(path, MAX_KEY, "the public key")?;
+            let bytes = input::public(path, MAX_KEY, "public key")?;
             let key = public_key(&bytes).with_context(|| BadInput(name.clone()))?;
             plugin.add_key(kid.clone(), key, &name).map_err(|error| BadInput(error.to_string()))?;
         }
@@ -84,7 +84,7 @@ impl Sources {
         }
         for path in &self.revocations {
             let name = input::name(path);
-            let bytes = input::public(path, MAX_BYTES, "the revocation list")?;
+            let bytes = input::public(path, MAX_BYTES, "revocation list")?;
             let text = String::from_utf8(bytes)
                 .map_err(|_| anyhow!("not UTF-8 text"))
                 .with_context(|| BadInput(format!("{name}: not a revocation list")))?;
@@ -112,7 +112,7 @@ impl Sources {
     fn base(&self) -> anyhow::Result<Plugin> {
         let Some(path) = &self.base else { return Ok(Plugin::default()) };
         let name = input::name(path);
-        let bytes = input::public(path, MAX_BYTES, "the policy")?;
+        let bytes = input::public(path, MAX_BYTES, "policy")?;
         let bad = || BadInput(name.clone());
         let found = PluginConfiguration::find(&bytes).with_context(bad)?;
         let json = serde_json::from_slice(&found.json).context("not JSON").with_context(bad)?;
@@ -127,12 +127,12 @@ impl Sources {
         let mut name = String::new();
         if let Some(path) = &self.kuma_cp_config {
             name = input::name(path);
-            let bytes = input::secret(path, MAX_KUMA, "kuma-cp's configuration")?;
+            let bytes = input::secret(path, MAX_KUMA, "configuration of kuma-cp")?;
             kuma = ControlPlane::parse(&bytes).with_context(|| BadInput(name.clone()))?;
         }
         if let Some(path) = &self.kuma_cp_env {
             let env = input::name(path);
-            let bytes = input::secret(path, MAX_KUMA, "kuma-cp's environment")?;
+            let bytes = input::secret(path, MAX_KUMA, "environment of kuma-cp")?;
             std::str::from_utf8(&bytes)
                 .context("not UTF-8 text")
                 .and_then(|text| Ok(kuma.override_by(text)?))
@@ -185,7 +185,7 @@ fn add_configured(
         KeySource::Text(pem) => PublicKey::from_pem(pem).with_context(bad)?,
         KeySource::File(file) => {
             let bytes =
-                input::public(Path::new(file), MAX_KEY, "the public key").with_context(bad)?;
+                input::public(Path::new(file), MAX_KEY, "public key").with_context(bad)?;
             public_key(&bytes).context(file.clone()).with_context(bad)?
         }
     };
@@ -196,7 +196,7 @@ fn add_configured(
 
 fn add_secrets(plugin: &mut Plugin, path: &Path) -> anyhow::Result<()> {
     let name = input::name(path);
-    let bytes = input::secret(path, MAX_SECRETS, "the secrets")?;
+    let bytes = input::secret(path, MAX_SECRETS, "list of secrets")?;
     let bad = || BadInput(format!("{name}: not secrets of a control plane"));
     let text = std::str::from_utf8(&bytes).ok().context("not UTF-8 text").with_context(bad)?;
     let secrets = Secrets::parse(text).with_context(bad)?;

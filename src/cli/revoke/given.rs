@@ -50,10 +50,8 @@ impl Given {
     /// Takes `text` for a token where it looks like one.
     pub(super) fn read(text: &str, config: Option<&Config>) -> anyhow::Result<Self> {
         let text = text.trim();
+        let text = text.strip_prefix("Bearer ").unwrap_or(text).trim_start();
         if !is_like_a_token(text) {
-            if text.starts_with("-----") {
-                bail!("neither an ID nor a token, but a part of a PEM");
-            }
             let id = text.to_owned();
             return Ok(Self { id, verified: Verified::NoToken, claims: None });
         }
@@ -103,7 +101,14 @@ impl Given {
     }
 }
 
-/// Every JWT begins with `ey`, which is `{"` in base64url.
+/// Whether a word in a file can be an id or a token. A file of another kind has other characters, and its
+/// words are not to be revoked.
+pub(super) fn is_plain(word: &str) -> bool {
+    word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte))
+}
+
+/// Every JWT begins with `ey`, which is `{"` in base64url, and nearly every one with `eyJ`. A part of one,
+/// or one with something before it, is not taken for an ID.
 fn is_like_a_token(text: &str) -> bool {
-    text.matches('.').count() == 2 && text.starts_with("ey")
+    text.contains("eyJ") || (text.matches('.').count() == 2 && text.starts_with("ey"))
 }

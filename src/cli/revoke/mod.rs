@@ -4,6 +4,7 @@
 //! at all. What a file with revoked ids is, and how one is changed, is in the library.
 
 mod given;
+mod report;
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
@@ -17,11 +18,11 @@ use clap::Args;
 use super::failure::BadInput;
 use super::{input, output, printable};
 use crate::config::Config;
-use crate::gate::Quoted;
 use crate::operator::plugin_file::{MAX_BYTES, PluginConfiguration};
-use crate::operator::revoking::{Edited, Layout, RevocationFile};
+use crate::operator::revoking::RevocationFile;
 use crate::operator::{FolderLock, replace};
-use given::{Given, Verified};
+use given::Given;
+use report::Report;
 
 const EXAMPLES: &str = "\
 FILE is a revocation list (text as in the secret zone-token-revocations), a plugin configuration, or
@@ -72,6 +73,9 @@ pub(super) struct RevokeArgs {
 
 /// As long as another zonegate may take for a large file.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Why a word in a file is not taken.
+const ODD: &str = "neither an ID nor a token: only letters, digits, - . _ ~ are expected (an ID with \
+                   others can be given as an argument)";
 /// Tokens of a whole mesh.
 const MAX_GIVEN: usize = 16 * 1024 * 1024;
 
@@ -97,8 +101,15 @@ impl RevokeArgs {
             replace(&self.file, edited.text.as_bytes())
                 .with_context(|| format!("{name} is left as it is"))?;
         }
-        let report = printable::lines(&self.report(&name, &given, &edited));
-        output::print(&report).context("could not write to standard output")?;
+        let report = Report {
+            name: &name,
+            given: &given,
+            edited: &edited,
+            prune: self.prune,
+            dry_run: self.dry_run,
+        };
+        output::print(&printable::lines(&report.to_string()))
+            .context("could not write to standard output")?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -111,13 +122,13 @@ impl RevokeArgs {
                     BadInput(format!("{name}: to make a new list, give --create"))
                 })
             }
-            _ => input::public(&self.file, MAX_BYTES, "the revocations"),
+            _ => input::public(&self.file, MAX_BYTES, "revocation list"),
         }
     }
 
     fn keys(&self) -> anyhow::Result<Option<Config>> {
         let Some(path) = &self.keys else { return Ok(None) };
-        let bytes = input::public(path, MAX_BYTES, "the configuration")?;
+        let bytes = input::public(path, MAX_BYTES, "configuration")?;
         PluginConfiguration::find(&bytes)
             .and_then(|found| found.config())
             .map(Some)
@@ -135,16 +146,18 @@ impl RevokeArgs {
         }
         for path in &self.from {
             let name = input::name(path);
-            let bytes = input::secret(path, MAX_GIVEN, "ids or tokens")?;
+            let bytes = input::secret(path, MAX_GIVEN, "list of ids or tokens")?;
             let bad = || BadInput(format!("{name}: no ids or tokens"));
             let text =
                 std::str::from_utf8(&bytes).ok().context("not UTF-8 text").with_context(bad)?;
             let before = given.len();
             for (index, line) in text.lines().enumerate() {
+                let place = || BadInput(format!("{name}: line {}", index.saturating_add(1)));
                 for piece in line.split([',', ' ', '\t', '\r']).filter(|piece| !piece.is_empty()) {
-                    given.push(Given::read(piece, config).with_context(|| {
-                        BadInput(format!("{name}: line {}", index.saturating_add(1)))
-                    })?);
+                    if !given::is_plain(piece) {
+                        return Err(anyhow!(ODD)).with_context(place);
+                    }
+                    given.push(Given::read(piece, config).with_context(place)?);
                 }
             }
             if given.len() == before {
@@ -157,64 +170,20 @@ impl RevokeArgs {
         }
     }
 
-    /// What to add, and what to drop.
+    /// What to add, and what to drop: only what was not also given as something to revoke.
     fn sorted(&self, file: &RevocationFile, given: &[Given]) -> (Vec<String>, BTreeSet<String>) {
-        let is_dropped = |given: &&Given| self.prune && given.may_be_dropped();
-        let drop: BTreeSet<String> =
-            given.iter().filter(is_dropped).map(|given| given.id.clone()).collect();
+        let (droppable, rest): (Vec<&Given>, Vec<&Given>) =
+            given.iter().partition(|given| self.prune && given.may_be_dropped());
+        // An expired token that cannot be verified is neither added by --prune nor dropped.
+        let is_left = |given: &Given| self.prune && given.is_expired() && !file.contains(&given.id);
         let mut add: Vec<String> = Vec::new();
-        for given in given.iter().filter(|given| !drop.contains(&given.id)) {
-            // An expired token that cannot be verified is not added by --prune, nor dropped.
-            let is_pruning = self.prune && given.is_expired() && !file.contains(&given.id);
-            if !is_pruning && !add.contains(&given.id) {
+        for given in rest.into_iter().filter(|given| !is_left(given)) {
+            if !add.contains(&given.id) {
                 add.push(given.id.clone());
             }
         }
+        let drop = droppable.into_iter().map(|given| given.id.clone());
+        let drop = drop.filter(|id| !add.contains(id)).collect();
         (add, drop)
-    }
-
-    fn report(&self, name: &str, given: &[Given], edited: &Edited) -> String {
-        let mut text = String::new();
-        let would = if self.dry_run { "would be " } else { "" };
-        for (ids, what) in [
-            (&edited.added, "revoked"),
-            (&edited.already, "revoked already"),
-            (&edited.dropped, "dropped, its token has expired"),
-        ] {
-            let would = if what == "revoked already" { "" } else { would };
-            for id in ids {
-                let from = given.iter().find(|given| given.id == *id).map(Given::describe);
-                let from = from.filter(|from| !from.is_empty()).map(|from| format!(" ({from})"));
-                text.push_str(&format!(
-                    "{}: {would}{what}{}\n",
-                    Quoted(id),
-                    from.unwrap_or_default()
-                ));
-            }
-        }
-        for given in given.iter().filter(|given| self.prune && given.is_expired()) {
-            if given.verified != Verified::Yes {
-                text.push_str(&format!(
-                    "{}: left as it is: its token has expired, but {}\n",
-                    Quoted(&given.id),
-                    given.verified
-                ));
-            }
-        }
-        match edited.layout {
-            Layout::Kept => {}
-            Layout::Commas => text.push_str(
-                "The ids were separated by white space, which Kuma does not understand; now by commas.\n",
-            ),
-            Layout::Anew => text.push_str(
-                "The place of the revocations was not found in the text: the file is written anew, \
-                 without its comments.\n",
-            ),
-        }
-        let total = edited.total;
-        let unit = if total == 1 { "id" } else { "ids" };
-        let end = if self.dry_run { "; nothing was written (--dry-run)" } else { "" };
-        text.push_str(&format!("{name}: {total} {unit}{end}\n"));
-        text
     }
 }

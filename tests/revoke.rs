@@ -1,0 +1,131 @@
+//! `zonegate revoke` from outside: what becomes of the file, whoever else is at it. The fixed texts are in
+//! `tests/cmd/revoke.trycmd`.
+#![allow(clippy::unwrap_used)] // a test may panic
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+const ECDS: &str = include_str!("cmd/revoke.in/zonegate.yaml");
+const TOKEN: &str = include_str!("cmd/revoke.in/good.token");
+const BROKEN: &str = include_str!("cmd/revoke.in/no-id.token");
+
+fn revoke(folder: &Path, arguments: &[&str]) -> Output {
+    command(folder, arguments).output().unwrap()
+}
+
+fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zonegate"));
+    command.arg("revoke").args(arguments).current_dir(folder);
+    command
+}
+
+fn shown(output: &Output) -> String {
+    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned()
+}
+
+/// Nothing that one of them revokes is lost to another, and no reader sees half a file.
+#[test]
+fn many_at_once_lose_nothing() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("zonegate.yaml");
+    fs::write(&file, ECDS).unwrap();
+    let ids: Vec<String> = (0..12).map(|number| format!("new-{number}")).collect();
+    let mut children: Vec<_> = ids
+        .iter()
+        .map(|id| {
+            command(folder.path(), &["zonegate.yaml", id])
+                .stdout(std::process::Stdio::null())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    while children.iter_mut().any(|child| child.try_wait().unwrap().is_none()) {
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.starts_with("# The filter") && text.ends_with("onExpired: keep\n"), "{text}");
+    }
+    assert!(children.iter_mut().all(|child| child.wait().unwrap().success()));
+    let text = fs::read_to_string(&file).unwrap();
+    let line = text.lines().find(|line| line.contains(" revocations:")).unwrap();
+    let found: BTreeSet<&str> =
+        line.split(['"', ',']).filter(|id| id.starts_with("new-")).collect();
+    assert_eq!(found, ids.iter().map(String::as_str).collect());
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+}
+
+#[test]
+fn mode_and_symlink_stay_and_a_config_map_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("real.txt"), "id1\n").unwrap();
+    fs::set_permissions(path("real.txt"), fs::Permissions::from_mode(0o640)).unwrap();
+    symlink("real.txt", path("link.txt")).unwrap();
+    assert!(revoke(folder.path(), &["link.txt", "id2"]).status.success());
+    assert_eq!(fs::read_to_string(path("real.txt")).unwrap(), "id1,id2\n");
+    assert_eq!(fs::metadata(path("real.txt")).unwrap().permissions().mode() & 0o777, 0o640);
+    assert!(fs::symlink_metadata(path("link.txt")).unwrap().is_symlink());
+
+    fs::create_dir(path("..2026")).unwrap();
+    fs::write(path("..2026/zonegate.yaml"), ECDS).unwrap();
+    symlink("..2026", path("..data")).unwrap();
+    symlink("..data/zonegate.yaml", path("zonegate.yaml")).unwrap();
+    let output = revoke(folder.path(), &["zonegate.yaml", "id3"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(shown(&output).contains("mounted from a ConfigMap or Secret"), "{}", shown(&output));
+    assert_eq!(fs::read_to_string(path("zonegate.yaml")).unwrap(), ECDS);
+}
+
+#[test]
+fn a_dry_run_and_a_failure_write_nothing() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("zonegate.yaml");
+    fs::write(&file, ECDS).unwrap();
+    let before = fs::metadata(&file).unwrap().modified().unwrap();
+    for arguments in [
+        &["zonegate.yaml", "id3", "--dry-run"][..],
+        &["zonegate.yaml", "id3", BROKEN],
+        &["zonegate.yaml", "id1"],
+    ] {
+        revoke(folder.path(), arguments);
+        assert_eq!(fs::read_to_string(&file).unwrap(), ECDS);
+        assert_eq!(fs::metadata(&file).unwrap().modified().unwrap(), before, "{arguments:?}");
+    }
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+}
+
+/// Neither where it is taken nor where it is refused.
+#[test]
+fn a_token_is_never_shown() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("list.txt"), "id1\n").unwrap();
+    fs::write(folder.path().join("zonegate.yaml"), ECDS).unwrap();
+    let cut = TOKEN.get(..TOKEN.len() - 40).unwrap();
+    let text = format!("x{TOKEN}");
+    for token in [TOKEN, BROKEN, cut, &TOKEN.replacen('.', "..", 1), &text] {
+        for arguments in [&["list.txt", token][..], &["zonegate.yaml", token], &[token, "id1"]] {
+            let output = revoke(folder.path(), arguments);
+            let shown = shown(&output);
+            for part in token.split('.').filter(|part| part.len() > 40) {
+                assert!(!shown.contains(part), "{shown}");
+            }
+        }
+    }
+}
+
+#[test]
+fn endless_input_is_refused() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("list.txt"), "id1\n").unwrap();
+    for arguments in
+        [&["list.txt", "--from", "/dev/zero"][..], &["list.txt", "id2", "--keys", "/dev/zero"]]
+    {
+        let output = revoke(folder.path(), arguments);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(shown(&output).contains("is larger than"), "{}", shown(&output));
+    }
+    assert_eq!(fs::read_to_string(folder.path().join("list.txt")).unwrap(), "id1\n");
+}
