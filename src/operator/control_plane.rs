@@ -108,7 +108,7 @@ impl ControlPlane {
     /// # Errors
     /// See [`ControlPlaneError`].
     pub fn parse(bytes: &[u8]) -> Result<Self, ControlPlaneError> {
-        let file = text::value(bytes).map_err(ControlPlaneError::Text)?;
+        let (file, _) = text::value(bytes).map_err(ControlPlaneError::Text)?;
         if !file.is_object() {
             return Err(ControlPlaneError::NotAnObject);
         }

@@ -10,6 +10,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
 use super::Secrets;
+use super::schema::whole;
 use crate::config::{Config, ConfigError};
 use crate::token::PublicKey;
 
@@ -105,7 +106,7 @@ impl Plugin {
             plugin.revocations = Some(Revocations::of(revocations));
         }
         let keys = others.remove("publicKeys");
-        plugin.others = others;
+        plugin.others = others.into_iter().map(|(name, value)| (name, plain(value))).collect();
         let keys = keys.as_ref().map_or(Ok(&[][..]), |keys| list("publicKeys", keys))?;
         for (index, item) in keys.iter().enumerate() {
             let path = |field: &str| format!("publicKeys[{index}].{field}");
@@ -302,6 +303,16 @@ fn entry(text: &str) -> Vec<&str> {
     }
 }
 
+/// With whole numbers written as such: in YAML, Envoy reads `5.0` as text.
+fn plain(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            fields.into_iter().map(|(name, field)| (name, plain(field))).collect()
+        }
+        other => whole(other),
+    }
+}
+
 /// As `kumactl generate public-key` prints it.
 fn pem(key: &PublicKey) -> String {
     let block = pem::Pem::new("RSA PUBLIC KEY", key.pkcs1_der());
@@ -342,10 +353,11 @@ mod tests {
 
     #[test]
     fn fields_that_are_not_made_here_go_through() {
-        let base = json!({ "zone": "z", "mode": "shadow", "bootstrap": "deny", "future": [1] });
+        let base = json!({ "zone": "z", "mode": "shadow", "leewaySeconds": 5.0, "future": [1] });
         let mut plugin = Plugin::from_base(&base, "base.yaml").unwrap();
         plugin.add_key("k".into(), key(), "k.pem").unwrap();
         let mut wanted = base;
+        wanted["leewaySeconds"] = json!(5);
         wanted["publicKeys"] = json!([{ "kid": "k", "key": KEY }]);
         assert_eq!(plugin.to_json(), wanted);
         let error = plugin.check().unwrap_err().to_string();

@@ -137,7 +137,7 @@ impl RevocationFile {
         let config = found.config().map_err(RevokeError::Plugin)?;
         let json: Value =
             serde_json::from_slice(&found.json).map_err(|_| RevokeError::NotReadBack)?;
-        let file = text::value(text.as_bytes())
+        let (file, _) = text::value(text.as_bytes())
             .map_err(|error| RevokeError::Plugin(PluginFileError::Text(error)))?;
         let entries = match json.get("revocations") {
             None => Entries::of_text(""),
@@ -211,7 +211,8 @@ impl RevocationFile {
         let revocations = entries.value();
         let meant = place::with_revocations(&plugin.file, &plugin.json, &revocations)
             .ok_or(RevokeError::NotReadBack)?;
-        let is_meant = |text: &String| text::value(text.as_bytes()).is_ok_and(|read| read == meant);
+        let is_meant =
+            |text: &String| text::value(text.as_bytes()).is_ok_and(|(read, _)| read == meant);
         let kept = place::edits(&self.text, &revocations).into_iter().find(is_meant);
         let layout = match (&kept, self.entries.is_spaced()) {
             (None, _) => Layout::Anew,

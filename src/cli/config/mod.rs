@@ -56,7 +56,7 @@ impl Found {
         let bytes = input::public(path, MAX_BYTES, "configuration")?;
         let bad = || BadInput(format!("{name}: no configuration of the filter"));
         let plugin = PluginConfiguration::find(&bytes).with_context(bad)?;
-        let file = text::value(&bytes).with_context(bad)?;
+        let (file, _) = text::value(&bytes).with_context(bad)?;
         Ok(Self { name, file, plugin })
     }
 

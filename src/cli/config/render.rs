@@ -159,7 +159,7 @@ fn missing(flag: &str, what: &str) -> anyhow::Error {
 fn review(text: &str) -> anyhow::Result<()> {
     let found = PluginConfiguration::find(text.as_bytes())?;
     let config = found.config()?;
-    let file = text::value(text.as_bytes())?;
+    let (file, _) = text::value(text.as_bytes())?;
     for warning in Review::of(&file, &found, &config).warnings {
         warn(&warning.to_string());
     }

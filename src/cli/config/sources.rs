@@ -184,8 +184,7 @@ fn add_configured(
     let key = match key {
         KeySource::Text(pem) => PublicKey::from_pem(pem).with_context(bad)?,
         KeySource::File(file) => {
-            let bytes =
-                input::public(Path::new(file), MAX_KEY, "public key").with_context(bad)?;
+            let bytes = input::public(Path::new(file), MAX_KEY, "public key").with_context(bad)?;
             public_key(&bytes).context(file.clone()).with_context(bad)?
         }
     };

@@ -80,7 +80,7 @@ fn a_token_among_the_ids_is_not_shown() {
 
 #[test]
 fn what_stands_around_the_configuration_counts() {
-    let shipped = text::value(include_bytes!("../../../envoy/ecds/zonegate.yaml")).unwrap();
+    let (shipped, _) = text::value(include_bytes!("../../../envoy/ecds/zonegate.yaml")).unwrap();
     assert_eq!(review(&shipped).warnings, [Finding::ExampleKey("1".into())]);
     let config = "/resources/0/typed_config/config";
     for (field, value, wanted) in [
