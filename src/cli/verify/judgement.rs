@@ -4,6 +4,8 @@
 //! that was asked about. The connection is made up; its headers and its first message go through the
 //! filter's own code.
 
+use std::rc::Rc;
+
 use anyhow::bail;
 use prost::Message;
 
@@ -138,7 +140,7 @@ fn head<'a>(path: &'a str, token: &'a [u8]) -> Head<'a> {
 /// The verdict, once the first message has come where it is waited for.
 fn conclude(
     verdict: Verdict,
-    on_first_message: impl FnOnce(Form, Result<ZoneToken, Refusal>) -> Result<Permit, Denial>,
+    on_first_message: impl FnOnce(Form, Result<Rc<ZoneToken>, Refusal>) -> Result<Permit, Denial>,
 ) -> Result<Permit, Denial> {
     match verdict {
         Verdict::Allow(permit) => Ok(permit),
