@@ -72,6 +72,7 @@ test-kuma:
 bench: wasm
 	@envoy=$$(scripts/envoy) && \
 	echo "make bench: building the measurement (some minutes the first time)." && \
+	{ ulimit -n "$$(ulimit -Hn)" 2>/dev/null || true; } && \
 	cargo bench --quiet --locked --profile measure --bench side_by_side -- \
 		--envoy "$$envoy" --module "$(CURDIR)/$(MODULE)" $(BENCH_FLAGS)
 

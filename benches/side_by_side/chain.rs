@@ -3,6 +3,7 @@
 //! In: the key, and which ids are revoked. Out: the filters of one Envoy, as JSON. Everything around
 //! them is the same for all; see [`crate::envoy`].
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -15,6 +16,8 @@ use zonegate::issuer::SigningKey;
 
 use crate::tokens::{KID, ZONE, revoked_ids};
 
+/// The name of the service's cluster.
+const SERVICE: &str = "service";
 const ECDS: &str = include_str!("../../envoy/ecds/zonegate.yaml");
 
 /// Names of subjects, as they stand in the results.
@@ -22,6 +25,8 @@ pub(crate) const NO_FILTER: &str = "no filter";
 pub(crate) const JWT: &str = "jwt_authn";
 pub(crate) const JWT_CACHE: &str = "jwt_authn, token cache";
 pub(crate) const ZONEGATE: &str = "zonegate";
+
+pub(crate) const EXT_AUTHZ: &str = "ext_authz service";
 
 /// How a chain checks.
 #[derive(Debug, Clone)]
@@ -34,6 +39,11 @@ pub(crate) enum Check {
         cache: bool,
         /// How many ids an RBAC filter behind it denies; 0 is no such filter.
         denied: usize,
+    },
+    /// Envoy's external authorization: a service that judges as this filter does, natively.
+    ExtAuthz {
+        /// How many ids it has on its list.
+        revoked: usize,
     },
     /// This filter.
     Zonegate {
@@ -61,6 +71,7 @@ impl Subject {
             Check::None => Vec::new(),
             Check::Jwt { cache, denied: 0 } => vec![jwt_authn(key, *cache)?],
             Check::Jwt { cache, denied } => vec![jwt_authn(key, *cache)?, rbac(*denied)],
+            Check::ExtAuthz { .. } => vec![ext_authz()],
             Check::Zonegate { module, revoked } => vec![zonegate(key, module, *revoked)?],
         })
     }
@@ -82,6 +93,52 @@ fn zonegate(key: &SigningKey, module: &Path, revoked: usize) -> anyhow::Result<V
     wasm["config"]["vm_config"]["code"]["local"]["filename"] = json!(module);
     wasm["config"]["configuration"]["value"] = policy(key, revoked);
     Ok(json!({ "name": "zonegate", "typed_config": wasm }))
+}
+
+/// It is asked about the headers that the gate judges, and about no others.
+fn ext_authz() -> Value {
+    json!({
+        "name": "envoy.filters.http.ext_authz",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz",
+            "transport_api_version": "V3",
+            "grpc_service": { "envoy_grpc": { "cluster_name": SERVICE }, "timeout": "5s" },
+            "allowed_headers": { "patterns": [
+                { "exact": "authorization" },
+                { "exact": "content-type" },
+            ] },
+        },
+    })
+}
+
+/// The cluster of the service at `address`.
+pub(crate) fn service_cluster(address: SocketAddr) -> Value {
+    cluster(SERVICE, address)
+}
+
+/// One HTTP/2 server.
+pub(crate) fn cluster(name: &str, address: SocketAddr) -> Value {
+    let socket = json!({ "address": address.ip(), "port_value": address.port() });
+    json!({
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "5s",
+        "circuit_breakers": { "thresholds": [{
+            "max_connections": 100_000, "max_pending_requests": 100_000, "max_requests": 100_000,
+        }] },
+        "load_assignment": {
+            "cluster_name": name,
+            "endpoints": [{ "lb_endpoints": [{ "endpoint": {
+                "address": { "socket_address": socket },
+            } }] }],
+        },
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                "explicit_http_config": { "http2_protocol_options": {} },
+            },
+        },
+    })
 }
 
 /// The same header, the same key by the same kid, and like Kuma no check of issuer or audience.

@@ -16,6 +16,7 @@ use anyhow::{Context, bail};
 use bytes::Bytes;
 use envoy_types::pb::envoy::service::discovery::v3::DiscoveryRequest;
 use h2::client::SendRequest;
+use h2::{RecvStream, SendStream};
 use http::{HeaderMap, HeaderValue, Request, Uri};
 use prost::Message;
 use tokio::net::TcpStream;
@@ -34,6 +35,22 @@ pub(crate) enum Verdict {
     Refused,
 }
 
+/// An open stream.
+pub(crate) struct Open {
+    pub(crate) requests: SendStream<Bytes>,
+    pub(crate) responses: RecvStream,
+}
+
+impl Open {
+    /// Waits until it is cut.
+    pub(crate) async fn ended(&mut self) {
+        while let Some(Ok(_)) = self.responses.data().await {}
+    }
+}
+
+/// Room for the largest message, in every stream and connection: nobody waits for a window.
+pub(crate) const WINDOW: u32 = 8 * 1024 * 1024;
+
 /// One connection.
 pub(crate) struct Client {
     sender: SendRequest<Bytes>,
@@ -45,7 +62,9 @@ impl Client {
     pub(crate) async fn connect(address: SocketAddr) -> anyhow::Result<Self> {
         let tcp = TcpStream::connect(address).await?;
         tcp.set_nodelay(true)?;
-        let (sender, connection) = h2::client::handshake(tcp).await?;
+        let mut builder = h2::client::Builder::new();
+        builder.initial_window_size(WINDOW).initial_connection_window_size(WINDOW);
+        let (sender, connection) = builder.handshake(tcp).await?;
         // It ends with its sender.
         tokio::spawn(connection);
         Ok(Self {
@@ -67,6 +86,23 @@ impl Client {
         // The answer ended one half, this ends the other.
         poll_fn(|context| body.poll_reset(context)).await?;
         Ok((verdict, took))
+    }
+
+    /// Opens a stream with `token` that a control plane answers; until its headers are there.
+    pub(crate) async fn open(&mut self, token: HeaderValue) -> anyhow::Result<Open> {
+        let request = self.request(token)?;
+        let (answer, mut requests) = self.sender.send_request(request, false)?;
+        requests.send_data(self.first_message.clone(), false)?;
+        let answer = answer.await?;
+        if let Some(status) = answer.headers().get("grpc-status") {
+            bail!("grpc-status {status:?}: {:?}", answer.headers().get("grpc-message"));
+        }
+        Ok(Open { requests, responses: answer.into_body() })
+    }
+
+    /// How many bytes every stream begins with.
+    pub(crate) fn first_message_length(&self) -> usize {
+        self.first_message.len()
     }
 
     fn request(&self, token: HeaderValue) -> anyhow::Result<Request<()>> {

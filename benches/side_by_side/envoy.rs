@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 use zonegate::demo::gateway::{Gateway, Log, Options};
 use zonegate::issuer::SigningKey;
 
-use crate::chain::Subject;
+use crate::chain::{self, Check, Subject, policy};
 use crate::cpu;
+use crate::service::Service;
 
 const GATEWAY: &str = include_str!("../../envoy/gateway.yaml");
 const CHAIN: &str = "/static_resources/listeners/0/filter_chains/0";
@@ -21,30 +22,72 @@ const CHAIN: &str = "/static_resources/listeners/0/filter_chains/0";
 pub(crate) const PASSED: &str = "13";
 const PASSED_HTTP: u16 = 400;
 
+/// The cluster that the shipped route goes to.
+const CONTROL_PLANE: &str = "control-plane";
+
+/// What is behind the filters.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Behind {
+    /// Envoy answers by itself.
+    Nothing,
+    /// A control plane, by the shipped route.
+    ControlPlane(SocketAddr),
+}
+
 /// A running Envoy.
 pub(crate) struct Envoy {
     pub(crate) name: String,
     pub(crate) address: SocketAddr,
     gateway: Gateway,
     pid: u32,
+    service: Option<Service>,
 }
 
 impl Envoy {
-    /// Starts one with a single worker.
+    /// Starts one that answers by itself, with a single worker.
     pub(crate) async fn start(
         envoy: PathBuf,
         subject: &Subject,
         key: &SigningKey,
     ) -> anyhow::Result<Self> {
-        let options = options(envoy, subject.filters(key)?)?;
-        let gateway =
-            Gateway::start(options).await.with_context(|| format!("starting {}", subject.name))?;
-        let pid = gateway.pid().context("Envoy has ended")?;
-        Ok(Self { name: subject.name.clone(), address: gateway.address(), gateway, pid })
+        Self::start_with(envoy, subject, key, Behind::Nothing, 1).await
     }
 
-    pub(crate) fn cpu(&self) -> anyhow::Result<u64> {
-        cpu::nanoseconds(self.pid).with_context(|| self.gateway.log_tail())
+    /// Starts one with `concurrency` workers.
+    pub(crate) async fn start_with(
+        envoy: PathBuf,
+        subject: &Subject,
+        key: &SigningKey,
+        behind: Behind,
+        concurrency: u32,
+    ) -> anyhow::Result<Self> {
+        let name = subject.name.clone();
+        let service = match subject.check {
+            Check::ExtAuthz { revoked } => Some(Service::start(&policy(key, revoked)).await?),
+            _ => None,
+        };
+        let mut clusters: Vec<Value> =
+            service.iter().map(|service| chain::service_cluster(service.address)).collect();
+        let chain = filter_chain(subject.filters(key)?, behind)?;
+        if let Behind::ControlPlane(address) = behind {
+            clusters.push(chain::cluster(CONTROL_PLANE, address));
+        }
+        let options = options(envoy, chain, clusters, concurrency);
+        let gateway = Gateway::start(options).await.with_context(|| format!("starting {name}"))?;
+        let pid = gateway.pid().context("Envoy has ended")?;
+        Ok(Self { name, address: gateway.address(), gateway, pid, service })
+    }
+
+    /// Nanoseconds of CPU: its own, and those of the service that it asks.
+    pub(crate) fn cpu(&self) -> anyhow::Result<(u64, u64)> {
+        let own = cpu::nanoseconds(self.pid).with_context(|| self.gateway.log_tail())?;
+        let service = self.service.as_ref().map(|service| cpu::nanoseconds(service.pid));
+        Ok((own, service.transpose()?.unwrap_or_default()))
+    }
+
+    /// Whether it asks a service.
+    pub(crate) fn has_service(&self) -> bool {
+        self.service.is_some()
     }
 
     pub(crate) fn resident(&self) -> anyhow::Result<u64> {
@@ -60,13 +103,13 @@ impl Envoy {
     }
 }
 
-fn options(envoy: PathBuf, filters: Vec<Value>) -> anyhow::Result<Options> {
+fn options(envoy: PathBuf, chain: Value, clusters: Vec<Value>, concurrency: u32) -> Options {
     let edits = vec![
-        (CHAIN.to_owned(), filter_chain(filters)?),
+        (CHAIN.to_owned(), chain),
         ("/static_resources/listeners/0/listener_filters".to_owned(), json!([])),
-        ("/static_resources/clusters".to_owned(), json!([])),
+        ("/static_resources/clusters".to_owned(), json!(clusters)),
     ];
-    Ok(Options {
+    Options {
         envoy,
         func_e: None,
         module: PathBuf::new(),
@@ -77,16 +120,16 @@ fn options(envoy: PathBuf, filters: Vec<Value>) -> anyhow::Result<Options> {
         certificate: PathBuf::new(),
         key: PathBuf::new(),
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-        concurrency: 1,
+        concurrency,
         log: Log::File,
         policy_in_gateway: true,
         edits,
         environment: Vec::new(),
-    })
+    }
 }
 
 /// The connection manager as it is shipped, but for the access log, the filters and the route.
-fn filter_chain(mut filters: Vec<Value>) -> anyhow::Result<Value> {
+fn filter_chain(mut filters: Vec<Value>, behind: Behind) -> anyhow::Result<Value> {
     let gateway: Value = serde_saphyr::from_str(GATEWAY)?;
     let manager = gateway.pointer(&format!("{CHAIN}/filters/0"));
     let mut manager = manager.context("envoy/gateway.yaml")?.clone();
@@ -95,7 +138,9 @@ fn filter_chain(mut filters: Vec<Value>) -> anyhow::Result<Value> {
     filters.push(shipped.context("no router in envoy/gateway.yaml")?.clone());
     config["http_filters"] = json!(filters);
     config["access_log"] = json!([]);
-    config["route_config"]["virtual_hosts"][0]["routes"] =
-        json!([{ "match": { "prefix": "/" }, "direct_response": { "status": PASSED_HTTP } }]);
+    if let Behind::Nothing = behind {
+        config["route_config"]["virtual_hosts"][0]["routes"] =
+            json!([{ "match": { "prefix": "/" }, "direct_response": { "status": PASSED_HTTP } }]);
+    }
     Ok(json!({ "filters": [manager] }))
 }

@@ -1,6 +1,6 @@
 //! The Envoys of a run, each started when it is first needed and kept for the next scenario.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use zonegate::issuer::SigningKey;
 
@@ -16,6 +16,11 @@ pub(crate) struct Fleet {
 impl Fleet {
     pub(crate) fn new(envoy: PathBuf) -> Self {
         Self { envoy, running: Vec::new() }
+    }
+
+    /// The program.
+    pub(crate) fn envoy(&self) -> &Path {
+        &self.envoy
     }
 
     /// One for each of `subjects`, in their order.

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::chain::{JWT, JWT_CACHE, NO_FILTER, ZONEGATE};
+use crate::requests::{MILLION, NO_IDS, with_list};
 use crate::results::{ADDED, CPU, Results};
 
 /// One goal, measured.
@@ -71,9 +72,29 @@ const RATIOS: &[Ratio] = &[
 /// The goals that the scenarios of `results` can tell of.
 pub(crate) fn judge(results: &Results) -> Vec<Goal> {
     let mut goals: Vec<Goal> = RATIOS.iter().filter_map(|ratio| ratio.judge(results)).collect();
+    goals.extend(of_lists(results));
+    goals.extend(of_messages(results));
+    let callbacks = results.machine.response_callbacks.len() as f64;
+    goals.push(Goal::new("responses", 0.0, "callbacks into the VM", callbacks, callbacks));
     let kilobytes = results.machine.module_bytes as f64 / 1000.0;
     goals.push(Goal::new("the module's size", 600.0, "KB", kilobytes, kilobytes));
     goals
+}
+
+fn of_lists(results: &Results) -> Option<Goal> {
+    let (none, million) = (with_list(NO_IDS), with_list(MILLION));
+    let ratio = |of: fn(&Results, &str, &str) -> Option<f64>| {
+        Some(of(results, "d", &million)? / of(results, "d", &none)?)
+    };
+    let (median, best) = (ratio(added)?, ratio(added_at_best)?);
+    Some(Goal::new("1,000,000 revoked ids", 1.05, "× 0 ids", median, best))
+}
+
+fn of_messages(results: &Results) -> Option<Goal> {
+    let id = "e requests, small";
+    let median = added(results, id, ZONEGATE)?;
+    let best = added_at_best(results, id, ZONEGATE)?;
+    Some(Goal::new("a message to the control plane", 2.0, "µs", median, best))
 }
 
 impl Ratio {

@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use anyhow::Context;
 use prost_types::Timestamp;
 use serde::{Deserialize, Serialize};
+use wasmparser::{Parser, Payload};
 
 /// The machine and the versions of a run.
 #[derive(Debug, Serialize, Deserialize)]
@@ -22,6 +23,8 @@ pub(crate) struct Machine {
     pub(crate) envoy: String,
     pub(crate) zonegate: String,
     pub(crate) module_bytes: u64,
+    /// Callbacks for responses that the module takes: exports by these names.
+    pub(crate) response_callbacks: Vec<String>,
 }
 
 impl Machine {
@@ -38,8 +41,23 @@ impl Machine {
             envoy: envoy_version(envoy)?,
             zonegate: env!("CARGO_PKG_VERSION").to_owned(),
             module_bytes: fs::metadata(module).context("the module")?.len(),
+            response_callbacks: response_callbacks(&fs::read(module)?)?,
         })
     }
+}
+
+/// Envoy calls into the VM only where the module has the export.
+fn response_callbacks(module: &[u8]) -> anyhow::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for payload in Parser::new(0).parse_all(module) {
+        if let Payload::ExportSection(section) = payload? {
+            for export in section {
+                names.push(export?.name.to_owned());
+            }
+        }
+    }
+    names.retain(|name| name.starts_with("proxy_on_response"));
+    Ok(names)
 }
 
 fn cpu_model(info: &str) -> Option<&str> {

@@ -9,14 +9,20 @@
 
 mod chain;
 mod client;
+mod control_plane;
 mod cpu;
 mod envoy;
 mod fleet;
 mod goals;
+mod herd;
 mod machine;
+mod messages;
 mod requests;
 mod results;
 mod rounds;
+mod service;
+mod start_up;
+mod streams;
 mod table;
 mod tokens;
 
@@ -44,7 +50,7 @@ struct Arguments {
     #[arg(long)]
     also: Option<PathBuf>,
     /// Which scenarios.
-    #[arg(long, value_delimiter = ',', default_value = "a,b,c")]
+    #[arg(long, value_delimiter = ',', default_value = "a,b,c,d,e,f,g,h")]
     only: Vec<char>,
     /// Few and short rounds.
     #[arg(long)]
@@ -63,6 +69,9 @@ struct Arguments {
 /// On one thread: the other core is Envoy's.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
+    if std::env::args().nth(1).as_deref() == Some(service::SERVE) {
+        return service::serve().await;
+    }
     let arguments = Arguments::parse();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench");
     fs::create_dir_all(&folder)?;
@@ -73,7 +82,8 @@ async fn main() -> anyhow::Result<()> {
     let mut fleet = Fleet::new(arguments.envoy);
     let also = arguments.also.map(|path| path.canonicalize()).transpose().context("--also")?;
     let mut bench = Bench { fleet: &mut fleet, tokens: &tokens, settings, module, also };
-    let scenarios = run(&arguments.only, &mut bench).await?;
+    let proxies = if arguments.quick { 1_000 } else { 5_000 };
+    let scenarios = run(&arguments.only, proxies, &mut bench).await?;
     fleet.stop().await;
     let mut results = Results { machine, settings, scenarios, goals: Vec::new() };
     results.goals = goals::judge(&results);
@@ -93,13 +103,22 @@ fn settings(arguments: &Arguments) -> Settings {
     }
 }
 
-async fn run(only: &[char], bench: &mut Bench<'_>) -> anyhow::Result<Vec<Scenario>> {
+async fn run(
+    only: &[char],
+    proxies: usize,
+    bench: &mut Bench<'_>,
+) -> anyhow::Result<Vec<Scenario>> {
     let mut scenarios = Vec::new();
     for id in only {
         match id {
             'a' => scenarios.push(bench.every_token_new().await?),
             'b' => scenarios.push(bench.the_same_tokens().await?),
             'c' => scenarios.extend(bench.refusals().await?),
+            'd' => scenarios.push(bench.revocation_lists().await?),
+            'e' => scenarios.extend(streams::messages(bench).await?),
+            'f' | 'g' if scenarios.iter().any(|done: &Scenario| done.id == "f") => {}
+            'f' | 'g' => scenarios.extend(streams::herds(bench, proxies).await?),
+            'h' => scenarios.push(start_up::run(bench).await?),
             other => anyhow::bail!("no scenario {other}"),
         }
     }

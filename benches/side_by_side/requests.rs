@@ -1,10 +1,11 @@
-//! Scenarios a, b and c: one request after another, each with a token to judge.
+//! Scenarios a to d: one request after another, each with a token to judge.
 //!
-//! a: every token new. b: the same tokens again. c: floods of what must be refused.
+//! a: every token new. b: the same tokens again. c: floods of what must be refused. d: as b, with
+//! revocation lists of growing length.
 
 use std::path::PathBuf;
 
-use crate::chain::{Check, JWT, JWT_CACHE, NO_FILTER, Subject, ZONEGATE};
+use crate::chain::{Check, EXT_AUTHZ, JWT, JWT_CACHE, NO_FILTER, Subject, ZONEGATE};
 use crate::client::Verdict;
 use crate::fleet::Fleet;
 use crate::results::{Scenario, Settings};
@@ -15,6 +16,15 @@ use crate::tokens::{Kind, Tokens, garbage_like, with_unknown_kid, with_wrong_sig
 const REVOKED: usize = 1_000;
 /// How many tokens "the same tokens" are.
 const SAME: usize = 64;
+
+/// Lengths of a list, as they are shown.
+pub(crate) const NO_IDS: &str = "0";
+pub(crate) const MILLION: &str = "1,000,000";
+
+/// The name of a zonegate with a list of this length.
+pub(crate) fn with_list(count: &str) -> String {
+    format!("{ZONEGATE}, {count} ids")
+}
 
 /// What the scenarios need.
 pub(crate) struct Bench<'a> {
@@ -73,6 +83,19 @@ impl Bench<'_> {
         Ok(scenarios)
     }
 
+    /// Revocation lists of growing length.
+    pub(crate) async fn revocation_lists(&mut self) -> anyhow::Result<Scenario> {
+        let tokens = self.tokens.of(Kind::Good, SAME)?;
+        let requests = Requests::repeated(&tokens, self.settings, Verdict::Passed);
+        let mut subjects = vec![Subject::new(NO_FILTER, Check::None)];
+        subjects.extend([NO_IDS, "1,000", "100,000", MILLION].map(|count| {
+            let revoked = count.replace(',', "").parse().unwrap_or_default();
+            let check = Check::Zonegate { module: self.module.clone(), revoked };
+            Subject::new(with_list(count), check)
+        }));
+        self.run("d", "the same 64 tokens, revocation lists of zonegate", subjects, requests).await
+    }
+
     /// How many tokens a scenario uses up.
     fn fresh(&self) -> usize {
         let Settings { rounds, requests, warm_up } = self.settings;
@@ -80,9 +103,10 @@ impl Bench<'_> {
     }
 
     /// `others` between the chain without a filter and zonegate.
-    fn subjects(&self, others: impl IntoIterator<Item = Subject>) -> Vec<Subject> {
+    pub(crate) fn subjects(&self, others: impl IntoIterator<Item = Subject>) -> Vec<Subject> {
         let mut subjects = vec![Subject::new(NO_FILTER, Check::None)];
         subjects.extend(others);
+        subjects.push(Subject::new(EXT_AUTHZ, Check::ExtAuthz { revoked: REVOKED }));
         let zonegate =
             |name, module| Subject::new(name, Check::Zonegate { module, revoked: REVOKED });
         subjects.push(zonegate(ZONEGATE, self.module.clone()));
@@ -108,7 +132,7 @@ fn jwt() -> Subject {
     Subject::new(JWT, Check::Jwt { cache: false, denied: 0 })
 }
 
-fn jwt_cache() -> Subject {
+pub(crate) fn jwt_cache() -> Subject {
     Subject::new(JWT_CACHE, Check::Jwt { cache: true, denied: 0 })
 }
 

@@ -59,12 +59,27 @@ pub(crate) struct Value {
 pub(crate) const CPU: &str = "CPU µs";
 /// The same, less that of the chain without a filter in the same round.
 pub(crate) const ADDED: &str = "added µs";
+/// Of the CPU time, what the service took that Envoy asks.
+pub(crate) const SERVICE: &str = "in the service";
 /// Half of all answers came within.
 pub(crate) const P50: &str = "p50 µs";
 /// 99 of 100 answers came within.
 pub(crate) const P99: &str = "p99 µs";
 /// Resident memory of Envoy after the last round.
 pub(crate) const RESIDENT: &str = "RSS MiB";
+
+/// Memory for one open stream.
+pub(crate) const EACH: &str = "KiB a stream";
+/// The same, less that of the chain without a filter.
+pub(crate) const EACH_ADDED: &str = "added KiB";
+/// Until all proxies were back.
+pub(crate) const BACK: &str = "all back, ms";
+/// Until Envoy was ready.
+pub(crate) const READY: &str = "ready ms";
+/// CPU until then.
+pub(crate) const READY_CPU: &str = "CPU ms";
+/// Memory of one more worker.
+pub(crate) const WORKER: &str = "MiB a worker";
 
 impl Value {
     pub(crate) fn new(name: &str, rounds: Vec<f64>) -> Self {

@@ -12,7 +12,7 @@ use http::HeaderValue;
 
 use crate::client::{Client, Verdict};
 use crate::envoy::Envoy;
-use crate::results::{ADDED, CPU, P50, P99, RESIDENT, Row, Settings, Value};
+use crate::results::{ADDED, CPU, P50, P99, RESIDENT, Row, SERVICE, Settings, Value};
 
 /// A turn of a slow subject ends after this time, with as many requests as it has answered.
 const TURN: Duration = Duration::from_secs(2);
@@ -54,29 +54,70 @@ impl Requests {
     }
 }
 
-/// One turn of one subject.
-struct Turn {
+/// One turn of one subject, for one operation.
+pub(crate) struct Turn {
+    /// All of it.
     cpu: f64,
+    /// What the service took of it, where there is one.
+    service: f64,
     p50: f64,
     p99: f64,
 }
 
-/// Runs a scenario; the first subject is the one without a filter.
+/// Runs a scenario of requests; the first subject is the one without a filter.
 pub(crate) async fn run(envoys: &[&Envoy], requests: &Requests) -> anyhow::Result<Vec<Row>> {
-    let mut turns: Vec<Vec<Turn>> = envoys.iter().map(|_| Vec::new()).collect();
     let verdict = |index: usize| if index == 0 { Verdict::Passed } else { requests.verdict };
     for (index, envoy) in envoys.iter().enumerate() {
         turn(envoy, &requests.warm_up, verdict(index)).await?;
     }
-    for (round, texts) in requests.rounds.iter().enumerate() {
+    alternate(envoys, requests.rounds.len(), async |index, round| {
+        turn(envoys[index], &requests.rounds[round], verdict(index)).await
+    })
+    .await
+}
+
+/// Gives every subject its turn in every round; `turn` gets its index and the round's.
+pub(crate) async fn alternate(
+    envoys: &[&Envoy],
+    rounds: usize,
+    mut turn: impl AsyncFnMut(usize, usize) -> anyhow::Result<Turn>,
+) -> anyhow::Result<Vec<Row>> {
+    let mut turns: Vec<Vec<Turn>> = envoys.iter().map(|_| Vec::new()).collect();
+    for round in 0..rounds {
         for offset in 0..envoys.len() {
             let index = (round + offset) % envoys.len();
-            let (envoy, turns) = (envoys[index], &mut turns[index]);
-            turns.push(turn(envoy, texts, verdict(index)).await?);
+            let taken = turn(index, round).await;
+            turns[index].push(taken.with_context(|| envoys[index].name.clone())?);
         }
     }
     let bare: Vec<f64> = turns[0].iter().map(|turn| turn.cpu).collect();
     envoys.iter().zip(&turns).map(|(envoy, turns)| row(envoy, turns, &bare)).collect()
+}
+
+/// Runs `operation` up to `count` times, within the time of a turn; it says how long it took.
+pub(crate) async fn metered(
+    envoy: &Envoy,
+    count: usize,
+    mut operation: impl AsyncFnMut(usize) -> anyhow::Result<Duration>,
+) -> anyhow::Result<Turn> {
+    let mut times = Vec::with_capacity(count);
+    let (start, before) = (Instant::now(), envoy.cpu()?);
+    for index in 0..count {
+        times.push(operation(index).await?);
+        if start.elapsed() > TURN {
+            break;
+        }
+    }
+    let after = envoy.cpu()?;
+    let each = |spent: u64| spent as f64 / 1000.0 / times.len() as f64;
+    let (own, service) = (each(after.0 - before.0), each(after.1 - before.1));
+    times.sort();
+    Ok(Turn {
+        cpu: own + service,
+        service,
+        p50: percentile(&times, 50),
+        p99: percentile(&times, 99),
+    })
 }
 
 fn row(envoy: &Envoy, turns: &[Turn], bare: &[f64]) -> anyhow::Result<Row> {
@@ -84,42 +125,38 @@ fn row(envoy: &Envoy, turns: &[Turn], bare: &[f64]) -> anyhow::Result<Row> {
     let cpu = all(|turn| turn.cpu);
     let added = cpu.iter().zip(bare).map(|(cpu, bare)| cpu - bare).collect();
     let mebibytes = envoy.resident()? as f64 / f64::from(1 << 20);
-    let values = vec![
+    let mut values = vec![
         Value::new(CPU, cpu),
         Value::new(ADDED, added),
         Value::new(P50, all(|turn| turn.p50)),
         Value::new(P99, all(|turn| turn.p99)),
         Value::new(RESIDENT, vec![mebibytes]),
     ];
+    if envoy.has_service() {
+        values.push(Value::new(SERVICE, all(|turn| turn.service)));
+    }
     Ok(Row { subject: envoy.name.clone(), values })
 }
 
 async fn turn(envoy: &Envoy, texts: &[String], wanted: Verdict) -> anyhow::Result<Turn> {
     let headers: Vec<HeaderValue> =
         texts.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
+    let (first, rest) = headers.split_at(CONNECTIONS.min(headers.len()));
     let mut clients = Vec::with_capacity(CONNECTIONS);
-    for header in headers.iter().take(CONNECTIONS) {
+    for header in first {
         let mut client = Client::connect(envoy.address).await?;
         // Its first request pays for the connection.
-        client.ask(header.clone()).await.with_context(|| envoy.name.clone())?;
+        client.ask(header.clone()).await?;
         clients.push(client);
     }
-    let mut times = Vec::with_capacity(headers.len());
-    let (start, before) = (Instant::now(), envoy.cpu()?);
-    for (index, header) in headers.into_iter().enumerate().skip(CONNECTIONS) {
-        let client = &mut clients[index % CONNECTIONS];
-        let (verdict, took) = client.ask(header).await.with_context(|| envoy.name.clone())?;
-        if verdict != wanted {
-            bail!("{}: {verdict:?}, not {wanted:?}", envoy.name);
+    metered(envoy, rest.len(), async |index| {
+        let (verdict, took) = clients[index % CONNECTIONS].ask(rest[index].clone()).await?;
+        match verdict == wanted {
+            true => Ok(took),
+            false => bail!("{verdict:?}, not {wanted:?}"),
         }
-        times.push(took);
-        if start.elapsed() > TURN {
-            break;
-        }
-    }
-    let cpu = (envoy.cpu()? - before) as f64 / 1000.0 / times.len() as f64;
-    times.sort();
-    Ok(Turn { cpu, p50: percentile(&times, 50), p99: percentile(&times, 99) })
+    })
+    .await
 }
 
 /// Of sorted times, in microseconds.

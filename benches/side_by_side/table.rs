@@ -3,7 +3,7 @@
 use comfy_table::{CellAlignment, Table, presets};
 
 use crate::goals::Goal;
-use crate::results::{Results, Row, Scenario, Value};
+use crate::results::{Results, Scenario, Value};
 
 /// Prints all of it.
 pub(crate) fn print(results: &Results) {
@@ -21,7 +21,7 @@ pub(crate) fn print(results: &Results) {
 
 /// A line a subject, a column a quantity.
 fn scenario_table(scenario: &Scenario) -> Table {
-    let names: Vec<&str> = scenario.rows.first().map(names).unwrap_or_default();
+    let names = names(scenario);
     let mut table = new_table();
     table.set_header([vec!["subject"], names.clone()].concat());
     for row in &scenario.rows {
@@ -31,8 +31,15 @@ fn scenario_table(scenario: &Scenario) -> Table {
     align(table)
 }
 
-fn names(row: &Row) -> Vec<&str> {
-    row.values.iter().map(|value| value.name.as_str()).collect()
+/// The quantities that any row has.
+fn names(scenario: &Scenario) -> Vec<&str> {
+    let mut names = Vec::new();
+    for value in scenario.rows.iter().flat_map(|row| &row.values) {
+        if !names.contains(&value.name.as_str()) {
+            names.push(&value.name);
+        }
+    }
+    names
 }
 
 /// `median (least to most)`.

@@ -1,0 +1,126 @@
+//! Scenario e: messages on a stream that is open, in both directions.
+//!
+//! One message at a time, each waited for at the far end. What a filter adds here is paid for as long
+//! as a stream lives.
+
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+use bytes::Bytes;
+use h2::{RecvStream, SendStream};
+use zonegate::demo::raw_client::grpc_frame;
+
+use crate::client::{Client, Open};
+use crate::control_plane::{Arrived, ControlPlane};
+use crate::envoy::Envoy;
+use crate::results::{Row, Scenario};
+use crate::rounds::{alternate, metered};
+
+/// Which way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    /// From the proxy to the control plane.
+    Requests,
+    /// From the control plane to the proxy.
+    Responses,
+}
+
+/// How large, and how many a turn.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Size {
+    pub(crate) name: &'static str,
+    pub(crate) bytes: usize,
+    /// Of the requests of a turn, one in how many.
+    pub(crate) share: usize,
+}
+
+/// Those that are measured.
+pub(crate) const SIZES: [Size; 2] = [
+    Size { name: "small", bytes: 200, share: 1 },
+    Size { name: "1 MiB", bytes: 1024 * 1024, share: 20 },
+];
+
+/// One stream, at both of its ends.
+pub(crate) struct Stream {
+    _client: Client,
+    near: Open,
+    far: Arrived,
+}
+
+impl Stream {
+    /// Opens one through `envoy` to `plane`.
+    pub(crate) async fn open(
+        envoy: &Envoy,
+        plane: &mut ControlPlane,
+        token: &str,
+    ) -> anyhow::Result<Self> {
+        let mut client = Client::connect(envoy.address).await?;
+        let near = client.open(token.parse()?).await?;
+        let mut far = plane.next().await?;
+        let first = client.first_message_length();
+        read(&mut far.requests, first).await?;
+        Ok(Self { _client: client, near, far })
+    }
+
+    async fn pass(&mut self, direction: Direction, message: Bytes) -> anyhow::Result<Duration> {
+        let start = Instant::now();
+        match direction {
+            Direction::Requests => {
+                exchange(&mut self.near.requests, &mut self.far.requests, message).await?;
+            }
+            Direction::Responses => {
+                exchange(&mut self.far.responses, &mut self.near.responses, message).await?;
+            }
+        }
+        Ok(start.elapsed())
+    }
+}
+
+/// Measures one direction and size; the first Envoy is the one without a filter.
+pub(crate) async fn run(
+    envoys: &[&Envoy],
+    streams: &mut [Stream],
+    direction: Direction,
+    size: Size,
+    (rounds, count): (usize, usize),
+) -> anyhow::Result<Scenario> {
+    let message: Bytes = grpc_frame(&vec![b'x'; size.bytes]).into();
+    let count = (count / size.share).max(1);
+    for stream in streams.iter_mut() {
+        for _ in 0..count {
+            stream.pass(direction, message.clone()).await?;
+        }
+    }
+    let rows: Vec<Row> = alternate(envoys, rounds, async |index, _| {
+        let stream = &mut streams[index];
+        metered(envoys[index], count, async |_| stream.pass(direction, message.clone()).await).await
+    })
+    .await?;
+    let way = format!("{direction:?}").to_lowercase();
+    Ok(Scenario {
+        id: format!("e {way}, {}", size.name),
+        title: format!("one {} message on an open stream ({way})", size.name),
+        rows,
+    })
+}
+
+async fn exchange(
+    from: &mut SendStream<Bytes>,
+    to: &mut RecvStream,
+    message: Bytes,
+) -> anyhow::Result<()> {
+    let length = message.len();
+    from.send_data(message, false)?;
+    read(to, length).await
+}
+
+/// Reads as much.
+async fn read(from: &mut RecvStream, mut length: usize) -> anyhow::Result<()> {
+    while length > 0 {
+        let Some(piece) = from.data().await else { bail!("the stream has ended") };
+        let piece = piece?;
+        from.flow_control().release_capacity(piece.len())?;
+        length = length.saturating_sub(piece.len());
+    }
+    Ok(())
+}
