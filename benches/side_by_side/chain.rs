@@ -26,6 +26,7 @@ pub(crate) const JWT: &str = "jwt_authn";
 pub(crate) const JWT_CACHE: &str = "jwt_authn, token cache";
 pub(crate) const ZONEGATE: &str = "zonegate";
 
+pub(crate) const ZONEGATE_CRATE: &str = "zonegate, no host crypto";
 pub(crate) const EXT_AUTHZ: &str = "ext_authz service";
 
 /// How a chain checks.
@@ -48,9 +49,20 @@ pub(crate) enum Check {
     /// This filter.
     Zonegate {
         module: PathBuf,
+        /// Whose arithmetic verifies signatures.
+        crypto: Crypto,
         /// How many ids it has on its list.
         revoked: usize,
     },
+}
+
+/// Whose arithmetic verifies signatures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Crypto {
+    /// What the filter chooses: in Envoy, the host's.
+    Chosen,
+    /// The crate's, in the VM, as on a host that has none.
+    Crate,
 }
 
 /// One chain.
@@ -72,7 +84,9 @@ impl Subject {
             Check::Jwt { cache, denied: 0 } => vec![jwt_authn(key, *cache)?],
             Check::Jwt { cache, denied } => vec![jwt_authn(key, *cache)?, rbac(*denied)],
             Check::ExtAuthz { .. } => vec![ext_authz()],
-            Check::Zonegate { module, revoked } => vec![zonegate(key, module, *revoked)?],
+            Check::Zonegate { module, crypto, revoked } => {
+                vec![zonegate(key, module, *crypto, *revoked)?]
+            }
         })
     }
 }
@@ -86,11 +100,22 @@ pub(crate) fn policy(key: &SigningKey, revoked: usize) -> Value {
     })
 }
 
-fn zonegate(key: &SigningKey, module: &Path, revoked: usize) -> anyhow::Result<Value> {
+fn zonegate(
+    key: &SigningKey,
+    module: &Path,
+    crypto: Crypto,
+    revoked: usize,
+) -> anyhow::Result<Value> {
     let file: Value = serde_saphyr::from_str(ECDS)?;
     let wasm = file.pointer("/resources/0/typed_config").context("envoy/ecds/zonegate.yaml")?;
     let mut wasm = wasm.clone();
     wasm["config"]["vm_config"]["code"]["local"]["filename"] = json!(module);
+    if crypto == Crypto::Crate {
+        wasm["config"]["vm_config"]["configuration"] = json!({
+            "@type": "type.googleapis.com/google.protobuf.StringValue",
+            "value": "crypto=crate",
+        });
+    }
     wasm["config"]["configuration"]["value"] = policy(key, revoked);
     Ok(json!({ "name": "zonegate", "typed_config": wasm }))
 }

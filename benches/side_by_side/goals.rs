@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::chain::{JWT, JWT_CACHE, NO_FILTER, ZONEGATE};
+use crate::chain::{JWT, JWT_CACHE, NO_FILTER, ZONEGATE, ZONEGATE_CRATE};
 use crate::requests::{MILLION, NO_IDS, with_list};
 use crate::results::{ADDED, CPU, Results};
 
@@ -74,6 +74,7 @@ pub(crate) fn judge(results: &Results) -> Vec<Goal> {
     let mut goals: Vec<Goal> = RATIOS.iter().filter_map(|ratio| ratio.judge(results)).collect();
     goals.extend(of_lists(results));
     goals.extend(of_messages(results));
+    goals.extend(without_host_crypto(results));
     let callbacks = results.machine.response_callbacks.len() as f64;
     goals.push(Goal::new("responses", 0.0, "callbacks into the VM", callbacks, callbacks));
     let kilobytes = results.machine.module_bytes as f64 / 1000.0;
@@ -95,6 +96,12 @@ fn of_messages(results: &Results) -> Option<Goal> {
     let median = added(results, id, ZONEGATE)?;
     let best = added_at_best(results, id, ZONEGATE)?;
     Some(Goal::new("a message to the control plane", 2.0, "µs", median, best))
+}
+
+fn without_host_crypto(results: &Results) -> Option<Goal> {
+    let median = added(results, "a", ZONEGATE_CRATE)?;
+    let best = added_at_best(results, "a", ZONEGATE_CRATE)?;
+    Some(Goal::new("every token new, no host crypto", 450.0, "µs", median, best))
 }
 
 impl Ratio {

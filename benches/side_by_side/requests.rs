@@ -5,7 +5,9 @@
 
 use std::path::PathBuf;
 
-use crate::chain::{Check, EXT_AUTHZ, JWT, JWT_CACHE, NO_FILTER, Subject, ZONEGATE};
+use crate::chain::{
+    Check, Crypto, EXT_AUTHZ, JWT, JWT_CACHE, NO_FILTER, Subject, ZONEGATE, ZONEGATE_CRATE,
+};
 use crate::client::Verdict;
 use crate::fleet::Fleet;
 use crate::results::{Scenario, Settings};
@@ -41,7 +43,10 @@ impl Bench<'_> {
     pub(crate) async fn every_token_new(&mut self) -> anyhow::Result<Scenario> {
         let tokens = self.tokens.of(Kind::Good, self.fresh())?;
         let requests = Requests::fresh(&tokens, self.settings, Verdict::Passed);
-        let subjects = self.subjects([jwt(), jwt_cache()]);
+        let mut subjects = self.subjects([jwt(), jwt_cache()]);
+        let (module, crypto) = (self.module.clone(), Crypto::Crate);
+        let check = Check::Zonegate { module, crypto, revoked: REVOKED };
+        subjects.push(Subject::new(ZONEGATE_CRATE, check));
         self.run("a", "every token new", subjects, requests).await
     }
 
@@ -90,7 +95,8 @@ impl Bench<'_> {
         let mut subjects = vec![Subject::new(NO_FILTER, Check::None)];
         subjects.extend([NO_IDS, "1,000", "100,000", MILLION].map(|count| {
             let revoked = count.replace(',', "").parse().unwrap_or_default();
-            let check = Check::Zonegate { module: self.module.clone(), revoked };
+            let check =
+                Check::Zonegate { module: self.module.clone(), crypto: Crypto::Chosen, revoked };
             Subject::new(with_list(count), check)
         }));
         self.run("d", "the same 64 tokens, revocation lists of zonegate", subjects, requests).await
@@ -107,8 +113,10 @@ impl Bench<'_> {
         let mut subjects = vec![Subject::new(NO_FILTER, Check::None)];
         subjects.extend(others);
         subjects.push(Subject::new(EXT_AUTHZ, Check::ExtAuthz { revoked: REVOKED }));
-        let zonegate =
-            |name, module| Subject::new(name, Check::Zonegate { module, revoked: REVOKED });
+        let zonegate = |name, module| {
+            let crypto = Crypto::Chosen;
+            Subject::new(name, Check::Zonegate { module, crypto, revoked: REVOKED })
+        };
         subjects.push(zonegate(ZONEGATE, self.module.clone()));
         subjects.extend(self.also.clone().map(|module| zonegate("zonegate (other)", module)));
         subjects
