@@ -14,5 +14,6 @@ mod pushes;
 mod refused;
 mod sidecars;
 mod sync;
+mod vectors;
 mod verdicts;
 mod whole_path;

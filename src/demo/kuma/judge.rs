@@ -67,11 +67,12 @@ impl Judge {
             Ok(()) => bail!("the control plane has answered, and should not have"),
             Err(status) => status,
         };
-        let refused = REFUSED.iter().find_map(|prefix| status.message().strip_prefix(prefix));
-        match refused {
-            Some(words) => Ok(Err(words.to_owned())),
-            None if status.message().contains(LET_IN) => Ok(Ok(())),
-            None => bail!("the control plane says neither yes nor no: {status:?}"),
+        match status.message() {
+            words if REFUSED.iter().any(|prefix| words.starts_with(prefix)) => {
+                Ok(Err(words.to_owned()))
+            }
+            words if words.contains(LET_IN) => Ok(Ok(())),
+            _ => bail!("the control plane says neither yes nor no: {status:?}"),
         }
     }
 
