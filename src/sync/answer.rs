@@ -8,6 +8,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
+use super::fetch_error::FetchError;
+
 /// One page.
 #[derive(Deserialize)]
 pub(super) struct Page<'a> {
@@ -21,34 +23,22 @@ pub(super) struct Page<'a> {
     next: Option<String>,
 }
 
-/// The next page: its offset, as it stands in a query.
-pub(super) enum Next {
-    /// There is none.
-    Nothing,
-    /// From here.
-    Offset(String),
-    /// A URL without an offset.
-    Unreadable,
-}
-
 impl<'a> Page<'a> {
     /// Reads a page; `None` where it is none.
     pub(super) fn parse(bytes: &'a [u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()
     }
 
-    /// Only the offset of the URL counts: the token goes nowhere but to the address that was given,
-    /// and a server behind a proxy may not know its own.
-    pub(super) fn next(&self) -> Next {
+    /// Where the next page begins, as a query has it; `None` where there is none. Only the offset of
+    /// the URL counts: the token goes nowhere but to the address that was given, and a server behind
+    /// a proxy may not know its own.
+    pub(super) fn next(&self) -> Result<Option<&str>, FetchError> {
         let Some(url) = self.next.as_deref().filter(|url| !url.is_empty()) else {
-            return Next::Nothing;
+            return Ok(None);
         };
         let query = url.split_once('?').map_or("", |(_, query)| query);
         let offset = query.split('&').find_map(|pair| pair.strip_prefix("offset="));
-        match offset.filter(|offset| is_in_a_query(offset)) {
-            Some(offset) => Next::Offset(offset.to_owned()),
-            None => Next::Unreadable,
-        }
+        offset.filter(|offset| is_in_a_query(offset)).map(Some).ok_or(FetchError::NotTheApi)
     }
 }
 
@@ -89,11 +79,8 @@ mod tests {
 
     fn next(next: &str) -> String {
         let page = format!(r#"{{"total":0,"items":[],"next":{next}}}"#);
-        match Page::parse(page.as_bytes()).unwrap().next() {
-            Next::Nothing => "nothing".to_owned(),
-            Next::Offset(offset) => offset,
-            Next::Unreadable => "unreadable".to_owned(),
-        }
+        let page = Page::parse(page.as_bytes()).unwrap();
+        page.next().map_or("unreadable", |next| next.unwrap_or("nothing")).to_owned()
     }
 
     #[test]

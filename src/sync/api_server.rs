@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 
 use super::address::Address;
 use super::admin_token::TokenSource;
-use super::answer::{Next, Page, join};
+use super::answer::{Page, join};
 use super::fetch_error::FetchError;
 use crate::operator::Secrets;
 use connector::Connector;
@@ -122,33 +122,22 @@ struct Poll<'a> {
 
 impl Poll<'_> {
     async fn run(&self, known: Option<&Etag>) -> Result<Found, FetchError> {
-        let mut bodies = Vec::new();
-        let (mut query, mut etag) = (QUERY.to_owned(), None);
-        loop {
-            let known = known.filter(|_| bodies.is_empty());
-            let Some((headers, body)) = self.page(&query, known, room(&bodies)).await? else {
-                return Ok(Found::Unchanged);
-            };
-            let page = parse(&body, &headers)?;
-            let next = page.next();
-            if bodies.is_empty() {
-                etag = headers.get(ETAG).cloned().map(Etag);
+        let Some((headers, body)) = self.page(QUERY, known, MAX_BYTES).await? else {
+            return Ok(Found::Unchanged);
+        };
+        let mut next = next(&body, &headers)?;
+        let mut bodies = vec![body];
+        while let Some(query) = next {
+            if bodies.len() >= MAX_PAGES {
+                return Err(FetchError::TooLarge(MAX_BYTES));
             }
+            let page = self.page(&query, None, room(&bodies)).await?;
+            let (headers, body) = page.ok_or(FetchError::NotTheApi)?;
+            next = self::next(&body, &headers)?;
             bodies.push(body);
-            match next {
-                Next::Nothing => break,
-                Next::Unreadable => return Err(FetchError::NotTheApi),
-                Next::Offset(_) if bodies.len() >= MAX_PAGES => {
-                    return Err(FetchError::TooLarge(MAX_BYTES));
-                }
-                // A version of one page says nothing about the others.
-                Next::Offset(offset) => {
-                    etag = None;
-                    query = format!("{QUERY}&offset={offset}");
-                }
-            }
         }
-        let etag = etag.filter(|_| bodies.len() == 1);
+        // A version of one page says nothing about the others.
+        let etag = headers.get(ETAG).filter(|_| bodies.len() == 1).cloned().map(Etag);
         Ok(Found::Secrets { secrets: secrets(&bodies)?, etag })
     }
 
@@ -216,12 +205,14 @@ fn append(bytes: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
     bytes.extend_from_slice(chunk);
 }
 
-fn parse<'a>(body: &'a [u8], headers: &HeaderMap) -> Result<Page<'a>, FetchError> {
-    Page::parse(body).ok_or_else(|| {
+/// How to ask for the page after this one.
+fn next(body: &[u8], headers: &HeaderMap) -> Result<Option<String>, FetchError> {
+    let Some(page) = Page::parse(body) else {
         let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
         let is_html = kind.starts_with(b"text/html");
-        if is_html { FetchError::Html } else { FetchError::NotTheApi }
-    })
+        return Err(if is_html { FetchError::Html } else { FetchError::NotTheApi });
+    };
+    Ok(page.next()?.map(|offset| format!("{QUERY}&offset={offset}")))
 }
 
 fn secrets(bodies: &[Zeroizing<Vec<u8>>]) -> Result<Secrets, FetchError> {

@@ -15,7 +15,7 @@ use tokio_rustls::rustls;
 
 use super::address::AddressError;
 use super::admin_token::{TokenError, TokenSource, VARIABLE};
-use super::status::ErrorKind;
+use super::error_kind::ErrorKind;
 use crate::operator::SecretsError;
 
 /// Why a poll found nothing.

@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use super::api_server::{ApiServer, Etag, Found};
 use super::changes::Snapshot;
+use super::error_kind::ErrorKind;
 use super::fetch_error::FetchError;
 use super::rendered::{Gateway, PolicyError, Rendered};
 use super::schedule::Schedule;
-use super::status::{ErrorKind, Status};
+use super::status::Status;
 use super::target::{Replaced, Target, TargetError};
 use crate::config::Warning;
 use crate::operator::plugin_file::{MAX_BYTES, PluginConfiguration};
