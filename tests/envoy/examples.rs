@@ -6,10 +6,12 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::time::timeout;
 use zonegate::demo::gateway::Pushed;
 use zonegate::demo::zone_proxy::Claimed;
+use zonegate::operator::plugin_file::PluginConfiguration;
 
-use crate::harness::{Bench, Setup};
+use crate::harness::{Bench, LIMIT, Setup};
 
 /// What became of a connection with the token in `file`.
 async fn try_token(setup: &Setup, file: &Path) -> String {
@@ -49,4 +51,71 @@ async fn the_rotation_goes_as_its_readme_says() {
     }
     assert_eq!(setup.stat("kid.old.allowed").await, 2);
     assert_eq!(setup.stat("kid.new.allowed").await, 2);
+}
+
+/// Runs the script of an example, which must say what its README shows. Ids differ from run to run.
+fn run(name: &str) -> TempDir {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
+    let dir = TempDir::new().unwrap();
+    let mut script = Command::new(root.join("run"));
+    script.arg(dir.path()).env("ZONEGATE", env!("CARGO_BIN_EXE_zonegate"));
+    let output = script.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let said = without_ids(&String::from_utf8(output.stdout).unwrap());
+    let readme = without_ids(&fs::read_to_string(root.join("README.md")).unwrap());
+    assert!(readme.contains(&said), "the output has changed:\n{said}");
+    dir
+}
+
+fn without_ids(text: &str) -> String {
+    let parts = text.split('"');
+    let part = |part| if uuid::Uuid::parse_str(part).is_ok() { "ID" } else { part };
+    parts.map(part).collect::<Vec<_>>().join("\"")
+}
+
+/// The plugin configuration in a file that Envoy watches.
+fn policy_in(file: &Path) -> Value {
+    let found = PluginConfiguration::find(&fs::read(file).unwrap()).unwrap();
+    serde_json::from_slice(&found.json).unwrap()
+}
+
+/// A gateway with this policy.
+async fn gateway(policy: Value) -> Setup {
+    let mut bench = Bench::new();
+    bench.options.policy = policy;
+    bench.start().await
+}
+
+#[tokio::test]
+async fn what_is_issued_offline_is_let_in() {
+    let dir = run("offline-issuing");
+    let setup = gateway(policy_in(&dir.path().join("zonegate.yaml"))).await;
+    let token = fs::read_to_string(dir.path().join("ingress.token")).unwrap();
+    let connection = setup.connect().await;
+    let mut stream = connection.sotw(Some(&token), Claimed::INGRESS).await.unwrap();
+    assert!(stream.next().await.unwrap().is_some());
+    let refused = connection.sotw(Some(&token), Claimed::EGRESS).await.unwrap_err();
+    assert!(refused.message().starts_with("zonegate: out_of_scope: "), "{refused:?}");
+}
+
+#[tokio::test]
+async fn of_two_tokens_the_leaked_one_is_cut() {
+    let dir = run("revocation");
+    let path = |name: &str| dir.path().join(name);
+    let setup = gateway(policy_in(&path("1-before.yaml"))).await;
+    let connection = setup.connect().await;
+    let token = |name: &str| fs::read_to_string(path(name)).unwrap();
+    let (kept, leaked) = (token("kept.token"), token("leaked.token"));
+    let mut keeps = connection.sotw(Some(&kept), Claimed::INGRESS).await.unwrap();
+    let mut leaks = connection.sotw(Some(&leaked), Claimed::INGRESS).await.unwrap();
+    assert!(keeps.next().await.unwrap().is_some() && leaks.next().await.unwrap().is_some());
+    let after = policy_in(&path("zonegate.yaml"));
+    assert_eq!(setup.gateway.push(&after).await.unwrap(), Pushed::Accepted);
+    assert!(timeout(LIMIT, leaks.next()).await.unwrap().is_err());
+    assert_eq!(try_token(&setup, &path("leaked.token")).await, "revoked");
+    assert_eq!(try_token(&setup, &path("kept.token")).await, "passes");
+    assert_eq!(setup.stat("streams.cut.revoked").await, 1);
+    // The text for the control plane is the ID, as it is in the token.
+    let list = fs::read_to_string(path("revoked.txt")).unwrap();
+    assert_eq!(after["revocations"], json!(list.trim()));
 }
