@@ -58,6 +58,7 @@ test: wasm
 	echo "make test: all passed." && \
 	{ [ -n "$$func_e" ] || echo "make test: skipped: the gateway under func-e (no func-e, and none could be installed)."; } && \
 	{ [ -n "$$promtool" ] || echo "make test: skipped: the Prometheus rules (no promtool, and none could be had)."; }
+	@command -v go >/dev/null || echo "make test: skipped: the differential test (no Go)."
 	@echo "make test: skipped: the tests with real Kuma (make test-kuma)."
 
 # The checks of KUMA_HOME first: a build takes longer.

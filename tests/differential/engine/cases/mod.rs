@@ -1,0 +1,60 @@
+//! Cases: a token, what connects with it, and the control plane that it connects to.
+//!
+//! In: randomness, and the time. Out: a [`Case`]. A [`Recipe`] is what proptest draws and shrinks: a
+//! good token of some keys, and a list of edits, each of which spoils, respells or changes one thing.
+//! Whether the result is good is not known here.
+
+mod draft;
+mod edit;
+mod keys;
+mod pools;
+mod strategy;
+
+use std::time::Duration;
+
+pub(crate) use keys::{RINGS, Ring, public_key, public_keys};
+pub(crate) use strategy::{Surroundings, recipes};
+
+use draft::Draft;
+use edit::Edit;
+
+/// What is drawn and shrunk.
+#[derive(Debug, Clone)]
+pub(crate) struct Recipe {
+    ring: usize,
+    proxy: &'static str,
+    require_expiration: bool,
+    edits: Vec<Edit>,
+}
+
+/// One connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Case {
+    /// Each `authorization` header.
+    pub(crate) authorization: Vec<String>,
+    /// The keys of the control plane.
+    pub(crate) ring: &'static Ring,
+    /// The text of `zone-token-revocations`.
+    pub(crate) revocations: String,
+    /// The time since 1970.
+    pub(crate) now: Duration,
+    /// What connects, and so what its token needs: `ingress` or `egress`.
+    pub(crate) proxy: &'static str,
+    /// The zone of the control plane.
+    pub(crate) zone: String,
+    /// `requireExpiration` of the gate.
+    pub(crate) require_expiration: bool,
+}
+
+impl Recipe {
+    /// Makes the case for the time `now`. Dates in it are relative to `now`, so an oracle that has
+    /// only the real clock can be given it.
+    pub(crate) fn case(&self, now: Duration) -> Case {
+        let Self { ring, proxy, require_expiration, edits } = self;
+        let mut draft = Draft::good(&RINGS[*ring], now);
+        for edit in edits {
+            edit.apply(&mut draft);
+        }
+        draft.finish(proxy, *require_expiration)
+    }
+}

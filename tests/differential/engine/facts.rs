@@ -1,0 +1,130 @@
+//! What a token says, read apart from the gate's own reader: a predicate that shared its code could
+//! not show its mistakes.
+//!
+//! In: a case. Out: members and sizes. Only what both sides could read is read here.
+
+use base64::Engine;
+use base64::alphabet::URL_SAFE;
+use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::cases::Case;
+
+/// What a token says.
+pub(super) struct Facts {
+    pub(super) length: usize,
+    pub(super) header: Object,
+    pub(super) claims: Object,
+}
+
+/// A JSON object: names, and the JSON text of the values.
+pub(super) struct Object {
+    pub(super) members: Vec<(String, String)>,
+    pub(super) depth: usize,
+}
+
+const LAX: GeneralPurpose = GeneralPurpose::new(
+    &URL_SAFE,
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_encode_padding(false)
+        .with_decode_padding_mode(base64::engine::DecodePaddingMode::Indifferent),
+);
+
+impl Facts {
+    /// `None` where there is no token that could be read.
+    pub(super) fn of(case: &Case) -> Option<Self> {
+        let [text] = case.authorization.as_slice() else { return None };
+        let mut segments = text.split('.').map(|segment| {
+            let segment: String = segment.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
+            Object::of(&LAX.decode(segment).ok()?)
+        });
+        let (header, claims) = (segments.next()??, segments.next()??);
+        Some(Self { length: text.len(), header, claims })
+    }
+}
+
+impl Object {
+    fn of(bytes: &[u8]) -> Option<Self> {
+        let text = without_surrogates(&String::from_utf8_lossy(bytes));
+        let members = serde_json::from_str::<Members>(&text).ok()?.0;
+        Some(Self { members, depth: depth(&text) })
+    }
+
+    /// The values of a claim, whatever the case of its name.
+    pub(super) fn all(&self, claim: &str) -> Vec<&str> {
+        let fold = |name: &str| name.to_uppercase().to_lowercase();
+        let named = self.members.iter().filter(|(name, _)| fold(name) == claim);
+        named.map(|(_, value)| value.as_str()).collect()
+    }
+
+    /// What is left of a claim that is a string.
+    pub(super) fn string(&self, claim: &str) -> String {
+        let read = |value: &&str| serde_json::from_str::<Option<String>>(value).ok().flatten();
+        self.all(claim).iter().rev().find_map(read).unwrap_or_default()
+    }
+}
+
+/// Every escape of a surrogate as U+FFFD, in pairs or not.
+fn without_surrogates(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        clean.push_str(before);
+        let is_surrogate = escape.get(2..3).is_some_and(|digit| matches!(digit, "d" | "D"))
+            && escape.starts_with("\\u")
+            && escape.get(3..4).is_some_and(|digit| "89abcdefABCDEF".contains(digit));
+        let length = if is_surrogate { 6 } else { 2 };
+        let (escape, after) = escape.split_at_checked(length).unwrap_or((escape, ""));
+        clean.push_str(if is_surrogate { "\u{FFFD}" } else { escape });
+        rest = after;
+    }
+    clean + rest
+}
+
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
+    for rune in text.chars() {
+        match rune {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => in_string = !in_string,
+            '[' | '{' if !in_string => depth += 1,
+            ']' | '}' if !in_string => depth -= 1,
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
+struct Members(Vec<(String, String)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_unit<E>(self) -> Result<Members, E> {
+                Ok(Members(Vec::new()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
+                    members.push((name, value.get().to_owned()));
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_any(InOrder)
+    }
+}

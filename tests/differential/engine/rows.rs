@@ -1,0 +1,101 @@
+//! The rows of the README's table of what is stricter than Kuma, each as a predicate on a case.
+
+use zonegate::gate::Reason;
+
+use super::cases::Case;
+use super::facts::{Facts, Object};
+use super::gate::Judged;
+
+/// A row that a token can fall under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Row {
+    NoExpiration,
+    Crit,
+    Keys,
+    WhiteSpace,
+    Bounds,
+    OverwrittenScope,
+}
+
+impl Row {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::NoExpiration,
+        Self::Crit,
+        Self::Keys,
+        Self::WhiteSpace,
+        Self::Bounds,
+        Self::OverwrittenScope,
+    ];
+
+    /// How it stands in the table.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::NoExpiration => "no `exp` (unless `requireExpiration: false`)",
+            Self::Crit => "any `crit` in the header",
+            Self::Keys => "keys that are unreadable, too small, or twice under one kid",
+            Self::WhiteSpace => "revoked ids separated by white space",
+            Self::Bounds => "JSON nested deeper than 64, tokens over `maxTokenBytes`",
+            Self::OverwrittenScope => r#"`"Scope":["ingress"],"Scope":[null]`"#,
+        }
+    }
+
+    /// The row that `case` falls under, refused by the gate like this and accepted by Kuma.
+    pub(super) fn of(case: &Case, judged: &Judged) -> Option<Self> {
+        let reason = match judged {
+            Judged::NotConfigured => return is_refused_ring(case).then_some(Self::Keys),
+            Judged::Denied(reason) => *reason,
+            Judged::Allowed => return None,
+        };
+        let facts = Facts::of(case)?;
+        Self::ALL.into_iter().find(|row| row.covers(case, &facts, reason))
+    }
+
+    fn covers(self, case: &Case, facts: &Facts, reason: Reason) -> bool {
+        let Facts { length, header, claims } = facts;
+        match (self, reason) {
+            (Self::NoExpiration, Reason::MissingExpiration) => {
+                case.require_expiration && claims.all("exp").last().is_none_or(|exp| *exp == "null")
+            }
+            (Self::Crit, Reason::MalformedToken) => {
+                header.members.iter().any(|(name, _)| name == "crit")
+            }
+            (Self::WhiteSpace, Reason::Revoked) => {
+                is_among_white_space(&claims.string("jti"), &case.revocations)
+            }
+            (Self::Bounds, Reason::TokenTooLong) => *length > MAX_TOKEN_BYTES,
+            (Self::Bounds, Reason::MalformedToken) => header.depth > MAX_DEPTH,
+            (Self::Bounds, Reason::MalformedClaims) => claims.depth > MAX_DEPTH,
+            (Self::OverwrittenScope, Reason::OutOfScope) => may_keep_an_element(claims, case.proxy),
+            _ => false,
+        }
+    }
+}
+
+/// As the README says.
+const MAX_DEPTH: usize = 64;
+/// The default of `maxTokenBytes`.
+const MAX_TOKEN_BYTES: usize = 16_384;
+
+fn is_refused_ring(case: &Case) -> bool {
+    let keys = case.ring.keys;
+    let twice = |(kid, _): &(&str, &str)| keys.iter().filter(|(other, _)| other == kid).count() > 1;
+    keys.iter().any(|key| twice(key) || matches!(key.1, "small" | "huge"))
+}
+
+fn is_among_white_space(id: &str, revocations: &str) -> bool {
+    let as_kuma: Vec<&str> =
+        revocations.strip_suffix('\n').unwrap_or(revocations).split(',').collect();
+    let mut parts = revocations.split(',').flat_map(str::split_whitespace);
+    !as_kuma.contains(&id) && parts.any(|part| part == id)
+}
+
+/// Whether a `null` in a later list keeps what an earlier one had in its place.
+fn may_keep_an_element(claims: &Object, scope: &str) -> bool {
+    let lists: Vec<Vec<Option<String>>> =
+        claims.all("scope").iter().filter_map(|list| serde_json::from_str(list).ok()).collect();
+    let Some((last, before)) = lists.split_last() else { return false };
+    let nulls = last.iter().enumerate().filter(|(_, element)| element.is_none());
+    nulls.into_iter().any(|(at, _)| {
+        before.iter().any(|list| list.get(at).is_some_and(|kept| kept.as_deref() == Some(scope)))
+    })
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// What a control plane knows when a zone proxy connects: static public keys and a revocation secret.
+type controlPlane struct {
+	keys        map[string]*rsa.PublicKey
+	revocations string
+	zone        string
+	now         time.Time
+}
+
+// The claims of a zone token. Names, types and their order decide what golang-jwt reads, so they are
+// those of Kuma's pkg/tokens/builtin/zone/token.go.
+type zoneClaims struct {
+	Zone  string
+	Scope []string
+	jwt.RegisteredClaims
+}
+
+// Kuma's pkg/xds/auth/callbacks.go and pkg/xds/auth/universal/authenticator.go.
+func (cp controlPlane) admit(authorization []string, scope string) error {
+	token, err := credential(authorization)
+	if err != nil {
+		return err
+	}
+	claims, err := cp.validate(token)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(claims.Scope, scope) {
+		return fmt.Errorf("%s is out of token's scope: %+v", scope, claims.Scope)
+	}
+	if claims.Zone != "" && claims.Zone != cp.zone {
+		return fmt.Errorf("zone from requestor: %s is different than in token: %s", cp.zone, claims.Zone)
+	}
+	return nil
+}
+
+// No header at all is an empty token, which the parser refuses.
+func credential(authorization []string) (string, error) {
+	switch len(authorization) {
+	case 0:
+		return "", nil
+	case 1:
+		return authorization[0], nil
+	default:
+		return "", fmt.Errorf("request must have exactly 1 \"authorization\" header, got %d", len(authorization))
+	}
+}
+
+// Kuma's pkg/core/tokens/validator.go and revocations.go.
+func (cp controlPlane) validate(text string) (*zoneClaims, error) {
+	claims := &zoneClaims{}
+	clock := jwt.WithTimeFunc(func() time.Time { return cp.now })
+	token, err := jwt.ParseWithClaims(text, claims, cp.keyOf, clock)
+	switch {
+	case errors.Is(err, jwt.ErrTokenNotValidYet):
+		return nil, fmt.Errorf("'valid_from' date is in the future: %w", err)
+	case err != nil:
+		return nil, fmt.Errorf("could not parse token: %w", err)
+	case !token.Valid:
+		return nil, errors.New("token is not valid")
+	case cp.isRevoked(claims.ID):
+		return nil, errors.New("token is revoked")
+	}
+	return claims, nil
+}
+
+func (cp controlPlane) keyOf(token *jwt.Token) (any, error) {
+	kid, found := token.Header["kid"]
+	if !found {
+		return nil, errors.New("JWT token must have kid header")
+	}
+	name, isText := kid.(string)
+	if !isText {
+		return nil, errors.New("JWT token kid header must be a string")
+	}
+	switch algorithm := token.Method.Alg(); algorithm {
+	case jwt.SigningMethodRS256.Alg():
+		if key := cp.keys[name]; key != nil {
+			return key, nil
+		}
+		return nil, fmt.Errorf("there is no signing key with KID %s", name)
+	case jwt.SigningMethodHS256.Alg():
+		// Only secrets hold keys for it.
+		return nil, errors.New("not supported")
+	default:
+		return nil, fmt.Errorf("unsupported token alg %s", algorithm)
+	}
+}
+
+// An empty secret revokes nothing; one that is a line feed revokes the empty ID.
+func (cp controlPlane) isRevoked(id string) bool {
+	if cp.revocations == "" {
+		return false
+	}
+	return slices.Contains(strings.Split(strings.TrimSuffix(cp.revocations, "\n"), ","), id)
+}
+
+// Kuma's pkg/util/rsa/pem.go.
+func publicKey(text string) (*rsa.PublicKey, error) {
+	block, _ := pem.Decode([]byte(text))
+	if block == nil {
+		return nil, errors.New("not PEM")
+	}
+	switch block.Type {
+	case "RSA PUBLIC KEY":
+		return x509.ParsePKCS1PublicKey(block.Bytes)
+	case "PUBLIC KEY":
+		key, err := x509.ParsePKIXPublicKey(block.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		rsaKey, ok := key.(*rsa.PublicKey)
+		if !ok {
+			return nil, errors.New("encoded key is not a RSA key")
+		}
+		return rsaKey, nil
+	default:
+		return nil, fmt.Errorf("invalid key encoding %q", block.Type)
+	}
+}
