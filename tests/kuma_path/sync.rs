@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use zonegate::demo::kuma::Kind;
 
 use crate::harness::{Bench, LIMIT, Setup, ZONE, from_environment, within};
@@ -249,8 +249,16 @@ async fn the_example_goes_as_its_readme_says() {
             "CONTROL_PLANE",
             format!("http://localhost:{}", setup.control_plane.api().address().port()),
         )
-        .kill_on_drop(true);
-    let output = within(script.output()).await.unwrap();
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let script = script.spawn().unwrap();
+    let pid = script.id().unwrap().to_string();
+    let Ok(output) = timeout(LIMIT, script.wait_with_output()).await else {
+        // It ends what it started.
+        Command::new("kill").args(["-TERM", &pid]).status().await.unwrap();
+        panic!("the script goes on");
+    };
+    let output = output.unwrap();
     assert!(output.status.success(), "{output:?}");
     let said = steady(&String::from_utf8(output.stdout).unwrap());
     let readme = steady(&std::fs::read_to_string(root.join("README.md")).unwrap());
