@@ -11,6 +11,7 @@ FUNC_E = $(if $(shell command -v func-e),--func-e "$$(command -v func-e)")
 BENCH_FLAGS = $(if $(ONLY),--only "$(ONLY)") \
 	$(if $(QUICK),--quick) \
 	$(if $(ROUNDS),--rounds "$(ROUNDS)") \
+	$(if $(DOCS),--docs) \
 	$(if $(ALSO),--also "$(ALSO)")
 RUN_FLAGS = $(FUNC_E) \
 	$(if $(CP),--control-plane "$(CP)") \
@@ -34,6 +35,7 @@ help:
 	@echo "             ONLY=a,b,c     these scenarios only"
 	@echo "             QUICK=1        about two minutes"
 	@echo "             ROUNDS=number  how often each subject has its turn"
+	@echo "             DOCS=1         writes the tables and charts of docs/performance.md"
 	@echo "             ALSO=file      another module to compare with"
 	@echo "make picture the pictures in docs/images, from a minute at a real gateway"
 	@echo "make stall   how long a push of a million revoked ids holds a worker up"

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::chain::{JWT, JWT_CACHE, NO_FILTER, ZONEGATE, ZONEGATE_CRATE};
-use crate::requests::{MILLION, NO_IDS, with_list};
+use crate::requests::with_list;
 use crate::results::{ADDED, CPU, Results};
 
 /// One goal, measured.
@@ -83,7 +83,7 @@ pub(crate) fn judge(results: &Results) -> Vec<Goal> {
 }
 
 fn of_lists(results: &Results) -> Option<Goal> {
-    let (none, million) = (with_list(NO_IDS), with_list(MILLION));
+    let (none, million) = (with_list(0), with_list(1_000_000));
     let ratio = |of: fn(&Results, &str, &str) -> Option<f64>| {
         Some(of(results, "d", &million)? / of(results, "d", &none)?)
     };

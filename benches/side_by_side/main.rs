@@ -8,6 +8,7 @@
 #![allow(clippy::cast_precision_loss)] // of microseconds
 
 mod chain;
+mod charts;
 mod client;
 mod control_plane;
 mod cpu;
@@ -17,6 +18,7 @@ mod goals;
 mod herd;
 mod machine;
 mod messages;
+mod page;
 mod requests;
 mod results;
 mod rounds;
@@ -61,6 +63,9 @@ struct Arguments {
     /// Requests in one turn.
     #[arg(long)]
     requests: Option<usize>,
+    /// Write the charts and the tables of docs/performance.md.
+    #[arg(long)]
+    docs: bool,
     /// What cargo says to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
@@ -73,7 +78,8 @@ async fn main() -> anyhow::Result<()> {
         return service::serve().await;
     }
     let arguments = Arguments::parse();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = root.join("target/bench");
     fs::create_dir_all(&folder)?;
     let settings = settings(&arguments);
     let tokens = Tokens::open(&folder)?;
@@ -89,6 +95,11 @@ async fn main() -> anyhow::Result<()> {
     results.goals = goals::judge(&results);
     let file = folder.join("results.json");
     serde_json::to_writer_pretty(File::create(&file)?, &results)?;
+    if arguments.docs {
+        let docs = root.join("docs");
+        charts::write(&results, &docs.join("images"))?;
+        page::write(&results, &docs.join("performance.md"))?;
+    }
     table::print(&results);
     println!("all of it: {}", file.display());
     Ok(())

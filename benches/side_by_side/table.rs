@@ -32,7 +32,7 @@ fn scenario_table(scenario: &Scenario) -> Table {
 }
 
 /// The quantities that any row has.
-fn names(scenario: &Scenario) -> Vec<&str> {
+pub(crate) fn names(scenario: &Scenario) -> Vec<&str> {
     let mut names = Vec::new();
     for value in scenario.rows.iter().flat_map(|row| &row.values) {
         if !names.contains(&value.name.as_str()) {
