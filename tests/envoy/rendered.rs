@@ -1,46 +1,53 @@
 //! What `zonegate config render` writes, taken by a real Envoy.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use zonegate::demo::zone_proxy::Claimed;
 
 use crate::ecds::{SOURCE, is_revoked};
 use crate::harness::{Bench, LIMIT, ZONE, claims_with, from_environment};
 
-/// From a control plane's secrets to a gateway that lets its tokens in, and not the revoked one.
-#[tokio::test]
-async fn a_rendered_file_is_served_and_a_token_revoked_in_it() {
-    let mut bench = Bench::new();
+/// Renders the secrets of a control plane with the key of `bench` into a folder that its Envoy watches.
+fn render(bench: &mut Bench, flags: &[&str]) -> PathBuf {
     let folder = bench.scratch().join("rendered");
-    std::fs::create_dir(&folder).unwrap();
+    fs::create_dir(&folder).unwrap();
     let (secrets, file) = (bench.scratch().join("secrets.json"), folder.join("zonegate.yaml"));
-    let secret = |name: &str, data: &str| {
-        use base64::Engine;
-        let data = base64::engine::general_purpose::STANDARD.encode(data);
-        json!({ "type": "GlobalSecret", "name": name, "data": data })
-    };
+    let secret = |name: &str, data: &str| json!({ "type": "GlobalSecret", "name": name, "data": STANDARD.encode(data) });
     let list = json!({ "total": 2, "next": null, "items": [
         secret("zone-token-signing-key-1", &bench.key.to_pem()),
         secret("zone-token-revocations", "gone,id-2\n"),
     ]});
-    std::fs::write(&secrets, list.to_string()).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_zonegate"))
-        .args(["config", "render", "--zone", ZONE, "--secrets"])
-        .arg(&secrets)
-        .arg("--module")
-        .arg(from_environment("ZONEGATE_WASM"))
-        .arg("--output")
-        .arg(&file)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{output:?}");
+    fs::write(&secrets, list.to_string()).unwrap();
+    let module = from_environment("ZONEGATE_WASM");
+    zonegate(
+        &["config", "render", "--zone", ZONE, "--module", module.to_str().unwrap()],
+        |command| command.arg("--secrets").arg(&secrets).arg("--output").arg(&file).args(flags),
+    );
     bench.options.edits = vec![
         (format!("{SOURCE}/path_config_source/path"), json!(file)),
         (format!("{SOURCE}/path_config_source/watched_directory/path"), json!(folder)),
     ];
     // What the harness itself would have pushed lets nobody in.
     bench.options.policy["zone"] = json!("elsewhere");
+    file
+}
+
+fn zonegate(arguments: &[&str], more: impl FnOnce(&mut Command) -> &mut Command) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zonegate"));
+    let output = more(command.args(arguments)).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+/// From a control plane's secrets to a gateway that lets its tokens in, and not the revoked one.
+#[tokio::test]
+async fn a_rendered_file_is_served_and_a_token_revoked_in_it() {
+    let mut bench = Bench::new();
+    let file = render(&mut bench, &[]);
     let setup = bench.start().await;
     let token = setup.token();
     let mut stream = setup.connect().await.sotw(Some(&token), Claimed::INGRESS).await.unwrap();
@@ -50,13 +57,33 @@ async fn a_rendered_file_is_served_and_a_token_revoked_in_it() {
     assert!(refused.err().unwrap().message().starts_with("zonegate: revoked: "));
     assert_eq!(setup.stat("config.revocations").await, 2);
     // The token that is in use: by the token itself, in the file that Envoy watches.
-    let revoking = Command::new(env!("CARGO_BIN_EXE_zonegate"))
-        .arg("revoke")
-        .arg(&file)
-        .arg(&token)
-        .output()
-        .unwrap();
-    assert!(revoking.status.success(), "{revoking:?}");
+    zonegate(&["revoke"], |command| command.arg(&file).arg(&token));
     is_revoked(&setup).await;
     assert!(tokio::time::timeout(LIMIT, stream.next()).await.unwrap().is_err());
+}
+
+/// What the manifests for Istio and Envoy Gateway, and `config check`, warn of.
+#[tokio::test]
+async fn without_stop_iteration_the_headers_are_judged_and_no_stream_passes() {
+    let mut bench = Bench::new();
+    let base = bench.scratch().join("base.yaml");
+    fs::write(&base, "firstMessageSeconds: 1\n").unwrap();
+    let file = render(&mut bench, &["--base", path(&base)]);
+    let text = fs::read_to_string(&file).unwrap();
+    let without = text.replace("      allow_on_headers_stop_iteration: true\n", "");
+    assert_ne!(text, without);
+    fs::write(&file, without).unwrap();
+    let setup = bench.start().await;
+    for (token, reason) in [
+        (setup.sign(claims_with("exp", json!(1))), "zonegate: expired: "),
+        (setup.token(), "zonegate: no_first_message: "),
+    ] {
+        let refused = setup.connect().await.sotw(Some(&token), Claimed::INGRESS).await;
+        let message = refused.err().unwrap().message().to_owned();
+        assert!(message.starts_with(reason), "{message}");
+    }
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().unwrap()
 }
