@@ -31,6 +31,10 @@ thread_local! {
     static COPIED: Cell<usize> = const { Cell::new(0) };
 }
 
+/// How much of a body is fetched at first: a first message comes in one piece, as a rule, and then
+/// this is all of it.
+const FIRST_LOOK: usize = 16 * 1024;
+
 /// Bytes that were copied, counted as long as they are there.
 #[derive(Default)]
 pub(super) struct Copied {
@@ -99,16 +103,17 @@ impl Body {
                     message => Ok(message.map(Cow::Borrowed)),
                 }
             }
+            Self::Kept { size, frame: Some(frame) } if *size >= frame.length => {
+                let body = host::request_body(frame.length).unwrap_or_default();
+                whole_message(body, *frame).ok_or(RequestError::Host).map(Some)
+            }
+            Self::Kept { frame: Some(_), .. } => Ok(None),
             Self::Kept { size, frame } => {
-                if frame.is_none() {
-                    *frame = Frame::of(&host::request_body(PREFIX).unwrap_or_default())?;
-                }
+                let start = host::request_body((*size).min(FIRST_LOOK)).unwrap_or_default();
+                *frame = Frame::of(&start)?;
                 match frame {
-                    Some(frame) if *size >= frame.length => {
-                        let body = host::request_body(frame.length).unwrap_or_default();
-                        let message = frame.message(&body).ok_or(RequestError::Host)?;
-                        Ok(Some(Cow::Owned(message.to_vec())))
-                    }
+                    Some(known) if start.len() >= known.length => Ok(whole_message(start, *known)),
+                    Some(known) if *size >= known.length => self.first_message(),
                     _ => Ok(None),
                 }
             }
@@ -123,4 +128,12 @@ impl Body {
             Self::Copied(copied) => Some(Cow::Borrowed(&copied.bytes)),
         }
     }
+}
+
+/// The message in `body`, which holds it to its end.
+fn whole_message(mut body: Vec<u8>, frame: Frame) -> Option<Cow<'static, [u8]>> {
+    frame.message(&body)?;
+    body.truncate(frame.length);
+    body.drain(..PREFIX);
+    Some(Cow::Owned(body))
 }

@@ -4,11 +4,11 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use super::host::{self, Protocol};
+use super::host::{self, Protocol, Request};
 use super::metrics::metrics;
 use super::shared;
-use crate::gate::{Denial, Head, Mode, Permit, Policy};
-use crate::log_line::{self, Origin, RateLimit};
+use crate::gate::{Denial, Mode, Permit, Policy};
+use crate::log_line::{self, RateLimit};
 use crate::token::ZoneToken;
 
 thread_local! {
@@ -23,7 +23,7 @@ pub(super) struct Exchange {
     /// The last push when it came.
     push: u64,
     protocol: Protocol,
-    origin: Origin,
+    request: Request,
     concluded: Cell<bool>,
 }
 
@@ -32,12 +32,11 @@ impl Exchange {
         gateway: Rc<str>,
         policy: Rc<Policy>,
         push: u64,
-        head: &Head<'_>,
-        origin: Origin,
+        protocol: Protocol,
+        request: Request,
     ) -> Self {
-        let protocol = if head.is_grpc() { Protocol::Grpc } else { Protocol::Http };
         let (policy, concluded) = (RefCell::new(policy), Cell::new(false));
-        Self { gateway, policy, push, protocol, origin, concluded }
+        Self { gateway, policy, push, protocol, request, concluded }
     }
 
     /// The policy that it is judged by.
@@ -86,7 +85,7 @@ impl Exchange {
         if let Some(token) = &denial.token {
             set_token_state(token);
         }
-        warn(|suppressed| log_line::refusal(mode, denial, &self.origin, suppressed));
+        warn(|suppressed| log_line::refusal(mode, denial, &self.request.origin(), suppressed));
         if mode == Mode::Enforce {
             host::reply(&denial.refusal, self.protocol, policy.error_detail);
         }
@@ -95,8 +94,8 @@ impl Exchange {
 
 /// Writes a warning, unless there were many this second.
 pub(super) fn warn(line: impl FnOnce(u64) -> String) {
-    let now = host::clock().0.unwrap_or_default();
-    if let Some(suppressed) = LOG_LIMIT.with_borrow_mut(|limit| limit.admit(now)) {
+    let admitted = LOG_LIMIT.with_borrow_mut(|limit| limit.admit(host::last_look()));
+    if let Some(suppressed) = admitted {
         log::warn!("{}", line(suppressed));
     }
 }

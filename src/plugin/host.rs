@@ -4,13 +4,14 @@
 //! an absence here. (It panics on statuses that a host does not give; Envoy then starts the VM anew,
 //! and denies meanwhile.)
 
+use std::cell::Cell;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::SystemTime;
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, GrpcStatusCode, MapType, Status as HostStatus};
 
-use crate::gate::{Clock, ErrorDetail, Head, Reason, Refusal};
+use crate::gate::{Clock, ErrorDetail, Head, Reason, Refusal, UnixTime};
 use crate::log_line::Origin;
 use crate::roll_call::RollCall;
 
@@ -34,15 +35,17 @@ impl Headers {
         }
     }
 
-    /// Those that help to find who was refused.
-    pub(super) fn origin(&self) -> Origin {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Origin {
-            // Without the query, in which someone may have put a secret.
-            path: text(self.first(":path").split(|byte| *byte == b'?').next().unwrap_or_default()),
-            peer: text(&property(&["source", "address"]).unwrap_or_default()),
-            request_id: text(self.first("x-request-id")),
+    /// Those that a log line needs.
+    pub(super) fn into_request(self) -> Request {
+        let mut request = Request::default();
+        for (name, value) in self.0 {
+            match name.as_str() {
+                ":path" => request.path = value,
+                "x-request-id" => request.id = value,
+                _ => {}
+            }
         }
+        request
     }
 
     fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
@@ -54,10 +57,42 @@ impl Headers {
     }
 }
 
+/// What a log line says of a request.
+#[derive(Default)]
+pub(super) struct Request {
+    path: Vec<u8>,
+    id: Vec<u8>,
+}
+
+impl Request {
+    /// Whose it is: of the request in effect. The host is asked only now: most refusals in a flood
+    /// are not logged.
+    pub(super) fn origin(&self) -> Origin {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Origin {
+            // Without the query, in which someone may have put a secret.
+            path: text(self.path.split(|byte| *byte == b'?').next().unwrap_or_default()),
+            peer: text(&property(&["source", "address"]).unwrap_or_default()),
+            request_id: text(&self.id),
+        }
+    }
+}
+
+thread_local! {
+    static LAST_LOOK: Cell<UnixTime> = const { Cell::new(UnixTime::ZERO) };
+}
+
 /// The time of the host.
 pub(super) fn clock() -> Clock {
     let now = hostcalls::get_current_time().ok();
-    Clock(now.and_then(|now| now.duration_since(SystemTime::UNIX_EPOCH).ok()))
+    let now = now.and_then(|now| now.duration_since(SystemTime::UNIX_EPOCH).ok());
+    LAST_LOOK.set(now.unwrap_or_default());
+    Clock(now)
+}
+
+/// The time when the clock was looked at last, which is in the callback that is running.
+pub(super) fn last_look() -> UnixTime {
+    LAST_LOOK.get()
 }
 
 /// The first `length` bytes of the request body that the host holds.

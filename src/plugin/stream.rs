@@ -183,7 +183,8 @@ impl HttpContext for Stream {
         let verdict = policy.judge(&head, clock);
         let push = shared::begins(&self.gateway, &policy, clock);
         let gateway = Rc::clone(&self.gateway);
-        let exchange = Exchange::new(gateway, policy, push, &head, headers.origin());
+        let protocol = if head.is_grpc() { Protocol::Grpc } else { Protocol::Http };
+        let exchange = Exchange::new(gateway, policy, push, protocol, headers.into_request());
         let action = self.act(verdict, exchange, clock);
         match self.state {
             // Nothing more will come.
