@@ -61,6 +61,7 @@ test: wasm
 	{ [ -n "$$func_e" ] || echo "make test: skipped: the gateway under func-e (no func-e, and none could be installed)."; } && \
 	{ [ -n "$$promtool" ] || echo "make test: skipped: the Prometheus rules (no promtool, and none could be had)."; }
 	@command -v go >/dev/null || echo "make test: skipped: the differential test (no Go)."
+	@command -v systemd-analyze >/dev/null || echo "make test: skipped: the systemd unit (no systemd-analyze on PATH)."
 	@echo "make test: skipped: the tests with real Kuma (make test-kuma)."
 
 # The checks of KUMA_HOME first: a build takes longer.
