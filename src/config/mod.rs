@@ -72,13 +72,14 @@ impl Config {
     ///
     /// # Errors
     /// The first thing in it that cannot be honoured.
-    pub fn from_host(bytes: &[u8], verification: Verification) -> Result<Self, ConfigError> {
+    pub fn from_host(bytes: Vec<u8>, verification: Verification) -> Result<Self, ConfigError> {
         let Handed { json, revocations } = Handed::read(bytes);
-        let mut raw = parse(&json)?;
-        if let Some(text) = revocations {
-            raw.revocations = Revocations::Text(text);
-        }
-        Self::from_raw(raw, verification)
+        let raw = parse(&json)?;
+        let revocations = match revocations {
+            Some(text) => RevocationList::from_text(utf8(&text)?),
+            None => revocation_list(&raw.revocations),
+        };
+        Self::from_raw(raw, revocations, verification)
     }
 
     /// Reads `json`.
@@ -86,16 +87,22 @@ impl Config {
     /// # Errors
     /// The first thing in it that cannot be honoured.
     pub fn from_json(json: &[u8]) -> Result<Self, ConfigError> {
-        Self::from_raw(parse(json)?, Verification::default())
+        let raw = parse(json)?;
+        let revocations = revocation_list(&raw.revocations);
+        Self::from_raw(raw, revocations, Verification::default())
     }
 
-    fn from_raw(raw: RawConfig, verification: Verification) -> Result<Self, ConfigError> {
+    fn from_raw(
+        raw: RawConfig,
+        revocations: RevocationList,
+        verification: Verification,
+    ) -> Result<Self, ConfigError> {
         let RawConfig {
             profile,
             zone,
             public_keys,
             use_secrets,
-            revocations,
+            revocations: _, // read already
             proxies,
             bootstrap,
             require_expiration,
@@ -111,7 +118,6 @@ impl Config {
         if use_secrets {
             return Err(ConfigError::new("useSecrets", USE_SECRETS));
         }
-        let revocations = revocation_list(&revocations);
         let warnings = warnings(&revocations);
         let policy = Policy {
             profile: Fields { zone, proxies, bootstrap, first_message_seconds }.of(profile)?,
@@ -136,6 +142,11 @@ impl Config {
         };
         Ok(Self { policy, warnings })
     }
+}
+
+/// protobuf texts are UTF-8, but nobody has looked yet.
+fn utf8(text: &[u8]) -> Result<&str, ConfigError> {
+    std::str::from_utf8(text).map_err(|error| ConfigError::new("revocations", error))
 }
 
 fn parse(json: &[u8]) -> Result<RawConfig, ConfigError> {

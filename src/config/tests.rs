@@ -216,7 +216,7 @@ fn a_struct_is_read_like_the_json_it_stands_for() {
         ])
         .encode_to_vec()
     };
-    let from_host = |bytes: &[u8]| Config::from_host(bytes, Verification::default());
+    let from_host = |bytes: &[u8]| Config::from_host(bytes.to_vec(), Verification::default());
     let policy = from_host(&config(7.0)).unwrap().policy;
     assert!(policy.keys.contains("1") && !policy.require_expiration);
     assert_eq!(policy.leeway, Duration::from_secs(7));

@@ -4,46 +4,77 @@
 //! `StringValue` as its text and, in current versions, a `google.protobuf.Struct` as protobuf; older
 //! ones give the latter as JSON.
 
-use std::borrow::Cow;
-
+use bytes::Bytes;
 use prost::Message;
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct};
 use serde_json::{Map, Number, Value};
 
 /// What a host handed over.
-pub(super) struct Handed<'a> {
+pub(super) struct Handed {
     /// The configuration, JSON.
-    pub(super) json: Cow<'a, [u8]>,
+    pub(super) json: Bytes,
     /// The text of `revocations`, taken out of it: a worker waits while it is read, and a million ids
-    /// would be written and read once more.
-    pub(super) revocations: Option<String>,
+    /// would be copied, written and read once more.
+    pub(super) revocations: Option<Bytes>,
 }
 
-impl<'a> Handed<'a> {
+impl Handed {
     /// What decodes as a Struct that holds something is one, all else is text.
-    pub(super) fn read(bytes: &'a [u8]) -> Self {
-        let text = Self { json: Cow::Borrowed(bytes), revocations: None };
-        if bytes.starts_with(b"{") {
-            return text;
-        }
-        match Struct::decode(bytes) {
-            Ok(fields) if !fields.fields.is_empty() => Self::from_struct(fields),
-            _ => text,
+    pub(super) fn read(bytes: Vec<u8>) -> Self {
+        let bytes = Bytes::from(bytes);
+        match Fields::decode(bytes.clone()) {
+            Ok(Fields { fields }) if !bytes.starts_with(b"{") && !fields.is_empty() => {
+                Self::from_fields(fields).unwrap_or(Self { json: bytes, revocations: None })
+            }
+            _ => Self { json: bytes, revocations: None },
         }
     }
 
-    fn from_struct(mut fields: Struct) -> Handed<'static> {
-        let revocations = fields.fields.get_mut("revocations").and_then(take_text);
-        Handed { json: Cow::Owned(object(fields).to_string().into_bytes()), revocations }
+    fn from_fields(fields: Vec<Field>) -> Option<Self> {
+        let mut revocations = None;
+        let mut members = Map::new();
+        for Field { name, value } in fields {
+            let long = Text::of(&value).filter(|_| name == "revocations");
+            let is_long = long.is_some();
+            revocations = long.or(revocations);
+            let value = if is_long { Value::String(String::new()) } else { json(value)? };
+            members.insert(name, value);
+        }
+        let json = Value::Object(members).to_string().into_bytes().into();
+        Some(Self { json, revocations })
     }
 }
 
-/// Leaves an empty text.
-fn take_text(value: &mut prost_types::Value) -> Option<String> {
-    match &mut value.kind {
-        Some(Kind::StringValue(text)) => Some(std::mem::take(text)),
-        _ => None,
+fn json(encoded: Bytes) -> Option<Value> {
+    prost_types::Value::decode(encoded).ok().map(|decoded| value(decoded.kind))
+}
+
+/// `google.protobuf.Struct`, its values still encoded: `Bytes` are not copied.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Fields {
+    #[prost(message, repeated, tag = "1")]
+    fields: Vec<Field>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Field {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(bytes = "bytes", tag = "2")]
+    value: Bytes,
+}
+
+/// `google.protobuf.Value`, as far as it is a text.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Text {
+    #[prost(bytes = "bytes", optional, tag = "3")]
+    text: Option<Bytes>,
+}
+
+impl Text {
+    fn of(value: &Bytes) -> Option<Bytes> {
+        Self::decode(value.clone()).ok()?.text
     }
 }
 

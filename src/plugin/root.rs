@@ -83,7 +83,7 @@ impl Root {
         let bytes = host::plugin_configuration().unwrap_or_default();
         #[cfg(zonegate_fault)]
         let bytes = super::fault::configuration(bytes);
-        let config = Config::from_host(&bytes, crypto::verification())?;
+        let config = Config::from_host(bytes, crypto::verification())?;
         if host::is_news(&self.gateway, shared::count(&self.gateway)) {
             log::info!("{}", log_line::accepted(&config, crypto::arithmetic()));
             for warning in &config.warnings {
