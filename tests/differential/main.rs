@@ -7,6 +7,7 @@
 
 mod engine;
 mod golang_jwt;
+mod kuma_cp;
 
 use std::str::FromStr;
 use std::thread;
@@ -15,6 +16,8 @@ use std::time::{Duration, Instant};
 use engine::cases::Surroundings;
 use engine::{Plan, Row, Summary, run};
 use golang_jwt::GolangJwt;
+use kuma_cp::KumaCp;
+use zonegate::demo::kuma::{HOW_TO, Home};
 
 const CASES: usize = 100_000;
 const WORKERS: u64 = 2;
@@ -51,6 +54,43 @@ fn the_gate_is_never_looser_than_golang_jwt_and_stricter_only_where_the_table_sa
     let unneeded: Vec<_> =
         Row::ALL.into_iter().filter(|row| !summary.rows.contains_key(row)).collect();
     assert!(unneeded.is_empty() || cases < CASES, "rows that no case needed: {unneeded:?}");
+}
+
+/// Texts of `zone-token-revocations`, and how many per cent of the cases each has. A good token is
+/// `id1`.
+const REVOKED: [(&str, usize); 6] =
+    [("", 70), ("id2,id3\n", 15), ("id2, id1", 5), ("id1", 4), ("id1,", 3), ("\n", 3)];
+
+#[test]
+#[ignore = "needs KUMA_HOME: make test-kuma"]
+fn the_gate_is_never_looser_than_kuma_and_stricter_only_where_the_table_says_so() {
+    let home = Home::from_environment().unwrap().unwrap_or_else(|| panic!("{HOW_TO}"));
+    let cases = from_environment("ZONEGATE_CASES").unwrap_or(CASES);
+    let seed = from_environment("ZONEGATE_SEED").unwrap_or_else(rand::random::<u64>);
+    println!("{cases} cases; the same again with ZONEGATE_SEED={seed}");
+    let mut control_plane = KumaCp::start(&home).unwrap();
+    let (start, mut summary) = (Instant::now(), Summary::default());
+    for (phase, (text, percent)) in (0..).zip(REVOKED) {
+        control_plane.revoke(text).unwrap();
+        let cases = (cases * percent).div_ceil(100);
+        let plan = |worker| Plan {
+            surroundings: Surroundings::Fixed,
+            now: kuma_cp::now,
+            ..plan(cases, seed, phase * WORKERS + worker)
+        };
+        thread::scope(|scope| {
+            let ask = |plan| run(plan, &mut control_plane.ask().unwrap()).unwrap();
+            let workers: Vec<_> =
+                (0..WORKERS).map(|worker| scope.spawn(move || ask(plan(worker)))).collect();
+            workers.into_iter().for_each(|worker| summary.add(worker.join().unwrap()));
+        });
+    }
+    let Summary { judged, accepted, left_out, .. } = summary;
+    println!("{judged} in {:.0?}: {accepted} accepted, {left_out} left out", start.elapsed());
+    println!("stricter: {:?}", summary.rows);
+    assert!(summary.differences.is_empty(), "{}", differences(&summary, seed));
+    assert!(accepted * 10 > judged, "few cases are good: {accepted}");
+    assert!(left_out * 10 < judged, "many cases are left out: {left_out}");
 }
 
 #[test]

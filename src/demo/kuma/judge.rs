@@ -26,11 +26,13 @@ const LET_IN: &str = "does not match proxy resource";
 const REFUSED: [&str; 2] =
     ["authentication failed: ", "could not extract credential from DiscoveryRequest: "];
 
+/// Numbers the nodes of all judges: a control plane takes one stream a node.
+static ASKED: AtomicU64 = AtomicU64::new(0);
+
 /// Asks one control plane about tokens, over a few connections at once.
 #[derive(Debug)]
 pub struct Judge {
     connections: Vec<Channel>,
-    asked: AtomicU64,
 }
 
 impl Judge {
@@ -40,12 +42,15 @@ impl Judge {
     /// There is no connection.
     pub async fn open(address: SocketAddr, ca: &str, connections: usize) -> anyhow::Result<Self> {
         let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca));
-        let endpoint = Endpoint::from_shared(format!("https://{address}"))?.tls_config(tls)?;
+        let endpoint = Endpoint::from_shared(format!("https://{address}"))?
+            .tls_config(tls)?
+            // kuma-cp repeats a kid in its refusal, however long it is.
+            .http2_max_header_list_size(1024 * 1024);
         let mut open = Vec::with_capacity(connections);
         for _ in 0..connections {
             open.push(endpoint.connect().await.context("connecting the control plane")?);
         }
-        Ok(Self { connections: open, asked: AtomicU64::new(0) })
+        Ok(Self { connections: open })
     }
 
     /// Whether a proxy of this kind is let in with these values of `authorization`; if not, why.
@@ -57,7 +62,7 @@ impl Judge {
         kind: Kind,
         authorization: &[&[u8]],
     ) -> anyhow::Result<Result<(), String>> {
-        let number = self.asked.fetch_add(1, Ordering::Relaxed);
+        let number = ASKED.fetch_add(1, Ordering::Relaxed);
         let mut request = Request::new(tokio_stream::once(first_message(kind, number)));
         for value in authorization {
             let value = AsciiMetadataValue::try_from(*value).context("no header value")?;
@@ -90,7 +95,7 @@ impl Judge {
     }
 }
 
-/// Of a node that no other stream names: a control plane takes one stream a node.
+/// Of a node that no other stream names.
 fn first_message(kind: Kind, number: u64) -> DiscoveryRequest {
     let resource = kind.resource("another", 10_001).to_string();
     let claimed = Claimed { proxy_type: Some(kind.name()), resource: Some(&resource) };

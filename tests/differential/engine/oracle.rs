@@ -1,5 +1,7 @@
 //! What says what Kuma does.
 
+use std::time::Duration;
+
 use super::cases::Case;
 
 /// What Kuma does with a connection.
@@ -9,6 +11,8 @@ pub(crate) enum Answer {
     Accept,
     /// Refuses it, with this text.
     Refuse(String),
+    /// Was not asked: HTTP cannot carry what was drawn.
+    Unasked,
 }
 
 /// Says what Kuma does.
@@ -18,4 +22,12 @@ pub(crate) trait Oracle {
     /// # Errors
     /// It cannot answer.
     fn judge(&mut self, cases: &[Case]) -> anyhow::Result<Vec<Answer>>;
+
+    /// Gives a case what the oracle has and cannot change for each.
+    fn surround(&self, _case: &mut Case) {}
+
+    /// The time since 1970, where the oracle has a clock of its own and judges by that.
+    fn clock(&self) -> Option<Duration> {
+        None
+    }
 }

@@ -35,6 +35,8 @@ pub(crate) struct Summary {
     pub(crate) accepted: usize,
     /// How often a row was needed.
     pub(crate) rows: BTreeMap<Row, usize>,
+    /// Cases that were not compared: a date passed meanwhile, or HTTP cannot carry the token.
+    pub(crate) left_out: usize,
     /// What may not be, shrunk.
     pub(crate) differences: Vec<Difference>,
 }
@@ -96,19 +98,21 @@ enum Compared {
     Same,
     Stricter(Row),
     Different,
+    LeftOut,
 }
 
 impl<O: Oracle> Bench<'_, O> {
     fn judge(&mut self, trees: Vec<Tree>, summary: &mut Summary) -> anyhow::Result<()> {
         let now = (self.plan.now)();
-        let cases: Vec<Case> = trees.iter().map(|tree| tree.current().case(now)).collect();
+        let cases: Vec<Case> = trees.iter().map(|tree| self.case(&tree.current(), now)).collect();
         let answers = self.oracle.judge(&cases)?;
         anyhow::ensure!(answers.len() == cases.len(), "{} answers", answers.len());
         for ((tree, case), answer) in trees.into_iter().zip(cases).zip(answers) {
             summary.accepted += usize::from(answer == Answer::Accept);
             let judged = self.gate.judge(&case);
-            match compare(&case, &judged, &answer) {
+            match self.compare(&case, &judged, &answer) {
                 Compared::Same => {}
+                Compared::LeftOut => summary.left_out += 1,
                 Compared::Stricter(row) => *summary.rows.entry(row).or_default() += 1,
                 Compared::Different if summary.differences.len() >= ENOUGH => {}
                 Compared::Different => {
@@ -120,6 +124,24 @@ impl<O: Oracle> Bench<'_, O> {
         Ok(())
     }
 
+    fn case(&self, recipe: &Recipe, now: Duration) -> Case {
+        let mut case = recipe.case(now);
+        self.oracle.surround(&mut case);
+        case
+    }
+
+    fn compare(&mut self, case: &Case, judged: &Judged, answer: &Answer) -> Compared {
+        let compared = compare(case, judged, answer);
+        match (&compared, self.oracle.clock()) {
+            (Compared::Same, _) | (_, None) => compared,
+            (_, Some(now)) => {
+                // By the oracle's clock it is later than when the case was made.
+                let later = self.gate.judge(&Case { now, ..case.clone() });
+                if later == *judged { compared } else { Compared::LeftOut }
+            }
+        }
+    }
+
     /// The smallest case that differs in the same direction.
     fn shrink(&mut self, mut tree: Tree, mut smallest: Difference) -> anyhow::Result<Difference> {
         let mut moved = tree.simplify();
@@ -128,11 +150,11 @@ impl<O: Oracle> Bench<'_, O> {
                 break;
             }
             let recipe = tree.current();
-            let case = recipe.case((self.plan.now)());
+            let case = self.case(&recipe, (self.plan.now)());
             let [answer] = <[Answer; 1]>::try_from(self.oracle.judge(std::slice::from_ref(&case))?)
                 .map_err(|answers| anyhow::anyhow!("{} answers for one case", answers.len()))?;
             let judged = self.gate.judge(&case);
-            let differs = matches!(compare(&case, &judged, &answer), Compared::Different)
+            let differs = matches!(self.compare(&case, &judged, &answer), Compared::Different)
                 && (answer == Answer::Accept) == (smallest.answer == Answer::Accept);
             if differs {
                 smallest = Difference { recipe, case, judged, answer };
@@ -147,6 +169,7 @@ impl<O: Oracle> Bench<'_, O> {
 
 fn compare(case: &Case, judged: &Judged, answer: &Answer) -> Compared {
     match (judged, answer) {
+        (_, Answer::Unasked) => Compared::LeftOut,
         (Judged::Allowed, Answer::Accept) => Compared::Same,
         (Judged::Denied(_) | Judged::NotConfigured, Answer::Refuse(_)) => Compared::Same,
         (Judged::Allowed, Answer::Refuse(_)) => Compared::Different,
@@ -161,6 +184,7 @@ impl Summary {
     pub(crate) fn add(&mut self, other: Self) {
         self.judged += other.judged;
         self.accepted += other.accepted;
+        self.left_out += other.left_out;
         self.differences.extend(other.differences);
         for (row, count) in other.rows {
             *self.rows.entry(row).or_default() += count;
@@ -173,7 +197,7 @@ impl fmt::Display for Difference {
         let Self { recipe, case, judged, answer } = self;
         let direction = match answer {
             Answer::Accept => "STRICTER than Kuma, and no row of the table says so",
-            Answer::Refuse(_) => "LOOSER than Kuma",
+            Answer::Refuse(_) | Answer::Unasked => "LOOSER than Kuma",
         };
         writeln!(f, "{direction}\n  gate: {judged:?}\n  Kuma: {answer:?}\n  made by: {recipe:?}")?;
         let vector = vector::of(case, answer, &format!("{:?}", recipe));

@@ -13,7 +13,7 @@ pub(super) fn of(case: &Case, answer: &Answer, description: &str) -> Value {
         case.ring.keys.iter().map(|(kid, name)| (*kid, public_key(name))).collect();
     let authorization = (!case.authorization.is_empty()).then_some(&case.authorization);
     let error = match answer {
-        Answer::Accept => "",
+        Answer::Accept | Answer::Unasked => "",
         Answer::Refuse(error) => error,
     };
     json!({

@@ -16,7 +16,7 @@ use super::pools::{self, DateForm, Nest, Value};
 pub(crate) enum Surroundings {
     /// The control plane's keys, revocations, zone and clock too.
     Varied,
-    /// Nothing: the control plane is the first of [`RINGS`], serves `zone-1` and has revoked nothing.
+    /// Nothing: the control plane is the second of [`RINGS`] and serves `zone-1`.
     Fixed,
 }
 
@@ -32,7 +32,7 @@ pub(crate) fn recipes(surroundings: Surroundings) -> BoxedStrategy<Recipe> {
             15 => 13..RINGS.len(),
         ]
         .boxed(),
-        Surroundings::Fixed => Just(0).boxed(),
+        Surroundings::Fixed => Just(1).boxed(),
     };
     let edits = prop_oneof![
         1 => Just(0..1_usize),
