@@ -1,7 +1,7 @@
 //! The gate and golang-jwt judge the same tokens, a hundred thousand of them.
 //!
 //! `ZONEGATE_CASES` says how many, `ZONEGATE_SEED` which ones. Needs Go; without it, it says that it
-//! was skipped.
+//! was skipped. With `make test-kuma` the real kuma-cp judges as many.
 #![allow(clippy::unwrap_used, clippy::panic)] // a test may panic
 #![allow(clippy::indexing_slicing, clippy::string_slice, clippy::arithmetic_side_effects)]
 
