@@ -266,6 +266,10 @@ pub(super) const VALUES: &[&[u8]] = &[
 /// JSON texts of dates that a reader may take for another one, or for none.
 pub(super) const DATES: &[&[u8]] = &[
     b"1e9",
+    // Between the last date of Go's clock and the last of an int64.
+    b"9223372036854774784",
+    b"9.223372e18",
+    b"\"9223372000000000000\"",
     b"1e10",
     b"2E9",
     b"4e9",
