@@ -189,10 +189,10 @@ fn lines(area: &Area<'_>, lists: &[Line]) -> anyhow::Result<()> {
         let dots = points.iter().map(|point| Circle::new(*point, 4, colour.filled()));
         chart.draw_series(dots).map_err(failed)?;
         let style = font(13).into_text_style(area).color(colour);
-        let named = points
-            .iter()
-            .take(1)
-            .map(|(x, y)| Text::new((*name).to_owned(), (*x, y * 1.9), style.clone()));
+        // Below the second point and right of it, where the line does not go.
+        let second = points.iter().skip(1).take(1);
+        let named = second
+            .map(|(x, y)| Text::new((*name).to_owned(), (*x * 1.15, y * 0.72), style.clone()));
         chart.draw_series(named).map_err(failed)?;
     }
     Ok(())
