@@ -31,8 +31,10 @@ mod tokens;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Parser;
+use tokio::signal::ctrl_c;
+use tokio::signal::unix::{SignalKind, signal};
 
 use fleet::Fleet;
 use machine::Machine;
@@ -77,7 +79,16 @@ async fn main() -> anyhow::Result<()> {
     if std::env::args().nth(1).as_deref() == Some(service::SERVE) {
         return service::serve().await;
     }
-    let arguments = Arguments::parse();
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        done = measure(Arguments::parse()) => done,
+        // Dropped, it ends the Envoys that it has started.
+        _ = terminate.recv() => bail!("ended by a signal"),
+        _ = ctrl_c() => bail!("ended by a signal"),
+    }
+}
+
+async fn measure(arguments: Arguments) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = root.join("target/bench");
     fs::create_dir_all(&folder)?;
@@ -130,7 +141,7 @@ async fn run(
             'f' | 'g' if scenarios.iter().any(|done: &Scenario| done.id == "f") => {}
             'f' | 'g' => scenarios.extend(streams::herds(bench, proxies).await?),
             'h' => scenarios.push(start_up::run(bench).await?),
-            other => anyhow::bail!("no scenario {other}"),
+            other => bail!("no scenario {other}"),
         }
     }
     Ok(scenarios)
