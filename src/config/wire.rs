@@ -38,7 +38,7 @@ impl Handed {
             let long = Text::of(&value).filter(|_| name == "revocations");
             let is_long = long.is_some();
             revocations = long.or(revocations);
-            let value = if is_long { Value::String(String::new()) } else { json(value)? };
+            let value = if is_long { Value::String(String::new()) } else { json(&value)? };
             members.insert(name, value);
         }
         let json = Value::Object(members).to_string().into_bytes().into();
@@ -46,8 +46,8 @@ impl Handed {
     }
 }
 
-fn json(encoded: Bytes) -> Option<Value> {
-    prost_types::Value::decode(encoded).ok().map(|decoded| value(decoded.kind))
+fn json(encoded: &Bytes) -> Option<Value> {
+    prost_types::Value::decode(encoded.as_ref()).ok().map(|decoded| value(decoded.kind))
 }
 
 /// `google.protobuf.Struct`, its values still encoded: `Bytes` are not copied.
