@@ -8,7 +8,7 @@ use bytes::Bytes;
 use prost::Message;
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct};
-use serde_json::{Map, Number, Value};
+use serde::{Serialize, Serializer};
 
 /// What a host handed over.
 pub(super) struct Handed {
@@ -33,21 +33,21 @@ impl Handed {
 
     fn from_fields(fields: Vec<Field>) -> Option<Self> {
         let mut revocations = None;
-        let mut members = Map::new();
+        let mut others = Struct::default();
         for Field { name, value } in fields {
-            let long = Text::of(&value).filter(|_| name == "revocations");
-            let is_long = long.is_some();
-            revocations = long.or(revocations);
-            let value = if is_long { Value::String(String::new()) } else { json(&value)? };
-            members.insert(name, value);
+            let mut decoded = prost_types::Value::default();
+            match Text::of(&value).filter(|_| name == "revocations") {
+                Some(text) => revocations = Some(text),
+                None => decoded = prost_types::Value::decode(value.as_ref()).ok()?,
+            }
+            others.fields.insert(name, decoded);
         }
-        let json = Value::Object(members).to_string().into_bytes().into();
+        if revocations.is_some() {
+            others.fields.remove("revocations");
+        }
+        let json = serde_json::to_vec(&Object(&others)).ok()?.into();
         Some(Self { json, revocations })
     }
-}
-
-fn json(encoded: &Bytes) -> Option<Value> {
-    prost_types::Value::decode(encoded.as_ref()).ok().map(|decoded| value(decoded.kind))
 }
 
 /// `google.protobuf.Struct`, its values still encoded: `Bytes` are not copied.
@@ -78,22 +78,29 @@ impl Text {
     }
 }
 
-fn object(Struct { fields }: Struct) -> Value {
-    let members = fields.into_iter().map(|(name, field)| (name, value(field.kind)));
-    Value::Object(members.collect::<Map<_, _>>())
+/// A Struct as JSON.
+struct Object<'a>(&'a Struct);
+
+/// A Value as JSON.
+struct Json<'a>(&'a prost_types::Value);
+
+impl Serialize for Object<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.fields.iter().map(|(name, value)| (name, Json(value))))
+    }
 }
 
-fn value(kind: Option<Kind>) -> Value {
-    match kind {
-        None | Some(Kind::NullValue(_)) => Value::Null,
-        Some(Kind::NumberValue(number)) => {
-            Number::from_f64(number).map_or(Value::Null, Value::Number)
-        }
-        Some(Kind::StringValue(text)) => Value::String(text),
-        Some(Kind::BoolValue(yes)) => Value::Bool(yes),
-        Some(Kind::StructValue(fields)) => object(fields),
-        Some(Kind::ListValue(ListValue { values })) => {
-            Value::Array(values.into_iter().map(|item| value(item.kind)).collect())
+impl Serialize for Json<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0.kind {
+            None | Some(Kind::NullValue(_)) => serializer.serialize_unit(),
+            Some(Kind::NumberValue(number)) => serializer.serialize_f64(*number),
+            Some(Kind::StringValue(text)) => serializer.serialize_str(text),
+            Some(Kind::BoolValue(yes)) => serializer.serialize_bool(*yes),
+            Some(Kind::StructValue(fields)) => Object(fields).serialize(serializer),
+            Some(Kind::ListValue(ListValue { values })) => {
+                serializer.collect_seq(values.iter().map(Json))
+            }
         }
     }
 }

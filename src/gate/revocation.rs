@@ -4,7 +4,7 @@
 //! In: the text of the secret, or a list of ids. Out: whether an id is on it. Whose token has the id
 //! is not known here.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use super::uuid_set::{TEXT, Uuid, UuidSet};
 
@@ -14,7 +14,7 @@ pub struct RevocationList {
     /// Ids that are UUIDs, as those of Kuma are.
     uuids: UuidSet,
     /// All others.
-    others: HashSet<Box<str>>,
+    others: BTreeSet<Box<str>>,
     /// Whether there was white space around or between ids.
     spaced: bool,
     /// How many ids were given, without repetitions.

@@ -4,7 +4,6 @@
 //! A gateway is known by the name of its plugin, so two filters in one Envoy must have two names.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,18 +17,16 @@ use crate::streams::OpenStreams;
 use crate::token::ZoneToken;
 
 thread_local! {
-    static COUNTS: RefCell<BTreeMap<Rc<str>, u64>> = const { RefCell::new(BTreeMap::new()) };
-    static POLICIES: RefCell<BTreeMap<Rc<str>, InForce>> = const { RefCell::new(BTreeMap::new()) };
+    static GATEWAYS: RefCell<Vec<Gateway>> = const { RefCell::new(Vec::new()) };
     static OPEN: RefCell<OpenStreams> = RefCell::default();
 }
 
-/// Counts a configuration of `gateway` in this VM.
-pub(super) fn count(gateway: &Rc<str>) -> u64 {
-    COUNTS.with_borrow_mut(|all| {
-        let count = all.entry(Rc::clone(gateway)).or_default();
-        *count = count.saturating_add(1);
-        *count
-    })
+/// What this VM knows of a gateway; it serves one, or a few.
+struct Gateway {
+    name: Rc<str>,
+    /// How many configurations it was given.
+    configurations: u64,
+    in_force: Option<InForce>,
 }
 
 /// The policy of a gateway that was pushed last.
@@ -40,6 +37,34 @@ struct InForce {
     since: UnixTime,
 }
 
+/// Counts a configuration of `gateway` in this VM.
+pub(super) fn count(gateway: &Rc<str>) -> u64 {
+    with_gateway(gateway, |known| {
+        known.configurations = known.configurations.saturating_add(1);
+        known.configurations
+    })
+}
+
+fn with_gateway<T>(name: &Rc<str>, f: impl FnOnce(&mut Gateway) -> T) -> T {
+    GATEWAYS.with_borrow_mut(|all| {
+        if let Some(known) = all.iter_mut().find(|one| one.name == *name) {
+            return f(known);
+        }
+        let mut new = Gateway { name: Rc::clone(name), configurations: 0, in_force: None };
+        let result = f(&mut new);
+        all.push(new);
+        result
+    })
+}
+
+/// Looks at the policy of `gateway` that was pushed last, if one was.
+fn last_push<T>(gateway: &str, f: impl FnOnce(&InForce) -> T) -> Option<T> {
+    GATEWAYS.with_borrow(|all| {
+        let known = all.iter().find(|one| &*one.name == gateway)?;
+        known.in_force.as_ref().map(f)
+    })
+}
+
 /// Within this time of a push, streams may still begin under the policy before it.
 const SWITCH: Duration = Duration::from_secs(2);
 
@@ -47,9 +72,9 @@ const SWITCH: Duration = Duration::from_secs(2);
 pub(super) fn put_in_force(gateway: &Rc<str>, policy: &Rc<Policy>, clock: Clock) {
     // Without a time, what is to be cut is cut at the next tick that has one.
     let since = clock.0.unwrap_or_default();
-    POLICIES.with_borrow_mut(|all| {
-        let push = all.get(gateway).map_or(0, |before| before.push).saturating_add(1);
-        all.insert(Rc::clone(gateway), InForce { policy: Rc::clone(policy), push, since });
+    with_gateway(gateway, |known| {
+        let push = known.in_force.as_ref().map_or(0, |last| last.push).saturating_add(1);
+        known.in_force = Some(InForce { policy: Rc::clone(policy), push, since });
     });
     OPEN.with_borrow_mut(|open| open.apply(gateway, policy, since));
     cut_due(clock);
@@ -57,29 +82,26 @@ pub(super) fn put_in_force(gateway: &Rc<str>, policy: &Rc<Policy>, clock: Clock)
 
 /// The policy of `gateway` that was pushed last, if one was.
 pub(super) fn in_force(gateway: &str) -> Option<Rc<Policy>> {
-    POLICIES.with_borrow(|all| all.get(gateway).map(|last| Rc::clone(&last.policy)))
+    last_push(gateway, |last| Rc::clone(&last.policy))
 }
 
 /// A stream begins under `policy`; which push is the last one then. Where a push goes back to a
 /// policy that open streams still hold on to, Envoy takes its root context up again and does not
 /// configure anew: the first stream that begins under it tells.
 pub(super) fn begins(gateway: &Rc<str>, policy: &Rc<Policy>, clock: Clock) -> u64 {
-    let went_back = POLICIES.with_borrow(|all| {
-        let Some(last) = all.get(gateway) else { return true };
+    let went_back = last_push(gateway, |last| {
         let settled = clock.0.unwrap_or_default() > last.since.saturating_add(SWITCH);
         settled && !Rc::ptr_eq(&last.policy, policy)
     });
-    if went_back {
+    if went_back.unwrap_or(true) {
         put_in_force(gateway, policy, clock);
     }
-    POLICIES.with_borrow(|all| all.get(gateway).map_or(0, |last| last.push))
+    last_push(gateway, |last| last.push).unwrap_or(0)
 }
 
 /// The policy of `gateway` that was pushed after `push`, if there was one.
 pub(super) fn pushed_after(gateway: &str, push: u64) -> Option<Rc<Policy>> {
-    POLICIES.with_borrow(|all| {
-        all.get(gateway).filter(|last| last.push != push).map(|last| Rc::clone(&last.policy))
-    })
+    last_push(gateway, |last| (last.push != push).then(|| Rc::clone(&last.policy))).flatten()
 }
 
 /// Registers the allowed stream of context `id`.

@@ -3,7 +3,6 @@
 //! In: a [`SignedToken`]. Out: a [`VerifiedToken`], whose payload was signed by the key it names.
 //! One key is tried, the one of that kid; a token cannot make the gate try them all.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
@@ -17,7 +16,8 @@ use super::{
 /// The configured keys, each prepared for verifying.
 #[derive(Default)]
 pub struct KeySet {
-    keys: BTreeMap<String, Key>,
+    /// Sorted by kid.
+    keys: Vec<Key>,
     verification: Verification,
 }
 
@@ -31,6 +31,7 @@ pub struct Verification {
 }
 
 struct Key {
+    kid: String,
     public: Rc<PublicKey>,
     verifier: Box<dyn JwtVerifier>,
 }
@@ -52,7 +53,7 @@ impl Default for Verification {
 impl KeySet {
     /// No keys yet.
     pub fn new(verification: Verification) -> Self {
-        Self { keys: BTreeMap::new(), verification }
+        Self { keys: Vec::new(), verification }
     }
 
     /// Adds a key.
@@ -62,23 +63,28 @@ impl KeySet {
     pub fn insert(&mut self, kid: String, public: PublicKey) -> Result<(), String> {
         let verifier = verifier(self.verification.provider, &public);
         let verifier = verifier.map_err(|error| error.to_string())?;
-        self.keys.insert(kid, Key { public: Rc::new(public), verifier });
+        let place = self.place(&kid);
+        let key = Key { kid, public: Rc::new(public), verifier };
+        match place {
+            Ok(there) => self.keys.splice(there..=there, [key]).for_each(drop),
+            Err(free) => self.keys.insert(free, key),
+        }
         Ok(())
     }
 
     /// Whether a key of this kid is there.
     pub fn contains(&self, kid: &str) -> bool {
-        self.keys.contains_key(kid)
+        self.key(kid).is_some()
     }
 
     /// The key of this kid.
     pub fn get(&self, kid: &str) -> Option<&PublicKey> {
-        self.keys.get(kid).map(|key| &*key.public)
+        self.key(kid).map(|key| &*key.public)
     }
 
     /// The kids and their keys, in the order of the kids.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &PublicKey)> {
-        self.keys.iter().map(|(kid, key)| (kid.as_str(), &*key.public))
+        self.keys.iter().map(|key| (key.kid.as_str(), &*key.public))
     }
 
     /// The token that `text` was when it was verified, if its key is still the one of its kid.
@@ -90,7 +96,7 @@ impl KeySet {
     /// Remembers that `text` was verified here and says `token`.
     pub(super) fn remember(&self, text: &[u8], token: &Rc<ZoneToken>) {
         if let Some(verified) = &self.verification.verified
-            && let Some(key) = self.keys.get(&token.kid)
+            && let Some(key) = self.key(&token.kid)
         {
             verified.insert(text, token, &key.public);
         }
@@ -103,13 +109,22 @@ impl KeySet {
     /// [`TokenError::InvalidSignature`].
     pub fn verify<'a>(&self, token: SignedToken<'a>) -> Result<VerifiedToken<'a>, TokenError> {
         let SignedToken { compact, kid } = token;
-        let key = self.keys.get(&kid).ok_or(TokenError::UnknownKid)?;
+        let key = self.key(&kid).ok_or(TokenError::UnknownKid)?;
         let signature =
             base64url::decode(compact.signature).ok_or(TokenError::Base64(Segment::Signature))?;
         key.verifier
             .verify(compact.signing_input, &signature)
             .map_err(|_| TokenError::InvalidSignature)?;
         Ok(VerifiedToken { kid, claims: compact.claims })
+    }
+
+    fn key(&self, kid: &str) -> Option<&Key> {
+        self.place(kid).ok().and_then(|place| self.keys.get(place))
+    }
+
+    /// Where the key of this kid is, or would be.
+    fn place(&self, kid: &str) -> Result<usize, usize> {
+        self.keys.binary_search_by(|key| key.kid.as_str().cmp(kid))
     }
 }
 
