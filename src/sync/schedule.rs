@@ -30,7 +30,7 @@ impl Schedule {
     /// ask all at once. `random` is from 0 to 1.
     pub fn after_success(&mut self, random: f64) -> Duration {
         self.failures = 0;
-        self.interval.mul_f64(1.0 - 0.1 * clamped(random))
+        share(self.interval, 1.0 - 0.1 * clamped(random))
     }
 
     /// After one that failed: the interval, doubled with each failure after the first, of which up to
@@ -40,13 +40,18 @@ impl Schedule {
         self.failures = self.failures.saturating_add(1);
         let most = MAX_BACKOFF.max(self.interval);
         let wait = self.interval.checked_mul(doubled).unwrap_or(most).min(most);
-        wait.mul_f64(1.0 - 0.5 * clamped(random))
+        share(wait, 1.0 - 0.5 * clamped(random))
     }
 
     /// The longest that is ever waited.
     pub fn longest(&self) -> Duration {
         MAX_BACKOFF.max(self.interval)
     }
+}
+
+/// A part of `whole`. `Duration::mul_f64` would panic where rounding goes beyond the longest.
+fn share(whole: Duration, part: f64) -> Duration {
+    Duration::try_from_secs_f64(whole.as_secs_f64() * part).unwrap_or(whole)
 }
 
 /// A duration times something outside 0 to 1 could be less than nothing.

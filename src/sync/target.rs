@@ -210,10 +210,11 @@ mod tests {
         assert_eq!(target.replace("one").unwrap(), Replaced::WasCurrent);
         assert_eq!(identity(), first);
         for text in ["on", "", "one and more"] {
+            let before = identity();
             assert_eq!(target.replace(text).unwrap(), Replaced::Yes);
             assert_eq!(fs::read_to_string(&path).unwrap(), text);
+            assert_ne!(identity().0, before.0, "written in place");
         }
-        assert_ne!(identity().0, first.0);
         assert_eq!(target.read(3).unwrap().unwrap(), b"one");
     }
 
