@@ -125,22 +125,31 @@ impl ControlPlane {
 
     async fn ready(&mut self, authentication: ZoneProxyAuthentication) -> anyhow::Result<()> {
         let begun = Instant::now();
-        // What kuma-cp creates last of what tests need.
-        let last = match authentication {
-            ZoneProxyAuthentication::StaticKeys => "admin-user-token",
-            _ => "zone-token-signing-key-1",
+        // What kuma-cp creates after it says that it is ready, in no certain order.
+        let secrets: &[&str] = match authentication {
+            ZoneProxyAuthentication::StaticKeys => &["admin-user-token"],
+            _ => &["admin-user-token", "zone-token-signing-key-1"],
         };
         while begun.elapsed() < START {
             if let Some(status) = self.process.ended()? {
                 bail!("kuma-cp did not start ({status})");
             }
             let is_ready = matches!(self.diagnostics.get("/ready").await, Ok(Some(_)));
-            if is_ready && matches!(self.api.secret(last).await, Ok(Some(_))) {
+            if is_ready && self.has_secrets(secrets).await {
                 return Ok(());
             }
             sleep(LOOK).await;
         }
         bail!("kuma-cp was not ready within {} s", START.as_secs())
+    }
+
+    async fn has_secrets(&self, names: &[&str]) -> bool {
+        for name in names {
+            if !matches!(self.api.secret(name).await, Ok(Some(_))) {
+                return false;
+            }
+        }
+        true
     }
 
     /// Where its dataplane server listens: discovery and bootstrap, TLS.
