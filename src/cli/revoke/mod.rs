@@ -139,6 +139,13 @@ impl RevokeArgs {
     fn given(&self, config: Option<&Config>) -> anyhow::Result<Vec<Given>> {
         let mut given = Vec::new();
         for (index, text) in self.ids.iter().enumerate() {
+            // Revoking the name of the file in place of the token in it would look like success.
+            if Path::new(text).is_file() {
+                let name = printable::one_line(text);
+                let problem =
+                    format!("\"{name}\" is a file: to revoke what is in it, give --from before it");
+                return Err(BadInput(problem).into());
+            }
             given.push(
                 Given::read(text, config)
                     .with_context(|| BadInput(format!("argument {}", index.saturating_add(1))))?,
