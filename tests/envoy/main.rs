@@ -9,6 +9,7 @@ mod big_lists;
 mod bootstrap;
 mod clock;
 mod configuration;
+mod crypto;
 mod ecds;
 mod examples;
 mod failing_vm;

@@ -1,0 +1,75 @@
+//! Whose arithmetic verifies signatures: Envoy's, or the module's own.
+
+use serde_json::json;
+use zonegate::demo::zone_proxy::Claimed;
+use zonegate::issuer::SigningKey;
+
+use crate::harness::{Bench, Setup, claims};
+
+const VM: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/\
+                  http_filters/0/typed_config/config/vm_config";
+
+/// A gateway whose VM configuration is `text`.
+fn with_vm_configuration(text: &str) -> Bench {
+    let mut bench = Bench::new();
+    bench.options.policy_in_gateway = true;
+    let vm = json!({
+        "vm_id": "zonegate",
+        "runtime": "envoy.wasm.runtime.v8",
+        "code": { "local": { "filename": bench.options.module } },
+        "configuration": {
+            "@type": "type.googleapis.com/google.protobuf.StringValue",
+            "value": text,
+        },
+    });
+    bench.options.edits.push((VM.to_owned(), vm));
+    bench
+}
+
+/// A good token passes, and one that another key signed under the same kid does not.
+async fn assert_tells_good_from_bad(setup: &Setup) {
+    let connection = setup.connect().await;
+    let good = setup.token();
+    let mut stream = connection.sotw(Some(&good), Claimed::INGRESS).await.unwrap();
+    stream.next().await.unwrap().unwrap();
+    let stranger = SigningKey::generate(2048).unwrap();
+    let forged = stranger.sign_raw(r#"{"alg":"RS256","kid":"1"}"#, claims().to_string());
+    let refused = connection.sotw(Some(&forged), Claimed::INGRESS).await.unwrap_err();
+    assert!(refused.message().starts_with("zonegate: invalid_signature: "), "{refused:?}");
+}
+
+#[tokio::test]
+async fn envoys_arithmetic_is_used_unless_the_modules_own_is_asked_for() {
+    for (text, wanted) in [("", " crypto=host "), ("crypto=crate", " crypto=crate ")] {
+        let setup = with_vm_configuration(text).start().await;
+        assert_tells_good_from_bad(&setup).await;
+        let log = setup.gateway.log().unwrap();
+        assert!(log.contains(wanted), "{text:?}: {log}");
+    }
+}
+
+#[tokio::test]
+async fn another_vm_configuration_is_refused() {
+    let mut bench = with_vm_configuration("crypto=none");
+    bench.options.control_plane = "127.0.0.1:1".to_owned();
+    let error = zonegate::demo::gateway::Gateway::start(bench.options).await.unwrap_err();
+    let error = format!("{error:#}");
+    assert!(error.contains("VM configuration refused: the only text it may have is"), "{error}");
+}
+
+#[tokio::test]
+async fn envoys_arithmetic_takes_keys_of_other_sizes() {
+    let sizes = [1024, 3072, 4096];
+    let keys = sizes.map(|bits| (bits.to_string(), SigningKey::generate(bits).unwrap()));
+    let public: Vec<_> =
+        keys.iter().map(|(kid, key)| json!({ "kid": kid, "key": key.public_key_pem() })).collect();
+    let setup = Bench::new().set("publicKeys", json!(public)).start().await;
+    let connection = setup.connect().await;
+    for (kid, key) in &keys {
+        let header = json!({ "alg": "RS256", "kid": kid }).to_string();
+        let token = key.sign_raw(&header, claims().to_string());
+        let mut stream = connection.sotw(Some(&token), Claimed::INGRESS).await.unwrap();
+        stream.next().await.unwrap().unwrap();
+    }
+    assert!(setup.gateway.log().unwrap().contains(" crypto=host "));
+}
