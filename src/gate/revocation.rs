@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::uuid_set::{TEXT, Uuid, UuidSet};
+use super::uuid_set::{Staged, TEXT, Uuid, UuidSet};
 
 /// Ids of tokens that are no longer good.
 #[derive(Debug, Clone, Default)]
@@ -34,10 +34,11 @@ impl RevocationList {
         if text.is_empty() {
             return Self::default();
         }
-        let mut list =
-            Self { uuids: UuidSet::with_room_for(text.len() / WITH_COMMA), ..Self::default() };
-        list.read(text.strip_suffix('\n').unwrap_or(text));
-        list.uuids.fit();
+        let mut list = Self::default();
+        let mut uuids = Staged::with_room_for(text.len() / WITH_COMMA);
+        list.read(text.strip_suffix('\n').unwrap_or(text), &mut uuids);
+        list.uuids = uuids.into_set();
+        list.ids = list.ids.saturating_add(list.uuids.len());
         list
     }
 
@@ -61,7 +62,8 @@ impl RevocationList {
         }
     }
 
-    fn read(&mut self, text: &str) {
+    /// Takes all of `text`; what is a UUID goes to `uuids`.
+    fn read(&mut self, text: &str, uuids: &mut Staged) {
         let mut rest = text;
         let mut entry_is_empty = true;
         while let Some(rune) = rest.chars().next() {
@@ -77,7 +79,7 @@ impl RevocationList {
                 self.spaced = true;
                 rest = after(rest, rune.len_utf8());
             } else {
-                rest = self.read_word(rest);
+                rest = self.read_word(rest, uuids);
             }
         }
         if entry_is_empty {
@@ -87,11 +89,11 @@ impl RevocationList {
 
     /// Takes the word that `text` starts with, and leaves what follows it. A UUID is not looked at
     /// letter by letter.
-    fn read_word<'a>(&mut self, text: &'a str) -> &'a str {
+    fn read_word<'a>(&mut self, text: &'a str, uuids: &mut Staged) -> &'a str {
         if let Some((uuid, rest)) = uuid_at_start(text)
             && (rest.is_empty() || rest.starts_with(is_separator))
         {
-            self.count(|list| list.uuids.insert(uuid));
+            uuids.push(uuid);
             return rest;
         }
         let end = text.find(is_separator).unwrap_or(text.len());

@@ -66,6 +66,39 @@ impl Digits {
     }
 }
 
+/// UUIDs on their way into a set, by the part of it where they will be. Put in part by part, they find
+/// that part in the processor's cache; in any other order, most of a million are a look in main memory.
+pub(super) struct Staged(Vec<Vec<Uuid>>);
+
+/// Parts of a set.
+const PARTS: usize = 256;
+
+impl Staged {
+    /// None yet, with room for `count`.
+    pub(super) fn with_room_for(count: usize) -> Self {
+        let each = count / PARTS;
+        let room = || Vec::with_capacity(each.saturating_add(each / 8));
+        Self(std::iter::repeat_with(room).take(PARTS).collect())
+    }
+
+    /// Adds `id`.
+    pub(super) fn push(&mut self, id: Uuid) {
+        if let Some(part) = self.0.get_mut(id.home(PARTS)) {
+            part.push(id);
+        }
+    }
+
+    /// All of them as a set.
+    pub(super) fn into_set(self) -> UuidSet {
+        let mut set = UuidSet::with_room_for(self.0.iter().map(Vec::len).sum());
+        for id in self.0.into_iter().flatten() {
+            set.insert(id);
+        }
+        set.fit();
+        set
+    }
+}
+
 /// A set of UUIDs.
 #[derive(Debug, Clone, Default)]
 pub(super) struct UuidSet {
@@ -76,7 +109,7 @@ pub(super) struct UuidSet {
 
 impl UuidSet {
     /// An empty set with room for `count`.
-    pub(super) fn with_room_for(count: usize) -> Self {
+    fn with_room_for(count: usize) -> Self {
         let slots = count.saturating_add(count / 4).saturating_add(1);
         Self { slots: vec![NIL; slots], ..Self::default() }
     }
@@ -107,8 +140,13 @@ impl UuidSet {
         self.slot(id).and_then(|at| self.slots.get(at)) == Some(&id)
     }
 
+    /// How many are in it.
+    pub(super) fn len(&self) -> usize {
+        self.taken.saturating_add(usize::from(self.has_nil))
+    }
+
     /// Gives room back where much of it was not needed.
-    pub(super) fn fit(&mut self) {
+    fn fit(&mut self) {
         if self.slots.len() / 2 > self.taken {
             self.resize(self.taken);
         }
@@ -197,6 +235,17 @@ mod tests {
             assert!(set.slots.len() <= 2 * 12_501, "{}", set.slots.len());
             assert!(set.contains(NIL));
             assert!((0..20_000).all(|index| set.contains(id(index)) == (index % 2 == 0)));
+            let mut staged = Staged::with_room_for(room);
+            (0..20_000)
+                .step_by(2)
+                .chain(0..100)
+                .map(id)
+                .chain([NIL])
+                .for_each(|id| staged.push(id));
+            let set = staged.into_set();
+            assert_eq!(set.len(), 10_000 + 50 + 1);
+            assert!((100..20_000).all(|index| set.contains(id(index)) == (index % 2 == 0)));
+            assert!(set.contains(NIL) && set.contains(id(99)));
         }
         assert!(!UuidSet::default().contains(NIL) && !UuidSet::default().contains(id(1)));
     }
