@@ -37,18 +37,22 @@ impl RevocationList {
         let mut list = Self::default();
         let mut uuids = Staged::with_room_for(text.len() / WITH_COMMA);
         list.read(text.strip_suffix('\n').unwrap_or(text), &mut uuids);
-        list.uuids = uuids.into_set();
-        list.ids = list.ids.saturating_add(list.uuids.len());
+        list.take(uuids);
         list
     }
 
     /// Takes ids one by one; each without the white space around it.
     pub fn from_ids<'a>(ids: impl IntoIterator<Item = &'a str>) -> Self {
         let mut list = Self::default();
+        let mut uuids = Staged::with_room_for(0);
         for id in ids {
             list.spaced |= id.contains(char::is_whitespace);
-            list.insert(id.trim());
+            match uuid_at_start(id.trim()) {
+                Some((uuid, "")) => uuids.push(uuid),
+                _ => list.insert(id.trim()),
+            }
         }
+        list.take(uuids);
         list
     }
 
@@ -102,17 +106,16 @@ impl RevocationList {
         rest
     }
 
+    /// Takes an id that is no UUID.
     fn insert(&mut self, id: &str) {
-        match uuid_at_start(id) {
-            Some((uuid, "")) => self.count(|list| list.uuids.insert(uuid)),
-            _ if id.len() > MAX_ID => self.count(|_| true),
-            _ => self.count(|list| list.others.insert(id.into())),
-        }
+        let is_new = id.len() > MAX_ID || self.others.insert(id.into());
+        self.ids = self.ids.saturating_add(usize::from(is_new));
     }
 
-    fn count(&mut self, insert: impl FnOnce(&mut Self) -> bool) {
-        let is_new = insert(self);
-        self.ids = self.ids.saturating_add(usize::from(is_new));
+    /// Takes those that are.
+    fn take(&mut self, uuids: Staged) {
+        self.uuids = uuids.into_set();
+        self.ids = self.ids.saturating_add(self.uuids.len());
     }
 
     /// Whether every token without an ID is revoked.
