@@ -3,7 +3,7 @@
 //! In: allowed streams with their tokens, policies, and the time. Out: the ids of streams to cut,
 //! and why. How a stream is cut is not known here.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fmt;
 use std::rc::Rc;
 
@@ -43,7 +43,7 @@ impl fmt::Display for Cut {
 
 /// The open streams of one worker.
 #[derive(Debug, Default)]
-pub struct OpenStreams(BTreeMap<u32, Open>);
+pub struct OpenStreams(HashMap<u32, Open>);
 
 #[derive(Debug)]
 struct Open {

@@ -7,7 +7,7 @@ use std::fs;
 
 use wasmparser::{Parser, Payload};
 
-const MAX_BYTES: usize = 660 * 1024;
+const MAX_BYTES: usize = 600_000;
 
 /// What Envoy's wasm host offers: proxy-wasm ABI 0.2.1 (`env`) and the part of WASI that it has.
 /// Envoy: `source/extensions/common/wasm`, proxy-wasm-cpp-host: `include/proxy-wasm/exports.h`.

@@ -1,8 +1,7 @@
 //! A zone proxy's side of a connection, as cheap as can be.
 //!
-//! In: tokens. Out: the verdict and the time of each request. One request at a time: every request is
-//! then the same work for Envoy (one wake-up, one read, one write), where batches would make the cost
-//! of one depend on how many happened to come together.
+//! In: tokens. Out: the verdict and the time of each request. On each connection one at a time, as a
+//! proxy connects.
 //!
 //! HTTP/2, as gRPC has it. The stream stays open after its first message, as a discovery stream does,
 //! so the answer ends it the same way for every subject; in HTTP/1.1 an answer before the end of the

@@ -50,9 +50,9 @@ struct Arguments {
     /// The module to measure.
     #[arg(long)]
     module: PathBuf,
-    /// Another module to compare with.
-    #[arg(long)]
-    also: Option<PathBuf>,
+    /// Other modules to compare with.
+    #[arg(long, value_delimiter = ',')]
+    also: Vec<PathBuf>,
     /// Which scenarios.
     #[arg(long, value_delimiter = ',', default_value = "a,b,c,d,e,f,g,h")]
     only: Vec<char>,
@@ -97,7 +97,8 @@ async fn measure(arguments: Arguments) -> anyhow::Result<()> {
     let module = arguments.module.canonicalize().context("the module")?;
     let machine = Machine::look(&arguments.envoy, &module)?;
     let mut fleet = Fleet::new(arguments.envoy);
-    let also = arguments.also.map(|path| path.canonicalize()).transpose().context("--also")?;
+    let also = arguments.also.iter().map(|path| path.canonicalize());
+    let also = also.collect::<Result<_, _>>().context("--also")?;
     let mut bench = Bench { fleet: &mut fleet, tokens: &tokens, settings, module, also };
     let proxies = if arguments.quick { 1_000 } else { 5_000 };
     let scenarios = run(&arguments.only, proxies, &mut bench).await?;

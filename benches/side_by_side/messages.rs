@@ -1,7 +1,7 @@
-//! Scenario e: messages on a stream that is open, in both directions.
+//! Scenario e: messages on streams that are open, in both directions.
 //!
-//! One message at a time, each waited for at the far end. What a filter adds here is paid for as long
-//! as a stream lives.
+//! On each stream one message at a time, which is waited for at the far end. What a filter adds here is
+//! paid for as long as a stream lives.
 
 use std::time::{Duration, Instant};
 
@@ -79,27 +79,27 @@ impl Stream {
 /// Measures one direction and size; the first Envoy is the one without a filter.
 pub(crate) async fn run(
     envoys: &[&Envoy],
-    streams: &mut [Stream],
+    streams: &mut [Vec<Stream>],
     direction: Direction,
     size: Size,
     (rounds, count): (usize, usize),
 ) -> anyhow::Result<Scenario> {
     let message: Bytes = grpc_frame(&vec![b'x'; size.bytes]).into();
     let count = (count / size.share).max(1);
-    for stream in streams.iter_mut() {
-        for _ in 0..count {
-            stream.pass(direction, message.clone()).await?;
-        }
+    for stream in streams.iter_mut().flatten() {
+        stream.pass(direction, message.clone()).await?;
     }
     let rows: Vec<Row> = alternate(envoys, rounds, async |index, _| {
-        let stream = &mut streams[index];
-        metered(envoys[index], count, async |_| stream.pass(direction, message.clone()).await).await
+        metered(envoys[index], &mut streams[index], count, async |stream, _| {
+            stream.pass(direction, message.clone()).await
+        })
+        .await
     })
     .await?;
     let way = format!("{direction:?}").to_lowercase();
     Ok(Scenario {
         id: format!("e {way}, {}", size.name),
-        title: format!("one {} message on an open stream ({way})", size.name),
+        title: format!("{} messages on open streams ({way})", size.name),
         rows,
     })
 }

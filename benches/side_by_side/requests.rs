@@ -43,8 +43,8 @@ pub(crate) struct Bench<'a> {
     pub(crate) tokens: &'a Tokens,
     pub(crate) settings: Settings,
     pub(crate) module: PathBuf,
-    /// Another module to compare with.
-    pub(crate) also: Option<PathBuf>,
+    /// Other modules to compare with.
+    pub(crate) also: Vec<PathBuf>,
 }
 
 impl Bench<'_> {
@@ -120,12 +120,15 @@ impl Bench<'_> {
         let mut subjects = vec![Subject::new(NO_FILTER, Check::None)];
         subjects.extend(others);
         subjects.push(Subject::new(EXT_AUTHZ, Check::ExtAuthz { revoked: REVOKED }));
-        let zonegate = |name, module| {
+        let zonegate = |name: &str, module| {
             let crypto = Crypto::Chosen;
             Subject::new(name, Check::Zonegate { module, crypto, revoked: REVOKED })
         };
         subjects.push(zonegate(ZONEGATE, self.module.clone()));
-        subjects.extend(self.also.clone().map(|module| zonegate("zonegate (other)", module)));
+        subjects.extend(self.also.iter().map(|module| {
+            let name = module.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            zonegate(&format!("module {name}"), module.clone())
+        }));
         subjects
     }
 

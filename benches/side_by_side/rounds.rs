@@ -5,9 +5,11 @@
 //! first subject, which has no filter. Noise of the machine comes and goes slowly compared with a
 //! turn, so it meets all subjects of a round, and the median drops the rounds that it spoils.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use futures_util::future::try_join_all;
 use http::HeaderValue;
 
 use crate::client::{Client, Verdict};
@@ -17,8 +19,9 @@ use crate::results::{ADDED, CPU, P50, P99, RESIDENT, Row, SERVICE, Settings, Val
 /// A turn of a slow subject ends after this time, with as many requests as it has answered.
 const TURN: Duration = Duration::from_secs(2);
 
-/// How many connections take turns. Each zone proxy has its own, so what Envoy knows of a connection
-/// is no longer in the CPU's nearest cache when its next request comes.
+/// How many connections ask at the same time, so that Envoy never waits for one: an Envoy that sleeps
+/// between requests pays for waking up, on a virtual machine several times what a filter costs, and
+/// sometimes more and sometimes less.
 const CONNECTIONS: usize = 64;
 
 /// The requests of a scenario.
@@ -94,20 +97,26 @@ pub(crate) async fn alternate(
     envoys.iter().zip(&turns).map(|(envoy, turns)| row(envoy, turns, &bare)).collect()
 }
 
-/// Runs `operation` up to `count` times, within the time of a turn; it says how long it took.
-pub(crate) async fn metered(
+/// Runs `operation` up to `count` times, within the time of a turn, in all `lanes` at a time; it says
+/// how long it took.
+pub(crate) async fn metered<L>(
     envoy: &Envoy,
+    lanes: &mut [L],
     count: usize,
-    mut operation: impl AsyncFnMut(usize) -> anyhow::Result<Duration>,
+    operation: impl AsyncFn(&mut L, usize) -> anyhow::Result<Duration>,
 ) -> anyhow::Result<Turn> {
-    let mut times = Vec::with_capacity(count);
+    let next = Cell::new(0);
     let (start, before) = (Instant::now(), envoy.cpu()?);
-    for index in 0..count {
-        times.push(operation(index).await?);
-        if start.elapsed() > TURN {
-            break;
+    let (next, operation) = (&next, &operation);
+    let lanes = lanes.iter_mut().map(|lane| async move {
+        let mut times = Vec::with_capacity(count);
+        while next.get() < count && start.elapsed() < TURN {
+            let index = next.replace(next.get() + 1);
+            times.push(operation(lane, index).await?);
         }
-    }
+        anyhow::Ok(times)
+    });
+    let mut times = try_join_all(lanes).await?.concat();
     let after = envoy.cpu()?;
     let each = |spent: u64| spent as f64 / 1000.0 / times.len() as f64;
     let (own, service) = (each(after.0 - before.0), each(after.1 - before.1));
@@ -149,8 +158,8 @@ async fn turn(envoy: &Envoy, texts: &[String], wanted: Verdict) -> anyhow::Resul
         client.ask(header.clone()).await?;
         clients.push(client);
     }
-    metered(envoy, rest.len(), async |index| {
-        let (verdict, took) = clients[index % CONNECTIONS].ask(rest[index].clone()).await?;
+    metered(envoy, &mut clients, rest.len(), async |client, index| {
+        let (verdict, took) = client.ask(rest[index].clone()).await?;
         match verdict == wanted {
             true => Ok(took),
             false => bail!("{verdict:?}, not {wanted:?}"),

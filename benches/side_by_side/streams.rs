@@ -13,12 +13,15 @@ use crate::tokens::Kind;
 
 /// Any free port of this machine.
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+/// How many streams carry messages at the same time.
+const STREAMS: usize = 16;
 /// How often the control plane goes away.
-const STORMS: usize = 3;
+const STORMS: usize = 5;
 
-/// One subject's herd.
+/// One subject's herd, and what it has cost.
 struct Held {
-    name: String,
+    envoy: Envoy,
+    herd: Herd,
     /// KiB.
     each: f64,
     resident: f64,
@@ -26,7 +29,7 @@ struct Held {
     cpu: Vec<f64>,
 }
 
-/// Messages on an open stream.
+/// Messages on open streams.
 pub(crate) async fn messages(bench: &Bench<'_>) -> anyhow::Result<Vec<Scenario>> {
     let token = bench.tokens.of(Kind::Good, 1)?.remove(0);
     let mut plane = ControlPlane::start(ANY).await?;
@@ -34,7 +37,11 @@ pub(crate) async fn messages(bench: &Bench<'_>) -> anyhow::Result<Vec<Scenario>>
     let mut streams = Vec::new();
     for subject in subjects(bench) {
         let envoy = start(bench, &subject, &plane).await?;
-        streams.push(Stream::open(&envoy, &mut plane, &token).await?);
+        let mut of_this = Vec::with_capacity(STREAMS);
+        for _ in 0..STREAMS {
+            of_this.push(Stream::open(&envoy, &mut plane, &token).await?);
+        }
+        streams.push(of_this);
         envoys.push(envoy);
     }
     let all: Vec<&Envoy> = envoys.iter().collect();
@@ -50,16 +57,28 @@ pub(crate) async fn messages(bench: &Bench<'_>) -> anyhow::Result<Vec<Scenario>>
     Ok(scenarios)
 }
 
-/// Streams held open, and a control plane that goes away and comes back.
+/// Streams held open, and a control plane that goes away and comes back; the subjects take turns.
 pub(crate) async fn herds(bench: &Bench<'_>, count: usize) -> anyhow::Result<[Scenario; 2]> {
     let mut all = Vec::new();
     for subject in subjects(bench) {
         eprintln!("f, g: {count} proxies, {}", subject.name);
         all.push(held(bench, &subject, count).await?);
     }
+    for round in 0..STORMS {
+        eprintln!("g: storm {} of {STORMS}", round + 1);
+        for _ in 0..all.len() {
+            let next = all.remove(0).storm().await?;
+            all.push(next);
+        }
+        // Another one is the first of the next round.
+        all.rotate_left(1);
+    }
+    let first = subjects(bench).iter().position(|subject| subject.name == all[0].envoy.name);
+    all.rotate_right(first.unwrap_or_default());
     let bare = (all[0].each, all[0].cpu.clone());
     let f = all.iter().map(|held| memory_row(held, bare.0)).collect();
     let g = all.iter().map(|held| storm_row(held, &bare.1)).collect();
+    stop(all.into_iter().map(|held| held.envoy).collect()).await;
     Ok([
         scenario("f", &format!("{count} streams open, each on a connection of its own"), f),
         scenario("g", &format!("{count} proxies come back at once"), g),
@@ -71,19 +90,22 @@ async fn held(bench: &Bench<'_>, subject: &Subject, count: usize) -> anyhow::Res
     let envoy = start(bench, subject, &plane).await?;
     let tokens = bench.tokens.of(Kind::Good, count)?;
     let before = envoy.resident()?;
-    let mut herd = Herd::open(&envoy, plane, &tokens).await?;
+    let herd = Herd::open(&envoy, plane, &tokens).await?;
     let resident = envoy.resident()?;
     let each = (resident - before) as f64 / 1024.0 / count as f64;
-    let (mut milliseconds, mut cpu) = (Vec::new(), Vec::new());
-    for _ in 0..STORMS {
-        let (back, storm) = herd.storm(&envoy).await?;
-        herd = back;
-        milliseconds.push(storm.milliseconds);
-        cpu.push(storm.cpu);
+    let resident = resident as f64 / f64::from(1 << 20);
+    Ok(Held { envoy, herd, each, resident, milliseconds: Vec::new(), cpu: Vec::new() })
+}
+
+impl Held {
+    /// The control plane goes away and comes back.
+    async fn storm(mut self) -> anyhow::Result<Self> {
+        let (herd, storm) = self.herd.storm(&self.envoy).await?;
+        self.herd = herd;
+        self.milliseconds.push(storm.milliseconds);
+        self.cpu.push(storm.cpu);
+        Ok(self)
     }
-    let name = envoy.name.clone();
-    stop(vec![envoy]).await;
-    Ok(Held { name, each, resident: resident as f64 / f64::from(1 << 20), milliseconds, cpu })
 }
 
 fn memory_row(held: &Held, bare: f64) -> Row {
@@ -92,7 +114,7 @@ fn memory_row(held: &Held, bare: f64) -> Row {
         Value::new(EACH_ADDED, vec![held.each - bare]),
         Value::new(RESIDENT, vec![held.resident]),
     ];
-    Row { subject: held.name.clone(), values }
+    Row { subject: held.envoy.name.clone(), values }
 }
 
 fn storm_row(held: &Held, bare: &[f64]) -> Row {
@@ -102,7 +124,7 @@ fn storm_row(held: &Held, bare: &[f64]) -> Row {
         Value::new(CPU, held.cpu.clone()),
         Value::new(ADDED, added),
     ];
-    Row { subject: held.name.clone(), values }
+    Row { subject: held.envoy.name.clone(), values }
 }
 
 /// No filter, the native one, and this one.

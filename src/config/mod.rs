@@ -126,19 +126,15 @@ impl Config {
             require_expiration,
             leeway: Duration::from_secs(within("leewaySeconds", leeway_seconds, 0, 300)?),
             max_token_bytes: max_token_length(max_token_bytes)?,
-            mode: mode.into(),
-            open_streams: OpenStreams {
-                on_revoked: on_revoked.into(),
-                on_key_removed: on_key_removed.into(),
-                on_expired: on_expired.into(),
-            },
+            mode,
+            open_streams: OpenStreams { on_revoked, on_key_removed, on_expired },
             cut_within: Duration::from_millis(within(
                 "openStreams.cutWithinMilliseconds",
                 cut_within_milliseconds,
                 0,
                 60_000,
             )?),
-            error_detail: error_detail.into(),
+            error_detail,
         };
         Ok(Self { policy, warnings })
     }

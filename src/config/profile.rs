@@ -6,13 +6,13 @@
 use std::time::Duration;
 
 use super::{ConfigError, raw, within};
-use crate::gate::{DpServer, Profile, Proxies};
+use crate::gate::{BootstrapPolicy, DpServer, Profile, Proxies};
 
 /// The fields as they are written; `None` is one that is not there.
 pub(super) struct Fields {
     pub(super) zone: Option<String>,
     pub(super) proxies: Option<raw::RawProxies>,
-    pub(super) bootstrap: Option<raw::Bootstrap>,
+    pub(super) bootstrap: Option<BootstrapPolicy>,
     pub(super) first_message_seconds: Option<u64>,
 }
 
@@ -38,12 +38,8 @@ impl Fields {
         let seconds = first_message_seconds.unwrap_or(DEFAULT_FIRST_MESSAGE_SECONDS);
         Ok(DpServer {
             zone,
-            proxies: Proxies {
-                ingress: ingress.into(),
-                egress: egress.into(),
-                dataplane: dataplane.into(),
-            },
-            bootstrap: bootstrap.unwrap_or_default().into(),
+            proxies: Proxies { ingress, egress, dataplane },
+            bootstrap: bootstrap.unwrap_or_default(),
             first_message: Duration::from_secs(within("firstMessageSeconds", seconds, 1, 300)?),
         })
     }

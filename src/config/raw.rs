@@ -5,7 +5,7 @@
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, SeqAccess, Unexpected, Visitor};
 
-use crate::gate;
+use crate::gate::{BootstrapPolicy, Dataplane, ErrorDetail, Mode, OnOpen, ZoneProxy};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "the plugin configuration")]
@@ -23,7 +23,7 @@ pub(super) struct RawConfig {
     #[serde(default, deserialize_with = "given")]
     pub(super) proxies: Option<RawProxies>,
     #[serde(default, deserialize_with = "given")]
-    pub(super) bootstrap: Option<Bootstrap>,
+    pub(super) bootstrap: Option<BootstrapPolicy>,
     #[serde(default = "yes")]
     pub(super) require_expiration: bool,
     #[serde(default, deserialize_with = "whole_number")]
@@ -48,12 +48,10 @@ fn default_max_token_bytes() -> u64 {
     16_384
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) enum Profile {
     #[default]
-    #[serde(rename = "dpServer")]
     DpServer,
-    #[serde(rename = "globalKds")]
     GlobalKds,
 }
 
@@ -118,39 +116,6 @@ pub(super) struct RawProxies {
     pub(super) dataplane: Dataplane,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) enum ZoneProxy {
-    #[default]
-    ZoneToken,
-    Deny,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) enum Dataplane {
-    #[default]
-    Deny,
-    Pass,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) enum Bootstrap {
-    #[default]
-    Verify,
-    Pass,
-    Deny,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) enum Mode {
-    #[default]
-    Enforce,
-    Shadow,
-}
-
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object")]
 #[serde(default)]
@@ -173,75 +138,28 @@ impl Default for OpenStreams {
     }
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) enum OnOpen {
-    Cut,
-    Keep,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) enum ErrorDetail {
-    #[default]
-    Reason,
-    None,
-}
-
-impl From<ZoneProxy> for gate::ZoneProxy {
-    fn from(raw: ZoneProxy) -> Self {
-        match raw {
-            ZoneProxy::ZoneToken => Self::ZoneToken,
-            ZoneProxy::Deny => Self::Deny,
+/// A setting that is one of these words. Every one of them is read as a text first: the same code for
+/// all, where derived code would be in the module once for each.
+macro_rules! words {
+    ($setting:ty: $($word:literal => $value:ident),+) => {
+        impl<'de> Deserialize<'de> for $setting {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                match String::deserialize(deserializer)?.as_str() {
+                    $($word => Ok(Self::$value),)+
+                    other => Err(D::Error::unknown_variant(other, &[$($word),+])),
+                }
+            }
         }
-    }
+    };
 }
 
-impl From<Dataplane> for gate::Dataplane {
-    fn from(raw: Dataplane) -> Self {
-        match raw {
-            Dataplane::Deny => Self::Deny,
-            Dataplane::Pass => Self::Pass,
-        }
-    }
-}
-
-impl From<Bootstrap> for gate::BootstrapPolicy {
-    fn from(raw: Bootstrap) -> Self {
-        match raw {
-            Bootstrap::Verify => Self::Verify,
-            Bootstrap::Pass => Self::Pass,
-            Bootstrap::Deny => Self::Deny,
-        }
-    }
-}
-
-impl From<Mode> for gate::Mode {
-    fn from(raw: Mode) -> Self {
-        match raw {
-            Mode::Enforce => Self::Enforce,
-            Mode::Shadow => Self::Shadow,
-        }
-    }
-}
-
-impl From<OnOpen> for gate::OnOpen {
-    fn from(raw: OnOpen) -> Self {
-        match raw {
-            OnOpen::Cut => Self::Cut,
-            OnOpen::Keep => Self::Keep,
-        }
-    }
-}
-
-impl From<ErrorDetail> for gate::ErrorDetail {
-    fn from(raw: ErrorDetail) -> Self {
-        match raw {
-            ErrorDetail::Reason => Self::Reason,
-            ErrorDetail::None => Self::None,
-        }
-    }
-}
+words!(Profile: "dpServer" => DpServer, "globalKds" => GlobalKds);
+words!(ZoneProxy: "zoneToken" => ZoneToken, "deny" => Deny);
+words!(Dataplane: "deny" => Deny, "pass" => Pass);
+words!(BootstrapPolicy: "verify" => Verify, "pass" => Pass, "deny" => Deny);
+words!(Mode: "enforce" => Enforce, "shadow" => Shadow);
+words!(OnOpen: "cut" => Cut, "keep" => Keep);
+words!(ErrorDetail: "reason" => Reason, "none" => None);
 
 /// A field that need not be there. What is there must be a value: `null` is none.
 fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(

@@ -33,27 +33,30 @@ pub struct Proxies {
 }
 
 /// Whether a kind of zone proxy may connect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ZoneProxy {
     /// With a zone token.
+    #[default]
     ZoneToken,
     /// Not at all.
     Deny,
 }
 
 /// Whether a sidecar may connect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Dataplane {
     /// Not at all.
+    #[default]
     Deny,
     /// Unchecked: its token is the control plane's business.
     Pass,
 }
 
 /// What happens to bootstrap requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum BootstrapPolicy {
     /// The token in the body is judged.
+    #[default]
     Verify,
     /// All of them pass unchecked.
     Pass,

@@ -4,10 +4,10 @@
 //! the [`ProxyType`] in `node.metadata` (Kuma: `pkg/core/xds/metadata.go`). Which id the
 //! node has, and the rest of the request, are the control plane's business.
 
-use std::collections::BTreeMap;
-
+use bytes::Bytes;
+use prost::Message;
+use prost_types::Value;
 use prost_types::value::Kind;
-use prost_types::{Struct, Value};
 
 use super::{ProxyType, RequestError};
 
@@ -62,7 +62,7 @@ impl Frame {
 ///
 /// # Errors
 /// The message is not a request of this form, has no node with an id, or its resource contradicts its type.
-pub fn proxy_type(form: Form, message: &[u8]) -> Result<Option<ProxyType>, RequestError> {
+pub fn proxy_type(form: Form, message: Bytes) -> Result<Option<ProxyType>, RequestError> {
     let node = match form {
         Form::Sotw => decode::<DiscoveryRequest>(message)?.node,
         Form::Delta => decode::<DeltaDiscoveryRequest>(message)?.node,
@@ -70,31 +70,22 @@ pub fn proxy_type(form: Form, message: &[u8]) -> Result<Option<ProxyType>, Reque
     // Kuma authenticates by the first message, but takes the node from the first one with an id: a
     // later message could say that something else connects.
     let node = node.filter(|node| !node.id.is_empty()).ok_or(RequestError::NoNode)?;
-    let fields = node.metadata.unwrap_or_default().fields;
-    let named = string(&fields, "dataplane.proxyType");
-    let resource = string(&fields, "dataplane.resource");
+    let metadata = node.metadata.unwrap_or_default();
+    let [named, resource] = metadata.strings(["dataplane.proxyType", "dataplane.resource"])?;
     if resource.is_empty() {
-        return Ok(ProxyType::from_name(named).ok());
+        return Ok(ProxyType::from_name(&named).ok());
     }
-    let typed = ProxyType::from_resource(resource).ok_or(RequestError::Resource)?;
+    let typed = ProxyType::from_resource(&resource).ok_or(RequestError::Resource)?;
     // Kuma authenticates by the resource and serves by the name: they must agree. Its bootstrap
     // always writes the name.
-    match !named.is_empty() && ProxyType::from_name(named) == Ok(typed) {
+    match !named.is_empty() && ProxyType::from_name(&named) == Ok(typed) {
         true => Ok(Some(typed)),
         false => Err(RequestError::Resource),
     }
 }
 
-fn decode<M: prost::Message + Default>(message: &[u8]) -> Result<M, RequestError> {
+fn decode<M: Message + Default>(message: Bytes) -> Result<M, RequestError> {
     M::decode(message).map_err(|_| RequestError::NotADiscoveryRequest)
-}
-
-/// The string at `name`; empty where it is absent or not a string, as in Kuma.
-fn string<'a>(fields: &'a BTreeMap<String, Value>, name: &str) -> &'a str {
-    match fields.get(name).and_then(|value| value.kind.as_ref()) {
-        Some(Kind::StringValue(text)) => text,
-        _ => "",
-    }
 }
 
 /// `envoy.service.discovery.v3.DiscoveryRequest`, as far as it matters here.
@@ -117,5 +108,46 @@ struct Node {
     #[prost(string, tag = "1")]
     id: String,
     #[prost(message, optional, tag = "3")]
-    metadata: Option<Struct>,
+    metadata: Option<Metadata>,
+}
+
+/// `google.protobuf.Struct` (it is a map, which is encoded as a list of entries), of whose many values
+/// only those asked for are decoded.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Metadata {
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    entries: Vec<Bytes>,
+}
+
+impl Metadata {
+    /// The strings at `names`; empty where there is none or it is not a string, as in Kuma.
+    fn strings<const N: usize>(self, names: [&str; N]) -> Result<[String; N], RequestError> {
+        let mut strings = [const { String::new() }; N];
+        for entry in self.entries {
+            let key = decode::<Key>(entry.clone())?.key;
+            let mut wanted = names.iter().zip(&mut strings);
+            // The last of several entries of a key wins.
+            if let Some((_, string)) = wanted.find(|(name, _)| key == name.as_bytes()) {
+                *string = match decode::<Entry>(entry)?.value.and_then(|value| value.kind) {
+                    Some(Kind::StringValue(text)) => text,
+                    _ => String::new(),
+                };
+            }
+        }
+        Ok(strings)
+    }
+}
+
+/// The key of an entry, its value unread.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Key {
+    #[prost(bytes = "bytes", tag = "1")]
+    key: Bytes,
+}
+
+/// The value of an entry.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Entry {
+    #[prost(message, optional, tag = "2")]
+    value: Option<Value>,
 }

@@ -16,6 +16,8 @@
 
 use std::rc::Rc;
 
+use bytes::Bytes;
+
 use super::{
     BootstrapPolicy, BootstrapRequest, Caller, Clock, Dataplane, Denial, DpServer, Form, Head,
     Held, Permit, Place, Policy, Profile, ProxyType, Refusal, Route, Served, Unchecked, Verdict,
@@ -41,7 +43,7 @@ impl Policy {
         &self,
         form: Form,
         token: Result<Rc<ZoneToken>, Refusal>,
-        message: &[u8],
+        message: Bytes,
         clock: Clock,
     ) -> Result<Permit, Denial> {
         let server = self.dp_server()?;

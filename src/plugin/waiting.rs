@@ -3,7 +3,7 @@
 //! One list for a VM, so that a stream is refused in time whichever configuration it began under.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use proxy_wasm::hostcalls;
@@ -12,7 +12,7 @@ use super::exchange::Exchange;
 use crate::gate::{Clock, Refusal, UnixTime};
 
 thread_local! {
-    static WAITING: RefCell<BTreeMap<u32, Waiting>> = const { RefCell::new(BTreeMap::new()) };
+    static WAITING: RefCell<HashMap<u32, Waiting>> = RefCell::default();
 }
 
 struct Waiting {
