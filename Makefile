@@ -5,6 +5,7 @@ SHELL := /bin/sh
 ZONEGATE := cargo run --quiet --locked --
 MODULE := target/zonegate.wasm
 FAULTY := target/zonegate-faulty.wasm
+FLOOR := target/floor.wasm
 
 # Where func-e is on PATH, it runs Envoy.
 FUNC_E = $(if $(shell command -v func-e),--func-e "$$(command -v func-e)")
@@ -36,7 +37,7 @@ help:
 	@echo "             QUICK=1        about two minutes"
 	@echo "             ROUNDS=number  how often each subject has its turn"
 	@echo "             DOCS=1         writes the tables and charts of docs/performance.md"
-	@echo "             ALSO=file      another module to compare with"
+	@echo "             ALSO=a,b       other modules to compare with"
 	@echo "make picture the pictures in docs/images, from a minute at a real gateway"
 	@echo "make stall   how long a push of a million revoked ids holds a worker up"
 	@echo "make wasm    only the module, at $(MODULE)"
@@ -74,11 +75,12 @@ test-kuma:
 
 # A profile of its own, so that it is optimised and yet built in minutes.
 bench: wasm
+	@scripts/wasm floor
 	@envoy=$$(scripts/envoy) && \
 	echo "make bench: building the measurement (some minutes the first time)." && \
 	{ ulimit -n "$$(ulimit -Hn)" 2>/dev/null || true; } && \
 	cargo bench --quiet --locked --profile measure --bench side_by_side -- \
-		--envoy "$$envoy" --module "$(CURDIR)/$(MODULE)" $(BENCH_FLAGS)
+		--envoy "$$envoy" --module "$(CURDIR)/$(MODULE)" --floor "$(CURDIR)/$(FLOOR)" $(BENCH_FLAGS)
 
 stall: wasm
 	@envoy=$$(scripts/envoy) && \
@@ -100,7 +102,7 @@ tool:
 lint:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
-	cargo clippy --locked --lib --target wasm32-wasip1 -- -D warnings
+	cargo clippy --locked --lib --example floor --target wasm32-wasip1 -- -D warnings
 	scripts/deny
 
 clean:

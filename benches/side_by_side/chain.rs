@@ -46,6 +46,9 @@ pub(crate) enum Check {
         /// How many ids it has on its list.
         revoked: usize,
     },
+    /// A module that asks of Envoy what a filter in a VM must, and does nothing with it; `step` says how
+    /// much (`benches/floor/lib.rs`).
+    Floor { module: PathBuf, step: &'static str },
     /// This filter.
     Zonegate {
         module: PathBuf,
@@ -84,6 +87,7 @@ impl Subject {
             Check::Jwt { cache, denied: 0 } => vec![jwt_authn(key, *cache)?],
             Check::Jwt { cache, denied } => vec![jwt_authn(key, *cache)?, rbac(*denied)],
             Check::ExtAuthz { .. } => vec![ext_authz()],
+            Check::Floor { module, step } => vec![floor(module, step)?],
             Check::Zonegate { module, crypto, revoked } => {
                 vec![zonegate(key, module, *crypto, *revoked)?]
             }
@@ -100,16 +104,29 @@ pub(crate) fn policy(key: &SigningKey, revoked: usize) -> Value {
     })
 }
 
+/// The filter as it is shipped, with another file as its module.
+fn wasm(module: &Path) -> anyhow::Result<Value> {
+    let file: Value = serde_saphyr::from_str(ECDS)?;
+    let wasm = file.pointer("/resources/0/typed_config").context("envoy/ecds/zonegate.yaml")?;
+    let mut wasm = wasm.clone();
+    wasm["config"]["vm_config"]["code"]["local"]["filename"] = json!(module);
+    Ok(wasm)
+}
+
+fn floor(module: &Path, step: &str) -> anyhow::Result<Value> {
+    let mut wasm = wasm(module)?;
+    wasm["config"]["configuration"] =
+        json!({ "@type": "type.googleapis.com/google.protobuf.StringValue", "value": step });
+    Ok(json!({ "name": "floor", "typed_config": wasm }))
+}
+
 fn zonegate(
     key: &SigningKey,
     module: &Path,
     crypto: Crypto,
     revoked: usize,
 ) -> anyhow::Result<Value> {
-    let file: Value = serde_saphyr::from_str(ECDS)?;
-    let wasm = file.pointer("/resources/0/typed_config").context("envoy/ecds/zonegate.yaml")?;
-    let mut wasm = wasm.clone();
-    wasm["config"]["vm_config"]["code"]["local"]["filename"] = json!(module);
+    let mut wasm = wasm(module)?;
     if crypto == Crypto::Crate {
         wasm["config"]["vm_config"]["configuration"] = json!({
             "@type": "type.googleapis.com/google.protobuf.StringValue",

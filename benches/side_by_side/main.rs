@@ -50,6 +50,9 @@ struct Arguments {
     /// The module to measure.
     #[arg(long)]
     module: PathBuf,
+    /// The module that does nothing; see `benches/floor/lib.rs`.
+    #[arg(long)]
+    floor: Option<PathBuf>,
     /// Other modules to compare with.
     #[arg(long, value_delimiter = ',')]
     also: Vec<PathBuf>,
@@ -99,7 +102,8 @@ async fn measure(arguments: Arguments) -> anyhow::Result<()> {
     let mut fleet = Fleet::new(arguments.envoy);
     let also = arguments.also.iter().map(|path| path.canonicalize());
     let also = also.collect::<Result<_, _>>().context("--also")?;
-    let mut bench = Bench { fleet: &mut fleet, tokens: &tokens, settings, module, also };
+    let floor = arguments.floor.map(|path| path.canonicalize()).transpose().context("--floor")?;
+    let mut bench = Bench { fleet: &mut fleet, tokens: &tokens, settings, module, floor, also };
     let proxies = if arguments.quick { 1_000 } else { 5_000 };
     let scenarios = run(&arguments.only, proxies, &mut bench).await?;
     fleet.stop().await;

@@ -43,6 +43,8 @@ pub(crate) struct Bench<'a> {
     pub(crate) tokens: &'a Tokens,
     pub(crate) settings: Settings,
     pub(crate) module: PathBuf,
+    /// The module that does nothing, if there is one.
+    pub(crate) floor: Option<PathBuf>,
     /// Other modules to compare with.
     pub(crate) also: Vec<PathBuf>,
 }
@@ -64,7 +66,8 @@ impl Bench<'_> {
         let tokens = self.tokens.of(Kind::Good, SAME)?;
         let requests = Requests::repeated(&tokens, self.settings, Verdict::Passed);
         let lists = [1_000, 10_000, 100_000].map(rbac);
-        let subjects = self.subjects([jwt(), jwt_cache()].into_iter().chain(lists));
+        let mut subjects = self.subjects([jwt(), jwt_cache()].into_iter().chain(lists));
+        subjects.extend(self.floor(&["nothing", "headers", "message", "facts"]));
         self.run("b", "the same 64 tokens again", subjects, requests).await
     }
 
@@ -83,7 +86,11 @@ impl Bench<'_> {
         let mut scenarios = Vec::new();
         for (id, title, tokens) in floods {
             let requests = Requests::fresh(&tokens, self.settings, Verdict::Refused);
-            scenarios.push(self.run(id, title, self.subjects([jwt()]), requests).await?);
+            let mut subjects = self.subjects([jwt()]);
+            if id == "c unknown kid" {
+                subjects.extend(self.floor(&["refusal"]));
+            }
+            scenarios.push(self.run(id, title, subjects, requests).await?);
         }
         let repeated = [
             ("c expired", "64 expired tokens again and again", Kind::Expired, jwt()),
@@ -130,6 +137,15 @@ impl Bench<'_> {
             zonegate(&format!("module {name}"), module.clone())
         }));
         subjects
+    }
+
+    /// The module that does nothing, going so far.
+    fn floor(&self, steps: &[&'static str]) -> impl Iterator<Item = Subject> {
+        let subjects = steps.iter().filter_map(|step| {
+            let module = self.floor.clone()?;
+            Some(Subject::new(format!("floor: {step}"), Check::Floor { module, step }))
+        });
+        subjects.collect::<Vec<_>>().into_iter()
     }
 
     async fn run(

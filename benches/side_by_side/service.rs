@@ -8,6 +8,7 @@ use std::cell::OnceCell;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::process::Stdio;
+use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
@@ -30,6 +31,7 @@ use tonic::transport::Server;
 use tonic::{Code, Request, Response, Status};
 use zonegate::config::Config;
 use zonegate::gate::{Clock, Head, Policy, Verdict};
+use zonegate::token::{Verification, VerifiedTokens};
 
 /// The argument that makes this program the service.
 pub(crate) const SERVE: &str = "serve-ext-authz";
@@ -65,7 +67,10 @@ impl Service {
 pub(crate) async fn serve() -> anyhow::Result<()> {
     let mut policy = Vec::new();
     std::io::stdin().read_to_end(&mut policy)?;
-    let Config { policy, warnings: _ } = Config::from_json(&policy)?;
+    // It remembers verified tokens, as the filter does.
+    let verified = Some(Rc::new(VerifiedTokens::default()));
+    let verification = Verification { verified, ..Verification::default() };
+    let Config { policy, warnings: _ } = Config::from_host(policy, verification)?;
     POLICY.with(|cell| cell.get_or_init(|| policy).mode);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?);
