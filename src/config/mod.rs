@@ -9,13 +9,14 @@ mod raw;
 mod wire;
 
 use std::fmt;
+use std::str::Utf8Error;
 use std::time::Duration;
 
 use crate::gate::{OpenStreams, Policy, RevocationList};
 use crate::token::{KeySet, PublicKey, Verification};
 use profile::Fields;
 use raw::{PublicKeyItem, RawConfig, Revocations};
-use wire::Handed;
+use wire::{Handed, Listed};
 
 /// A configuration that can be honoured in full.
 #[derive(Debug)]
@@ -76,8 +77,12 @@ impl Config {
         let Handed { json, revocations } = Handed::read(bytes);
         let raw = parse(&json)?;
         let revocations = match revocations {
-            Some(text) => RevocationList::from_text(utf8(&text)?),
-            None => revocation_list(&raw.revocations),
+            Some(Listed::Text(text)) => RevocationList::from_text(&text).map_err(not_utf8)?,
+            Some(Listed::Ids(ids)) => {
+                let texts = ids.iter().map(utf8).collect::<Result<Vec<_>, _>>()?;
+                RevocationList::from_ids(texts)
+            }
+            None => revocation_list(&raw.revocations)?,
         };
         Self::from_raw(raw, revocations, verification)
     }
@@ -88,7 +93,7 @@ impl Config {
     /// The first thing in it that cannot be honoured.
     pub fn from_json(json: &[u8]) -> Result<Self, ConfigError> {
         let raw = parse(json)?;
-        let revocations = revocation_list(&raw.revocations);
+        let revocations = revocation_list(&raw.revocations)?;
         Self::from_raw(raw, revocations, Verification::default())
     }
 
@@ -142,7 +147,11 @@ impl Config {
 
 /// protobuf texts are UTF-8, but nobody has looked yet.
 fn utf8(text: &[u8]) -> Result<&str, ConfigError> {
-    std::str::from_utf8(text).map_err(|error| ConfigError::new("revocations", error))
+    std::str::from_utf8(text).map_err(not_utf8)
+}
+
+fn not_utf8(error: Utf8Error) -> ConfigError {
+    ConfigError::new("revocations", error)
 }
 
 fn parse(json: &[u8]) -> Result<RawConfig, ConfigError> {
@@ -170,10 +179,10 @@ fn warnings(revocations: &RevocationList) -> Vec<Warning> {
     }
 }
 
-fn revocation_list(raw: &Revocations) -> RevocationList {
+fn revocation_list(raw: &Revocations) -> Result<RevocationList, ConfigError> {
     match raw {
-        Revocations::Text(text) => RevocationList::from_text(text),
-        Revocations::Ids(ids) => RevocationList::from_ids(ids.iter().map(String::as_str)),
+        Revocations::Text(text) => RevocationList::from_text(text.as_bytes()).map_err(not_utf8),
+        Revocations::Ids(ids) => Ok(RevocationList::from_ids(ids.iter().map(String::as_str))),
     }
 }
 

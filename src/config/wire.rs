@@ -1,11 +1,12 @@
 //! The form in which a host hands over the plugin configuration.
 //!
-//! In: bytes. Out: JSON text, and apart from it a long text that stood in it. Envoy gives a
+//! In: bytes. Out: JSON text, and apart from it the revocations that stood in it. Envoy gives a
 //! `StringValue` as its text and, in current versions, a `google.protobuf.Struct` as protobuf; older
 //! ones give the latter as JSON.
 
 use bytes::Bytes;
 use prost::Message;
+use prost::encoding::{WireType, decode_key, decode_varint};
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct};
 use serde::{Serialize, Serializer};
@@ -14,9 +15,17 @@ use serde::{Serialize, Serializer};
 pub(super) struct Handed {
     /// The configuration, JSON.
     pub(super) json: Bytes,
-    /// The text of `revocations`, taken out of it: a worker waits while it is read, and a million ids
-    /// would be copied, written and read once more.
-    pub(super) revocations: Option<Bytes>,
+    /// `revocations`, taken out of it: a worker waits while it is read, and a million ids would be
+    /// copied, written and read once more.
+    pub(super) revocations: Option<Listed>,
+}
+
+/// `revocations`, still encoded.
+pub(super) enum Listed {
+    /// One text.
+    Text(Bytes),
+    /// Texts.
+    Ids(Ids),
 }
 
 impl Handed {
@@ -36,8 +45,8 @@ impl Handed {
         let mut others = Struct::default();
         for Field { name, value } in fields {
             let mut decoded = prost_types::Value::default();
-            match Text::of(&value).filter(|_| name == "revocations") {
-                Some(text) => revocations = Some(text),
+            match Listed::of(&value).filter(|_| name == "revocations") {
+                Some(listed) => revocations = Some(listed),
                 None => decoded = prost_types::Value::decode(value.as_ref()).ok()?,
             }
             others.fields.insert(name, decoded);
@@ -65,17 +74,64 @@ struct Field {
     value: Bytes,
 }
 
-/// `google.protobuf.Value`, as far as it is a text.
-#[derive(Clone, PartialEq, prost::Message)]
-struct Text {
-    #[prost(bytes = "bytes", optional, tag = "3")]
-    text: Option<Bytes>,
+impl Listed {
+    /// What `value`, a `google.protobuf.Value`, holds: a text, or a list of texts and nothing else.
+    fn of(value: &Bytes) -> Option<Self> {
+        if let Some(text) = only_field(value, STRING_VALUE) {
+            return Some(Self::Text(value.slice_ref(text)));
+        }
+        let list = value.slice_ref(only_field(value, LIST_VALUE)?);
+        Texts(&list).all(|text| text.is_some()).then_some(Self::Ids(Ids(list)))
+    }
 }
 
-impl Text {
-    fn of(value: &Bytes) -> Option<Bytes> {
-        Self::decode(value.clone()).ok()?.text
+/// A `google.protobuf.ListValue` of texts.
+pub(super) struct Ids(Bytes);
+
+impl Ids {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        Texts(&self.0).flatten()
     }
+}
+
+/// The texts of an encoded list; `None` is an item that is something else, and all after it.
+struct Texts<'a>(&'a [u8]);
+
+impl<'a> Iterator for Texts<'a> {
+    type Item = Option<&'a [u8]>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let value = field(&mut self.0, VALUES);
+        if value.is_none() {
+            self.0 = &[];
+        }
+        Some(value.and_then(|value| only_field(value, STRING_VALUE)))
+    }
+}
+
+/// Field numbers of `google.protobuf.Value` and `ListValue`.
+const STRING_VALUE: u32 = 3;
+const LIST_VALUE: u32 = 6;
+const VALUES: u32 = 1;
+
+/// The field of this number, where the message is that one field.
+fn only_field(mut message: &[u8], number: u32) -> Option<&[u8]> {
+    field(&mut message, number).filter(|_| message.is_empty())
+}
+
+/// Takes the field of this number from the start of a message.
+fn field<'a>(message: &mut &'a [u8], number: u32) -> Option<&'a [u8]> {
+    let (found, wire) = decode_key(message).ok()?;
+    if (found, wire) != (number, WireType::LengthDelimited) {
+        return None;
+    }
+    let length = usize::try_from(decode_varint(message).ok()?).ok()?;
+    let (value, rest) = message.split_at_checked(length)?;
+    *message = rest;
+    Some(value)
 }
 
 /// A Struct as JSON.

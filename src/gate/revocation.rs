@@ -5,6 +5,7 @@
 //! is not known here.
 
 use std::collections::BTreeSet;
+use std::str::{Utf8Error, from_utf8};
 
 use super::uuid_set::{Staged, TEXT, Uuid, UuidSet};
 
@@ -30,26 +31,33 @@ impl RevocationList {
     /// Reads the text of the secret. Kuma trims one line feed, splits on commas and compares exactly,
     /// so `id1, id2` or one id a line would revoke nothing: here the words between white space are
     /// revoked. An empty entry revokes every token without an ID, as in Kuma.
-    pub fn from_text(text: &str) -> Self {
-        if text.is_empty() {
-            return Self::default();
-        }
+    ///
+    /// # Errors
+    /// It is not UTF-8.
+    pub fn from_text(text: &[u8]) -> Result<Self, Utf8Error> {
         let mut list = Self::default();
-        let mut uuids = Staged::with_room_for(text.len() / WITH_COMMA);
-        list.read(text.strip_suffix('\n').unwrap_or(text), &mut uuids);
-        list.take(uuids);
-        list
+        if !text.is_empty() {
+            let mut uuids = Staged::with_room_for(text.len() / WITH_COMMA);
+            list.read(text.strip_suffix(b"\n").unwrap_or(text), &mut uuids)?;
+            list.take(uuids);
+        }
+        Ok(list)
     }
 
     /// Takes ids one by one; each without the white space around it.
     pub fn from_ids<'a>(ids: impl IntoIterator<Item = &'a str>) -> Self {
         let mut list = Self::default();
-        let mut uuids = Staged::with_room_for(0);
+        let ids = ids.into_iter();
+        let mut uuids = Staged::with_room_for(ids.size_hint().0);
         for id in ids {
-            list.spaced |= id.contains(char::is_whitespace);
-            match uuid_at_start(id.trim()) {
-                Some((uuid, "")) => uuids.push(uuid),
-                _ => list.insert(id.trim()),
+            // A UUID is not looked at letter by letter.
+            let uuid = uuid(id).or_else(|| {
+                list.spaced |= id.contains(char::is_whitespace);
+                uuid(id.trim())
+            });
+            match uuid {
+                Some(uuid) => uuids.push(uuid),
+                None => list.insert(id.trim()),
             }
         }
         list.take(uuids);
@@ -59,50 +67,64 @@ impl RevocationList {
     /// Whether a token of this ID is revoked; an absent ID is the empty one. An ID with white space in
     /// it may be what Kuma makes of a list with white space in it, and counts as revoked there.
     pub fn contains(&self, id: &str) -> bool {
-        match uuid_at_start(id) {
-            Some((uuid, "")) => self.uuids.contains(uuid),
-            _ if self.spaced && id.contains(char::is_whitespace) => true,
-            _ => self.others.contains(id),
+        match uuid(id) {
+            Some(uuid) => self.uuids.contains(uuid),
+            None if self.spaced && id.contains(char::is_whitespace) => true,
+            None => self.others.contains(id),
         }
     }
 
-    /// Takes all of `text`; what is a UUID goes to `uuids`.
-    fn read(&mut self, text: &str, uuids: &mut Staged) {
-        let mut rest = text;
-        let mut entry_is_empty = true;
-        while let Some(rune) = rest.chars().next() {
-            if rune == ',' {
-                if std::mem::replace(&mut entry_is_empty, true) {
-                    self.insert("");
+    /// Takes all of `text`; what is a UUID goes to `uuids`, and is not looked at letter by letter.
+    fn read(&mut self, mut text: &[u8], uuids: &mut Staged) -> Result<(), Utf8Error> {
+        loop {
+            match uuid_at_start(text) {
+                Some((uuid, [])) => {
+                    uuids.push(uuid);
+                    return Ok(());
                 }
-                rest = after(rest, rune.len_utf8());
-                continue;
+                Some((uuid, [b',', rest @ ..])) => {
+                    uuids.push(uuid);
+                    text = rest;
+                }
+                _ => {
+                    let mut entries = text.splitn(2, |byte| *byte == b',');
+                    self.read_entry(from_utf8(entries.next().unwrap_or_default())?, uuids);
+                    match entries.next() {
+                        Some(rest) => text = rest,
+                        None => return Ok(()),
+                    }
+                }
             }
-            entry_is_empty = false;
-            if rune.is_whitespace() {
-                self.spaced = true;
-                rest = after(rest, rune.len_utf8());
-            } else {
-                rest = self.read_word(rest, uuids);
-            }
-        }
-        if entry_is_empty {
-            self.insert("");
         }
     }
 
-    /// Takes the word that `text` starts with, and leaves what follows it. A UUID is not looked at
-    /// letter by letter.
+    /// Takes what is between two commas.
+    fn read_entry(&mut self, entry: &str, uuids: &mut Staged) {
+        if entry.is_empty() {
+            return self.insert("");
+        }
+        let mut rest = entry;
+        while !rest.is_empty() {
+            let words = rest.trim_start();
+            self.spaced |= words.len() < rest.len();
+            rest = self.read_word(words, uuids);
+        }
+    }
+
+    /// Takes the word that `text` starts with, if it does, and leaves what follows it.
     fn read_word<'a>(&mut self, text: &'a str, uuids: &mut Staged) -> &'a str {
-        if let Some((uuid, rest)) = uuid_at_start(text)
-            && (rest.is_empty() || rest.starts_with(is_separator))
+        if let Some((uuid, _)) = uuid_at_start(text.as_bytes())
+            && let Some(rest) = text.get(TEXT..)
+            && (rest.is_empty() || rest.starts_with(char::is_whitespace))
         {
             uuids.push(uuid);
             return rest;
         }
-        let end = text.find(is_separator).unwrap_or(text.len());
+        let end = text.find(char::is_whitespace).unwrap_or(text.len());
         let (word, rest) = text.split_at_checked(end).unwrap_or((text, ""));
-        self.insert(word);
+        if !word.is_empty() {
+            self.insert(word);
+        }
         rest
     }
 
@@ -129,20 +151,17 @@ impl RevocationList {
     }
 }
 
-fn is_separator(rune: char) -> bool {
-    rune == ',' || rune.is_whitespace()
+fn uuid(text: &str) -> Option<Uuid> {
+    text.as_bytes().try_into().ok().and_then(Uuid::parse)
 }
 
-fn uuid_at_start(text: &str) -> Option<(Uuid, &str)> {
-    let uuid = Uuid::parse(text.as_bytes().first_chunk()?)?;
-    Some((uuid, text.get(TEXT..)?))
-}
-
-fn after(text: &str, length: usize) -> &str {
-    text.get(length..).unwrap_or_default()
+fn uuid_at_start(text: &[u8]) -> Option<(Uuid, &[u8])> {
+    let (start, rest) = text.split_first_chunk()?;
+    Some((Uuid::parse(start)?, rest))
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)] // a test may panic
 mod tests {
     use super::*;
 
@@ -167,7 +186,7 @@ mod tests {
             (" ", &[" "], &[""], 0),
             (UUID, &[UUID], &[OTHER, ""], 1),
         ] {
-            let list = RevocationList::from_text(text);
+            let list = RevocationList::from_text(text.as_bytes()).unwrap();
             for id in revoked {
                 assert!(list.contains(id), "{text:?} revokes {id:?}");
             }
@@ -187,16 +206,16 @@ mod tests {
             format!("{long},{UUID}"),
             format!("{OTHER}\n{UUID}\r\n{long}"),
         ] {
-            let list = RevocationList::from_text(&text);
+            let list = RevocationList::from_text(text.as_bytes()).unwrap();
             assert!(list.contains(UUID) && list.contains(&long), "{text:?}");
             assert!(
                 !list.contains(&upper) && !list.contains(UUID.trim_start_matches('0')),
                 "{text:?}"
             );
         }
-        assert!(RevocationList::from_text(&upper).contains(&upper));
-        assert!(!RevocationList::from_text(&upper).contains(UUID));
-        assert!(!RevocationList::from_text(&long).contains(UUID));
+        assert!(RevocationList::from_text(upper.as_bytes()).unwrap().contains(&upper));
+        assert!(!RevocationList::from_text(upper.as_bytes()).unwrap().contains(UUID));
+        assert!(!RevocationList::from_text(long.as_bytes()).unwrap().contains(UUID));
     }
 
     #[test]

@@ -416,7 +416,7 @@ mod tests {
             let Some(Revocations::Ids(ids)) = plugin.revocations else { unreachable!() };
             let both = RevocationList::from_ids(ids.iter().map(String::as_str));
             assert!(both.contains("more,one") && !both.contains("more"));
-            let alone = RevocationList::from_text(text);
+            let alone = RevocationList::from_text(text.as_bytes()).unwrap();
             for probe in probes {
                 assert_eq!(both.contains(probe), alone.contains(probe), "{text:?} {probe:?}");
             }

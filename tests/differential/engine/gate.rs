@@ -48,7 +48,8 @@ fn policy(ring: &Ring) -> Result<Policy, ConfigError> {
 fn judge(policy: &mut Policy, case: &Case) -> Judged {
     let Profile::DpServer(server) = &mut policy.profile else { unreachable!() };
     server.zone.clone_from(&case.zone);
-    policy.revocations = RevocationList::from_text(&case.revocations);
+    policy.revocations = RevocationList::from_text(case.revocations.as_bytes())
+        .unwrap_or_else(|error| panic!("{error}"));
     policy.require_expiration = case.require_expiration;
     let head = Head {
         method: b"POST",
