@@ -16,6 +16,8 @@ use crate::harness::{Bench, Setup, grpc_headers, policy};
 /// New connections, and how many a second are asked for.
 const CONNECTIONS: usize = 2000;
 const RATE: u32 = 1000;
+/// Within this time of a push, either policy may judge.
+const SETTLE: Duration = Duration::from_millis(50);
 
 /// By the first policy a token of `id-a` passes and one of `id-b` is revoked, by the second it is the
 /// other way round.
@@ -33,27 +35,56 @@ async fn each_connection_is_judged_by_the_policy_before_or_after() {
     let (first, second) = (revoking(&setup, "id-b"), revoking(&setup, "id-a"));
     assert_eq!(setup.gateway.push(&first).await.unwrap(), Pushed::Accepted);
     let clients = spawn_clients(&setup);
-    let start = Instant::now();
-    let mut pushes = 0_u64;
-    while !clients.is_finished() {
-        let policy = if pushes.is_multiple_of(2) { &second } else { &first };
+    let mut pushes = Vec::new();
+    for (policy, is) in [(&second, JudgedBy::Second), (&first, JudgedBy::First)].iter().cycle() {
+        if clients.is_finished() {
+            break;
+        }
+        let begins = Instant::now();
         assert_eq!(setup.gateway.push(policy).await.unwrap(), Pushed::Accepted);
-        pushes += 1;
-        sleep(Duration::from_millis(200)).await;
+        pushes.push(Push { begins, settled: Instant::now() + SETTLE, is: *is });
+        sleep(Duration::from_millis(250)).await;
     }
-    let judged = clients.await.unwrap();
-    let elapsed = start.elapsed();
-    let by_second = judged.iter().filter(|by| **by == JudgedBy::Second).count();
+    let (judged, elapsed) = clients.await.unwrap();
+    let known = judged.iter().filter_map(|one| Some((one, in_force(&pushes, one)?)));
+    let known: Vec<_> = known.collect();
     println!(
-        "{} connections in {elapsed:?}, {:.0} a second, during {pushes} pushes; {by_second} by the second policy",
+        "{} connections in {elapsed:?}, {:.0} a second, during {} pushes; {} between two",
         judged.len(),
         judged.len() as f64 / elapsed.as_secs_f64(),
+        pushes.len(),
+        known.len(),
     );
     assert_eq!(judged.len(), CONNECTIONS);
-    assert!(by_second > CONNECTIONS / 10 && by_second < CONNECTIONS * 9 / 10);
+    for by in [JudgedBy::First, JudgedBy::Second] {
+        assert!(known.iter().filter(|(_, is)| *is == by).count() > CONNECTIONS / 10, "{by:?}");
+    }
+    known.iter().for_each(|(one, is)| assert_eq!(one.by, *is));
     let allowed = setup.stat("allowed").await;
     assert_eq!(allowed + setup.denied("revoked").await, CONNECTIONS as u64);
     assert_eq!(setup.control_plane.sightings().count() as u64, allowed);
+}
+
+/// A push that was accepted.
+struct Push {
+    begins: Instant,
+    /// When it must be in force on every worker.
+    settled: Instant,
+    is: JudgedBy,
+}
+
+/// A connection that was let in, or not.
+struct Judged {
+    by: JudgedBy,
+    starts: Instant,
+    ends: Instant,
+}
+
+/// The policy that was in force as long as `judged` took, if it was one.
+fn in_force(pushes: &[Push], judged: &Judged) -> Option<JudgedBy> {
+    let last = pushes.iter().rposition(|push| push.begins < judged.ends)?;
+    let last = &pushes[last];
+    (last.settled < judged.starts).then_some(last.is)
 }
 
 fn revoking(setup: &Setup, id: &str) -> Value {
@@ -64,11 +95,12 @@ fn revoking(setup: &Setup, id: &str) -> Value {
     policy
 }
 
-/// Starts a client each millisecond, with a connection of its own.
-fn spawn_clients(setup: &Setup) -> tokio::task::JoinHandle<Vec<JudgedBy>> {
+/// Starts a client each millisecond, with a connection of its own; until the last one has its answer.
+fn spawn_clients(setup: &Setup) -> tokio::task::JoinHandle<(Vec<Judged>, Duration)> {
     let (gateway, ca) = (setup.gateway.address(), setup.ca.clone());
     let tokens = ["id-a", "id-b"].map(|id| setup.token_of(id));
     tokio::spawn(async move {
+        let start = Instant::now();
         let mut interval = interval(Duration::from_secs(1) / RATE);
         interval.set_missed_tick_behavior(MissedTickBehavior::Burst);
         let mut clients = JoinSet::new();
@@ -76,12 +108,15 @@ fn spawn_clients(setup: &Setup) -> tokio::task::JoinHandle<Vec<JudgedBy>> {
             interval.tick().await;
             let (token, ca) = (tokens[index % 2].clone(), ca.clone());
             clients.spawn(async move {
+                let starts = Instant::now();
                 let connection = RawConnection::open(gateway, &ca).await.unwrap();
-                let passes = passes(&connection, &token).await;
-                if passes == (index % 2 == 0) { JudgedBy::First } else { JudgedBy::Second }
+                let as_first = passes(&connection, &token).await == (index % 2 == 0);
+                let by = if as_first { JudgedBy::First } else { JudgedBy::Second };
+                Judged { by, starts, ends: Instant::now() }
             });
         }
-        clients.join_all().await
+        let judged = clients.join_all().await;
+        (judged, start.elapsed())
     })
 }
 
