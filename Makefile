@@ -34,7 +34,7 @@ help:
 	@echo "             the same with Kuma's own programs; KUMA_HOME=folder names them"
 	@echo "make bench   what the filter costs, side by side with its alternatives"
 	@echo "             ONLY=a,b,c     these scenarios only"
-	@echo "             QUICK=1        about two minutes"
+	@echo "             QUICK=1        in one minute"
 	@echo "             ROUNDS=number  how often each subject has its turn"
 	@echo "             DOCS=1         writes the tables and charts of docs/performance.md"
 	@echo "             ALSO=a,b       other modules to compare with"

@@ -6,18 +6,24 @@
 #![cfg(target_family = "wasm")]
 #![allow(missing_docs, unsafe_code)] // of the entry point that the SDK makes
 
+use std::rc::Rc;
+
+use prost::Message;
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, BufferType, ContextType, GrpcStatusCode, MapType, MetricType};
+use rsa::pkcs1::DecodeRsaPublicKey;
+use rsa::pkcs8::EncodePublicKey;
 
 proxy_wasm::main! {{
-    proxy_wasm::set_root_context(|_| Box::new(Root { step: Step::Nothing, counters: [0; 2] }));
+    proxy_wasm::set_root_context(|_| Box::<Root>::default());
 }}
 
-/// How far it goes. Each of the first four is the one before and something more.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// How far it goes. Each of the first five is the one before and something more.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
     /// It is called.
+    #[default]
     Nothing,
     /// It reads the headers.
     Headers,
@@ -25,18 +31,48 @@ enum Step {
     Message,
     /// It looks at the clock, sets the values for the access log, and counts.
     Facts,
+    /// It has Envoy verify a signature, always the same.
+    Signature,
     /// It reads the headers, looks at the clock, sets the values of a refusal, counts, and refuses.
     Refusal,
 }
 
+#[derive(Default)]
 struct Root {
     step: Step,
     counters: [u32; 2],
+    signature: Rc<[u8]>,
 }
 
 struct Stream {
     step: Step,
     counters: [u32; 2],
+    signature: Rc<[u8]>,
+}
+
+/// What Envoy's `verify_signature` takes.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Arguments {
+    #[prost(string, tag = "1")]
+    hash_function: String,
+    #[prost(bytes = "vec", tag = "2")]
+    public_key: Vec<u8>,
+    #[prost(bytes = "vec", tag = "3")]
+    signature: Vec<u8>,
+    #[prost(bytes = "vec", tag = "4")]
+    text: Vec<u8>,
+}
+
+fn known_signature() -> Option<Rc<[u8]>> {
+    let key = include_str!("../../src/token/known/key.pem");
+    let key = rsa::PublicKey::from_pkcs1_pem(key).ok()?.to_public_key_der().ok()?;
+    let arguments = Arguments {
+        hash_function: "sha256".to_owned(),
+        public_key: key.into_vec(),
+        signature: include_bytes!("../../src/token/known/signature.bin").to_vec(),
+        text: b"zonegate: known text".to_vec(),
+    };
+    Some(arguments.encode_to_vec().into())
 }
 
 impl Context for Root {}
@@ -50,17 +86,20 @@ impl RootContext for Root {
             b"headers" => Step::Headers,
             b"message" => Step::Message,
             b"facts" => Step::Facts,
+            b"signature" => Step::Signature,
             b"refusal" => Step::Refusal,
             _ => return false,
         };
         for (counter, name) in self.counters.iter_mut().zip(["floor.all", "floor.some"]) {
             *counter = hostcalls::define_metric(MetricType::Counter, name).unwrap_or_default();
         }
+        self.signature = known_signature().unwrap_or_default();
         true
     }
 
     fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream { step: self.step, counters: self.counters }))
+        let Self { step, counters, signature } = self;
+        Some(Box::new(Stream { step: *step, counters: *counters, signature: Rc::clone(signature) }))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -78,6 +117,14 @@ impl HttpContext for Stream {
         if self.step >= Step::Facts {
             let _ = hostcalls::get_current_time();
         }
+        if self.step == Step::Signature {
+            let answer =
+                hostcalls::call_foreign_function("verify_signature", Some(&self.signature));
+            // It says yes, or this would be no floor.
+            if answer.ok().flatten().as_deref() != Some(&[8, 1]) {
+                return Action::Pause;
+            }
+        }
         if self.step == Step::Refusal {
             self.facts(&[("verdict", "deny"), ("reason", "unknown_kid")], 1);
             let status = GrpcStatusCode::Unauthenticated;
@@ -86,15 +133,16 @@ impl HttpContext for Stream {
         }
         match self.step {
             Step::Nothing | Step::Headers => Action::Continue,
-            Step::Message | Step::Facts | Step::Refusal => Action::Pause,
+            Step::Message | Step::Facts | Step::Signature | Step::Refusal => Action::Pause,
         }
     }
 
     fn on_http_request_body(&mut self, size: usize, _: bool) -> Action {
-        if matches!(self.step, Step::Message | Step::Facts) {
+        let passes = matches!(self.step, Step::Facts | Step::Signature);
+        if passes || self.step == Step::Message {
             let _ = hostcalls::get_buffer(BufferType::HttpRequestBody, 0, size);
         }
-        if self.step == Step::Facts {
+        if passes {
             let _ = hostcalls::get_current_time();
             let jti = "6b8d1c1e-53c5-4f5e-9f0c-7f3d0a1c2b3d";
             let facts = [("verdict", "allow"), ("zone", "east"), ("kid", "1"), ("jti", jti)];

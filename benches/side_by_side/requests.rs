@@ -58,6 +58,7 @@ impl Bench<'_> {
         let (module, crypto) = (self.module.clone(), Crypto::Crate);
         let check = Check::Zonegate { module, crypto, revoked: REVOKED };
         subjects.push(Subject::new(ZONEGATE_CRATE, check));
+        subjects.extend(self.floor(&["signature"]));
         self.run("a", "every token new", subjects, requests).await
     }
 
