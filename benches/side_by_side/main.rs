@@ -122,7 +122,7 @@ async fn measure(arguments: Arguments) -> anyhow::Result<()> {
 }
 
 fn settings(arguments: &Arguments) -> Settings {
-    let (rounds, requests) = if arguments.quick { (7, 500) } else { (15, 1_000) };
+    let (rounds, requests) = if arguments.quick { (7, 500) } else { (25, 1_000) };
     Settings {
         rounds: arguments.rounds.unwrap_or(rounds),
         requests: arguments.requests.unwrap_or(requests),

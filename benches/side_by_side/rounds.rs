@@ -17,7 +17,7 @@ use crate::envoy::Envoy;
 use crate::results::{ADDED, CPU, P50, P99, RESIDENT, Row, SERVICE, Settings, Value};
 
 /// A turn of a slow subject ends after this time, with as many requests as it has answered.
-const TURN: Duration = Duration::from_secs(2);
+const TURN: Duration = Duration::from_secs(1);
 
 /// How many connections ask at the same time, so that Envoy never waits for one: an Envoy that sleeps
 /// between requests pays for waking up, on a virtual machine several times what a filter costs, and

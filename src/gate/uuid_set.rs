@@ -119,30 +119,33 @@ impl UuidSet {
     /// Adds `ids`, all those of the `buckets` that start with bucket `first`.
     fn add_part(&mut self, first: usize, buckets: usize, ids: Vec<Uuid>) {
         let all = buckets.saturating_mul(PARTS);
-        let bucket = |id: &Uuid| id.home(all).saturating_sub(first);
-        // Where the next id of each bucket goes, after a count of how many there are.
-        let mut next = vec![0_usize; buckets];
+        let bucket = |id: Uuid| id.home(all).saturating_sub(first);
+        // How many are in each; then where the next one of each goes.
+        let mut places = vec![0_usize; buckets];
         for id in &ids {
-            next.get_mut(bucket(id)).into_iter().for_each(|count| *count = count.saturating_add(1));
+            if let Some(count) = places.get_mut(bucket(*id)) {
+                *count = count.saturating_add(1);
+            }
         }
         let mut end = 0_usize;
-        for place in &mut next {
+        for place in &mut places {
             let start = end;
             end = end.saturating_add(std::mem::replace(place, start));
         }
         let mut sorted = vec![NIL; ids.len()];
         for id in ids {
-            if let Some(place) = next.get_mut(bucket(&id)) {
-                sorted.get_mut(*place).into_iter().for_each(|slot| *slot = id);
+            if let Some(place) = places.get_mut(bucket(id))
+                && let Some(slot) = sorted.get_mut(*place)
+            {
+                *slot = id;
                 *place = place.saturating_add(1);
             }
         }
-        let mut rest = sorted.as_slice();
+        // The last place of each is where the one after it starts.
         let mut start = 0_usize;
-        for end in next {
-            let (bucket, others) = rest.split_at(end.saturating_sub(start).min(rest.len()));
-            (rest, start) = (others, end);
-            self.add_bucket(bucket);
+        for end in places {
+            self.add_bucket(sorted.get(start..end).unwrap_or_default());
+            start = end;
         }
     }
 

@@ -169,6 +169,21 @@ mod tests {
     }
 
     #[test]
+    fn the_alert_asks_for_what_there_is() {
+        let alerts = include_str!("../../examples/prometheus/alerts.yaml");
+        let asked = alerts.split(|rune: char| !rune.is_ascii_alphanumeric() && rune != '_');
+        let asked: Vec<&str> = asked.filter(|word| word.starts_with("zonegate_sync_")).collect();
+        assert!(asked.len() >= 2, "{asked:?}");
+        let status = Status::default();
+        status.succeeded(1, 0, true);
+        let text = status.metrics();
+        for name in asked {
+            let there = text.lines().any(|line| line.split(['{', ' ']).next() == Some(name));
+            assert!(there, "no {name} in\n{text}");
+        }
+    }
+
+    #[test]
     fn a_turn_is_counted() {
         let status = Status::default();
         assert!(!status.is_ready());
