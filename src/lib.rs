@@ -25,6 +25,7 @@ pub mod log_line;
 pub mod operator;
 #[cfg(target_family = "wasm")]
 mod plugin;
+mod protobuf;
 pub mod roll_call;
 pub mod streams;
 #[cfg(not(target_family = "wasm"))]

@@ -103,12 +103,7 @@ impl Connection {
         match policy.judge(&head, clock) {
             Verdict::Deny(denial) => Some(denial.refusal),
             Verdict::Hold(Held::FirstMessage { form, token }) => {
-                let judged = policy.judge_first_message(
-                    form,
-                    token,
-                    self.first_message.clone().into(),
-                    clock,
-                );
+                let judged = policy.judge_first_message(form, token, &self.first_message, clock);
                 judged.err().map(|denial| denial.refusal)
             }
             other => unreachable!("{other:?}"),

@@ -246,7 +246,7 @@ impl Vector {
             Verdict::Deny(denial) => Some(denial.refusal.reason()),
             Verdict::Hold(Held::FirstMessage { form, token }) => {
                 let message = first_message(&self.proxy_scope);
-                let judged = policy.judge_first_message(form, token, message.into(), clock);
+                let judged = policy.judge_first_message(form, token, &message, clock);
                 judged.err().map(|denial| denial.refusal.reason())
             }
             Verdict::Hold(Held::Bootstrap) => panic!("{}: not a bootstrap request", self.id),

@@ -6,10 +6,11 @@
 
 use bytes::Bytes;
 use prost::Message;
-use prost::encoding::{WireType, decode_key, decode_varint};
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct};
 use serde::{Serialize, Serializer};
+
+use crate::protobuf::fields;
 
 /// What a host handed over.
 pub(super) struct Handed {
@@ -81,7 +82,8 @@ impl Listed {
             return Some(Self::Text(value.slice_ref(text)));
         }
         let list = value.slice_ref(only_field(value, LIST_VALUE)?);
-        Texts(&list).all(|text| text.is_some()).then_some(Self::Ids(Ids(list)))
+        let all_texts = texts(&list).all(|text| text.is_some());
+        all_texts.then_some(Self::Ids(Ids(list)))
     }
 }
 
@@ -90,26 +92,16 @@ pub(super) struct Ids(Bytes);
 
 impl Ids {
     pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        Texts(&self.0).flatten()
+        texts(&self.0).flatten()
     }
 }
 
-/// The texts of an encoded list; `None` is an item that is something else, and all after it.
-struct Texts<'a>(&'a [u8]);
-
-impl<'a> Iterator for Texts<'a> {
-    type Item = Option<&'a [u8]>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.0.is_empty() {
-            return None;
-        }
-        let value = field(&mut self.0, VALUES);
-        if value.is_none() {
-            self.0 = &[];
-        }
-        Some(value.and_then(|value| only_field(value, STRING_VALUE)))
-    }
+/// The texts of an encoded list; `None` is an item that is something else.
+fn texts(list: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
+    fields(list).map(|item| {
+        let item = item.ok().filter(|item| item.number == VALUES)?;
+        only_field(item.value().ok()?, STRING_VALUE)
+    })
 }
 
 /// Field numbers of `google.protobuf.Value` and `ListValue`.
@@ -117,21 +109,13 @@ const STRING_VALUE: u32 = 3;
 const LIST_VALUE: u32 = 6;
 const VALUES: u32 = 1;
 
-/// The field of this number, where the message is that one field.
-fn only_field(mut message: &[u8], number: u32) -> Option<&[u8]> {
-    field(&mut message, number).filter(|_| message.is_empty())
-}
-
-/// Takes the field of this number from the start of a message.
-fn field<'a>(message: &mut &'a [u8], number: u32) -> Option<&'a [u8]> {
-    let (found, wire) = decode_key(message).ok()?;
-    if (found, wire) != (number, WireType::LengthDelimited) {
-        return None;
+/// The value of the field of this number, where the message is that one field.
+fn only_field(message: &[u8], number: u32) -> Option<&[u8]> {
+    let mut fields = fields(message);
+    match (fields.next(), fields.next()) {
+        (Some(Ok(field)), None) if field.number == number => field.value().ok(),
+        _ => None,
     }
-    let length = usize::try_from(decode_varint(message).ok()?).ok()?;
-    let (value, rest) = message.split_at_checked(length)?;
-    *message = rest;
-    Some(value)
 }
 
 /// A Struct as JSON.

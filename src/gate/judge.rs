@@ -16,8 +16,6 @@
 
 use std::rc::Rc;
 
-use bytes::Bytes;
-
 use super::{
     BootstrapPolicy, BootstrapRequest, Caller, Clock, Dataplane, Denial, DpServer, Form, Head,
     Held, Permit, Place, Policy, Profile, ProxyType, Refusal, Route, Served, Unchecked, Verdict,
@@ -43,7 +41,7 @@ impl Policy {
         &self,
         form: Form,
         token: Result<Rc<ZoneToken>, Refusal>,
-        message: Bytes,
+        message: &[u8],
         clock: Clock,
     ) -> Result<Permit, Denial> {
         let server = self.dp_server()?;

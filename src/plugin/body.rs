@@ -7,8 +7,6 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 
-use bytes::Bytes;
-
 use super::host;
 use crate::gate::{Frame, MAX_FIRST_MESSAGE, Mode, PREFIX, RequestError};
 
@@ -96,13 +94,13 @@ impl Body {
 
     /// The first message; `None` while it is not whole. The five bytes before it say how long it is:
     /// only when it is whole is it fetched, however many pieces it comes in.
-    pub(super) fn first_message(&mut self) -> Result<Option<Bytes>, RequestError> {
+    pub(super) fn first_message(&mut self) -> Result<Option<Cow<'_, [u8]>>, RequestError> {
         match self {
             Self::Copied(copied) => {
                 let frame = Frame::of(&copied.bytes)?;
                 match frame.and_then(|frame| frame.message(&copied.bytes)) {
                     None if copied.too_much => Err(RequestError::TooLarge),
-                    message => Ok(message.map(Bytes::copy_from_slice)),
+                    message => Ok(message.map(Cow::Borrowed)),
                 }
             }
             Self::Kept { size, frame: Some(frame) } if *size >= frame.length => {
@@ -133,9 +131,9 @@ impl Body {
 }
 
 /// The message in `body`, which holds it to its end.
-fn whole_message(body: Vec<u8>, frame: Frame) -> Option<Bytes> {
-    let mut message = Bytes::from(body);
-    frame.message(&message)?;
-    message.truncate(frame.length);
-    Some(message.split_off(PREFIX))
+fn whole_message(mut body: Vec<u8>, frame: Frame) -> Option<Cow<'static, [u8]>> {
+    frame.message(&body)?;
+    body.truncate(frame.length);
+    body.drain(..PREFIX);
+    Some(Cow::Owned(body))
 }

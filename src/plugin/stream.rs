@@ -157,7 +157,7 @@ fn judge(policy: &Policy, before: &Policy, held: Held, body: &mut Body, end: boo
             Ok(None) => Judged::More(Held::FirstMessage { form, token }),
             Ok(Some(message)) => {
                 let token = policy.carry_over(token, before);
-                Judged::Done(policy.judge_first_message(form, token, message, host::clock()))
+                Judged::Done(policy.judge_first_message(form, token, &message, host::clock()))
             }
         },
         Held::Bootstrap if body.size() > MAX_BOOTSTRAP => malformed(RequestError::TooLarge),

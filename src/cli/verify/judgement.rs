@@ -123,7 +123,7 @@ fn judge_proxy(
     clock: Clock,
 ) -> Result<Permit, Denial> {
     conclude(policy.judge(&head(ADS_SOTW, text), clock), |form, token| {
-        policy.judge_first_message(form, token, first_message(proxy).into(), clock)
+        policy.judge_first_message(form, token, &first_message(proxy), clock)
     })
 }
 

@@ -64,7 +64,7 @@ fn judge(policy: &mut Policy, case: &Case) -> Judged {
         Verdict::Hold(Held::FirstMessage { form, token }) => {
             let claimed = if case.proxy == "ingress" { Claimed::INGRESS } else { Claimed::EGRESS };
             let message = discovery_request(claimed).encode_to_vec();
-            match policy.judge_first_message(form, token, message.into(), clock) {
+            match policy.judge_first_message(form, token, &message, clock) {
                 Ok(_) => Judged::Allowed,
                 Err(denial) => Judged::Denied(denial.refusal.reason()),
             }
