@@ -8,7 +8,7 @@
 
 use std::rc::Rc;
 
-use prost::Message;
+use prost::encoding::{bytes, string};
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, BufferType, ContextType, GrpcStatusCode, MapType, MetricType};
@@ -50,29 +50,17 @@ struct Stream {
     signature: Rc<[u8]>,
 }
 
-/// What Envoy's `verify_signature` takes.
-#[derive(Clone, PartialEq, prost::Message)]
-struct Arguments {
-    #[prost(string, tag = "1")]
-    hash_function: String,
-    #[prost(bytes = "vec", tag = "2")]
-    public_key: Vec<u8>,
-    #[prost(bytes = "vec", tag = "3")]
-    signature: Vec<u8>,
-    #[prost(bytes = "vec", tag = "4")]
-    text: Vec<u8>,
-}
-
+/// What Envoy's `verify_signature` takes, for a signature that is good.
 fn known_signature() -> Option<Rc<[u8]>> {
     let key = include_str!("../../src/token/known/key.pem");
     let key = rsa::PublicKey::from_pkcs1_pem(key).ok()?.to_public_key_der().ok()?;
-    let arguments = Arguments {
-        hash_function: "sha256".to_owned(),
-        public_key: key.into_vec(),
-        signature: include_bytes!("../../src/token/known/signature.bin").to_vec(),
-        text: b"zonegate: known text".to_vec(),
-    };
-    Some(arguments.encode_to_vec().into())
+    let signature = include_bytes!("../../src/token/known/signature.bin");
+    let mut arguments = Vec::new();
+    string::encode(1, &"sha256".to_owned(), &mut arguments);
+    bytes::encode(2, &key.into_vec(), &mut arguments);
+    bytes::encode(3, &signature.to_vec(), &mut arguments);
+    bytes::encode(4, &b"zonegate: known text".to_vec(), &mut arguments);
+    Some(arguments.into())
 }
 
 impl Context for Root {}

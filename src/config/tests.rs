@@ -303,6 +303,24 @@ fn revocations_in_a_struct_mean_what_they_mean_in_json() {
     }
 }
 
+/// As in any protobuf map; Envoy never writes it.
+#[test]
+fn of_revocations_given_twice_the_last_counts() {
+    let with_both = |first: Value, last: Value| {
+        let last = encoded(&json!({ "revocations": last }));
+        let bytes = [encoded(&with("revocations", first)), last].concat();
+        Config::from_host(bytes, Verification::default())
+    };
+    for (first, last) in [(json!("a"), json!("b")), (json!("a"), json!(["b"]))] {
+        let list = with_both(first, last).unwrap().policy.revocations;
+        assert!(list.contains("b") && !list.contains("a"));
+    }
+    let list = with_both(json!(["a", 1.5]), json!("b")).unwrap().policy.revocations;
+    assert!(list.contains("b") && !list.contains("a"));
+    let error = with_both(json!("a"), json!(["b", 1.5])).unwrap_err().to_string();
+    assert!(error.starts_with("revocations[1]: "), "{error}");
+}
+
 #[test]
 fn an_id_in_a_struct_must_be_utf8() {
     let config =

@@ -45,15 +45,15 @@ impl Handed {
         let mut revocations = None;
         let mut others = Struct::default();
         for Field { name, value } in fields {
-            let mut decoded = prost_types::Value::default();
-            match Listed::of(&value).filter(|_| name == "revocations") {
-                Some(listed) => revocations = Some(listed),
-                None => decoded = prost_types::Value::decode(value.as_ref()).ok()?,
+            if name == "revocations" {
+                // Of a name that comes twice, the last one counts.
+                revocations = Listed::of(&value);
+                if revocations.is_some() {
+                    others.fields.remove(&name);
+                    continue;
+                }
             }
-            others.fields.insert(name, decoded);
-        }
-        if revocations.is_some() {
-            others.fields.remove("revocations");
+            others.fields.insert(name, prost_types::Value::decode(value.as_ref()).ok()?);
         }
         let json = serde_json::to_vec(&Object(&others)).ok()?.into();
         Some(Self { json, revocations })
