@@ -12,6 +12,7 @@ FUNC_E = $(if $(shell command -v func-e),--func-e "$$(command -v func-e)")
 BENCH_FLAGS = $(if $(ONLY),--only "$(ONLY)") \
 	$(if $(QUICK),--quick) \
 	$(if $(ROUNDS),--rounds "$(ROUNDS)") \
+	$(if $(LIVES),--lives "$(LIVES)") \
 	$(if $(DOCS),--docs) \
 	$(if $(ALSO),--also "$(ALSO)")
 RUN_FLAGS = $(FUNC_E) \
@@ -35,7 +36,8 @@ help:
 	@echo "make bench   what the filter costs, side by side with its alternatives"
 	@echo "             ONLY=a,b,c     these scenarios only"
 	@echo "             QUICK=1        in one minute"
-	@echo "             ROUNDS=number  how often each subject has its turn"
+	@echo "             LIVES=number   how often each Envoy is started anew"
+	@echo "             ROUNDS=number  how often each subject has its turn in a life"
 	@echo "             DOCS=1         writes the tables and charts of docs/performance.md"
 	@echo "             ALSO=a,b       other modules to compare with"
 	@echo "make picture the pictures in docs/images, from a minute at a real gateway"

@@ -94,10 +94,6 @@ impl Envoy {
         cpu::resident(self.pid)
     }
 
-    pub(crate) fn pid(&self) -> u32 {
-        self.pid
-    }
-
     pub(crate) async fn stop(self) {
         self.gateway.stop().await;
     }

@@ -1,4 +1,4 @@
-//! The Envoys of a run, each started when it is first needed and kept for the next scenario.
+//! The Envoys of a life, each started when it is first needed and kept for the next scenario.
 
 use std::path::{Path, PathBuf};
 
@@ -32,7 +32,6 @@ impl Fleet {
         for subject in subjects {
             if !self.running.iter().any(|envoy| envoy.name == subject.name) {
                 let envoy = Envoy::start(self.envoy.clone(), subject, key).await?;
-                eprintln!("{}: Envoy {}", envoy.name, envoy.pid());
                 self.running.push(envoy);
             }
         }
@@ -40,9 +39,9 @@ impl Fleet {
         Ok(subjects.iter().filter_map(|subject| named(&subject.name)).collect())
     }
 
-    /// Ends them all.
-    pub(crate) async fn stop(self) {
-        for envoy in self.running {
+    /// Ends them all; what is needed again is started anew.
+    pub(crate) async fn stop(&mut self) {
+        for envoy in self.running.drain(..) {
             envoy.stop().await;
         }
     }

@@ -39,7 +39,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use fleet::Fleet;
 use machine::Machine;
 use requests::Bench;
-use results::{Results, Scenario, Settings};
+use results::{Results, Scenario, Settings, merge};
 use tokens::Tokens;
 
 #[derive(Parser)]
@@ -62,7 +62,10 @@ struct Arguments {
     /// Few and short rounds.
     #[arg(long)]
     quick: bool,
-    /// How many rounds.
+    /// How often each Envoy is started anew.
+    #[arg(long)]
+    lives: Option<usize>,
+    /// How many rounds, in each life.
     #[arg(long)]
     rounds: Option<usize>,
     /// Requests in one turn.
@@ -103,10 +106,20 @@ async fn measure(arguments: Arguments) -> anyhow::Result<()> {
     let also = arguments.also.iter().map(|path| path.canonicalize());
     let also = also.collect::<Result<_, _>>().context("--also")?;
     let floor = arguments.floor.map(|path| path.canonicalize()).transpose().context("--floor")?;
-    let mut bench = Bench { fleet: &mut fleet, tokens: &tokens, settings, module, floor, also };
+    let mut bench = Bench {
+        fleet: &mut fleet,
+        tokens: &tokens,
+        settings,
+        with_slow: true,
+        module,
+        floor,
+        also,
+    };
     let proxies = if arguments.quick { 1_000 } else { 5_000 };
-    let scenarios = run(&arguments.only, proxies, &mut bench).await?;
-    fleet.stop().await;
+    let (of_requests, others): (Vec<char>, Vec<char>) =
+        arguments.only.iter().partition(|id| ('a'..='d').contains(*id));
+    let mut scenarios = lives(&of_requests, &mut bench).await?;
+    scenarios.extend(run(&others, proxies, &mut bench).await?);
     let mut results = Results { machine, settings, scenarios, goals: Vec::new() };
     results.goals = goals::judge(&results);
     let file = folder.join("results.json");
@@ -122,12 +135,29 @@ async fn measure(arguments: Arguments) -> anyhow::Result<()> {
 }
 
 fn settings(arguments: &Arguments) -> Settings {
-    let (rounds, requests) = if arguments.quick { (7, 500) } else { (25, 1_000) };
+    let (lives, rounds, requests) = if arguments.quick { (2, 4, 500) } else { (6, 15, 1_000) };
     Settings {
+        lives: arguments.lives.unwrap_or(lives),
         rounds: arguments.rounds.unwrap_or(rounds),
         requests: arguments.requests.unwrap_or(requests),
         warm_up: 1_500,
     }
+}
+
+/// Scenarios of requests, in several lives of every Envoy. Where a process happens to lie in memory makes
+/// it faster or slower for as long as it lives, and no number of rounds tells.
+async fn lives(only: &[char], bench: &mut Bench<'_>) -> anyhow::Result<Vec<Scenario>> {
+    let count = bench.settings.lives;
+    let mut lives = Vec::with_capacity(count);
+    for life in 1..=count {
+        if !only.is_empty() {
+            eprintln!("life {life} of {count}");
+        }
+        lives.push(run(only, 0, bench).await?);
+        bench.fleet.stop().await;
+        bench.with_slow = false;
+    }
+    Ok(merge(lives))
 }
 
 async fn run(

@@ -20,7 +20,9 @@ pub(crate) struct Results {
 /// How long it was measured.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Settings {
-    /// How often each subject had its turn.
+    /// How often each Envoy was started anew.
+    pub(crate) lives: usize,
+    /// How often each subject had its turn, in each life.
     pub(crate) rounds: usize,
     /// Requests in one turn.
     pub(crate) requests: usize,
@@ -96,6 +98,31 @@ fn median(sorted: &[f64]) -> f64 {
         (0, _) => f64::NAN,
         (length, half) if length % 2 == 1 => sorted[half],
         (_, half) => f64::midpoint(sorted[half - 1], sorted[half]),
+    }
+}
+
+/// The rounds of all lives together. A subject that has no part in one has fewer.
+pub(crate) fn merge(lives: Vec<Vec<Scenario>>) -> Vec<Scenario> {
+    let mut all: Vec<Scenario> = Vec::new();
+    for scenario in lives.into_iter().flatten() {
+        match all.iter_mut().find(|known| known.id == scenario.id) {
+            Some(known) => scenario.rows.into_iter().for_each(|row| known.add(row)),
+            None => all.push(scenario),
+        }
+    }
+    all
+}
+
+impl Scenario {
+    fn add(&mut self, row: Row) {
+        match self.rows.iter_mut().find(|known| known.subject == row.subject) {
+            Some(known) => {
+                for (known, more) in known.values.iter_mut().zip(row.values) {
+                    *known = Value::new(&more.name, [&*known.rounds, &more.rounds].concat());
+                }
+            }
+            None => self.rows.push(row),
+        }
     }
 }
 
