@@ -88,13 +88,18 @@ impl fmt::Display for Refusal {
 }
 
 fn token_sentence(error: &TokenError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    write!(f, "the token cannot be used: {error}")?;
-    f.write_str(match error {
-        TokenError::SegmentCount => "; send the bare token, without Bearer",
-        TokenError::UnknownKid => "; was its signing key rotated out?",
-        TokenError::InvalidSignature => "; was it signed with another key of the same kid?",
-        _ => "",
-    })
+    match error {
+        TokenError::SegmentCount => f.write_str(
+            "the token is not three segments between two dots; send it bare, without Bearer",
+        ),
+        TokenError::UnknownKid => {
+            f.write_str("no configured key has the token's kid; was it rotated out?")
+        }
+        TokenError::InvalidSignature => f.write_str(
+            "the token's signature does not verify; was it signed with another key of the same kid?",
+        ),
+        _ => write!(f, "the token cannot be used: {error}"),
+    }
 }
 
 fn scope_sentence(
