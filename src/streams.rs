@@ -3,9 +3,10 @@
 //! In: allowed streams with their tokens, policies, and the time. Out: the ids of streams to cut,
 //! and why. How a stream is cut is not known here.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::rc::Rc;
+
+use rustc_hash::FxHashMap;
 
 use crate::gate::{Mode, OnOpen, Policy, UnixTime, has_expired};
 use crate::token::ZoneToken;
@@ -43,7 +44,7 @@ impl fmt::Display for Cut {
 
 /// The open streams of one worker.
 #[derive(Debug, Default)]
-pub struct OpenStreams(HashMap<u32, Open>);
+pub struct OpenStreams(FxHashMap<u32, Open>);
 
 #[derive(Debug)]
 struct Open {

@@ -3,6 +3,8 @@
 //! In: what a host hands over, as bytes: nothing says that a header is UTF-8. Out: what they are when
 //! they are there once. Whether they are good is not known here.
 
+use memchr::memchr;
+
 use super::{Place, Refusal, RequestError};
 
 /// The request headers that matter.
@@ -43,7 +45,7 @@ impl<'a> Head<'a> {
     pub(super) fn credential(&self, place: Place) -> Result<&'a [u8], Refusal> {
         match self.authorization.as_slice() {
             [] => Err(Refusal::MissingToken(place)),
-            [one] if one.contains(&b',') => Err(Refusal::MultipleTokens),
+            [one] if memchr(b',', one).is_some() => Err(Refusal::MultipleTokens),
             [one] => Ok(one),
             _ => Err(Refusal::MultipleTokens),
         }

@@ -79,8 +79,13 @@ impl Stream {
         action
     }
 
-    fn conclude(&mut self, exchange: &Exchange, judged: Result<Permit, Denial>) -> Action {
+    /// Acts on the verdict of what was held.
+    fn conclude_held(&mut self, exchange: &Exchange, judged: Result<Permit, Denial>) -> Action {
         waiting::remove(self.id);
+        self.conclude(exchange, judged)
+    }
+
+    fn conclude(&mut self, exchange: &Exchange, judged: Result<Permit, Denial>) -> Action {
         match judged {
             // Its time was over before its message came.
             _ if exchange.is_concluded() => {}
@@ -120,7 +125,7 @@ impl Stream {
                 let before = exchange.policy();
                 exchange.adopt_push();
                 match judge(&exchange.policy(), &before, held, &mut body, end) {
-                    Judged::Done(judged) => self.conclude(&exchange, judged),
+                    Judged::Done(judged) => self.conclude_held(&exchange, judged),
                     Judged::More(held) => self.hold(exchange, held, body),
                 }
             }
@@ -201,7 +206,7 @@ impl HttpContext for Stream {
         match std::mem::replace(&mut self.state, State::Denied) {
             State::Held { exchange, .. } => {
                 let refusal = Refusal::MalformedRequest(RequestError::Incomplete);
-                self.conclude(&exchange, Err(refusal.into()))
+                self.conclude_held(&exchange, Err(refusal.into()))
             }
             other => self.go_on(other),
         }
@@ -210,10 +215,13 @@ impl HttpContext for Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        waiting::remove(self.id);
-        shared::closed(self.id);
-        if matches!(self.state, State::Open) {
-            metrics(|metrics| metrics.stream_closed());
+        match self.state {
+            State::Held { .. } => waiting::remove(self.id),
+            State::Open => {
+                shared::closed(self.id);
+                metrics(|metrics| metrics.stream_closed());
+            }
+            State::New | State::Shadowed | State::Denied => {}
         }
     }
 }

@@ -3,16 +3,16 @@
 //! One list for a VM, so that a stream is refused in time whichever configuration it began under.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use proxy_wasm::hostcalls;
+use rustc_hash::FxHashMap;
 
 use super::exchange::Exchange;
 use crate::gate::{Clock, Refusal, UnixTime};
 
 thread_local! {
-    static WAITING: RefCell<HashMap<u32, Waiting>> = RefCell::default();
+    static WAITING: RefCell<FxHashMap<u32, Waiting>> = RefCell::default();
 }
 
 struct Waiting {

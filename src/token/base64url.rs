@@ -7,6 +7,7 @@
 use base64::Engine;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use memchr::memchr2;
 
 const ENGINE: GeneralPurpose = GeneralPurpose::new(
     &URL_SAFE,
@@ -17,9 +18,9 @@ const ENGINE: GeneralPurpose = GeneralPurpose::new(
 
 /// The bytes of `segment`, or `None` where Go would refuse it.
 pub(super) fn decode(segment: &[u8]) -> Option<Vec<u8>> {
-    let is_line_break = |byte: &u8| matches!(byte, b'\r' | b'\n');
-    if segment.iter().any(is_line_break) {
-        let joined: Vec<u8> = segment.iter().copied().filter(|b| !is_line_break(b)).collect();
+    if memchr2(b'\r', b'\n', segment).is_some() {
+        let joined: Vec<u8> =
+            segment.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
         return ENGINE.decode(joined).ok();
     }
     ENGINE.decode(segment).ok()

@@ -2,6 +2,8 @@
 //!
 //! In: the text. Out: the segments, still encoded, and what was signed. Nothing is decoded here.
 
+use memchr::memchr_iter;
+
 use super::TokenError;
 
 /// The three segments of a token, still encoded, none of them believed.
@@ -20,16 +22,16 @@ impl<'a> CompactToken<'a> {
     /// # Errors
     /// [`TokenError::SegmentCount`] when it has more or fewer.
     pub fn parse(text: &'a [u8]) -> Result<Self, TokenError> {
-        let mut from_end = text.rsplitn(2, |byte| *byte == b'.');
-        let (Some(signature), Some(signing_input)) = (from_end.next(), from_end.next()) else {
+        let mut dots = memchr_iter(b'.', text);
+        let (Some(first), Some(second), None) = (dots.next(), dots.next(), dots.next()) else {
             return Err(TokenError::SegmentCount);
         };
-        let mut segments = signing_input.split(|byte| *byte == b'.');
-        let (Some(header), Some(claims), None) =
-            (segments.next(), segments.next(), segments.next())
-        else {
-            return Err(TokenError::SegmentCount);
+        let split = |text: &'a [u8], dot| {
+            let (before, rest) = text.split_at_checked(dot)?;
+            Some((before, rest.split_first()?.1))
         };
+        let (signing_input, signature) = split(text, second).ok_or(TokenError::SegmentCount)?;
+        let (header, claims) = split(signing_input, first).ok_or(TokenError::SegmentCount)?;
         Ok(Self { header, claims, signature, signing_input })
     }
 }

@@ -3,15 +3,47 @@
 //! In: a [`CompactToken`]. Out: a [`SignedToken`] that names its key. `typ`, `jku`, `jwk`, `x5c` and
 //! the like are not read, as in Kuma: a token does not choose how it is verified.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use super::json::{members, normalise};
-use super::numbers::check_numbers;
+use super::numbers::numbers_fit;
+use super::same::same;
 use super::{CompactToken, JsonError, Members, Segment, TokenError, base64url};
 
 /// A token that claims to be signed with RS256 by the key `kid`. Nothing is verified yet.
 #[derive(Debug)]
 pub struct SignedToken<'a> {
     pub(super) compact: CompactToken<'a>,
-    pub(super) kid: String,
+    pub(super) kid: Rc<str>,
+}
+
+/// The header that was read last, and the kid in it. The tokens of one key all begin with the same
+/// header, to the letter, so as a rule the next one is not read again.
+#[derive(Default)]
+pub(super) struct LastHeader(RefCell<Option<HeaderRead>>);
+
+struct HeaderRead {
+    encoded: Box<[u8]>,
+    kid: Rc<str>,
+}
+
+impl LastHeader {
+    /// As [`CompactToken::read_header`].
+    pub(super) fn read<'a>(
+        &self,
+        compact: CompactToken<'a>,
+    ) -> Result<SignedToken<'a>, TokenError> {
+        if let Some(last) = &*self.0.borrow()
+            && same(&last.encoded, compact.header)
+        {
+            return Ok(SignedToken { compact, kid: Rc::clone(&last.kid) });
+        }
+        let signed = compact.read_header()?;
+        let (encoded, kid) = (compact.header.into(), Rc::clone(&signed.kid));
+        self.0.replace(Some(HeaderRead { encoded, kid }));
+        Ok(signed)
+    }
 }
 
 impl<'a> CompactToken<'a> {
@@ -32,7 +64,7 @@ impl<'a> CompactToken<'a> {
         }
         let kid = header.get("kid").ok_or(TokenError::MissingKid)?;
         let kid = string(kid).ok_or(TokenError::KidNotAString)?;
-        Ok(SignedToken { compact: self, kid })
+        Ok(SignedToken { compact: self, kid: kid.into() })
     }
 }
 
@@ -42,8 +74,11 @@ struct Header<'a>(Members<'a>);
 
 impl<'a> Header<'a> {
     fn parse(text: &'a str) -> Result<Self, JsonError> {
-        check_numbers(text)?;
-        members(text).map(Self)
+        let members = members(text)?;
+        match numbers_fit(text) {
+            true => Ok(Self(members)),
+            false => Err(JsonError::Syntax),
+        }
     }
 
     fn get(&self, name: &str) -> Option<&str> {
@@ -53,4 +88,37 @@ impl<'a> Header<'a> {
 
 fn string(value: &str) -> Option<String> {
     serde_json::from_str(value).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+    use super::*;
+
+    #[test]
+    fn the_last_header_answers_for_itself_only() {
+        let token = |header: &str| format!("{}.e30.AA", URL_SAFE_NO_PAD.encode(header));
+        let [one, two, none] = [
+            r#"{"alg":"RS256","kid":"1"}"#,
+            r#"{"alg":"RS256","kid":"2"}"#,
+            r#"{"alg":"none" ,"kid":"1"}"#,
+        ]
+        .map(token);
+        let last = LastHeader::default();
+        let read = |token: &str| {
+            let signed = last.read(CompactToken::parse(token.as_bytes())?)?;
+            Ok(signed.kid.to_string())
+        };
+        for _ in 0..2 {
+            assert_eq!(read(&one), Ok("1".to_owned()));
+            assert_eq!(read(&one), Ok("1".to_owned()));
+            assert_eq!(read(&two), Ok("2".to_owned()));
+            assert_eq!(read(&none), Err(TokenError::UnsupportedAlgorithm));
+            assert_eq!(read(&none), Err(TokenError::UnsupportedAlgorithm));
+            let cut = one.trim_start_matches('e');
+            assert_eq!(read(cut), Err(TokenError::Base64(Segment::Header)));
+        }
+    }
 }

@@ -8,9 +8,10 @@ use std::rc::Rc;
 
 use jsonwebtoken::crypto::{CryptoProvider, JwtVerifier};
 
+use super::header::LastHeader;
 use super::{
-    Claims, PROVIDER, PublicKey, Segment, SignedToken, TokenError, VerifiedTokens, ZoneToken,
-    base64url, verifier,
+    Claims, CompactToken, PROVIDER, PublicKey, Segment, SignedToken, TokenError, VerifiedTokens,
+    ZoneToken, base64url, verifier,
 };
 
 /// The configured keys, each prepared for verifying.
@@ -19,6 +20,7 @@ pub struct KeySet {
     /// Sorted by kid.
     keys: Vec<Key>,
     verification: Verification,
+    last_header: LastHeader,
 }
 
 /// How tokens are verified.
@@ -39,7 +41,7 @@ struct Key {
 /// A token whose signature was verified; its claims are not read yet.
 #[derive(Debug)]
 pub struct VerifiedToken<'a> {
-    kid: String,
+    kid: Rc<str>,
     claims: &'a [u8],
 }
 
@@ -53,7 +55,7 @@ impl Default for Verification {
 impl KeySet {
     /// No keys yet.
     pub fn new(verification: Verification) -> Self {
-        Self { keys: Vec::new(), verification }
+        Self { verification, ..Self::default() }
     }
 
     /// Adds a key.
@@ -103,6 +105,14 @@ impl KeySet {
         }
     }
 
+    /// Reads the header of `token`.
+    ///
+    /// # Errors
+    /// As [`CompactToken::read_header`].
+    pub fn read_header<'a>(&self, token: CompactToken<'a>) -> Result<SignedToken<'a>, TokenError> {
+        self.last_header.read(token)
+    }
+
     /// Verifies the signature of `token` with the key that it names.
     ///
     /// # Errors
@@ -142,6 +152,6 @@ impl VerifiedToken<'_> {
     /// They are not base64url or JSON, or have the wrong type.
     pub fn read_claims(self) -> Result<ZoneToken, TokenError> {
         let payload = base64url::decode(self.claims).ok_or(TokenError::Base64(Segment::Claims))?;
-        Ok(ZoneToken { kid: self.kid, claims: Claims::parse(&payload)? })
+        Ok(ZoneToken { kid: (*self.kid).to_owned(), claims: Claims::parse(&payload)? })
     }
 }

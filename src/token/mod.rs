@@ -24,6 +24,7 @@ mod json;
 mod key;
 mod keyset;
 mod numbers;
+mod same;
 mod signature;
 #[cfg(not(target_family = "wasm"))]
 mod unverified;
@@ -61,7 +62,7 @@ pub fn authenticate(text: &[u8], keys: &KeySet) -> Result<Rc<ZoneToken>, TokenEr
     if let Some(token) = keys.recall(text) {
         return Ok(token);
     }
-    let signed = CompactToken::parse(text)?.read_header()?;
+    let signed = keys.read_header(CompactToken::parse(text)?)?;
     let token = Rc::new(keys.verify(signed)?.read_claims()?);
     keys.remember(text, &token);
     Ok(token)

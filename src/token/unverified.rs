@@ -49,7 +49,7 @@ impl<'a> Unverified<'a> {
     pub fn kid(self) -> Result<String, TokenError> {
         let header = self.encoded(Segment::Header).unwrap_or_default();
         let compact = CompactToken { header, claims: b"", signature: b"", signing_input: b"" };
-        compact.read_header().map(|signed| signed.kid)
+        compact.read_header().map(|signed| (*signed.kid).to_owned())
     }
 
     /// The claims; `None` where they are missing.

@@ -9,12 +9,13 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::hash::{BuildHasher, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::rc::Rc;
 
 use quick_cache::unsync::Cache;
-use quick_cache::{DefaultHashBuilder, Weighter};
+use quick_cache::{DefaultHashBuilder, Equivalent, Weighter};
 
+use super::same::same;
 use super::{PublicKey, ZoneToken};
 
 /// The most that the tokens of one VM take, in bytes, as [`weight`] counts them: those of some
@@ -44,7 +45,7 @@ impl VerifiedTokens {
     /// What `text` said when it was verified, and by which key.
     pub(super) fn find(&self, text: &[u8]) -> Option<(Rc<ZoneToken>, Rc<PublicKey>)> {
         let cache = self.0.borrow();
-        let Verified { token, key } = cache.get(text)?;
+        let Verified { token, key } = cache.get(&Asked(text))?;
         Some((Rc::clone(token), Rc::clone(key)))
     }
 
@@ -74,6 +75,21 @@ impl Default for VerifiedTokens {
 impl fmt::Debug for VerifiedTokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "VerifiedTokens({})", self.len())
+    }
+}
+
+/// A text that is looked for.
+struct Asked<'a>(&'a [u8]);
+
+impl Hash for Asked<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+impl Equivalent<Box<[u8]>> for Asked<'_> {
+    fn equivalent(&self, known: &Box<[u8]>) -> bool {
+        same(self.0, known)
     }
 }
 
