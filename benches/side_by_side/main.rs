@@ -135,7 +135,7 @@ async fn measure(arguments: Arguments) -> anyhow::Result<()> {
 }
 
 fn settings(arguments: &Arguments) -> Settings {
-    let (lives, rounds, requests) = if arguments.quick { (2, 4, 500) } else { (6, 15, 1_000) };
+    let (lives, rounds, requests) = if arguments.quick { (2, 4, 500) } else { (5, 12, 1_000) };
     Settings {
         lives: arguments.lives.unwrap_or(lives),
         rounds: arguments.rounds.unwrap_or(rounds),
