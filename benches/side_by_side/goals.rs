@@ -18,7 +18,7 @@ pub(crate) struct Goal {
     pub(crate) unit: String,
     /// By the medians of all rounds.
     pub(crate) measured: f64,
-    /// By the least of all rounds: what it would be without the noise of the machine.
+    /// By the least of all rounds: with less of the noise of the machine.
     pub(crate) at_best: f64,
     pub(crate) met: bool,
 }

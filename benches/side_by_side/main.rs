@@ -57,13 +57,13 @@ struct Arguments {
     #[arg(long, value_delimiter = ',')]
     also: Vec<PathBuf>,
     /// Which scenarios.
-    #[arg(long, value_delimiter = ',', default_value = "a,b,c,d,e,f,g,h")]
+    #[arg(long, value_delimiter = ',', default_value = "a,b,c,d,e,f,g,h", value_parser = scenario)]
     only: Vec<char>,
     /// Few and short rounds.
     #[arg(long)]
     quick: bool,
-    /// How often each Envoy is started anew.
-    #[arg(long)]
+    /// How often each Envoy of scenarios a to d is started anew.
+    #[arg(long, value_parser = at_least_one)]
     lives: Option<usize>,
     /// How many rounds, in each life.
     #[arg(long)]
@@ -134,6 +134,20 @@ async fn measure(arguments: Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|number| *number > 0)
+        .ok_or_else(|| "not a number from 1 on".to_owned())
+}
+
+fn scenario(text: &str) -> Result<char, String> {
+    match *text.as_bytes() {
+        [id @ b'a'..=b'h'] => Ok(id.into()),
+        _ => Err("not one of a to h".to_owned()),
+    }
+}
+
 fn settings(arguments: &Arguments) -> Settings {
     let (lives, rounds, requests) = if arguments.quick { (2, 4, 500) } else { (5, 12, 1_000) };
     Settings {
@@ -147,12 +161,13 @@ fn settings(arguments: &Arguments) -> Settings {
 /// Scenarios of requests, in several lives of every Envoy. Where a process happens to lie in memory makes
 /// it faster or slower for as long as it lives, and no number of rounds tells.
 async fn lives(only: &[char], bench: &mut Bench<'_>) -> anyhow::Result<Vec<Scenario>> {
+    if only.is_empty() {
+        return Ok(Vec::new());
+    }
     let count = bench.settings.lives;
     let mut lives = Vec::with_capacity(count);
     for life in 1..=count {
-        if !only.is_empty() {
-            eprintln!("life {life} of {count}");
-        }
+        eprintln!("life {life} of {count}");
         lives.push(run(only, 0, bench).await?);
         bench.fleet.stop().await;
         bench.with_slow = false;

@@ -27,8 +27,8 @@ pub(crate) fn write(results: &Results, file: &Path) -> anyhow::Result<()> {
 fn section(results: &Results) -> anyhow::Result<String> {
     let (machine, settings) = (&results.machine, results.settings);
     let mut text = format!(
-        "{}: {}, {} cores, Linux {}, load {}; Envoy {}, zonegate {}, module {:.0} KB; {} starts, {} rounds \
-         of {} requests each.\n",
+        "{}: {}, {} cores, Linux {}, load {}; Envoy {}, zonegate {}, module {:.0} KB; a to d: {} starts, \
+         {} rounds of {} requests each.\n",
         machine.date,
         machine.cpu,
         machine.cores,

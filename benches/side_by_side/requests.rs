@@ -79,10 +79,14 @@ impl Bench<'_> {
     pub(crate) async fn refusals(&mut self) -> anyhow::Result<Vec<Scenario>> {
         let good = self.tokens.of(Kind::Good, self.fresh())?;
         let garbage = garbage_like(&good[0], self.fresh());
-        let unknown = good.iter().map(|token| with_unknown_kid(token)).collect::<Vec<_>>();
+        let unknown = good.iter().map(|token| with_unknown_kid(token, "unknown")).collect();
+        let numbered = good.iter().zip(0..);
+        let unknowns =
+            numbered.map(|(token, at)| with_unknown_kid(token, &format!("unknown-{at}"))).collect();
         let floods = [
             ("c garbage", "three segments of random bytes, every one new", garbage),
-            ("c unknown kid", "a kid that is not configured, every token new", unknown),
+            ("c unknown kid", "one kid that is not configured, every token new", unknown),
+            ("c unknown kids", "every token new, and every one of another such kid", unknowns),
             ("c bad signature", "the signature of another token, every one new", {
                 with_wrong_signatures(&good)
             }),

@@ -67,7 +67,7 @@ pub(crate) const SERVICE: &str = "in the service";
 pub(crate) const P50: &str = "p50 µs";
 /// 99 of 100 answers came within.
 pub(crate) const P99: &str = "p99 µs";
-/// Resident memory of Envoy after the last round.
+/// Resident memory of Envoy after the last round of a life.
 pub(crate) const RESIDENT: &str = "RSS MiB";
 
 /// Memory for one open stream.
@@ -116,17 +116,22 @@ pub(crate) fn merge(lives: Vec<Vec<Scenario>>) -> Vec<Scenario> {
 impl Scenario {
     fn add(&mut self, row: Row) {
         match self.rows.iter_mut().find(|known| known.subject == row.subject) {
-            Some(known) => {
-                for (known, more) in known.values.iter_mut().zip(row.values) {
-                    *known = Value::new(&more.name, [&*known.rounds, &more.rounds].concat());
-                }
-            }
+            Some(known) => row.values.into_iter().for_each(|value| known.add(value)),
             None => self.rows.push(row),
         }
     }
 }
 
 impl Row {
+    fn add(&mut self, more: Value) {
+        match self.values.iter_mut().find(|known| known.name == more.name) {
+            Some(known) => {
+                *known = Value::new(&more.name, [&*known.rounds, &more.rounds].concat());
+            }
+            None => self.values.push(more),
+        }
+    }
+
     pub(crate) fn value(&self, name: &str) -> Option<&Value> {
         self.values.iter().find(|value| value.name == name)
     }

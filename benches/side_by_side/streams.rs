@@ -45,7 +45,8 @@ pub(crate) async fn messages(bench: &Bench<'_>) -> anyhow::Result<Vec<Scenario>>
         envoys.push(envoy);
     }
     let all: Vec<&Envoy> = envoys.iter().collect();
-    let turns = (bench.settings.rounds, bench.settings.requests);
+    // One life, so more rounds.
+    let turns = (bench.settings.rounds * 2, bench.settings.requests);
     let mut scenarios = Vec::new();
     for direction in [Direction::Requests, Direction::Responses] {
         for size in SIZES {

@@ -13,6 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use serde_json::json;
 use uuid::Uuid;
 use zonegate::issuer::{DEFAULT_BITS, Scope, SigningKey, ZoneTokenRequest};
 
@@ -133,9 +134,10 @@ impl Tokens {
     }
 }
 
-/// `token`, but for a kid that nobody knows.
-pub(crate) fn with_unknown_kid(token: &str) -> String {
-    let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256","kid":"unknown","typ":"JWT"}"#);
+/// `token`, but for its kid, which nobody is to know.
+pub(crate) fn with_unknown_kid(token: &str, kid: &str) -> String {
+    let header = json!({ "alg": "RS256", "kid": kid, "typ": "JWT" });
+    let header = URL_SAFE_NO_PAD.encode(header.to_string());
     let rest = token.split_once('.').map_or("", |(_, rest)| rest);
     format!("{header}.{rest}")
 }

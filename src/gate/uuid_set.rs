@@ -3,8 +3,8 @@
 //! In: UUIDs. Out: whether one is in the set. Only the form in which Kuma writes them is read (RFC 9562
 //! §4, lower case): any other spelling is another ID to Kuma, and not for this set.
 //!
-//! In buckets of four to eight, by a hash: 17 or 18 bytes an id, and mostly one cache line a look. The
-//! second is for an id that is there, and for one in six of the others.
+//! In buckets of four to eight, by a hash: 17 or 18 bytes an id, and mostly one cache line a look. There
+//! are more for an id that is there, and for one in nine to one in five of the others.
 
 /// Bytes of a UUID in its text form.
 pub(super) const TEXT: usize = 36;

@@ -1,7 +1,7 @@
 //! The keys that may have signed a token, by kid.
 //!
-//! In: a [`SignedToken`]. Out: a [`VerifiedToken`], whose payload was signed by the key it names.
-//! One key is tried, the one of that kid; a token cannot make the gate try them all.
+//! In: a [`CompactToken`], then the [`SignedToken`] that it is. Out: a [`VerifiedToken`], whose payload
+//! was signed by the key it names. One key is tried, the one of that kid; a token cannot make the gate try them all.
 
 use std::fmt;
 use std::rc::Rc;
@@ -20,6 +20,7 @@ pub struct KeySet {
     /// Sorted by kid.
     keys: Vec<Key>,
     verification: Verification,
+    /// Depends on no key; it is here to live as long.
     last_header: LastHeader,
 }
 

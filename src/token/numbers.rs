@@ -13,7 +13,7 @@ pub(super) fn numbers_fit(text: &str) -> bool {
     numbers(text).all(fits_float64)
 }
 
-/// The numbers in it.
+/// The numbers in `text`.
 fn numbers(text: &str) -> impl Iterator<Item = &str> {
     let mut end = 0;
     outside_strings(text.as_bytes()).filter_map(move |(at, byte)| {
