@@ -1,7 +1,8 @@
 //! The keys that may have signed a token, by kid.
 //!
 //! In: a [`CompactToken`], then the [`SignedToken`] that it is. Out: a [`VerifiedToken`], whose payload
-//! was signed by the key it names. One key is tried, the one of that kid; a token cannot make the gate try them all.
+//! was signed by the key it names. One key is tried, the one of that kid; a token cannot make the gate
+//! try them all.
 
 use std::fmt;
 use std::rc::Rc;
