@@ -121,4 +121,14 @@ mod tests {
             assert_eq!(read(cut), Err(TokenError::Base64(Segment::Header)));
         }
     }
+
+    #[test]
+    fn a_header_is_json_to_its_end_and_its_numbers_fit() {
+        for header in [r#"{"alg":"RS256","kid":"1"} x"#, r#"{"alg":"RS256","kid":"1","n":1e309}"#] {
+            let token = format!("{}.e30.AA", URL_SAFE_NO_PAD.encode(header));
+            let read = CompactToken::parse(token.as_bytes()).and_then(CompactToken::read_header);
+            let error = read.map(|signed| signed.kid);
+            assert_eq!(error, Err(TokenError::HeaderJson(JsonError::Syntax)), "{header}");
+        }
+    }
 }
