@@ -14,6 +14,34 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// Bytes of one entry.
 const ENTRY: usize = 24;
 
+/// Bytes that the host keeps for all VMs, with a version that changes with each write.
+pub trait Shared {
+    /// The bytes and their version; `None` where nothing was written yet.
+    fn get(&self) -> Option<(Vec<u8>, u32)>;
+
+    /// Writes, unless the version is no longer `version`; whether it was written. Without a version,
+    /// and where nothing was written yet, it is written in any case.
+    fn set(&self, bytes: &[u8], version: Option<u32>) -> bool;
+}
+
+/// Makes the list where there is none. The host cannot hold two VMs apart that do this: the second
+/// would overwrite what was reported to the first. So it is done with a configuration, which Envoy
+/// has a VM on its main thread take before any worker has one.
+pub fn begin(shared: &impl Shared) {
+    if shared.get().is_none() {
+        shared.set(&RollCall::default().to_bytes(), None);
+    }
+}
+
+/// Reports that `open` streams are open in `vm` at `now`. By how much that changes the number in all;
+/// zero where another VM was faster: the next report makes up for it.
+pub fn report(shared: &impl Shared, vm: u64, open: u64, now: UnixTime) -> i64 {
+    let Some((bytes, version)) = shared.get() else { return 0 };
+    let mut all = RollCall::from_bytes(&bytes);
+    let change = all.report(vm, open, now);
+    if shared.set(&all.to_bytes(), Some(version)) { change } else { 0 }
+}
+
 /// The VMs that have reported.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RollCall {
@@ -75,7 +103,64 @@ impl Entry {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::{Cell, RefCell};
+
     use super::*;
+
+    /// Shared data as Envoy has it, and what another VM does between our read and our write.
+    #[derive(Default)]
+    struct Host {
+        data: RefCell<Option<(Vec<u8>, u32)>>,
+        meanwhile: Cell<Option<fn(&Host)>>,
+    }
+
+    impl Shared for Host {
+        fn get(&self) -> Option<(Vec<u8>, u32)> {
+            let seen = self.data.borrow().clone();
+            if let Some(act) = self.meanwhile.take() {
+                act(self);
+            }
+            seen
+        }
+
+        // proxy-wasm-cpp-host: src/shared_data.cc.
+        fn set(&self, bytes: &[u8], version: Option<u32>) -> bool {
+            let mut data = self.data.borrow_mut();
+            let known = data.as_ref().map(|(_, version)| *version);
+            if version.is_some() && known.is_some() && known != version {
+                return false;
+            }
+            *data = Some((bytes.to_vec(), known.map_or(1, |known| known.wrapping_add(1))));
+            true
+        }
+    }
+
+    const NOW: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn reports_at_the_same_time_are_all_counted_once() {
+        let host = Host::default();
+        begin(&host);
+        let mut sum = 0;
+        for (open, in_all) in [(3, 3), (3, 3), (0, 0)] {
+            host.meanwhile.set(Some(|host| assert_eq!(report(host, 2, 4, NOW), 4)));
+            sum += report(&host, 1, open, NOW);
+            sum += report(&host, 1, open, NOW);
+            assert_eq!(sum, in_all);
+            assert_eq!(report(&host, 2, 0, NOW), -4);
+        }
+    }
+
+    #[test]
+    fn a_list_is_made_once_and_nothing_is_reported_before() {
+        let host = Host::default();
+        assert_eq!(report(&host, 1, 3, NOW), 0);
+        assert!(host.data.borrow().is_none());
+        begin(&host);
+        assert_eq!(report(&host, 1, 3, NOW), 3);
+        begin(&host);
+        assert_eq!(report(&host, 1, 3, NOW), 0);
+    }
 
     #[test]
     fn a_vm_that_is_silent_no_longer_counts_until_it_reports_again() {

@@ -13,7 +13,7 @@ use proxy_wasm::types::{BufferType, GrpcStatusCode, MapType, Status as HostStatu
 
 use crate::gate::{Clock, ErrorDetail, Head, Reason, Refusal, UnixTime};
 use crate::log_line::Origin;
-use crate::roll_call::RollCall;
+use crate::roll_call::Shared;
 
 /// The request headers, owned.
 pub(super) struct Headers(Vec<(String, Vec<u8>)>);
@@ -138,19 +138,22 @@ pub(super) fn vm_number() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-/// Reports that `open` streams are open in the VM of this number. By how much that changes the number
-/// in all VMs.
-pub(super) fn report_open(vm: u64, open: u64) -> i64 {
-    const KEY: &str = "zonegate.open";
-    let Ok(now) = clock().now() else { return 0 };
-    // Whom the others do not let through comes again at the next tick.
-    let (known, version) = hostcalls::get_shared_data(KEY).unwrap_or_default();
-    let mut all = RollCall::from_bytes(&known.unwrap_or_default());
-    let change = all.report(vm, open, now);
-    match hostcalls::set_shared_data(KEY, Some(&all.to_bytes()), version) {
-        Ok(()) => change,
-        Err(_) => 0,
+/// What all VMs share for the list of their open streams.
+pub(super) struct RollCallAtHost;
+
+impl Shared for RollCallAtHost {
+    fn get(&self) -> Option<(Vec<u8>, u32)> {
+        let (bytes, version) = hostcalls::get_shared_data(Self::KEY).ok()?;
+        Some((bytes.unwrap_or_default(), version?))
     }
+
+    fn set(&self, bytes: &[u8], version: Option<u32>) -> bool {
+        hostcalls::set_shared_data(Self::KEY, Some(bytes), version).is_ok()
+    }
+}
+
+impl RollCallAtHost {
+    const KEY: &str = "zonegate.open";
 }
 
 /// The name of this plugin in Envoy's configuration.

@@ -15,7 +15,7 @@ use super::stream::Stream;
 use super::{crypto, shared, waiting};
 use crate::config::{Config, ConfigError};
 use crate::gate::Policy;
-use crate::log_line;
+use crate::{log_line, roll_call};
 
 /// How often held and open streams are looked at.
 const TICK: Duration = Duration::from_millis(100);
@@ -96,6 +96,7 @@ impl Root {
         let policy = Rc::new(policy);
         shared::put_in_force(&self.gateway, &policy, host::clock());
         self.policy = Some(policy);
+        roll_call::begin(&host::RollCallAtHost);
         // Without ticks a silent stream would be held for ever, but it would still not pass.
         let _ = hostcalls::set_tick_period(TICK);
         Ok(())
