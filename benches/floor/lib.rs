@@ -116,8 +116,7 @@ impl HttpContext for Stream {
         if self.step == Step::Refusal {
             self.facts(&[("verdict", "deny"), ("reason", "unknown_kid")], 1);
             let status = GrpcStatusCode::Unauthenticated;
-            let text =
-                "zonegate: unknown_kid: no configured key has the token's kid; was it rotated out?";
+            let text = "zonegate: unknown_kid: no configured key has this kid; rotated out?";
             let _ = hostcalls::send_grpc_response(status, Some(text), Vec::new());
         }
         match self.step {

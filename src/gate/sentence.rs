@@ -89,16 +89,14 @@ impl fmt::Display for Refusal {
 
 fn token_sentence(error: &TokenError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match error {
-        TokenError::SegmentCount => f.write_str(
-            "the token is not three segments between two dots; send it bare, without Bearer",
-        ),
-        TokenError::UnknownKid => {
-            f.write_str("no configured key has the token's kid; was it rotated out?")
+        TokenError::SegmentCount => {
+            f.write_str("the token is not three segments; send it bare, without Bearer")
         }
-        TokenError::InvalidSignature => f.write_str(
-            "the token's signature does not verify; was it signed with another key of the same kid?",
-        ),
-        _ => write!(f, "the token cannot be used: {error}"),
+        TokenError::UnknownKid => f.write_str("no configured key has this kid; rotated out?"),
+        TokenError::InvalidSignature => {
+            f.write_str("the signature does not verify with the key of this kid")
+        }
+        _ => write!(f, "{error}"),
     }
 }
 

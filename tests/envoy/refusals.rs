@@ -40,7 +40,7 @@ fn cases(setup: &Setup) -> Vec<Case> {
         case(header(r#"{"alg":"none","kid":"1"}"#), "unsupported_algorithm", no, "not RS256"),
         case(header(r#"{"alg":"RS256"}"#), "missing_kid", no, "no kid"),
         case(header(r#"{"alg":"RS256","kid":"2"}"#), "unknown_kid", no, "rotated out"),
-        case(stranger, "invalid_signature", no, "signed with another key"),
+        case(stranger, "invalid_signature", no, "does not verify with the key"),
         case(setup.key.sign_raw(RS256, "[]"), "malformed_claims", no, "not a JSON object"),
         case(signed("exp", json!(true)), "malformed_claims", no, "exp has the wrong type"),
         case(signed("exp", Value::Null), "missing_expiration", no, "never expire"),

@@ -91,7 +91,7 @@ async fn a_key_is_rotated_out() {
     setup.wait_online(&old, Kind::Ingress, "old", true).await;
     assert_eq!(setup.stat("streams.open").await, 2);
     setup.push(&[("publicKeys", only), ("openStreams", json!({ "onKeyRemoved": "cut" }))]).await;
-    let says = "zonegate: unknown_kid: no configured key has the token's kid; was it rotated out?";
+    let says = "zonegate: unknown_kid: no configured key has this kid; rotated out?";
     old.wait_log(says, LIMIT).await.unwrap();
     setup.wait_online(&old, Kind::Ingress, "old", false).await;
     setup.wait_online(&new, Kind::Egress, "new", true).await;
