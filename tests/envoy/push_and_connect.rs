@@ -1,10 +1,13 @@
 //! Pushes while new connections come in at a high rate.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use prost::Message;
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
+use tokio::sync::Semaphore;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use zonegate::demo::gateway::Pushed;
 use zonegate::demo::raw_client::{End, RawConnection, RawRequest, grpc_frame};
@@ -16,6 +19,11 @@ use crate::harness::{Bench, Setup, grpc_headers, policy};
 /// New connections, and how many a second are asked for.
 const CONNECTIONS: usize = 2000;
 const RATE: u32 = 1000;
+/// At most so many at a time: a machine that is slower than the rate must not pile them up, or none
+/// would begin and end between two pushes.
+const AT_A_TIME: usize = 64;
+/// So many begin and end between two pushes, at least.
+const BETWEEN: usize = 150;
 /// Within this time of a push, either policy may judge.
 const SETTLE: Duration = Duration::from_millis(50);
 
@@ -34,7 +42,8 @@ async fn each_connection_is_judged_by_the_policy_before_or_after() {
     let setup = bench.start().await;
     let (first, second) = (revoking(&setup, "id-b"), revoking(&setup, "id-a"));
     assert_eq!(setup.gateway.push(&first).await.unwrap(), Pushed::Accepted);
-    let clients = spawn_clients(&setup);
+    let progress = Arc::new(Progress::default());
+    let clients = spawn_clients(&setup, Arc::clone(&progress));
     let mut pushes = Vec::new();
     for (policy, is) in [(&second, JudgedBy::Second), (&first, JudgedBy::First)].iter().cycle() {
         if clients.is_finished() {
@@ -43,7 +52,12 @@ async fn each_connection_is_judged_by_the_policy_before_or_after() {
         let begins = Instant::now();
         assert_eq!(setup.gateway.push(policy).await.unwrap(), Pushed::Accepted);
         pushes.push(Push { begins, settled: Instant::now() + SETTLE, is: *is });
-        sleep(Duration::from_millis(250)).await;
+        sleep(SETTLE).await;
+        // Once so many more have ended than had begun by now, `BETWEEN` of them began after it.
+        let enough = progress.begun.load(Ordering::SeqCst) + BETWEEN;
+        while progress.ended.load(Ordering::SeqCst) < enough && !clients.is_finished() {
+            sleep(Duration::from_millis(5)).await;
+        }
     }
     let (judged, elapsed) = clients.await.unwrap();
     let known = judged.iter().filter_map(|one| Some((one, in_force(&pushes, one)?)));
@@ -80,6 +94,13 @@ struct Judged {
     ends: Instant,
 }
 
+/// How many connections there were.
+#[derive(Default)]
+struct Progress {
+    begun: AtomicUsize,
+    ended: AtomicUsize,
+}
+
 /// The policy that was in force as long as `judged` took, if it was one.
 fn in_force(pushes: &[Push], judged: &Judged) -> Option<JudgedBy> {
     let last = pushes.iter().rposition(|push| push.begins < judged.ends)?;
@@ -96,9 +117,10 @@ fn revoking(setup: &Setup, id: &str) -> Value {
 }
 
 /// Starts a client each millisecond, with a connection of its own; until the last one has its answer.
-fn spawn_clients(setup: &Setup) -> tokio::task::JoinHandle<(Vec<Judged>, Duration)> {
+fn spawn_clients(setup: &Setup, progress: Arc<Progress>) -> JoinHandle<(Vec<Judged>, Duration)> {
     let (gateway, ca) = (setup.gateway.address(), setup.ca.clone());
     let tokens = ["id-a", "id-b"].map(|id| setup.token_of(id));
+    let turns = Arc::new(Semaphore::new(AT_A_TIME));
     tokio::spawn(async move {
         let start = Instant::now();
         let mut interval = interval(Duration::from_secs(1) / RATE);
@@ -106,13 +128,19 @@ fn spawn_clients(setup: &Setup) -> tokio::task::JoinHandle<(Vec<Judged>, Duratio
         let mut clients = JoinSet::new();
         for index in 0..CONNECTIONS {
             interval.tick().await;
+            let turn = Arc::clone(&turns).acquire_owned().await.unwrap();
             let (token, ca) = (tokens[index % 2].clone(), ca.clone());
+            let progress = Arc::clone(&progress);
             clients.spawn(async move {
+                progress.begun.fetch_add(1, Ordering::SeqCst);
                 let starts = Instant::now();
                 let connection = RawConnection::open(gateway, &ca).await.unwrap();
                 let as_first = passes(&connection, &token).await == (index % 2 == 0);
                 let by = if as_first { JudgedBy::First } else { JudgedBy::Second };
-                Judged { by, starts, ends: Instant::now() }
+                let judged = Judged { by, starts, ends: Instant::now() };
+                progress.ended.fetch_add(1, Ordering::SeqCst);
+                drop(turn);
+                judged
             });
         }
         let judged = clients.join_all().await;
