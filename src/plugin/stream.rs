@@ -54,12 +54,12 @@ impl Stream {
 
     /// Acts on the verdict of the headers.
     fn act(&mut self, verdict: Verdict, exchange: Exchange, clock: Clock) -> Action {
-        let exchange = Rc::new(exchange);
         match verdict {
             Verdict::Allow(permit) => self.conclude(&exchange, Ok(permit)),
             Verdict::Deny(denial) => self.conclude(&exchange, Err(denial)),
             Verdict::Hold(held) => match clock.now() {
                 Ok(now) => {
+                    let exchange = Rc::new(exchange);
                     waiting::add(self.id, Rc::clone(&exchange), now);
                     let body = Body::new(exchange.policy().mode);
                     self.hold(exchange, held, body)
