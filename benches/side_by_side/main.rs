@@ -149,7 +149,7 @@ fn scenario(text: &str) -> Result<char, String> {
 }
 
 fn settings(arguments: &Arguments) -> Settings {
-    let (lives, rounds, requests) = if arguments.quick { (2, 4, 500) } else { (5, 12, 1_000) };
+    let (lives, rounds, requests) = if arguments.quick { (3, 4, 500) } else { (10, 12, 1_000) };
     Settings {
         lives: arguments.lives.unwrap_or(lives),
         rounds: arguments.rounds.unwrap_or(rounds),

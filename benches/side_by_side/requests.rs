@@ -57,9 +57,11 @@ impl Bench<'_> {
         let tokens = self.tokens.of(Kind::Good, self.fresh())?;
         let requests = Requests::fresh(&tokens, self.settings, Verdict::Passed);
         let mut subjects = self.subjects([jwt(), jwt_cache()]);
-        let (module, crypto) = (self.module.clone(), Crypto::Crate);
-        let check = Check::Zonegate { module, crypto, revoked: REVOKED };
-        subjects.push(Subject::new(ZONEGATE_CRATE, check));
+        if self.with_slow {
+            let (module, crypto) = (self.module.clone(), Crypto::Crate);
+            let check = Check::Zonegate { module, crypto, revoked: REVOKED };
+            subjects.push(Subject::new(ZONEGATE_CRATE, check));
+        }
         subjects.extend(self.floor(&["signature"]));
         self.run("a", "every token new", subjects, requests).await
     }
@@ -136,7 +138,9 @@ impl Bench<'_> {
     pub(crate) fn subjects(&self, others: impl IntoIterator<Item = Subject>) -> Vec<Subject> {
         let mut subjects = vec![Subject::new(NO_FILTER, Check::None)];
         subjects.extend(others);
-        subjects.push(Subject::new(EXT_AUTHZ, Check::ExtAuthz { revoked: REVOKED }));
+        if self.with_slow {
+            subjects.push(Subject::new(EXT_AUTHZ, Check::ExtAuthz { revoked: REVOKED }));
+        }
         let zonegate = |name: &str, module| {
             let crypto = Crypto::Chosen;
             Subject::new(name, Check::Zonegate { module, crypto, revoked: REVOKED })
