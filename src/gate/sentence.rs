@@ -160,10 +160,32 @@ pub struct Quoted<'a>(
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const LIMIT: usize = 64;
+        // An id, as a rule: nothing in it is to be escaped.
+        let is_plain = |byte| matches!(byte, b'-' | b'_' | b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9');
+        if self.0.len() <= LIMIT && self.0.bytes().all(is_plain) {
+            return write!(f, "\"{}\"", self.0);
+        }
         f.write_str("\"")?;
         for rune in self.0.chars().take(LIMIT) {
             write!(f, "{}", rune.escape_default())?;
         }
         f.write_str(if self.0.chars().nth(LIMIT).is_some() { "...\"" } else { "\"" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quoted_text_is_escaped_and_cut() {
+        for rune in (0..=0x2FF).filter_map(char::from_u32) {
+            let escaped = format!("\"{}\"", rune.escape_default());
+            assert_eq!(Quoted(rune.encode_utf8(&mut [0; 4])).to_string(), escaped);
+        }
+        let (whole, cut) = ("x".repeat(64), "x".repeat(65));
+        assert_eq!(Quoted(&whole).to_string(), format!("\"{whole}\""));
+        assert_eq!(Quoted(&cut).to_string(), format!("\"{whole}...\""));
+        assert_eq!(Quoted("").to_string(), "\"\"");
     }
 }
