@@ -34,7 +34,7 @@ pub fn begin(shared: &impl Shared) {
 }
 
 /// Reports that `open` streams are open in `vm` at `now`. By how much that changes the number in all;
-/// zero where another VM was faster: the next report makes up for it.
+/// zero where another VM was faster, for which the next report makes up, and where there is no list.
 pub fn report(shared: &impl Shared, vm: u64, open: u64, now: UnixTime) -> i64 {
     let Some((bytes, version)) = shared.get() else { return 0 };
     let mut all = RollCall::from_bytes(&bytes);

@@ -96,7 +96,7 @@ fn token_sentence(error: &TokenError, f: &mut fmt::Formatter<'_>) -> fmt::Result
         TokenError::InvalidSignature => {
             f.write_str("the signature does not verify with the key of this kid")
         }
-        _ => write!(f, "{error}"),
+        _ => write!(f, "unusable token: {error}"),
     }
 }
 
