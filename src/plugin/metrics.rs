@@ -10,7 +10,7 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::types::MetricType;
 
 use super::host;
-use crate::gate::{Mode, Reason};
+use crate::gate::{Clock, Mode, Reason};
 use crate::roll_call;
 use crate::streams::Cut;
 use crate::token::KeySet;
@@ -120,8 +120,8 @@ impl Metrics {
 
     /// Brings the gauge of open streams up to date, at every tick: a VM that fails cannot take back
     /// what it has added, so another one must.
-    pub(super) fn report_open(&self) {
-        let Ok(now) = host::clock().now() else { return };
+    pub(super) fn report_open(&self, clock: Clock) {
+        let Ok(now) = clock.now() else { return };
         match roll_call::report(&host::RollCallAtHost, self.vm, self.open.get(), now) {
             0 => {}
             change => self.streams_open.add(change),

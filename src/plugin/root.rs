@@ -65,7 +65,7 @@ impl RootContext for Root {
         let clock = host::clock();
         waiting::deny_overdue(clock);
         shared::cut_due(clock);
-        metrics(|metrics| metrics.report_open());
+        metrics(|metrics| metrics.report_open(clock));
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {

@@ -23,7 +23,7 @@ const RATE: u32 = 1000;
 /// would begin and end between two pushes.
 const AT_A_TIME: usize = 64;
 /// So many begin and end between two pushes, at least, as long as there are more to come.
-const BETWEEN: usize = 150;
+const BETWEEN: usize = CONNECTIONS / 10 + 1;
 /// Within this time of a push, either policy may judge.
 const SETTLE: Duration = Duration::from_millis(50);
 
@@ -71,7 +71,7 @@ async fn each_connection_is_judged_by_the_policy_before_or_after() {
     );
     assert_eq!(judged.len(), CONNECTIONS);
     for by in [JudgedBy::First, JudgedBy::Second] {
-        assert!(known.iter().filter(|(_, is)| *is == by).count() >= BETWEEN, "{by:?}");
+        assert!(known.iter().filter(|(_, is)| *is == by).count() > CONNECTIONS / 10, "{by:?}");
     }
     known.iter().for_each(|(one, is)| assert_eq!(one.by, *is));
     let allowed = setup.stat("allowed").await;
@@ -116,7 +116,8 @@ fn revoking(setup: &Setup, id: &str) -> Value {
     policy
 }
 
-/// Starts a client each millisecond, `AT_A_TIME` at most, with a connection of its own; until the last one has its answer.
+/// Starts a client each millisecond, with a connection of its own, `AT_A_TIME` at once at most; until
+/// the last one has its answer.
 fn spawn_clients(setup: &Setup, progress: Arc<Progress>) -> JoinHandle<(Vec<Judged>, Duration)> {
     let (gateway, ca) = (setup.gateway.address(), setup.ca.clone());
     let tokens = ["id-a", "id-b"].map(|id| setup.token_of(id));

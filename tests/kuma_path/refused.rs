@@ -73,9 +73,13 @@ async fn bad_tokens(setup: &Setup) -> Vec<Bad> {
         bad(
             "kid-a-number",
             under(&setup.key, json!({ "alg": "RS256", "kid": 1 })),
-            "zonegate: malformed_token: ",
+            "zonegate: malformed_token: unusable token: its kid is not a string",
         ),
-        bad("unsigned", unsigned, "zonegate: unsupported_algorithm: "),
+        bad(
+            "unsigned",
+            unsigned,
+            "zonegate: unsupported_algorithm: unusable token: its alg is not RS256",
+        ),
         bad("of-a-sidecar", of_sidecar, "zonegate: unknown_kid: "),
         Bad {
             name: "missing",
