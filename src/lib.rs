@@ -20,14 +20,18 @@ pub mod demo;
 pub mod gate;
 #[cfg(not(target_family = "wasm"))]
 pub mod issuer;
+pub mod lifecycle;
 pub mod log_line;
+pub mod metrics;
 #[cfg(not(target_family = "wasm"))]
 pub mod operator;
 #[cfg(target_family = "wasm")]
 mod plugin;
 mod protobuf;
-pub mod roll_call;
-pub mod streams;
+pub mod push_log;
+pub mod shared_data;
+pub mod shared_gauge;
 #[cfg(not(target_family = "wasm"))]
 pub mod sync;
 pub mod token;
+pub mod vm_gateway;

@@ -38,6 +38,10 @@ pub(super) struct RawConfig {
     pub(super) open_streams: OpenStreams,
     #[serde(default)]
     pub(super) error_detail: ErrorDetail,
+    /// Makes two pushes different, and means nothing else.
+    #[serde(default)]
+    #[expect(dead_code)] // nobody reads it, and it must be text
+    pub(super) generation: String,
 }
 
 fn yes() -> bool {
@@ -123,6 +127,7 @@ pub(super) struct OpenStreams {
     pub(super) on_revoked: OnOpen,
     pub(super) on_key_removed: OnOpen,
     pub(super) on_expired: OnOpen,
+    pub(super) on_enforce: OnOpen,
     #[serde(deserialize_with = "whole_number")]
     pub(super) cut_within_milliseconds: u64,
 }
@@ -133,6 +138,7 @@ impl Default for OpenStreams {
             on_revoked: OnOpen::Cut,
             on_key_removed: OnOpen::Keep,
             on_expired: OnOpen::Keep,
+            on_enforce: OnOpen::Keep,
             cut_within_milliseconds: 500,
         }
     }

@@ -24,6 +24,8 @@ pub struct RevocationList {
 
 /// Bytes that a UUID takes in a text.
 const WITH_COMMA: usize = TEXT + 1;
+/// What an ID that is no UUID takes besides its text.
+const OTHER_OVERHEAD: usize = 32;
 /// The longest ID that a token can have: more than the longest token is in none.
 const MAX_ID: usize = 65_536;
 
@@ -138,6 +140,12 @@ impl RevocationList {
     fn take(&mut self, uuids: Staged) {
         self.uuids = uuids.into_set();
         self.ids = self.ids.saturating_add(self.uuids.len());
+    }
+
+    /// About how many bytes it takes.
+    pub fn bytes(&self) -> usize {
+        let others = self.others.iter().map(|id| id.len().saturating_add(OTHER_OVERHEAD));
+        others.fold(self.uuids.bytes(), usize::saturating_add)
     }
 
     /// Whether every token without an ID is revoked.
