@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_key_that_is_replaced_under_its_kid_is_gone() {
-        let other = crate::issuer::SigningKey::generate(2048).unwrap();
+        let other = zonegate_issuer::SigningKey::generate(2048).unwrap();
         let switches = json!({ "onKeyRemoved": "cut" });
         let keys = json!([{ "kid": "1", "key": other.public_key_pem() }]);
         let replaced = policy(&json!({ "publicKeys": keys, "openStreams": switches }));

@@ -26,7 +26,6 @@ mod keyset;
 mod numbers;
 mod same;
 mod signature;
-#[cfg(not(target_family = "wasm"))]
 mod unverified;
 mod verified;
 
@@ -39,7 +38,6 @@ pub use json::{JsonError, MAX_DEPTH, Members, fold_name, members, normalise};
 pub use key::{KeyError, MAX_BITS, MIN_BITS, PublicKey};
 pub use keyset::{KeySet, Verification, VerifiedToken};
 pub use signature::{PROVIDER, verifier};
-#[cfg(not(target_family = "wasm"))]
 pub use unverified::Unverified;
 pub use verified::{MAX_REMEMBERED, VerifiedTokens};
 
