@@ -2,10 +2,15 @@
 # one, func-e in .tools where there is Go. The second time there is nothing to set up.
 
 SHELL := /bin/sh
-ZONEGATE := cargo run --quiet --locked --
+ZONEGATE := cargo run --quiet --locked --package zonegate-tool --
 MODULE := target/zonegate.wasm
 FAULTY := target/zonegate-faulty.wasm
 FLOOR := target/floor.wasm
+# The tests that need a module, an Envoy, a Kuma or Go, and those that need nothing.
+NEEDY := differential envoy kuma_path module
+NATIVE := $(filter-out $(NEEDY), \
+	$(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) \
+	$(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs)))
 
 # Where func-e is on PATH, it runs Envoy.
 FUNC_E = $(if $(shell command -v func-e),--func-e "$$(command -v func-e)")
@@ -21,7 +26,7 @@ RUN_FLAGS = $(FUNC_E) \
 	$(if $(CONFIG),--config "$(CONFIG)") \
 	$(if $(PORT),--port "$(PORT)")
 
-.PHONY: help run demo test test-kuma bench stall picture wasm tool lint clean
+.PHONY: help run demo test check test-kuma bench stall picture wasm tool lint clean
 
 help:
 	@echo "make run     the gateway in a real Envoy, in front of a demo control plane"
@@ -31,6 +36,7 @@ help:
 	@echo "             PORT=number    where the gateway listens"
 	@echo "make demo    good and bad connections through the gateway, as a table"
 	@echo "make test    everything that must hold"
+	@echo "make check   those tests that need no Envoy and no module, in a minute"
 	@echo "make test-kuma"
 	@echo "             the same with Kuma's own programs; KUMA_HOME=folder names them"
 	@echo "make bench   what the filter costs, side by side with its alternatives"
@@ -43,7 +49,7 @@ help:
 	@echo "make picture the pictures in docs/images, from a minute at a real gateway"
 	@echo "make stall   how long a push of a million revoked ids holds a worker up"
 	@echo "make wasm    only the module, at $(MODULE)"
-	@echo "make lint    format, clippy for both targets, dependencies"
+	@echo "make lint    format, clippy for every crate and both targets, dependencies"
 	@echo "make clean   removes what was built; .venv and .tools stay"
 	@echo
 	@echo "ENVOY_PATH=file   uses this Envoy, for all of them"
@@ -57,22 +63,26 @@ demo: wasm tool
 test: wasm
 	@scripts/wasm faulty
 	@envoy=$$(scripts/envoy) && func_e=$$(scripts/func-e) && promtool=$$(scripts/promtool) && \
+	skipped() { printf '%s\n' "make test: skipped: $$1"; } && \
 	echo "make test: building and running the tests (some minutes the first time)." && \
 	ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" FUNC_E="$$func_e" PROMTOOL="$$promtool" \
-	ZONEGATE_FAULTY_WASM="$$PWD/$(FAULTY)" cargo test --locked && \
-	echo "make test: all passed." && \
-	{ [ -n "$$func_e" ] || echo "make test: skipped: the gateway under func-e (no func-e, and none could be installed)."; } && \
-	{ [ -n "$$promtool" ] || echo "make test: skipped: the Prometheus rules (no promtool, and none could be had)."; }
-	@command -v go >/dev/null || echo "make test: skipped: the differential test (no Go)."
-	@command -v systemd-analyze >/dev/null || echo "make test: skipped: the systemd unit (no systemd-analyze on PATH)."
-	@echo "make test: skipped: the tests with real Kuma (make test-kuma)."
+	ZONEGATE_FAULTY_WASM="$$PWD/$(FAULTY)" scripts/tally \
+		"$$([ -n "$$func_e" ] || skipped "the gateway under func-e (no func-e, and none could be installed).")" \
+		"$$([ -n "$$promtool" ] || skipped "the Prometheus rules (no promtool, and none could be had).")" \
+		"$$(command -v go >/dev/null || skipped "the differential test (no Go).")" \
+		"$$(command -v systemd-analyze >/dev/null || skipped "the systemd unit (no systemd-analyze on PATH).")" \
+		"$$(skipped "the tests with real Kuma (make test-kuma).")" \
+		-- cargo test --locked --workspace --no-fail-fast
+
+check:
+	@scripts/tally -- cargo test --quiet --locked --workspace --no-fail-fast --lib --bins $(NATIVE:%=--test %)
 
 # The checks of KUMA_HOME first: a build takes longer.
 test-kuma:
 	@kuma=$$(scripts/kuma-home) && scripts/wasm && envoy=$$(scripts/envoy) && \
 	echo "make test-kuma: real Kuma in $$kuma (some minutes)." && \
 	KUMA_HOME="$$kuma" ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" \
-	cargo test --locked --test kuma_path --test differential -- --ignored && \
+	cargo test --locked --package zonegate-tool --test kuma_path --test differential -- --ignored && \
 	echo "make test-kuma: all passed."
 
 # A profile of its own, so that it is optimised and yet built in minutes.
@@ -81,13 +91,13 @@ bench: wasm
 	@envoy=$$(scripts/envoy) && \
 	echo "make bench: building the measurement (some minutes the first time)." && \
 	{ ulimit -n "$$(ulimit -Hn)" 2>/dev/null || true; } && \
-	cargo bench --quiet --locked --profile measure --bench side_by_side -- \
+	cargo bench --quiet --locked --package zonegate-tool --profile measure --bench side_by_side -- \
 		--envoy "$$envoy" --module "$(CURDIR)/$(MODULE)" --floor "$(CURDIR)/$(FLOOR)" $(BENCH_FLAGS)
 
 stall: wasm
 	@envoy=$$(scripts/envoy) && \
 	ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" \
-	cargo test --quiet --locked --test envoy -- --ignored --nocapture a_push_of_a_long_list
+	cargo test --quiet --locked --package zonegate-tool --test envoy -- --ignored --nocapture a_push_of_a_long_list
 
 # From a minute at a real gateway.
 picture: wasm
@@ -99,12 +109,13 @@ wasm:
 # Apart, so that a first build shows its progress.
 tool:
 	@[ -x target/debug/zonegate ] || echo "building the tool (a minute or two, once)." >&2
-	@cargo build --locked $(if $(wildcard target/debug/zonegate),--quiet)
+	@cargo build --locked --package zonegate-tool $(if $(wildcard target/debug/zonegate),--quiet)
 
 lint:
-	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
-	cargo clippy --locked --lib --example floor --target wasm32-wasip1 -- -D warnings
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked --package zonegate --package zonegate-wasm --lib --example floor --target wasm32-wasip1 -- -D warnings
+	cargo clippy --locked --package zonegate-wasm --lib --target wasm32-wasip1 -- -D warnings --cfg zonegate_fault
 	scripts/deny
 
 clean:

@@ -12,9 +12,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use prost::Message;
 use serde_json::{Value, json};
 use zonegate::config::Config;
-use zonegate::demo::zone_proxy::{Claimed, discovery_request};
 use zonegate::gate::{ADS_SOTW, Check, Clock, Head, Held, Outcome, Refusal, RequestError, Verdict};
-use zonegate::issuer::SigningKey;
+use zonegate_issuer::SigningKey;
+use zonegate_testkit::zone_proxy::{Claimed, discovery_request};
 
 static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::generate(1024).unwrap());
 static OTHER: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::generate(1024).unwrap());

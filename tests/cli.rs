@@ -12,15 +12,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use tempfile::TempDir;
-use zonegate::issuer::SigningKey;
 use zonegate::token::{KeySet, NumericDate, PublicKey, authenticate};
+use zonegate_issuer::SigningKey;
 
 const ZONEGATE: &str = env!("CARGO_BIN_EXE_zonegate");
-const KEY: &str = "tests/cmd/files.in/key.pem";
+const KEY: &str = "../tests/cmd/files.in/key.pem";
 
 #[test]
 fn fixed_texts() {
-    trycmd::TestCases::new().case("tests/cmd/*.trycmd").case("docs/tool.md");
+    trycmd::TestCases::new().case("../tests/cmd/*.trycmd").case("../docs/tool.md");
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn a_token_says_exactly_what_kumactls_says() {
     let before = now();
     let token = run(&zone_token(KEY));
     let after = now();
-    let claims = verify(&token, &read("tests/cmd/files.in/public.pem"));
+    let claims = verify(&token, &read("../tests/cmd/files.in/public.pem"));
     let (Some(NumericDate(exp)), Some(NumericDate(nbf))) = (claims.expires_at, claims.not_before)
     else {
         unreachable!("both dates are there")
@@ -92,7 +92,7 @@ fn scopes_are_those_asked_for_in_that_order() {
 #[test]
 fn a_key_may_come_from_standard_input() {
     let output = spawn_with_input(&read(KEY).into_bytes());
-    assert_eq!(text(&output.stdout), read("tests/cmd/files.in/public.pem"));
+    assert_eq!(text(&output.stdout), read("../tests/cmd/files.in/public.pem"));
 }
 
 #[test]

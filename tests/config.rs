@@ -12,7 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use zonegate::issuer::SigningKey;
+use zonegate_issuer::SigningKey;
 
 const KEY: &str = include_str!("cmd/config.in/key-1.pem");
 

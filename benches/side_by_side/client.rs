@@ -19,9 +19,9 @@ use h2::{RecvStream, SendStream};
 use http::{HeaderMap, HeaderValue, Request, Uri};
 use prost::Message;
 use tokio::net::TcpStream;
-use zonegate::demo::raw_client::grpc_frame;
-use zonegate::demo::zone_proxy::{Claimed, discovery_request};
 use zonegate::gate::ADS_SOTW;
+use zonegate_testkit::raw_client::grpc_frame;
+use zonegate_testkit::zone_proxy::{Claimed, discovery_request};
 
 use crate::envoy::PASSED;
 

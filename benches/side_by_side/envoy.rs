@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use serde_json::{Value, json};
-use zonegate::demo::gateway::{Gateway, Log, Options};
-use zonegate::issuer::SigningKey;
+use zonegate_issuer::SigningKey;
+use zonegate_testkit::gateway::{Gateway, Log, Options};
 
 use crate::chain::{self, Check, Subject, policy};
 use crate::cpu;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use zonegate::issuer::SigningKey;
+use zonegate_issuer::SigningKey;
 
 use crate::chain::Subject;
 use crate::envoy::Envoy;

@@ -95,7 +95,7 @@ async fn main() -> anyhow::Result<()> {
 }
 
 async fn measure(arguments: Arguments) -> anyhow::Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let folder = root.join("target/bench");
     fs::create_dir_all(&folder)?;
     let settings = settings(&arguments);
@@ -103,7 +103,7 @@ async fn measure(arguments: Arguments) -> anyhow::Result<()> {
     let module = arguments.module.canonicalize().context("the module")?;
     let machine = Machine::look(&arguments.envoy, &module)?;
     let mut fleet = Fleet::new(arguments.envoy);
-    let also = arguments.also.iter().map(|path| path.canonicalize());
+    let also = arguments.also.iter().map(|path| root.join(path).canonicalize());
     let also = also.collect::<Result<_, _>>().context("--also")?;
     let floor = arguments.floor.map(|path| path.canonicalize()).transpose().context("--floor")?;
     let mut bench = Bench {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use bytes::Bytes;
 use h2::{RecvStream, SendStream};
-use zonegate::demo::raw_client::grpc_frame;
+use zonegate_testkit::raw_client::grpc_frame;
 
 use crate::client::{Client, Open};
 use crate::control_plane::{Arrived, ControlPlane};

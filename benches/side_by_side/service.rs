@@ -71,7 +71,7 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?);
     Server::builder()
-        .add_service(AuthorizationServer::new(Service))
+        .add_service(AuthorizationServer::new(Judging))
         .serve_with_incoming(TcpListenerStream::new(listener))
         .await?;
     Ok(())
@@ -82,10 +82,10 @@ thread_local! {
     static JUDGE: OnceCell<(Policy, TokenCache)> = const { OnceCell::new() };
 }
 
-struct Service;
+struct Judging;
 
 #[tonic::async_trait]
-impl Authorization for Service {
+impl Authorization for Judging {
     async fn check(
         &self,
         request: Request<CheckRequest>,

@@ -15,7 +15,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::json;
 use uuid::Uuid;
-use zonegate::issuer::{DEFAULT_BITS, Scope, SigningKey, ZoneTokenRequest};
+use zonegate_issuer::{DEFAULT_BITS, Scope, SigningKey, ZoneTokenRequest};
 
 /// The kid of the key that every subject knows.
 pub(crate) const KID: &str = "1";

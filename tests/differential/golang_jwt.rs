@@ -26,7 +26,7 @@ struct Line {
 
 /// Builds the program, in `target`; `None` where there is no Go to build it with.
 pub(crate) fn build() -> anyhow::Result<Option<PathBuf>> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kuma");
+    let source = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join("tests/kuma");
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kuma");
     let mut go = Command::new("go");
     let built =

@@ -10,8 +10,8 @@ use anyhow::Context;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
-use zonegate::demo::certificates::Certificates;
-use zonegate::demo::kuma::{
+use zonegate_testkit::certificates::Certificates;
+use zonegate_testkit::kuma::{
     ControlPlane, Home, Judge, Kind, Options, StaticKey, ZoneProxyAuthentication,
 };
 

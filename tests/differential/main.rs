@@ -17,7 +17,7 @@ use engine::cases::Surroundings;
 use engine::{Plan, Row, Summary, run};
 use golang_jwt::GolangJwt;
 use kuma_cp::KumaCp;
-use zonegate::demo::kuma::{HOW_TO, Home};
+use zonegate_testkit::kuma::{HOW_TO, Home};
 
 const CASES: usize = 100_000;
 const WORKERS: u64 = 2;

@@ -5,8 +5,8 @@ use std::fs;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tonic::Code;
-use zonegate::demo::gateway::Pushed;
-use zonegate::demo::zone_proxy::Claimed;
+use zonegate_testkit::gateway::Pushed;
+use zonegate_testkit::zone_proxy::Claimed;
 
 use crate::harness::{Bench, LIMIT, Setup, from_environment, policy};
 use crate::open_stream::{Sotw, goes_on, is_cut, open};

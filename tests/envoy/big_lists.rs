@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
-use zonegate::demo::raw_client::{End, RawConnection, RawRequest};
 use zonegate::gate::ADS_SOTW;
+use zonegate_testkit::raw_client::{End, RawConnection, RawRequest};
 
 use crate::ecds::{SOURCE, resource};
 use crate::harness::{Bench, Setup, grpc_headers, policy};

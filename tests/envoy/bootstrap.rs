@@ -2,9 +2,9 @@
 
 use prost::Message;
 use serde_json::{Value, json};
-use zonegate::demo::raw_client::{Answer, End, RawRequest, http1};
-use zonegate::demo::zone_proxy::{Claimed, discovery_request};
 use zonegate::gate::{BOOTSTRAP, MAX_BOOTSTRAP};
+use zonegate_testkit::raw_client::{Answer, End, RawRequest, http1};
+use zonegate_testkit::zone_proxy::{Claimed, discovery_request};
 
 use crate::harness::{Bench, Setup, claims_with, now};
 

@@ -5,8 +5,8 @@ use std::process::Command;
 use serde_json::json;
 use tempfile::TempDir;
 use tonic::Code;
-use zonegate::demo::raw_client::{End, RawRequest};
-use zonegate::demo::zone_proxy::Claimed;
+use zonegate_testkit::raw_client::{End, RawRequest};
+use zonegate_testkit::zone_proxy::Claimed;
 
 use crate::harness::Bench;
 use crate::refusals::assert_refused;
@@ -15,7 +15,7 @@ use crate::refusals::assert_refused;
 async fn without_a_clock_nothing_passes() {
     let dir = TempDir::new().unwrap();
     let library = dir.path().join("no_clock.so");
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/no_clock.c");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/no_clock.c");
     let mut compile = Command::new("cc");
     compile.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source);
     // cargo links with the same cc.

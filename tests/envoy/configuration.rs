@@ -1,10 +1,10 @@
 //! Configurations that cannot be honoured, at start and as a push.
 
 use serde_json::{Value, json};
-use zonegate::demo::control_plane::{self, ControlPlane};
-use zonegate::demo::gateway::{Gateway, Pushed};
-use zonegate::demo::zone_proxy::Claimed;
-use zonegate::issuer::SigningKey;
+use zonegate_issuer::SigningKey;
+use zonegate_testkit::control_plane::{self, ControlPlane};
+use zonegate_testkit::gateway::{Gateway, Pushed};
+use zonegate_testkit::zone_proxy::Claimed;
 
 use crate::harness::{Bench, policy};
 

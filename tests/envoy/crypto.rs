@@ -1,8 +1,8 @@
 //! Whose arithmetic verifies signatures: Envoy's, or the module's own.
 
 use serde_json::json;
-use zonegate::demo::zone_proxy::Claimed;
-use zonegate::issuer::SigningKey;
+use zonegate_issuer::SigningKey;
+use zonegate_testkit::zone_proxy::Claimed;
 
 use crate::harness::{Bench, Setup, claims};
 
@@ -52,7 +52,7 @@ async fn envoys_arithmetic_is_used_unless_the_modules_own_is_asked_for() {
 async fn another_vm_configuration_is_refused() {
     let mut bench = with_vm_configuration("crypto=none");
     bench.options.control_plane = "127.0.0.1:1".to_owned();
-    let error = zonegate::demo::gateway::Gateway::start(bench.options).await.unwrap_err();
+    let error = zonegate_testkit::gateway::Gateway::start(bench.options).await.unwrap_err();
     let error = format!("{error:#}");
     assert!(error.contains("VM configuration refused: the only text it may have is"), "{error}");
 }

@@ -25,8 +25,8 @@ use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
-use zonegate::demo::gateway::Gateway;
-use zonegate::demo::zone_proxy::Claimed;
+use zonegate_testkit::gateway::Gateway;
+use zonegate_testkit::zone_proxy::Claimed;
 
 use crate::harness::{Bench, LIMIT, Setup, from_environment, policy};
 

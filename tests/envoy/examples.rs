@@ -7,9 +7,9 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::timeout;
-use zonegate::demo::gateway::Pushed;
-use zonegate::demo::zone_proxy::Claimed;
-use zonegate::operator::plugin_file::PluginConfiguration;
+use zonegate_testkit::gateway::Pushed;
+use zonegate_testkit::zone_proxy::Claimed;
+use zonegate_tool::operator::plugin_file::PluginConfiguration;
 
 use crate::harness::{Bench, LIMIT, Setup};
 
@@ -24,7 +24,7 @@ async fn try_token(setup: &Setup, file: &Path) -> String {
 
 #[tokio::test]
 async fn the_rotation_goes_as_its_readme_says() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/rotation");
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join("examples/rotation");
     let dir = TempDir::new().unwrap();
     let mut script = Command::new(root.join("run"));
     script.arg(dir.path()).env("ZONEGATE", env!("CARGO_BIN_EXE_zonegate"));
@@ -55,7 +55,7 @@ async fn the_rotation_goes_as_its_readme_says() {
 
 /// Runs the script of an example, which must say what its README shows. Ids differ from run to run.
 fn run(name: &str) -> TempDir {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join("examples").join(name);
     let dir = TempDir::new().unwrap();
     let mut script = Command::new(root.join("run"));
     script.arg(dir.path()).env("ZONEGATE", env!("CARGO_BIN_EXE_zonegate"));

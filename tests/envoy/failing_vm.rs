@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use prost::Message;
 use tokio::time::sleep;
 use tonic::Code;
-use zonegate::demo::raw_client::{Answer, End, RawRequest, grpc_frame};
-use zonegate::demo::zone_proxy::{Claimed, Connection, discovery_request};
 use zonegate::gate::ADS_SOTW;
+use zonegate_testkit::raw_client::{Answer, End, RawRequest, grpc_frame};
+use zonegate_testkit::zone_proxy::{Claimed, Connection, discovery_request};
 
 use crate::harness::{Bench, LIMIT, Setup, from_environment, grpc_headers};
 use crate::open_stream::{Sotw, goes_on, is_cut, open};
@@ -62,7 +62,7 @@ async fn a_vm_that_fails_denies_until_it_is_started_anew() {
     setup.control_plane.push();
     assert!(goes_on(&mut streams[1 - hit]).await && goes_on(&mut again).await);
     let log = setup.gateway.log().unwrap();
-    assert!(log.contains("panicked at src/plugin/fault.rs"), "{}", setup.gateway.log_tail());
+    assert!(log.contains("panicked at filters/wasm/src/fault.rs"), "{}", setup.gateway.log_tail());
 }
 
 /// While requests keep the one worker busy: each is denied until the VM is there again.

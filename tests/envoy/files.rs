@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
-use zonegate::demo::zone_proxy::Claimed;
+use zonegate_testkit::zone_proxy::Claimed;
 
 use crate::harness::{Bench, from_environment};
 
@@ -13,7 +13,7 @@ use crate::harness::{Bench, from_environment};
 /// bootstrap configuration, or one that another includes.
 #[test]
 fn every_configuration_file_is_valid() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let files: Vec<_> =
         ["envoy", "examples"].iter().flat_map(|dir| yaml(&root.join(dir))).collect();
     assert!(files.iter().any(|file| file.ends_with("envoy/gateway.yaml")), "{files:?}");
@@ -102,7 +102,7 @@ fn prometheus_takes_its_files() {
         println!("skipped: PROMTOOL is not set");
         return;
     };
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/prometheus");
+    let dir = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join("examples/prometheus");
     for arguments in [["check", "config", "scrape.yaml"], ["test", "rules", "alerts-test.yaml"]] {
         let output = Command::new(&promtool).args(arguments).current_dir(&dir).output().unwrap();
         assert!(output.status.success(), "{output:?}");

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use prost::Message;
 use serde_json::json;
 use tonic::Code;
-use zonegate::demo::raw_client::{Answer, End, RawRequest, grpc_frame};
-use zonegate::demo::zone_proxy::{Claimed, delta_discovery_request, discovery_request};
 use zonegate::gate::{ADS_DELTA, ADS_SOTW, MAX_FIRST_MESSAGE};
+use zonegate_testkit::raw_client::{Answer, End, RawRequest, grpc_frame};
+use zonegate_testkit::zone_proxy::{Claimed, delta_discovery_request, discovery_request};
 
 use crate::harness::{Bench, LIMIT, Setup, grpc_headers};
 use crate::streams::padded;

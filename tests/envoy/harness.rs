@@ -6,12 +6,12 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use zonegate::demo::certificates::Certificates;
-use zonegate::demo::control_plane::{self, ControlPlane};
-use zonegate::demo::gateway::{Gateway, Log, Options};
-use zonegate::demo::raw_client::RawConnection;
-use zonegate::demo::zone_proxy::{Claimed, Connection};
-use zonegate::issuer::SigningKey;
+use zonegate_issuer::SigningKey;
+use zonegate_testkit::certificates::Certificates;
+use zonegate_testkit::control_plane::{self, ControlPlane};
+use zonegate_testkit::gateway::{Gateway, Log, Options};
+use zonegate_testkit::raw_client::RawConnection;
+use zonegate_testkit::zone_proxy::{Claimed, Connection};
 
 /// The zone of every gateway here.
 pub(crate) const ZONE: &str = "zone-1";

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use tokio::time::timeout;
-use zonegate::demo::gateway::Gateway;
-use zonegate::demo::zone_proxy::{Claimed, Connection};
+use zonegate_testkit::gateway::Gateway;
+use zonegate_testkit::zone_proxy::{Claimed, Connection};
 
 use crate::harness::{Bench, LIMIT, Setup};
 use crate::open_stream::{goes_on, is_cut, open};

@@ -4,12 +4,12 @@ use prost::Message;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::timeout;
-use zonegate::demo::gateway::Pushed;
-use zonegate::demo::raw_client::{End, RawRequest, grpc_frame};
-use zonegate::demo::zone_control_plane::Zone;
-use zonegate::demo::zone_proxy::{Claimed, discovery_request};
 use zonegate::gate::{ADS_DELTA, ADS_SOTW, BOOTSTRAP, HDS, KDS};
-use zonegate::issuer::SigningKey;
+use zonegate_issuer::SigningKey;
+use zonegate_testkit::gateway::Pushed;
+use zonegate_testkit::raw_client::{End, RawRequest, grpc_frame};
+use zonegate_testkit::zone_control_plane::Zone;
+use zonegate_testkit::zone_proxy::{Claimed, discovery_request};
 
 use crate::harness::{Bench, LIMIT, Setup, ZONE, claims_with, grpc_headers, now};
 

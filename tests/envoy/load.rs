@@ -1,7 +1,7 @@
 //! Many streams: open at once, and one after another.
 
 use tokio::task::JoinSet;
-use zonegate::demo::zone_proxy::Claimed;
+use zonegate_testkit::zone_proxy::Claimed;
 
 use crate::harness::{Bench, LIMIT};
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use envoy_types::pb::envoy::service::discovery::v3::{DiscoveryRequest, DiscoveryResponse};
 use serde_json::Value;
 use tokio::time::timeout;
-use zonegate::demo::gateway::Pushed;
-use zonegate::demo::zone_proxy::{Claimed, Connection, Stream};
+use zonegate_testkit::gateway::Pushed;
+use zonegate_testkit::zone_proxy::{Claimed, Connection, Stream};
 
 use crate::harness::{LIMIT, Setup, claims_with, policy};
 

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, sleep};
-use zonegate::demo::gateway::Pushed;
-use zonegate::demo::raw_client::{End, RawConnection, RawRequest, grpc_frame};
-use zonegate::demo::zone_proxy::{Claimed, discovery_request};
 use zonegate::gate::ADS_SOTW;
+use zonegate_testkit::gateway::Pushed;
+use zonegate_testkit::raw_client::{End, RawConnection, RawRequest, grpc_frame};
+use zonegate_testkit::zone_proxy::{Claimed, discovery_request};
 
 use crate::harness::{Bench, Setup, grpc_headers, policy};
 

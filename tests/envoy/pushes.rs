@@ -6,9 +6,9 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{interval, sleep, timeout};
-use zonegate::demo::gateway::Pushed;
-use zonegate::demo::zone_proxy::Claimed;
-use zonegate::issuer::SigningKey;
+use zonegate_issuer::SigningKey;
+use zonegate_testkit::gateway::Pushed;
+use zonegate_testkit::zone_proxy::Claimed;
 
 use crate::harness::{Bench, LIMIT, Setup, claims_with, now, policy};
 use crate::open_stream::{Sotw, goes_on, is_cut, open};
@@ -198,8 +198,8 @@ async fn a_passed_expiry_cuts_where_it_is_to() {
 #[tokio::test]
 async fn a_push_reaches_a_stream_that_is_held() {
     use prost::Message;
-    use zonegate::demo::raw_client::{End, RawRequest, grpc_frame};
-    use zonegate::demo::zone_proxy::discovery_request;
+    use zonegate_testkit::raw_client::{End, RawRequest, grpc_frame};
+    use zonegate_testkit::zone_proxy::discovery_request;
 
     let setup = Bench::new().start().await;
     let first = grpc_frame(&discovery_request(Claimed::INGRESS).encode_to_vec());
@@ -298,8 +298,8 @@ async fn shadow_mode_judges_and_lets_everything_through() {
     assert!(connection.hds(None).await.is_ok());
     assert_eq!(setup.stat("would_deny.proxy_denied").await, 2);
     let late = crate::harness::grpc_headers(&setup.token());
-    let (path, end) = (zonegate::gate::ADS_SOTW, zonegate::demo::raw_client::End::Never);
-    let request = zonegate::demo::raw_client::RawRequest {
+    let (path, end) = (zonegate::gate::ADS_SOTW, zonegate_testkit::raw_client::End::Never);
+    let request = zonegate_testkit::raw_client::RawRequest {
         method: "POST",
         path,
         headers: late,

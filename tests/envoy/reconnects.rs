@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde_json::json;
 use tonic::Code;
-use zonegate::demo::zone_proxy::Claimed;
+use zonegate_testkit::zone_proxy::Claimed;
 
 use crate::harness::{Bench, LIMIT};
 use crate::open_stream::{is_cut, open};

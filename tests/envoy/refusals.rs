@@ -4,10 +4,10 @@
 use prost::Message;
 use serde_json::{Value, json};
 use tonic::{Code, Status};
-use zonegate::demo::raw_client::{End, RawRequest, grpc_frame};
-use zonegate::demo::zone_proxy::{Claimed, discovery_request};
 use zonegate::gate::ADS_SOTW;
-use zonegate::issuer::SigningKey;
+use zonegate_issuer::SigningKey;
+use zonegate_testkit::raw_client::{End, RawRequest, grpc_frame};
+use zonegate_testkit::zone_proxy::{Claimed, discovery_request};
 
 use crate::harness::{Bench, LIMIT, Setup, ZONE, claims, claims_with, grpc_headers, now};
 

@@ -7,7 +7,7 @@ use std::process::Command;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
-use zonegate::demo::zone_proxy::Claimed;
+use zonegate_testkit::zone_proxy::Claimed;
 
 use crate::ecds::{SOURCE, is_revoked};
 use crate::harness::{Bench, LIMIT, ZONE, claims_with, from_environment};

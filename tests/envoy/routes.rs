@@ -1,7 +1,7 @@
 //! Every other path is denied, and so is every spelling of a good one.
 
-use zonegate::demo::raw_client::{End, RawRequest, http1};
 use zonegate::gate::{ADS_SOTW, BOOTSTRAP};
+use zonegate_testkit::raw_client::{End, RawRequest, http1};
 
 use crate::harness::{Bench, LIMIT, grpc_headers};
 

@@ -12,9 +12,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep, sleep_until};
-use zonegate::demo::gateway::Pushed;
-use zonegate::demo::zone_proxy::{Claimed, Connection};
-use zonegate::issuer::SigningKey;
+use zonegate_issuer::SigningKey;
+use zonegate_testkit::gateway::Pushed;
+use zonegate_testkit::zone_proxy::{Claimed, Connection};
 
 use crate::harness::{Bench, Setup, ZONE, claims_with, now};
 use crate::open_stream::{Sotw, open};

@@ -1,9 +1,9 @@
 //! Streams that pass, and what the control plane sees of them.
 
 use prost::Message;
-use zonegate::demo::raw_client::{End, RawRequest, grpc_frame};
-use zonegate::demo::zone_proxy::{Claimed, delta_discovery_request, discovery_request};
 use zonegate::gate::{ADS_DELTA, ADS_SOTW, MAX_FIRST_MESSAGE};
+use zonegate_testkit::raw_client::{End, RawRequest, grpc_frame};
+use zonegate_testkit::zone_proxy::{Claimed, delta_discovery_request, discovery_request};
 
 use crate::harness::{Bench, LIMIT, Setup, grpc_headers};
 
@@ -99,7 +99,7 @@ pub(crate) fn padded(length: usize) -> Vec<u8> {
 
 impl Setup {
     /// Sends these chunks on a state-of-the-world stream with a good token.
-    pub(crate) async fn open(&self, chunks: Vec<Vec<u8>>) -> zonegate::demo::raw_client::Answer {
+    pub(crate) async fn open(&self, chunks: Vec<Vec<u8>>) -> zonegate_testkit::raw_client::Answer {
         let headers = grpc_headers(&self.token());
         let request =
             RawRequest { method: "POST", path: ADS_SOTW, headers, chunks, end: End::Stream };

@@ -7,9 +7,9 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::time::timeout;
-use zonegate::demo::control_plane::{self, ControlPlane};
-use zonegate::demo::gateway::Pushed;
-use zonegate::demo::zone_proxy::{Claimed, Connection};
+use zonegate_testkit::control_plane::{self, ControlPlane};
+use zonegate_testkit::gateway::Pushed;
+use zonegate_testkit::zone_proxy::{Claimed, Connection};
 
 use crate::harness::{Bench, LIMIT, ZONE, from_environment};
 

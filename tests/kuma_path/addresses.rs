@@ -1,6 +1,6 @@
 //! Where kuma-cp sends proxies after their bootstrap: the settings that keep them at the gateway.
 
-use zonegate::demo::kuma::{ControlPlane, Kind};
+use zonegate_testkit::kuma::{ControlPlane, Kind};
 
 use crate::harness::{Bench, Seen, home};
 

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant, SystemTime};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
-use zonegate::demo::certificates::Certificates;
-use zonegate::demo::gateway::{self, Gateway, Log, Pushed};
-use zonegate::demo::kuma::{
+use zonegate_issuer::SigningKey;
+use zonegate_testkit::certificates::Certificates;
+use zonegate_testkit::gateway::{self, Gateway, Log, Pushed};
+use zonegate_testkit::kuma::{
     ControlPlane, HOW_TO, Home, Kind, Options, Proxy, ProxyOptions, StaticKey, free_port,
 };
-use zonegate::demo::zone_proxy::{Claimed, Connection};
-use zonegate::issuer::SigningKey;
+use zonegate_testkit::zone_proxy::{Claimed, Connection};
 
 /// The zone of every control plane here.
 pub(crate) const ZONE: &str = "zone-1";

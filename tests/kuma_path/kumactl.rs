@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::sleep;
-use zonegate::demo::kuma::StaticKey;
+use zonegate_testkit::kuma::StaticKey;
 
 use crate::harness::{Bench, INGRESS_HERE, Setup, ZONE, home, within};
 

@@ -3,7 +3,7 @@
 //! from its file.
 
 use serde_json::json;
-use zonegate::demo::kuma::Kind;
+use zonegate_testkit::kuma::Kind;
 
 use crate::harness::{Bench, LIMIT};
 

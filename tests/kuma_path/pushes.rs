@@ -2,8 +2,8 @@
 //! each, and observed at the proxies.
 
 use serde_json::{Value, json};
-use zonegate::demo::kuma::Kind;
-use zonegate::demo::zone_proxy::discovery_request;
+use zonegate_testkit::kuma::Kind;
+use zonegate_testkit::zone_proxy::discovery_request;
 
 use crate::harness::{Bench, INGRESS_HERE, LIMIT, ZONE, within};
 

@@ -2,9 +2,9 @@
 //! own counters and log know nothing of it.
 
 use serde_json::{Value, json};
-use zonegate::demo::kuma::Kind;
-use zonegate::demo::zone_proxy::Claimed;
-use zonegate::issuer::SigningKey;
+use zonegate_issuer::SigningKey;
+use zonegate_testkit::kuma::Kind;
+use zonegate_testkit::zone_proxy::Claimed;
 
 use crate::harness::{Bench, KID, LIMIT, Seen, Setup, now, within};
 

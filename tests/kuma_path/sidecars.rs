@@ -1,7 +1,7 @@
 //! A sidecar that shares the port: through with `dataplane: pass`, refused with `deny`.
 
 use serde_json::json;
-use zonegate::demo::kuma::Kind;
+use zonegate_testkit::kuma::Kind;
 
 use crate::harness::{Bench, LIMIT, Seen};
 

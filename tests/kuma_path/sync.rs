@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
-use zonegate::demo::kuma::Kind;
+use zonegate_testkit::kuma::Kind;
 
 use crate::harness::{Bench, LIMIT, Setup, ZONE, from_environment, within};
 use crate::kumactl::Way;
@@ -234,7 +234,8 @@ fn base64(text: &str) -> String {
 #[tokio::test]
 #[ignore = "needs KUMA_HOME: make test-kuma"]
 async fn the_example_goes_as_its_readme_says() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/sync-universal");
+    let root =
+        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join("examples/sync-universal");
     let mut bench = Bench::new();
     bench.options.zone = "default".to_owned();
     let setup = bench.set("zone", "default".into()).start().await;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use zonegate::demo::kuma::{ControlPlane, Judge, Kind, StaticKey, ZoneProxyAuthentication};
+use zonegate_testkit::kuma::{ControlPlane, Judge, Kind, StaticKey, ZoneProxyAuthentication};
 
 use crate::harness::{Bench, ZONE, home, within};
 

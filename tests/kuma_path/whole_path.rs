@@ -1,6 +1,6 @@
 //! kuma-dp through the gateway to kuma-cp: bootstrap, then discovery.
 
-use zonegate::demo::kuma::{Kind, Proxy, ZoneProxyAuthentication};
+use zonegate_testkit::kuma::{Kind, Proxy, ZoneProxyAuthentication};
 
 use crate::harness::{Bench, INGRESS_HERE, LIMIT, Seen, within};
 

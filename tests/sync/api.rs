@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
-use zonegate::issuer::SigningKey;
+use zonegate_issuer::SigningKey;
 
 /// How to answer.
 #[derive(Clone)]

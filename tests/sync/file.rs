@@ -68,7 +68,7 @@ async fn a_restart_says_only_what_is_new() {
 #[tokio::test]
 async fn a_federated_zones_public_keys_count_and_other_secrets_are_not_asked_for() {
     let (api, place) = (Api::start().await, Place::new());
-    let key = zonegate::issuer::SigningKey::generate(2048).unwrap();
+    let key = zonegate_issuer::SigningKey::generate(2048).unwrap();
     api.set("zone-token-signing-public-key-7", key.public_key_pem());
     api.set("admin-user-token", "not for us");
     assert_eq!(place.once(&api, &[]).await.0, 0);

@@ -9,7 +9,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
-use zonegate::demo::certificates::{Certificates, server_config};
+use zonegate_testkit::certificates::{Certificates, server_config};
 
 use crate::api::Api;
 use crate::tool::{Place, assert_no_secret, once};

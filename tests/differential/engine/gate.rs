@@ -3,10 +3,10 @@
 use prost::Message;
 use serde_json::json;
 use zonegate::config::{Config, ConfigError};
-use zonegate::demo::zone_proxy::{Claimed, discovery_request};
 use zonegate::gate::{
     ADS_SOTW, Clock, Head, Held, Policy, Profile, Reason, RevocationList, Verdict,
 };
+use zonegate_testkit::zone_proxy::{Claimed, discovery_request};
 
 use super::cases::{Case, RINGS, Ring, public_key};
 

@@ -1,0 +1,187 @@
+//! What the shell asks of Envoy.
+//!
+//! In: nothing, or what to answer. Out: bytes and facts. A failure that the SDK reports is an error or
+//! an absence here. (It panics on statuses that a host does not give; Envoy then starts the VM anew,
+//! and denies meanwhile.)
+
+use std::borrow::Cow;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::OnceLock;
+use std::time::{Instant, SystemTime};
+
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::{BufferType, GrpcStatusCode, MapType};
+
+use zonegate::gate::{Clock, GrpcCode, Head, Status};
+use zonegate::lifecycle::{Answer, Facts, Now, Protocol, RequestBody};
+use zonegate::shared_data::SharedData;
+use zonegate::token::{Host, SignatureBackend, host_backend};
+
+/// Signatures verified by Envoy.
+pub(super) static ENVOY: SignatureBackend = host_backend::<Envoy>();
+
+/// Envoy, as what it offers to every VM.
+pub(super) struct Envoy;
+
+impl Host for Envoy {
+    fn verify_signature(arguments: &[u8]) -> Option<Vec<u8>> {
+        hostcalls::call_foreign_function("verify_signature", Some(arguments)).ok().flatten()
+    }
+}
+
+impl SharedData for Envoy {
+    fn get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
+        let (bytes, version) = hostcalls::get_shared_data(key).ok()?;
+        Some((bytes.unwrap_or_default(), version?))
+    }
+
+    fn set(&self, key: &str, bytes: &[u8], version: Option<u32>) -> bool {
+        hostcalls::set_shared_data(key, Some(bytes), version).is_ok()
+    }
+}
+
+/// The request headers, owned. None at all where Envoy does not hand them over, and then the request
+/// goes nowhere that is served.
+pub(super) struct Headers(Vec<(String, Vec<u8>)>);
+
+impl Headers {
+    /// Fetches them.
+    pub(super) fn fetch() -> Self {
+        Self(hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default())
+    }
+
+    /// Those that the gate judges.
+    pub(super) fn head(&self) -> Head<'_> {
+        let mut head = Head::default();
+        for (name, value) in &self.0 {
+            match name.as_str() {
+                ":method" => head.method = value,
+                ":path" => head.path = value,
+                "content-type" => head.content_type.push(value),
+                "authorization" => head.authorization.push(value),
+                "client-id" => head.client_id.push(value),
+                _ => {}
+            }
+        }
+        head
+    }
+
+    /// The first value of a header; empty where there is none.
+    pub(super) fn first(&self, wanted: &str) -> &[u8] {
+        let found = self.0.iter().find(|(name, _)| name == wanted);
+        found.map_or(&[], |(_, value)| value)
+    }
+}
+
+/// The body of the request in effect, of which Envoy shows so many bytes.
+pub(super) struct Body(pub(super) usize);
+
+impl RequestBody for Body {
+    fn size(&self) -> usize {
+        self.0
+    }
+
+    fn read(&self, length: usize) -> Option<Cow<'_, [u8]>> {
+        let bytes = hostcalls::get_buffer(BufferType::HttpRequestBody, 0, length);
+        bytes.ok().flatten().map(Cow::Owned)
+    }
+}
+
+/// The time of day.
+pub(super) fn clock() -> Clock {
+    let now = hostcalls::get_current_time().ok();
+    Clock(now.and_then(|now| now.duration_since(SystemTime::UNIX_EPOCH).ok()))
+}
+
+/// Both clocks.
+pub(super) fn now() -> Now {
+    static START: OnceLock<Instant> = OnceLock::new();
+    Now { wall: clock(), monotonic: START.get_or_init(Instant::now).elapsed() }
+}
+
+/// The plugin configuration.
+pub(super) fn plugin_configuration() -> Vec<u8> {
+    configuration(BufferType::PluginConfiguration)
+}
+
+/// The VM configuration.
+pub(super) fn vm_configuration() -> Vec<u8> {
+    configuration(BufferType::VmConfiguration)
+}
+
+fn configuration(buffer: BufferType) -> Vec<u8> {
+    hostcalls::get_buffer(buffer, 0, usize::MAX).ok().flatten().unwrap_or_default()
+}
+
+/// A number that no other VM has.
+pub(super) fn vm_number() -> u64 {
+    // The standard library has its keys from the host's randomness.
+    RandomState::new().build_hasher().finish()
+}
+
+/// The name of this plugin in Envoy's configuration.
+pub(super) fn plugin_name() -> String {
+    text(&["plugin_name"])
+}
+
+/// Address and port of the peer of the request in effect.
+pub(super) fn peer() -> String {
+    text(&["source", "address"])
+}
+
+/// The number of the connection of the request in effect.
+pub(super) fn connection() -> Option<u64> {
+    let bytes = property(&["connection", "id"])?;
+    bytes.try_into().ok().map(u64::from_le_bytes)
+}
+
+fn text(path: &[&str]) -> String {
+    String::from_utf8_lossy(&property(path).unwrap_or_default()).into_owned()
+}
+
+fn property(path: &[&str]) -> Option<Vec<u8>> {
+    hostcalls::get_property(path.to_vec()).ok().flatten()
+}
+
+/// Sets filter state `wasm.zonegate.…` of the request in effect.
+pub(super) fn set_facts(facts: &Facts) {
+    // Only an access log misses what cannot be set, and what lacks a verdict is denied by a filter
+    // behind: see `envoy/gateway.yaml`.
+    let set = |name, value: &str| {
+        let _ = hostcalls::set_property(vec![name], Some(value.as_bytes()));
+    };
+    set("zonegate.verdict", facts.verdict.as_str());
+    if let Some(reason) = facts.reason {
+        set("zonegate.reason", reason.as_str());
+    }
+    if let Some(token) = &facts.token {
+        set("zonegate.zone", &token.claims.zone);
+        set("zonegate.kid", &token.kid);
+        set("zonegate.jti", &token.claims.id);
+    }
+}
+
+/// Answers the request in effect. Should Envoy refuse, the request stays paused and never reaches the
+/// upstream.
+pub(super) fn answer(Answer { protocol, status: Status { grpc, http }, message }: &Answer) {
+    let _ = match protocol {
+        Protocol::Grpc => {
+            hostcalls::send_grpc_response(grpc_status(*grpc), Some(message), Vec::new())
+        }
+        Protocol::Http => {
+            let headers = vec![("content-type", "text/plain")];
+            hostcalls::send_http_response(*http, headers, Some(message.as_bytes()))
+        }
+    };
+}
+
+fn grpc_status(code: GrpcCode) -> GrpcStatusCode {
+    match code {
+        GrpcCode::InvalidArgument => GrpcStatusCode::InvalidArgument,
+        GrpcCode::DeadlineExceeded => GrpcStatusCode::DeadlineExceeded,
+        GrpcCode::PermissionDenied => GrpcStatusCode::PermissionDenied,
+        GrpcCode::Unimplemented => GrpcStatusCode::Unimplemented,
+        GrpcCode::Unavailable => GrpcStatusCode::Unavailable,
+        GrpcCode::Unauthenticated => GrpcStatusCode::Unauthenticated,
+    }
+}

@@ -1,0 +1,281 @@
+//! The signing key: an RSA private key, as `kumactl generate signing-key` makes it.
+//!
+//! In: PEM, `RSA PRIVATE KEY` (PKCS#1, RFC 8017 A.1.2) or `PRIVATE KEY` (PKCS#8, RFC 5208), or fresh
+//! randomness. Out: a [`SigningKey`]. Under which kid it is known, and who may have it, is not known
+//! here. Private material is wiped when dropped and never printed.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rand::rngs::SysRng;
+use rsa::pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey, EncodeRsaPublicKey, LineEnding};
+use rsa::pkcs1::{RsaPrivateKeyRef, UintRef};
+use rsa::pkcs1v15::Signature;
+use rsa::pkcs8::PrivateKeyInfoRef;
+use rsa::signature::{RandomizedSigner, SignatureEncoding};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+use zonegate::token::{MAX_BITS, MIN_BITS, PublicKey};
+
+use super::SigningKeyError;
+use super::armour::{Block, first_block, holds_pem, packed};
+
+/// The size that kumactl makes.
+pub const DEFAULT_BITS: u32 = 2048;
+
+const PKCS1: &str = "RSA PRIVATE KEY";
+const PKCS8: &str = "PRIVATE KEY";
+/// How an error calls a key without armour.
+const DER: &str = "RSA PRIVATE KEY, as DER";
+
+/// An RSA private key of a size that Kuma verifies.
+pub struct SigningKey {
+    signer: rsa::pkcs1v15::SigningKey<Sha256>,
+    private_pem: Zeroizing<String>,
+    public_pem: String,
+    public: PublicKey,
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SigningKey({:?})", self.public)
+    }
+}
+
+impl SigningKey {
+    /// A new key of `bits`; kumactl makes [`DEFAULT_BITS`].
+    ///
+    /// # Errors
+    /// [`SigningKeyError::Size`] or [`SigningKeyError::NotGenerated`].
+    pub fn generate(bits: u32) -> Result<Self, SigningKeyError> {
+        check_size(bits)?;
+        let failed = |error: &dyn fmt::Display| SigningKeyError::NotGenerated(error.to_string());
+        let size = usize::try_from(bits).map_err(|error| failed(&error))?;
+        let key = rsa::PrivateKey::new(&mut SysRng, size).map_err(|error| failed(&error))?;
+        Self::from_rsa(key, PKCS1)
+    }
+
+    /// Reads a key as a GlobalSecret of Kuma holds it (Kuma: `pkg/core/tokens/signing_key.go`): PEM,
+    /// or PKCS#1 DER; or base64 of either, which is how the API server, kubectl and `generate
+    /// signing-key` print it.
+    ///
+    /// # Errors
+    /// See [`SigningKeyError`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, SigningKeyError> {
+        if is_der(bytes) {
+            return Self::from_pkcs1(bytes, DER);
+        }
+        let text = std::str::from_utf8(bytes).map_err(|_| SigningKeyError::NotText)?;
+        match packed(text) {
+            Some(der) if is_der(&der) => Self::from_pkcs1(&der, DER),
+            Some(inner) => match std::str::from_utf8(&inner) {
+                Ok(pem) if holds_pem(pem) => Self::from_pem(pem),
+                _ => Self::from_pem(text),
+            },
+            None => Self::from_pem(text),
+        }
+    }
+
+    /// Reads the first PEM block in `text`.
+    ///
+    /// # Errors
+    /// See [`SigningKeyError`].
+    pub fn from_pem(text: &str) -> Result<Self, SigningKeyError> {
+        let Block { label, is_encrypted, contents } = first_block(text)?;
+        match label {
+            "ENCRYPTED PRIVATE KEY" => Err(SigningKeyError::Encrypted),
+            _ if is_encrypted => Err(SigningKeyError::Encrypted),
+            PKCS1 => Self::from_pkcs1(&contents, PKCS1),
+            PKCS8 => Self::from_pkcs8(&contents),
+            _ if label.ends_with("PUBLIC KEY") => Err(SigningKeyError::PublicKey),
+            _ if label.starts_with("EC ") || label.starts_with("DSA ") => {
+                Err(SigningKeyError::NotRsa)
+            }
+            _ => Err(SigningKeyError::OtherBlock(label.chars().take(40).collect())),
+        }
+    }
+
+    /// Reads what a secret of the control plane holds: PEM, or PKCS#1 DER (Kuma:
+    /// `keyBytesToRsaPrivateKey` in `pkg/core/tokens/signing_key.go`, which takes no PKCS#8).
+    ///
+    /// # Errors
+    /// See [`SigningKeyError`].
+    pub fn from_secret(bytes: &[u8]) -> Result<Self, SigningKeyError> {
+        // The second byte of such a DER is no UTF-8.
+        let Ok(text) = std::str::from_utf8(bytes) else { return Self::from_pkcs1(bytes, PKCS1) };
+        match first_block(text)?.label {
+            PKCS8 => Err(SigningKeyError::Pkcs8InSecret),
+            _ => Self::from_pem(text),
+        }
+    }
+
+    fn from_pkcs8(der: &[u8]) -> Result<Self, SigningKeyError> {
+        let info = PrivateKeyInfoRef::try_from(der)
+            .map_err(|_| SigningKeyError::Malformed { label: PKCS8 })?;
+        if info.algorithm.oid != rsa::pkcs1::ALGORITHM_OID {
+            return Err(SigningKeyError::NotRsa);
+        }
+        Self::from_pkcs1(info.private_key.as_bytes(), PKCS8)
+    }
+
+    fn from_pkcs1(der: &[u8], label: &'static str) -> Result<Self, SigningKeyError> {
+        let malformed = |_| SigningKeyError::Malformed { label };
+        // The size first: crate rsa refuses a small key without saying why.
+        check_size(bit_length(&RsaPrivateKeyRef::try_from(der).map_err(malformed)?.modulus))?;
+        Self::from_rsa(rsa::PrivateKey::from_pkcs1_der(der).map_err(malformed)?, label)
+    }
+
+    fn from_rsa(key: rsa::PrivateKey, label: &'static str) -> Result<Self, SigningKeyError> {
+        let malformed = |_| SigningKeyError::Malformed { label };
+        let private_pem = key.to_pkcs1_pem(LineEnding::LF).map_err(malformed)?;
+        let public_pem = key.as_ref().to_pkcs1_pem(LineEnding::LF).map_err(malformed)?;
+        let public =
+            PublicKey::from_pem(&public_pem).map_err(|_| SigningKeyError::Malformed { label })?;
+        Ok(Self { signer: key.into(), private_pem, public_pem, public })
+    }
+
+    /// The key as `RSA PRIVATE KEY`, byte for byte as Go's `pem.Encode` prints it. Secret.
+    pub fn to_pem(&self) -> Zeroizing<String> {
+        self.private_pem.clone()
+    }
+
+    /// The public half, as the gate reads it.
+    pub fn public_key(&self) -> PublicKey {
+        self.public.clone()
+    }
+
+    /// The public half as `RSA PUBLIC KEY`, byte for byte as Go's `pem.Encode` prints it.
+    pub fn public_key_pem(&self) -> &str {
+        &self.public_pem
+    }
+
+    /// A compact JWS (RFC 7515 §7.1) of exactly these bytes, signed with RS256, whatever they say.
+    ///
+    /// # Panics
+    /// Where the operating system gives no randomness: it blinds the arithmetic.
+    pub fn sign_raw(&self, header: impl AsRef<[u8]>, claims: impl AsRef<[u8]>) -> String {
+        let mut token = URL_SAFE_NO_PAD.encode(header);
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(claims, &mut token);
+        let signature: Signature = self.signer.sign_with_rng(&mut rand::rng(), token.as_bytes());
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature.to_bytes(), &mut token);
+        token
+    }
+}
+
+/// Whether `bytes` begin as a SEQUENCE of more than 127 bytes does (X.690 §8.1.3.5), which no text
+/// does.
+fn is_der(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x30, 0x81..=0x84, ..])
+}
+
+fn check_size(bits: u32) -> Result<(), SigningKeyError> {
+    match bits {
+        MIN_BITS..=MAX_BITS => Ok(()),
+        _ => Err(SigningKeyError::Size(bits)),
+    }
+}
+
+fn bit_length(number: &UintRef<'_>) -> u32 {
+    let bytes = number.as_bytes();
+    let spare = bytes.first().map_or(0, |first| first.leading_zeros());
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX).saturating_mul(8).saturating_sub(spare)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::string_slice)] // a test may panic
+mod tests {
+    use std::time::Instant;
+
+    use base64::engine::general_purpose::STANDARD;
+    use zonegate::token::{KeySet, authenticate};
+
+    use super::*;
+
+    #[test]
+    fn a_generated_key_signs_what_its_public_half_verifies() {
+        let start = Instant::now();
+        let key = SigningKey::generate(DEFAULT_BITS).unwrap();
+        println!("generated in {:?}", start.elapsed());
+        let mut keys = KeySet::default();
+        keys.insert("1".into(), key.public_key()).unwrap();
+        let token = key.sign_raw(r#"{"alg":"RS256","kid":"1"}"#, r#"{"Zone":"z"}"#);
+        assert_eq!(authenticate(token.as_bytes(), &keys).unwrap().claims.zone, "z");
+        assert_eq!(key.public_key().bits(), DEFAULT_BITS);
+    }
+
+    #[test]
+    fn every_spelling_of_a_key_is_the_same_key() {
+        let key = SigningKey::generate(1024).unwrap();
+        let pem = key.to_pem();
+        let base64 = STANDARD.encode(pem.as_bytes());
+        let der = pem::parse(&*pem).unwrap().into_contents();
+        for text in [
+            pem.to_string(),
+            pem.replace('\n', "\r\n"),
+            format!("some words\n{}more", *pem),
+            pem.trim_end().to_owned(),
+            base64.clone(),
+            format!("{}\n{}\n", &base64[..76], &base64[76..]),
+            STANDARD.encode(&der),
+        ] {
+            assert_eq!(*SigningKey::from_bytes(text.as_bytes()).unwrap().to_pem(), *pem, "{text}");
+        }
+        assert_eq!(*SigningKey::from_bytes(&der).unwrap().to_pem(), *pem);
+        assert_eq!(SigningKey::from_pem(&base64).unwrap_err(), SigningKeyError::Base64OfPem);
+    }
+
+    #[test]
+    fn debug_shows_the_fingerprint_and_nothing_private() {
+        let key = SigningKey::generate(1024).unwrap();
+        let fingerprint = key.public_key().fingerprint();
+        assert_eq!(format!("{key:?}"), format!("SigningKey(PublicKey(RSA 1024, {fingerprint}))"));
+    }
+
+    #[test]
+    fn what_is_no_signing_key_is_refused_by_name() {
+        let pem = SigningKey::generate(1024).unwrap();
+        let relabelled = |label: &str| pem.to_pem().replace(PKCS1, label);
+        let block = |label: &str, body: &str| {
+            format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n")
+        };
+        let encrypted = "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA";
+        let malformed = |label| SigningKeyError::Malformed { label };
+        for (text, wanted) in [
+            (" \n".to_owned(), SigningKeyError::Empty),
+            ("hello".to_owned(), SigningKeyError::NotPem),
+            (format!("  {}", &*pem.to_pem()), SigningKeyError::NotPem),
+            (pem.to_pem().replace("-----END", "----END"), SigningKeyError::BrokenPem),
+            (block(PKCS1, "AA*A"), SigningKeyError::BrokenPem),
+            (pem.public_key_pem().to_owned(), SigningKeyError::PublicKey),
+            (block("PUBLIC KEY", "AAAA"), SigningKeyError::PublicKey),
+            (block(PKCS1, encrypted), SigningKeyError::Encrypted),
+            (block("ENCRYPTED PRIVATE KEY", "AAAA"), SigningKeyError::Encrypted),
+            (block("EC PRIVATE KEY", "AAAA"), SigningKeyError::NotRsa),
+            (relabelled("CERTIFICATE"), SigningKeyError::OtherBlock("CERTIFICATE".into())),
+            (relabelled(PKCS8), malformed(PKCS8)),
+            (block(PKCS1, "AAAA"), malformed(PKCS1)),
+            (block(PKCS1, ""), malformed(PKCS1)),
+            (STANDARD.encode([0x30, 0x82, 1, 0, 2, 1, 0]), malformed(DER)),
+            (STANDARD.encode("hello"), SigningKeyError::NotPem),
+        ] {
+            let error = SigningKey::from_bytes(text.as_bytes()).unwrap_err();
+            assert_eq!(error, wanted, "{text}");
+        }
+        for (bytes, wanted) in [
+            (&[0x30, 0x82, 1, 0, 2, 1, 0][..], malformed(DER)),
+            (&[0xff], SigningKeyError::NotText),
+        ] {
+            assert_eq!(SigningKey::from_bytes(bytes).unwrap_err(), wanted);
+        }
+    }
+
+    #[test]
+    fn sizes_that_kuma_does_not_verify_are_refused() {
+        for bits in [0, 512, 1023, 8193] {
+            assert_eq!(SigningKey::generate(bits).unwrap_err(), SigningKeyError::Size(bits));
+        }
+    }
+}

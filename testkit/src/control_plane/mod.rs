@@ -1,0 +1,175 @@
+//! A control plane that behaves as Kuma's does on its ports 5678 and 5685, and tells what reached it.
+//!
+//! In: connections of proxies and of zone control planes. Out: the answers of the two discovery
+//! services, of `/bootstrap` and of KDS, all on one port, and [`Sightings`]. It checks no token: it stands behind the gate, to show what the gate let by.
+
+mod bootstrap;
+mod discovery;
+mod kds;
+mod recorded;
+mod serve;
+mod sightings;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::sync::{broadcast, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+
+use self::discovery::Order;
+use self::serve::Service;
+pub use self::sightings::{Ended, Request, Sightings};
+use crate::certificates::{Certificates, Identity, server_config};
+
+/// How long [`ControlPlane::stop`] waits for clients to let go.
+const GRACE: Duration = Duration::from_secs(2);
+/// Orders that a slow stream may be behind before it misses one.
+const MAX_ORDERS: usize = 64;
+
+/// How to run a control plane.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// What to present.
+    pub identity: Identity,
+    /// Whether to print a line per thing seen.
+    pub announce: bool,
+    /// Whether to keep the bytes of request bodies. Off for load, lest memory grow.
+    pub record_bodies: bool,
+}
+
+impl Options {
+    /// On a free port of 127.0.0.1, silent, with bodies recorded.
+    #[must_use]
+    pub fn new(certificates: &Certificates) -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            identity: certificates.control_plane.clone(),
+            announce: false,
+            record_bodies: true,
+        }
+    }
+}
+
+/// A running control plane. Dropped, it breaks off everything at once.
+#[derive(Debug)]
+pub struct ControlPlane {
+    address: SocketAddr,
+    sightings: Sightings,
+    orders: broadcast::Sender<Order>,
+    stopping: watch::Sender<bool>,
+    accepting: JoinHandle<()>,
+}
+
+impl ControlPlane {
+    /// Starts one. It is ready for connections when this returns.
+    ///
+    /// # Errors
+    /// If the port is taken or the certificate is not usable.
+    pub async fn start(options: Options) -> anyhow::Result<Self> {
+        let Options { listen, identity, announce, record_bodies } = options;
+        let tls = TlsAcceptor::from(server_config(&identity)?);
+        let listener =
+            TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
+        let address = listener.local_addr().context("reading the address listened on")?;
+        let sightings = Sightings::new(record_bodies, announce);
+        let orders = broadcast::Sender::new(MAX_ORDERS);
+        let stopping = watch::Sender::new(false);
+        let service = Service {
+            tls,
+            routes: discovery::routes(&orders),
+            sightings: sightings.clone(),
+            stopping: stopping.subscribe(),
+        };
+        let accepting = tokio::spawn(accept(listener, service));
+        Ok(Self { address, sightings, orders, stopping, accepting })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What it has seen.
+    #[must_use]
+    pub fn sightings(&self) -> &Sightings {
+        &self.sightings
+    }
+
+    /// Sends a message on every open gRPC stream, and says on how many. A stream counts from when
+    /// its service has taken it, which is after its headers were seen: wait for its first answer.
+    pub fn push(&self) -> usize {
+        self.order(Order::Push)
+    }
+
+    /// The same, for another task.
+    #[must_use]
+    pub fn pusher(&self) -> Pusher {
+        Pusher(self.orders.clone())
+    }
+
+    /// Ends every open gRPC stream with status 0, and says how many.
+    pub fn close_streams(&self) -> usize {
+        self.order(Order::Close)
+    }
+
+    /// Ends all streams, lets answers under way finish, and closes the port.
+    pub async fn stop(mut self) {
+        self.stopping.send_replace(true);
+        self.close_streams();
+        timeout(GRACE, &mut self.accepting).await.ok();
+    }
+
+    /// No stream open is no error.
+    fn order(&self, order: Order) -> usize {
+        self.orders.send(order).unwrap_or_default()
+    }
+}
+
+/// Sends messages on the open streams of a [`ControlPlane`].
+#[derive(Debug, Clone)]
+pub struct Pusher(broadcast::Sender<Order>);
+
+impl Pusher {
+    /// As [`ControlPlane::push`].
+    pub fn push(&self) -> usize {
+        self.0.send(Order::Push).unwrap_or_default()
+    }
+}
+
+impl Drop for ControlPlane {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+/// Takes connections until told to stop, then waits for the open ones. Dropped, it drops them.
+async fn accept(listener: TcpListener, service: Service) {
+    let mut stopping = service.stopping.clone();
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                // How one connection fails is the client's affair.
+                Ok((tcp, _)) => drop(connections.spawn(service.clone().serve(tcp))),
+                // Out of file descriptors, as a rule: let some go first.
+                Err(_) => sleep(Duration::from_millis(10)).await,
+            },
+            Some(_) = connections.join_next() => {}
+            () = told_to_stop(&mut stopping) => break,
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+/// The sender gone is as good as told.
+async fn told_to_stop(stopping: &mut watch::Receiver<bool>) {
+    stopping.wait_for(|stopping| *stopping).await.ok();
+}

@@ -1,0 +1,42 @@
+//! How Envoy is started.
+//!
+//! In: [`Options`] and the written configuration. Out: the running process.
+
+use std::path::Path;
+
+use tokio::process::Command;
+
+use super::Options;
+use super::admin::ADDRESS_FILE;
+use super::epoch::Epoch;
+use crate::process::Process;
+
+/// Starts Envoy, or func-e with it, in `dir`.
+pub(super) fn start(
+    options: &Options,
+    gateway: &Path,
+    dir: &Path,
+    epoch: &Epoch,
+) -> anyhow::Result<Process> {
+    let mut command = match &options.func_e {
+        // func-e 1.x runs the Envoy that ENVOY_PATH names and downloads nothing.
+        Some(func_e) => {
+            let mut command = Command::new(func_e);
+            command.arg("run").env("ENVOY_PATH", &options.envoy);
+            command
+        }
+        None => Command::new(&options.envoy),
+    };
+    command
+        .arg("--config-path")
+        .arg(gateway)
+        .arg("--admin-address-path")
+        .arg(dir.join(ADDRESS_FILE))
+        .args(["--concurrency", &options.concurrency.to_string()])
+        .args(epoch.arguments(dir))
+        .args(["--log-level", "warning"])
+        .args(["--component-log-level", "wasm:info,config:info"])
+        .envs(options.environment.iter().map(|(name, value)| (name, value)))
+        .current_dir(dir);
+    Process::start(command, options.log, dir.join("envoy.log"))
+}

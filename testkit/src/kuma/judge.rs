@@ -1,0 +1,107 @@
+//! What a control plane says of a token, over gRPC and without leaving anything open there.
+//!
+//! In: the values of `authorization`, as bytes. Out: the control plane's verdict, with its own words
+//! where it refuses.
+//!
+//! The first message names one node and brings the resource of another. kuma-cp authenticates before
+//! it compares the two (`pkg/xds/server/v3/components.go`), so a token that is let in ends in that
+//! complaint at once, before a proxy is registered, and any other in its refusal.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::{Context, bail};
+use envoy_types::pb::envoy::service::discovery::v3::DiscoveryRequest;
+use envoy_types::pb::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
+use tonic::metadata::AsciiMetadataValue;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::{Request, Status};
+
+use super::Kind;
+use crate::zone_proxy::{Claimed, discovery_request};
+
+/// What is said where the token was let in (`pkg/xds/server/callbacks/dataplane_lifecycle.go`).
+const LET_IN: &str = "does not match proxy resource";
+/// What a refusal begins with (`pkg/xds/auth/callbacks.go`).
+const REFUSED: [&str; 2] =
+    ["authentication failed: ", "could not extract credential from DiscoveryRequest: "];
+
+/// Numbers the nodes of all judges: a control plane takes one stream a node.
+static ASKED: AtomicU64 = AtomicU64::new(0);
+
+/// Asks one control plane about tokens, over a few connections at once.
+#[derive(Debug)]
+pub struct Judge {
+    connections: Vec<Channel>,
+}
+
+impl Judge {
+    /// Connects to the dataplane server at `address`, whose certificate the CA in `ca` (PEM) signed.
+    ///
+    /// # Errors
+    /// There is no connection.
+    pub async fn open(address: SocketAddr, ca: &str, connections: usize) -> anyhow::Result<Self> {
+        let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca));
+        let endpoint = Endpoint::from_shared(format!("https://{address}"))?
+            .tls_config(tls)?
+            // kuma-cp repeats a kid in its refusal, however long it is.
+            .http2_max_header_list_size(1024 * 1024);
+        let mut open = Vec::with_capacity(connections);
+        for _ in 0..connections {
+            open.push(endpoint.connect().await.context("connecting the control plane")?);
+        }
+        Ok(Self { connections: open })
+    }
+
+    /// Whether a proxy of this kind is let in with these values of `authorization`; if not, why.
+    ///
+    /// # Errors
+    /// A value cannot be sent in HTTP, or the answer is neither.
+    pub async fn verdict(
+        &self,
+        kind: Kind,
+        authorization: &[&[u8]],
+    ) -> anyhow::Result<Result<(), String>> {
+        let number = ASKED.fetch_add(1, Ordering::Relaxed);
+        let mut request = Request::new(tokio_stream::once(first_message(kind, number)));
+        for value in authorization {
+            let value = AsciiMetadataValue::try_from(*value).context("no header value")?;
+            request.metadata_mut().append("authorization", value);
+        }
+        let status = match self.ask(number, request).await {
+            Ok(()) => bail!("the control plane has answered, and should not have"),
+            Err(status) => status,
+        };
+        match status.message() {
+            words if REFUSED.iter().any(|prefix| words.starts_with(prefix)) => {
+                Ok(Err(words.to_owned()))
+            }
+            words if words.contains(LET_IN) => Ok(Ok(())),
+            _ => bail!("the control plane says neither yes nor no: {status:?}"),
+        }
+    }
+
+    async fn ask<S>(&self, number: u64, request: Request<S>) -> Result<(), Status>
+    where
+        S: tokio_stream::Stream<Item = DiscoveryRequest> + Send + 'static,
+    {
+        let which = usize::try_from(number).unwrap_or_default();
+        let channel = which.checked_rem(self.connections.len());
+        let channel = channel.and_then(|which| self.connections.get(which));
+        let channel = channel.ok_or_else(|| Status::internal("no connection"))?;
+        let mut client = AggregatedDiscoveryServiceClient::new(channel.clone());
+        let mut answers = client.stream_aggregated_resources(request).await?.into_inner();
+        answers.message().await.map(drop)
+    }
+}
+
+/// Of a node that no other stream names.
+fn first_message(kind: Kind, number: u64) -> DiscoveryRequest {
+    let resource = kind.resource("another", 10_001).to_string();
+    let claimed = Claimed { proxy_type: Some(kind.name()), resource: Some(&resource) };
+    let mut message = discovery_request(claimed);
+    if let Some(node) = &mut message.node {
+        node.id = format!(".asking-{number}");
+    }
+    message
+}

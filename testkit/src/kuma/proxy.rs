@@ -1,0 +1,186 @@
+//! kuma-dp, which fetches its bootstrap configuration and runs an Envoy with it.
+//!
+//! In: [`ProxyOptions`]. Out: a running [`Proxy`] and its log, in which its Envoy's is as well. On
+//! Linux its Envoy ends with it, however it ends.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{Home, free_port};
+use crate::process::{Log, Process};
+
+/// The file with the token, in the proxy's folder.
+const TOKEN: &str = "token";
+
+/// What a proxy is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A zone ingress.
+    Ingress,
+    /// A zone egress.
+    Egress,
+    /// A sidecar, in the mesh `default`.
+    Dataplane,
+}
+
+/// How to run a proxy.
+#[derive(Debug, Clone)]
+pub struct ProxyOptions {
+    /// What it is.
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
+    /// Its token; `None` starts it without one.
+    pub token: Option<String>,
+    /// Where the control plane is, or what stands in front of it: `https://…`.
+    pub control_plane: String,
+    /// The CA of the certificate there.
+    pub ca: PathBuf,
+    /// The Envoy to run.
+    pub envoy: PathBuf,
+    /// More settings, as environment variables.
+    pub environment: Vec<(String, String)>,
+}
+
+/// A running kuma-dp. Dropped, it is killed.
+#[derive(Debug)]
+pub struct Proxy {
+    /// The process, with its log.
+    pub process: Process,
+    dir: TempDir,
+}
+
+impl Proxy {
+    /// Starts kuma-dp and does not wait for anything.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start(home: &Home, options: &ProxyOptions) -> anyhow::Result<Self> {
+        let dir = tempfile::Builder::new().prefix("zonegate-kuma-dp-").tempdir()?;
+        let mut command = home.command("kuma-dp", dir.path());
+        let resource = dir.path().join("resource.yaml");
+        let definition = options.kind.resource(&options.name, free_port()?);
+        fs::write(&resource, definition.to_string()).context("writing the proxy's resource")?;
+        command
+            .args(["run", "--proxy-type", options.kind.name()])
+            .args(["--cp-address", &options.control_plane])
+            .arg("--ca-cert-file")
+            .arg(&options.ca)
+            .arg("--binary-path")
+            .arg(&options.envoy)
+            .arg("--dataplane-file")
+            .arg(&resource)
+            .arg("--work-dir")
+            .arg(dir.path())
+            // Else it makes a folder elsewhere, and leaves it when it is killed.
+            .arg("--dns-server-config-dir")
+            .arg(dir.path())
+            .args(["--concurrency", "1", "--drain-time", "1s"])
+            .args(["--envoy-log-level", "warning", "--dns-enabled=false"])
+            .env("KUMA_READINESS_PORT", free_port()?.to_string())
+            // It retries where it is told to come again; not for ever here.
+            .env("KUMA_CONTROL_PLANE_RETRY_BACKOFF", "1s")
+            .envs(options.environment.iter().map(|(name, value)| (name, value)));
+        if let Some(token) = &options.token {
+            let file = dir.path().join(TOKEN);
+            fs::write(&file, token).context("writing the proxy's token")?;
+            command.arg("--dataplane-token-file").arg(&file);
+        }
+        let process = Process::start(command, Log::File, dir.path().join("kuma-dp.log"))?;
+        Ok(Self { process, dir })
+    }
+
+    /// Its working folder.
+    pub fn folder(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Writes another token to the file that it was started with.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn replace_token(&self, token: &str) -> anyhow::Result<()> {
+        let (new, place) = (self.dir.path().join("token.new"), self.dir.path().join(TOKEN));
+        fs::write(&new, token)
+            .and_then(|()| fs::rename(&new, &place))
+            .context("writing the proxy's token")
+    }
+
+    /// Waits until the log has `text`.
+    ///
+    /// # Errors
+    /// It has not in time; with the last lines.
+    pub async fn wait_log(&self, text: &str, limit: Duration) -> anyhow::Result<()> {
+        self.process.wait_log(text, limit).await.context("kuma-dp")
+    }
+
+    /// Ends kuma-dp, and waits until it has ended.
+    pub async fn stop(mut self) {
+        self.process.stop().await;
+    }
+}
+
+impl Kind {
+    /// As `--proxy-type` has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ingress => "ingress",
+            Self::Egress => "egress",
+            Self::Dataplane => "dataplane",
+        }
+    }
+
+    /// Where the control plane's API tells about it.
+    pub(super) fn overview(self, name: &str) -> String {
+        match self {
+            Self::Ingress => format!("/zoneingresses/{name}/_overview"),
+            Self::Egress => format!("/zoneegresses/{name}/_overview"),
+            Self::Dataplane => format!("/meshes/default/dataplanes/{name}/_overview"),
+        }
+    }
+
+    /// Where in that its connections are, as a JSON pointer.
+    pub(super) fn subscriptions(self) -> &'static str {
+        match self {
+            Self::Ingress => "/zoneIngressInsight/subscriptions",
+            Self::Egress => "/zoneEgressInsight/subscriptions",
+            Self::Dataplane => "/dataplaneInsight/subscriptions",
+        }
+    }
+
+    /// Its resource, which it brings along.
+    pub(super) fn resource(self, name: &str, port: u16) -> Value {
+        let address = "127.0.0.1";
+        match self {
+            Self::Ingress => json!({
+                "type": "ZoneIngress",
+                "name": name,
+                "networking": {
+                    "address": address,
+                    "port": port,
+                    "advertisedAddress": address,
+                    "advertisedPort": port,
+                },
+            }),
+            Self::Egress => json!({
+                "type": "ZoneEgress",
+                "name": name,
+                "networking": { "address": address, "port": port },
+            }),
+            Self::Dataplane => json!({
+                "type": "Dataplane",
+                "mesh": "default",
+                "name": name,
+                "networking": {
+                    "address": address,
+                    "inbound": [{ "port": port, "tags": { "kuma.io/service": name } }],
+                },
+            }),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! `zonegate config check`.
+//!
+//! In: a file with a configuration of the filter. Out: what the filter accepts, and warnings, or why it
+//! refuses. Exit code 0 accepted, 1 refused, 2 not read.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::Serialize;
+use serde_json::Value;
+use zonegate::gate::Quoted;
+
+use super::report::{columns, counted, for_programs};
+use super::{Found, print};
+use crate::cli::failure::{self, warn};
+use crate::cli::tree::Format;
+use crate::operator::review::Review;
+
+const EXAMPLES: &str = "\
+The filter's own code reads it, so what is accepted here is accepted in Envoy. FILE is a plugin
+configuration, Envoy's gateway.yaml or ECDS file, an Istio WasmPlugin or an EnvoyExtensionPolicy.
+
+Exit code: 0 accepted (with or without warnings), 1 refused, 2 it cannot be read.
+
+Examples:
+  $ zonegate config check /etc/zonegate/ecds/zonegate.yaml
+  $ zonegate config check -o json policy.yaml | jq .warnings";
+
+/// Check a configuration with the filter's own code, and warn of what may not be meant
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(in crate::cli) struct CheckArgs {
+    /// File with the configuration, YAML or JSON, or - for standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// How to show it
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Format::Table)]
+    output: Format,
+}
+
+#[derive(Serialize)]
+struct Verdict<'a> {
+    file: &'a str,
+    accepted: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(flatten)]
+    review: Option<Review>,
+}
+
+impl CheckArgs {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let found = Found::read(&self.file)?;
+        let (review, error) = match found.accepted() {
+            Ok(config) => (Some(Review::of(&found.file, &found.plugin, &config)), None),
+            Err(error) => (None, Some(error)),
+        };
+        let verdict = Verdict {
+            file: &found.name,
+            accepted: error.is_none(),
+            error: error.as_ref().map(|error| error.root_cause().to_string()),
+            review,
+        };
+        match for_programs(self.output, &verdict)? {
+            Some(text) => print(&text)?,
+            None => {
+                if let Some(review) = &verdict.review {
+                    print(&table(&found.name, review))?;
+                    review.warnings.iter().for_each(|warning| warn(&warning.to_string()));
+                }
+            }
+        }
+        match error {
+            None => Ok(ExitCode::SUCCESS),
+            Some(error) => {
+                failure::report(&error);
+                Ok(ExitCode::FAILURE)
+            }
+        }
+    }
+}
+
+fn table(name: &str, review: &Review) -> String {
+    let place = match review.place.as_str() {
+        "" => String::new(),
+        place => format!(" (at {place})"),
+    };
+    let warnings = match review.warnings.len() {
+        0 => String::new(),
+        count => format!(", with {}", counted(count, "warning")),
+    };
+    let mut keys = vec![["KID", "BITS", "FINGERPRINT"].map(str::to_owned)];
+    keys.extend(
+        review.keys.iter().map(|key| {
+            [Quoted(&key.kid).to_string(), key.bits.to_string(), key.fingerprint.clone()]
+        }),
+    );
+    let mut settings = vec![["SETTING", "VALUE"].map(str::to_owned)];
+    settings.extend(review.settings.iter().map(|(path, value)| [path.clone(), plain(value)]));
+    settings.push(["revocations".to_owned(), counted(review.revocations, "id")]);
+    format!("{name}: accepted{place}{warnings}\n\n{}\n{}", columns(&keys), columns(&settings))
+}
+
+/// A setting as it would be written.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) if text.bytes().all(|byte| byte.is_ascii_graphic()) => text.clone(),
+        Value::String(text) => Quoted(text).to_string(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,101 @@
+//! `zonegate config diff`.
+//!
+//! In: two files with configurations of the filter. Out: what the second would change. Exit code 0
+//! nothing, 1 something, 2 not read or refused, as diff's.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use zonegate::gate::Quoted;
+
+use super::report::{counted, for_programs};
+use super::{Found, print};
+use crate::cli::tree::Format;
+use crate::operator::{Difference, KeyChange};
+
+const EXAMPLES: &str = "\
+Both files may be of any kind that config check reads. Defaults are filled in, and keys are compared
+by what they are, not by how they are spelled.
+
+Exit code: 0 nothing would change, 1 something would, 2 one of them is refused or cannot be read.
+
+Examples:
+  $ zonegate config diff /etc/zonegate/ecds/zonegate.yaml new.yaml";
+
+/// Show what a new configuration would change: keys, revoked ids, settings
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(in crate::cli) struct DiffArgs {
+    /// The configuration in force, or - for standard input
+    #[arg(value_name = "OLD")]
+    old: PathBuf,
+    /// The configuration to be
+    #[arg(value_name = "NEW")]
+    new: PathBuf,
+    /// How to show it
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Format::Table)]
+    output: Format,
+}
+
+impl DiffArgs {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let (old, new) = (Found::read(&self.old)?, Found::read(&self.new)?);
+        let (old_config, new_config) = (old.accepted()?, new.accepted()?);
+        let difference =
+            Difference::between((&old.plugin, &old_config), (&new.plugin, &new_config));
+        match for_programs(self.output, &difference)? {
+            Some(text) => print(&text)?,
+            None => print(&table(&difference))?,
+        }
+        Ok(if difference.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+fn table(difference: &Difference) -> String {
+    let Difference { keys, revoked, unrevoked, is_listed, settings } = difference;
+    let mut text = String::new();
+    // Writing to a String does not fail.
+    for change in keys {
+        let _ = writeln!(text, "{}", key(change));
+    }
+    if !revoked.is_empty() {
+        let _ = writeln!(text, "+ revoked: {}", few(revoked));
+    }
+    if !unrevoked.is_empty() {
+        let _ = writeln!(text, "- no longer revoked: {}", few(unrevoked));
+    }
+    for change in settings {
+        if change.path == "revocations" && !is_listed {
+            let _ = writeln!(text, "~ revocations: changed");
+            continue;
+        }
+        let _ = writeln!(text, "~ {}: {} -> {}", change.path, change.before, change.after);
+    }
+    text
+}
+
+fn key(KeyChange { kid, before, after }: &KeyChange) -> String {
+    let kid = Quoted(kid);
+    match (before, after) {
+        (Some(before), Some(after)) => {
+            format!("~ key {kid}: {before} -> {after} (tokens of the old one are refused)")
+        }
+        (Some(before), None) => format!("- key {kid}: {before} (its tokens are refused)"),
+        (None, Some(after)) => format!("+ key {kid}: {after}"),
+        (None, None) => format!("  key {kid}"),
+    }
+}
+
+/// As many as one can take in at a glance.
+const FEW: usize = 5;
+
+fn few(ids: &[String]) -> String {
+    let shown: Vec<String> = ids.iter().take(FEW).map(|id| Quoted(id).to_string()).collect();
+    let more = match ids.len().saturating_sub(FEW) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{}: {}{more}", counted(ids.len(), "id"), shown.join(", "))
+}

@@ -1,0 +1,72 @@
+//! `zonegate config …`: makes, judges and compares configurations of the filter.
+//!
+//! In: flags and files. Out: a configuration, or what one says. What a configuration is, and whether
+//! the filter takes it, is in the library.
+
+mod check;
+mod diff;
+mod render;
+mod report;
+mod schema;
+mod sources;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Subcommand;
+use serde_json::Value;
+use zonegate::config::Config as Accepted;
+
+use super::failure::BadInput;
+use super::{input, output, printable};
+use crate::operator::plugin_file::{MAX_BYTES, PluginConfiguration};
+use crate::operator::text;
+
+/// Make, check and compare configurations of the filter
+#[derive(Subcommand)]
+pub(super) enum Config {
+    Render(Box<render::RenderArgs>),
+    Check(check::CheckArgs),
+    Diff(diff::DiffArgs),
+    Schema(schema::SchemaArgs),
+}
+
+impl Config {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Render(args) => args.run(),
+            Self::Check(args) => args.run(),
+            Self::Diff(args) => args.run(),
+            Self::Schema(args) => args.run(),
+        }
+    }
+}
+
+/// A configuration in a file, not judged yet.
+struct Found {
+    name: String,
+    file: Value,
+    plugin: PluginConfiguration,
+}
+
+impl Found {
+    fn read(path: &Path) -> anyhow::Result<Self> {
+        let name = input::name(path);
+        let bytes = input::public(path, MAX_BYTES, "configuration")?;
+        let bad = || BadInput(format!("{name}: no configuration of the filter"));
+        let plugin = PluginConfiguration::find(&bytes).with_context(bad)?;
+        let (file, _) = text::value(&bytes).with_context(bad)?;
+        Ok(Self { name, file, plugin })
+    }
+
+    /// As the filter reads it.
+    fn accepted(&self) -> anyhow::Result<Accepted> {
+        self.plugin.config().with_context(|| BadInput(format!("{}: refused", self.name)))
+    }
+}
+
+/// A result, to standard output. What is in it may have come from a file: it is made safe for a terminal.
+fn print(text: &str) -> anyhow::Result<()> {
+    output::print(&printable::lines(text)).context("could not write to standard output")
+}

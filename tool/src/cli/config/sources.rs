@@ -1,0 +1,212 @@
+//! From where `config render` takes keys, revocations and the zone.
+//!
+//! In: flags. Out: a [`Plugin`] of all that they name; warnings on the way. Two places that do not agree
+//! are an error that names both.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use clap::{Args, ValueEnum};
+use serde_json::json;
+use zonegate::token::PublicKey;
+
+use crate::cli::failure::{BadInput, warn};
+use crate::cli::input;
+use crate::operator::control_plane::{ConfiguredKey, ControlPlane, KeySource};
+use crate::operator::plugin_file::{MAX_BYTES, PluginConfiguration};
+use crate::operator::{Plugin, Revocations, Secrets};
+
+/// The largest public key as PEM is under 2 KiB; text may stand around it.
+const MAX_KEY: usize = 64 * 1024;
+/// kuma-cp's own file, all comments included, is 40 KiB.
+const MAX_KUMA: usize = 4 * 1024 * 1024;
+/// A list of secrets, the other ones of a control plane included.
+const MAX_SECRETS: usize = 64 * 1024 * 1024;
+
+#[derive(Args)]
+#[command(next_help_heading = "From where")]
+pub(super) struct Sources {
+    /// GlobalSecrets, as `kumactl get global-secrets -o yaml` prints them, or Kubernetes Secrets; - for
+    /// standard input. Signing keys in it are reduced to public keys
+    #[arg(long, value_name = "FILE")]
+    secrets: Vec<PathBuf>,
+    /// Public key (PEM) and the kid under which tokens name it
+    #[arg(long, value_name = "KID=FILE", value_parser = kid_and_file)]
+    public_key: Vec<(String, PathBuf)>,
+    /// kuma-cp's own configuration file, YAML, or JSON as its API shows it at /config
+    #[arg(long, value_name = "FILE")]
+    kuma_cp_config: Option<PathBuf>,
+    /// kuma-cp's environment variables, a line each: they go before its file
+    #[arg(long, value_name = "FILE")]
+    kuma_cp_env: Option<PathBuf>,
+    /// Revoked ids, text as in the secret zone-token-revocations
+    #[arg(long, value_name = "FILE")]
+    revocations: Vec<PathBuf>,
+    /// Policy to start from: a plugin configuration, which may lack keys, or a file of Envoy with one
+    #[arg(long, value_name = "FILE")]
+    base: Option<PathBuf>,
+    /// Zone that the control plane serves; goes before every file
+    #[arg(long)]
+    zone: Option<String>,
+    /// Whether refusals are carried out; goes before the base
+    #[arg(long, value_enum)]
+    mode: Option<Mode>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Mode {
+    Enforce,
+    Shadow,
+}
+
+fn kid_and_file(text: &str) -> Result<(String, PathBuf), &'static str> {
+    match text.rsplit_once('=') {
+        Some((kid, file)) if !kid.is_empty() && !file.is_empty() => {
+            Ok((kid.to_owned(), file.into()))
+        }
+        _ => Err("give the kid and the file with its key, for example key-1=key-1.pub.pem"),
+    }
+}
+
+impl Sources {
+    /// Reads them all, and warns of what the operator should know about them.
+    pub(super) fn gather(&self) -> anyhow::Result<Plugin> {
+        let mut plugin = self.base()?;
+        for (kid, path) in &self.public_key {
+            let name = input::name(path);
+            let bytes = input::public(path, MAX_KEY, "public key")?;
+            let key = public_key(&bytes).with_context(|| BadInput(name.clone()))?;
+            plugin.add_key(kid.clone(), key, &name).map_err(|error| BadInput(error.to_string()))?;
+        }
+        self.control_plane(&mut plugin)?;
+        for path in &self.secrets {
+            add_secrets(&mut plugin, path)?;
+        }
+        for path in &self.revocations {
+            let name = input::name(path);
+            let bytes = input::public(path, MAX_BYTES, "revocation list")?;
+            let text = String::from_utf8(bytes)
+                .map_err(|_| anyhow!("not UTF-8 text"))
+                .with_context(|| BadInput(format!("{name}: not a revocation list")))?;
+            plugin.revoke(Revocations::Text(text));
+        }
+        if let Some(zone) = &self.zone {
+            plugin.set_zone(zone.clone());
+        }
+        match self.mode {
+            Some(Mode::Enforce) => plugin.set("mode", json!("enforce")),
+            Some(Mode::Shadow) => plugin.set("mode", json!("shadow")),
+            None => {}
+        }
+        if plugin.keys() == 0 {
+            return Err(BadInput(
+                "no keys: give --secrets, --public-key, --kuma-cp-config with publicKeys, or --base \
+                 with publicKeys"
+                    .to_owned(),
+            )
+            .into());
+        }
+        Ok(plugin)
+    }
+
+    fn base(&self) -> anyhow::Result<Plugin> {
+        let Some(path) = &self.base else { return Ok(Plugin::default()) };
+        let name = input::name(path);
+        let bytes = input::public(path, MAX_BYTES, "policy")?;
+        let bad = || BadInput(name.clone());
+        let found = PluginConfiguration::find(&bytes).with_context(bad)?;
+        let json = serde_json::from_slice(&found.json).context("not JSON").with_context(bad)?;
+        Plugin::from_base(&json, &name).with_context(bad)
+    }
+
+    fn control_plane(&self, plugin: &mut Plugin) -> anyhow::Result<()> {
+        if self.kuma_cp_config.is_none() && self.kuma_cp_env.is_none() {
+            return Ok(());
+        }
+        let mut kuma = ControlPlane::default();
+        let mut name = String::new();
+        if let Some(path) = &self.kuma_cp_config {
+            name = input::name(path);
+            let bytes = input::secret(path, MAX_KUMA, "configuration of kuma-cp")?;
+            kuma = ControlPlane::parse(&bytes).with_context(|| BadInput(name.clone()))?;
+        }
+        if let Some(path) = &self.kuma_cp_env {
+            let env = input::name(path);
+            let bytes = input::secret(path, MAX_KUMA, "environment of kuma-cp")?;
+            std::str::from_utf8(&bytes)
+                .context("not UTF-8 text")
+                .and_then(|text| Ok(kuma.override_by(text)?))
+                .with_context(|| BadInput(env.clone()))?;
+            name = if name.is_empty() { env } else { format!("{name} with {env}") };
+        }
+        for key in kuma.keys() {
+            add_configured(plugin, key, &name)?;
+        }
+        self.zone_of(&kuma, plugin, &name)?;
+        let has_secrets = !self.secrets.is_empty();
+        for notice in kuma.notices(has_secrets, plugin.is_for_global()) {
+            warn(&format!("{name}: {notice}"));
+        }
+        Ok(())
+    }
+
+    /// The control plane's own zone. A base that names another is not meant for it.
+    fn zone_of(&self, kuma: &ControlPlane, plugin: &mut Plugin, name: &str) -> anyhow::Result<()> {
+        let Some(zone) = kuma.zone().filter(|_| !plugin.is_for_global()) else { return Ok(()) };
+        match (plugin.zone(), &self.base) {
+            (Some(other), Some(base)) if other != zone && self.zone.is_none() => {
+                let base = input::name(base);
+                Err(BadInput(format!(
+                    "zone: {other:?} in {base}, {zone:?} in {name}; say which with --zone"
+                ))
+                .into())
+            }
+            _ => {
+                plugin.set_zone(zone.to_owned());
+                Ok(())
+            }
+        }
+    }
+}
+
+fn public_key(bytes: &[u8]) -> anyhow::Result<PublicKey> {
+    let text = std::str::from_utf8(bytes).ok().context("not a public key: not UTF-8 text")?;
+    Ok(PublicKey::from_pem(text)?)
+}
+
+fn add_configured(
+    plugin: &mut Plugin,
+    configured: &ConfiguredKey,
+    name: &str,
+) -> anyhow::Result<()> {
+    let ConfiguredKey { path, kid, key } = configured;
+    let bad = || BadInput(format!("{name}: {path}"));
+    let key = match key {
+        KeySource::Text(pem) => PublicKey::from_pem(pem).with_context(bad)?,
+        KeySource::File(file) => {
+            let bytes = input::public(Path::new(file), MAX_KEY, "public key").with_context(bad)?;
+            public_key(&bytes).context(file.clone()).with_context(bad)?
+        }
+    };
+    plugin
+        .add_key(kid.clone(), key, &format!("{name} ({path})"))
+        .map_err(|error| BadInput(error.to_string()).into())
+}
+
+fn add_secrets(plugin: &mut Plugin, path: &Path) -> anyhow::Result<()> {
+    let name = input::name(path);
+    let bytes = input::secret(path, MAX_SECRETS, "list of secrets")?;
+    let bad = || BadInput(format!("{name}: not secrets of a control plane"));
+    let text = std::str::from_utf8(&bytes).ok().context("not UTF-8 text").with_context(bad)?;
+    let secrets = Secrets::parse(text).with_context(bad)?;
+    for skipped in secrets.skipped() {
+        warn(&format!("{name}: {skipped}"));
+    }
+    if secrets.keys().count() == 0 && secrets.revocations().is_none() {
+        warn(&format!(
+            "{name}: no secret in it is about zone tokens ({} others)",
+            secrets.others()
+        ));
+    }
+    plugin.add_secrets(&secrets, &name).map_err(|error| BadInput(error.to_string()).into())
+}

@@ -1,0 +1,238 @@
+//! `zonegate demo run`: the gateway in the foreground, until it is told to stop.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use serde_json::{Value, json};
+use tokio::time::sleep;
+use zonegate_issuer::Scope;
+use zonegate_testkit::control_plane::{self, ControlPlane};
+use zonegate_testkit::gateway::{Gateway, Options};
+
+use super::{KID, Programs, Workshop, ZONE, on_first_sight};
+use crate::cli::failure::BadInput;
+
+/// Run the gateway in the foreground
+///
+/// Without --control-plane it stands in front of a demo control plane, with a key and tokens to try.
+#[derive(Args)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    programs: Programs,
+    /// The control plane's dataplane server; without it, a demo one
+    #[arg(long, value_name = "HOST:PORT")]
+    control_plane: Option<String>,
+    /// The CA of its certificate, PEM; without it, the certificate that it presents now is trusted
+    #[arg(long, value_name = "FILE", requires = "control_plane")]
+    control_plane_ca: Option<PathBuf>,
+    /// The plugin configuration, YAML or JSON; without it, one with a new key
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where to listen, on loopback; 0 takes a free port
+    #[arg(long, value_name = "NUMBER", default_value_t = 15678)]
+    port: u16,
+}
+
+impl Run {
+    /// Runs until `stop`.
+    pub(super) async fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let mut stop = pin!(stop);
+        let workshop = Workshop::new()?;
+        let (mut gateway, demo) = tokio::select! {
+            started = self.start(&workshop) => started?,
+            // What was begun is dropped, and so ended.
+            () = &mut stop => return Ok(()),
+        };
+        self.explain(&workshop, &gateway, demo.as_ref())?;
+        let log = gateway.log_path();
+        let ended = tokio::select! {
+            status = gateway.wait() => Some(status?),
+            () = stop => None,
+            result = follow(&log) => return result,
+        };
+        if let Some(status) = ended {
+            bail!("Envoy has ended ({status}); its log ends:\n{}", gateway.log_tail());
+        }
+        println!("\nStopping.");
+        gateway.stop().await;
+        if let Some(demo) = demo {
+            demo.stop().await;
+        }
+        Ok(())
+    }
+
+    async fn start(&self, workshop: &Workshop) -> anyhow::Result<(Gateway, Option<ControlPlane>)> {
+        let policy = match &self.config {
+            Some(path) => read_policy(path)?,
+            None => workshop.policy(),
+        };
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+        // Two Envoys can share a port, and would share its connections.
+        TcpListener::bind(listen).with_context(|| {
+            BadInput(format!(
+                "port {} is in use: give another (--port, or PORT= with make)",
+                self.port
+            ))
+        })?;
+        let (address, demo) = match &self.control_plane {
+            Some(address) => (address.clone(), None),
+            None => {
+                let mut options = control_plane::Options::new(&workshop.certificates);
+                options.announce = true;
+                let demo = ControlPlane::start(options).await?;
+                (demo.address().to_string(), Some(demo))
+            }
+        };
+        let mut options = workshop.options(&self.programs, address, policy)?;
+        options.listen = listen;
+        if demo.is_none() {
+            self.trust(&mut options).await?;
+        }
+        println!("Starting Envoy ...");
+        Ok((Gateway::start(options).await?, demo))
+    }
+
+    /// Decides whose certificate the control plane may have.
+    async fn trust(&self, options: &mut Options) -> anyhow::Result<()> {
+        let control_plane = &options.control_plane;
+        let host = control_plane.rsplit_once(':');
+        let host = host.map(|(host, _)| host.trim_matches(['[', ']']).to_owned());
+        let host = host.with_context(|| BadInput(format!("{control_plane}: not host:port")))?;
+        options.control_plane_name.clone_from(&host);
+        if let Some(ca) = &self.control_plane_ca {
+            options.control_plane_ca = ca.canonicalize().with_context(|| {
+                BadInput(format!("--control-plane-ca {}: cannot be read", ca.display()))
+            })?;
+            return Ok(());
+        }
+        let hash = on_first_sight::fingerprint(control_plane, &host)
+            .await
+            .with_context(|| format!("asking {control_plane} for its certificate"))?;
+        println!("Trusting, for this run, the certificate that {control_plane} presents now:");
+        println!("  SHA-256 {hash}");
+        println!("  (give --control-plane-ca, or CP_CA= with make, to trust a CA instead)");
+        let place = "/static_resources/clusters/0/transport_socket/typed_config\
+                     /common_tls_context/validation_context";
+        options.edits.push((place.to_owned(), json!({ "verify_certificate_hash": [hash] })));
+        Ok(())
+    }
+
+    fn explain(
+        &self,
+        workshop: &Workshop,
+        gateway: &Gateway,
+        demo: Option<&ControlPlane>,
+    ) -> anyhow::Result<()> {
+        let port = gateway.address().port();
+        let ca = workshop.certificates.ca_path.display();
+        // Not localhost: kuma-dp's Envoy would look for it at ::1 first, and nowhere else.
+        println!("\nThe gateway listens on https://127.0.0.1:{port}   (its CA: {ca})");
+        match (&self.control_plane, demo) {
+            (Some(address), _) => println!("It stands in front of {address}."),
+            (None, Some(demo)) => {
+                println!("It stands in front of a demo control plane, {}.", demo.address());
+            }
+            (None, None) => {}
+        }
+        println!("Counters: http://{}/stats?filter=zonegate", gateway.admin_address());
+        println!("Envoy's log: {}", gateway.log_path().display());
+        match (&self.config, demo) {
+            (Some(_), _) => {}
+            (None, Some(_)) => try_it(workshop, port)?,
+            (None, None) => introduce_key(workshop)?,
+        }
+        println!("\nCtrl-C stops it. What happens:\n");
+        Ok(())
+    }
+}
+
+/// Writes tokens and shows what to do with them.
+fn try_it(workshop: &Workshop, port: u16) -> anyhow::Result<()> {
+    let both = [Scope::Ingress, Scope::Egress];
+    let now = Duration::ZERO;
+    let dir = workshop.dir.path();
+    let (good, _) = workshop.token(ZONE, &both, now)?;
+    let (expired, _) = workshop.token(ZONE, &both, Duration::from_secs(7200))?;
+    let (other, _) = workshop.token("other", &both, now)?;
+    write_secret(&dir.join("good"), &good)?;
+    write_secret(&dir.join("expired"), &expired)?;
+    write_secret(&dir.join("other-zone"), &other)?;
+    println!("\nTry it in another terminal, as kuma-dp would. A good token:\n");
+    println!("  cd {}", dir.display());
+    let post = format!("curl --cacert ca.pem https://127.0.0.1:{port}/bootstrap -d");
+    let body = |file: &str| {
+        format!(
+            "\"{{\\\"proxyType\\\":\\\"ingress\\\",\\\"dataplaneToken\\\":\\\"$(cat {file})\\\"}}\""
+        )
+    };
+    println!("  {post} {}", body("good"));
+    println!("\nAn expired one, and one of another zone:\n");
+    println!("  {post} {}", body("expired"));
+    println!("  {post} {}", body("other-zone"));
+    Ok(())
+}
+
+/// Shows how a real control plane and the gateway come to share a key.
+fn introduce_key(workshop: &Workshop) -> anyhow::Result<()> {
+    let key = workshop.dir.path().join("signing-key.pem");
+    write_secret(&key, &workshop.key.to_pem())?;
+    println!("\nA new signing key was made for this run: {}", key.display());
+    println!(
+        "Its public key belongs into kuma-cp's configuration too, or kuma-cp would refuse what"
+    );
+    println!("the gateway lets in (or give your own keys with --config, or CONFIG= with make):\n");
+    println!("  dpServer:\n    authn:\n      zoneProxy:\n        zoneToken:\n          validator:");
+    println!("            publicKeys:\n            - kid: {KID}\n              key: |");
+    for line in workshop.key.public_key_pem().lines() {
+        println!("                {line}");
+    }
+    println!("\nA token for a zone proxy:\n");
+    println!("  zonegate generate zone-token --zone {ZONE} --valid-for 24h \\");
+    println!("    --signing-key-path {} --kid {KID}", key.display());
+    Ok(())
+}
+
+fn read_policy(path: &Path) -> anyhow::Result<Value> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| BadInput(format!("--config {}: cannot be read", path.display())))?;
+    let policy: Value = serde_saphyr::from_str(&text)
+        .with_context(|| BadInput(format!("--config {}: not YAML", path.display())))?;
+    // The filter would say the same, but at the end of Envoy's log.
+    let checked = zonegate::config::Config::from_json(policy.to_string().as_bytes());
+    checked.with_context(|| BadInput(format!("--config {}", path.display())))?;
+    Ok(policy)
+}
+
+fn write_secret(path: &Path, text: &str) -> anyhow::Result<()> {
+    let mut options = File::options();
+    let file = options.write(true).create_new(true).mode(0o600).open(path);
+    file.and_then(|mut file| file.write_all(text.as_bytes()))
+        .with_context(|| format!("writing {}", path.display()))
+}
+
+/// Prints what the filter writes to Envoy's log.
+async fn follow(log: &Path) -> anyhow::Result<()> {
+    let mut file = File::open(log).with_context(|| format!("reading {}", log.display()))?;
+    let mut read = 0_u64;
+    let mut rest = String::new();
+    loop {
+        file.seek(SeekFrom::Start(read))?;
+        let mut bytes = Vec::new();
+        read = read.saturating_add(u64::try_from(file.read_to_end(&mut bytes)?)?);
+        rest.push_str(&String::from_utf8_lossy(&bytes));
+        while let Some((line, after)) = rest.split_once('\n') {
+            if let Some((_, said)) = line.split_once(" zonegate: zonegate: ") {
+                println!("gateway: {said}");
+            }
+            rest = after.to_owned();
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+}

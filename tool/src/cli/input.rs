@@ -1,0 +1,100 @@
+//! Reads what a verb is given.
+//!
+//! In: a path, or `-` for standard input. Out: what is there, or why there is nothing; that is the
+//! caller's mistake, so it is [`BadInput`]. Never more than a limit is read, and a pipe that nothing
+//! writes to is not waited for, so a wrong path is an error and not a full memory or a hung
+//! terminal. Who else may read the file is not checked.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use zeroize::Zeroizing;
+use zonegate_issuer::SigningKey;
+
+use super::failure::BadInput;
+
+/// The largest key that the gate takes is under 7 KiB as PEM, under 9 as base64 of PEM.
+const MAX_KEY: usize = 64 * 1024;
+/// How long a named pipe may wait for its writer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Reads the signing key at `path`.
+pub(super) fn signing_key(path: &Path) -> anyhow::Result<SigningKey> {
+    let bytes = secret(path, MAX_KEY, "signing key")?;
+    SigningKey::from_bytes(&bytes)
+        .with_context(|| BadInput(format!("{} is not a signing key", name(path))))
+}
+
+/// Reads `what` at `path`, at most `limit` bytes, and wipes it from memory when it is dropped.
+pub(super) fn secret(path: &Path, limit: usize, what: &str) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    // All the room at once: a buffer that grows leaves copies behind. One more, to see that there is
+    // more.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(limit.saturating_add(1)));
+    fill(&mut bytes, path, limit, what)?;
+    Ok(bytes)
+}
+
+/// Reads `what` at `path`, at most `limit` bytes.
+pub(super) fn public(path: &Path, limit: usize, what: &str) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fill(&mut bytes, path, limit, what)?;
+    Ok(bytes)
+}
+
+/// How an error names `path`.
+pub(super) fn name(path: &Path) -> String {
+    match is_standard_input(path) {
+        true => "on standard input".to_owned(),
+        false => path.display().to_string(),
+    }
+}
+
+fn is_standard_input(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+fn fill(bytes: &mut Vec<u8>, path: &Path, limit: usize, what: &str) -> anyhow::Result<()> {
+    let one_more = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    open(path)
+        .and_then(|source| source.take(one_more).read_to_end(bytes))
+        .with_context(|| BadInput(format!("could not read the {what} {}", name(path))))?;
+    match bytes.len() > limit {
+        false => Ok(()),
+        true => Err(anyhow!("it is larger than {}", size(limit)))
+            .with_context(|| BadInput(format!("{} is not a {what}", name(path)))),
+    }
+}
+
+fn size(bytes: usize) -> String {
+    match bytes.checked_ilog2() {
+        Some(20..) => format!("{} MiB", bytes >> 20),
+        _ => format!("{} KiB", bytes >> 10),
+    }
+}
+
+fn open(path: &Path) -> io::Result<Box<dyn Read>> {
+    if is_standard_input(path) {
+        return Ok(Box::new(io::stdin().lock()));
+    }
+    let file = match fs::metadata(path)?.file_type().is_fifo() {
+        true => open_pipe(path)?,
+        false => File::open(path)?,
+    };
+    Ok(Box::new(file))
+}
+
+/// Opening a named pipe waits until someone writes to it, which may be never.
+fn open_pipe(path: &Path) -> io::Result<File> {
+    let (send, receive) = mpsc::channel();
+    let path = path.to_owned();
+    thread::spawn(move || send.send(File::open(path)));
+    receive.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+        Err(io::Error::new(ErrorKind::TimedOut, "it is a pipe that nothing writes to"))
+    })
+}

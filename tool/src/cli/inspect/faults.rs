@@ -1,0 +1,107 @@
+//! What is wrong with a token, place by place.
+//!
+//! In: the text. Out: sentences: how many segments, which one cannot be read and why. None of them
+//! repeats the text. Whether the token is good anywhere is not asked here.
+
+use serde::de::IgnoredAny;
+use zonegate::token::{JsonError, Segment, TokenError, Unverified, normalise};
+
+/// Every fault of `token`, the first one first.
+pub(super) fn faults(text: &[u8], token: Unverified<'_>) -> Vec<String> {
+    let mut faults = of_the_text(text, token);
+    for segment in [Segment::Header, Segment::Claims, Segment::Signature] {
+        faults.extend(of_segment(token, segment));
+    }
+    faults
+}
+
+fn of_the_text(text: &[u8], token: Unverified<'_>) -> Vec<String> {
+    let mut faults = Vec::new();
+    if text.starts_with(b"Bearer ") {
+        faults.push("it begins with Bearer: Kuma wants the bare token".to_owned());
+    }
+    if text.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
+        faults.push("a line break is in it: no header can carry it".to_owned());
+    }
+    match token.segments() {
+        3 => {}
+        // RFC 7516 §7.1.
+        5 => faults
+            .push("it has 5 segments, as an encrypted token has: a signed one has 3".to_owned()),
+        1 => faults.push("it has no dots: a token is header.claims.signature".to_owned()),
+        count => {
+            faults.push(format!("it has {count} segments: a token is header.claims.signature"))
+        }
+    }
+    faults
+}
+
+fn of_segment(token: Unverified<'_>, segment: Segment) -> Option<String> {
+    let encoded = token.encoded(segment)?;
+    if encoded.is_empty() {
+        return Some(format!("its {segment} segment is empty"));
+    }
+    let Ok(bytes) = token.decoded(segment)? else {
+        return Some(format!(
+            "its {segment} segment is not base64url: {}",
+            why_not_base64(encoded)
+        ));
+    };
+    match segment {
+        Segment::Header => match token.kid() {
+            Err(error @ TokenError::HeaderJson(_)) => Some(in_json(&error, &bytes)),
+            _ => None,
+        },
+        Segment::Claims => token.claims()?.err().map(|error| in_json(&error, &bytes)),
+        Segment::Signature => of_signature(&bytes),
+    }
+}
+
+/// What the gate would not take, of a header that can be read.
+pub(super) fn refused_header(token: Unverified<'_>) -> Option<String> {
+    match token.kid() {
+        Ok(_) | Err(TokenError::HeaderJson(_) | TokenError::Base64(_)) => None,
+        Err(error) => Some(format!("the gate would refuse it: {error}")),
+    }
+}
+
+/// RSA signatures are as long as the key (RFC 8017 §8.2.1), and keys are of 1024 to 8192 bits.
+fn of_signature(bytes: &[u8]) -> Option<String> {
+    match bytes.len() {
+        128..=1024 => None,
+        length => Some(format!(
+            "its signature is {length} bytes long: one of RS256 has 128 to 1024, mostly 256"
+        )),
+    }
+}
+
+fn why_not_base64(encoded: &[u8]) -> String {
+    let is_of_it = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_\r\n".contains(byte);
+    let Some(at) = encoded.iter().position(|byte| !is_of_it(byte)) else {
+        return "its length fits no number of bytes; is it cut off?".to_owned();
+    };
+    let byte = encoded.get(at).copied().unwrap_or_default();
+    let what = match byte {
+        b'=' => "padding (=)".to_owned(),
+        b'+' | b'/' => format!("{:?} of the standard alphabet", char::from(byte)),
+        b' ' => "a space".to_owned(),
+        _ => format!("the byte 0x{byte:02x}"),
+    };
+    format!("{what} at character {}", at.saturating_add(1))
+}
+
+/// The gate's error, with the place where it is one of syntax.
+fn in_json(error: &TokenError, bytes: &[u8]) -> String {
+    let is_syntax = matches!(
+        error,
+        TokenError::HeaderJson(JsonError::Syntax) | TokenError::ClaimsJson(JsonError::Syntax)
+    );
+    let place = is_syntax.then(|| syntax_error(bytes)).flatten();
+    place.map_or_else(|| error.to_string(), |place| format!("{error}: {place}"))
+}
+
+fn syntax_error(bytes: &[u8]) -> Option<String> {
+    let text = normalise(bytes).ok()?;
+    let error = serde_json::from_str::<IgnoredAny>(&text).err()?;
+    Some(error.to_string())
+}

@@ -1,0 +1,169 @@
+//! `zonegate inspect`.
+//!
+//! In: any token. Out: what it says, marked as UNVERIFIED, and what is wrong with it. No key is
+//! needed, and nothing of what is shown has been checked against one: that is `zonegate verify`.
+
+mod faults;
+mod report;
+mod table;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Args;
+use report::Report;
+use zonegate::gate::UnixTime;
+
+use super::failure::{BadInput, bad_input};
+use super::output::print;
+use super::token_text::TokenText;
+use super::tree::Format;
+use super::when;
+
+const EXAMPLES: &str = "\
+Exit code: 0 for a whole token, 2 for a broken one, of which the readable parts are shown.
+
+Examples:
+  $ zonegate inspect east.token
+  $ kumactl generate zone-token --zone east --valid-for 24h | zonegate inspect -
+  $ zonegate inspect east.token -o json | jq -r .id";
+
+/// Show what a token says, without checking its signature
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Inspect {
+    #[command(flatten)]
+    token: TokenText,
+    /// The time from which its dates are seen, RFC 3339 or seconds since 1970; now unless given
+    #[arg(long, value_name = "TIME", value_parser = when::parse)]
+    at: Option<UnixTime>,
+    /// How to show it
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Format::Table)]
+    output: Format,
+}
+
+impl Inspect {
+    /// Shows it.
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let Self { token, at, output } = self;
+        let text = token.read()?;
+        let report = Report::of(&text, at.unwrap_or_else(when::now));
+        print(&shown(&report, output)).context("could not write to standard output")?;
+        match report.faults.first() {
+            None => Ok(ExitCode::SUCCESS),
+            Some(fault) => {
+                let error = anyhow::anyhow!(fault.clone());
+                Ok(bad_input(&error.context(BadInput(format!("{} is broken", token.name())))))
+            }
+        }
+    }
+}
+
+fn shown(report: &Report, output: Format) -> String {
+    match output {
+        Format::Table => table::of(report),
+        Format::Json => report.tree().to_json(),
+        Format::Yaml => report.tree().to_yaml(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What acts on a terminal, or hides or turns around what stands beside it. Told apart here by
+    /// another list than the one under test.
+    fn is_odd(rune: char) -> bool {
+        rune != '\n' && rune.is_control()
+            || matches!(
+                rune,
+                '\u{ad}'
+                    | '\u{61c}'
+                    | '\u{200b}'..='\u{200f}'
+                    | '\u{2028}'..='\u{202e}'
+                    | '\u{2060}'..='\u{206f}'
+                    | '\u{feff}'
+                    | '\u{fff9}'..='\u{fffb}'
+                    | '\u{e0000}'..='\u{e007f}'
+            )
+    }
+
+    /// Shows `token` in every form; what is shown must be harmless.
+    fn show(token: &[u8]) -> Result<Report, TestCaseError> {
+        let report = Report::of(token, Duration::from_secs(1_800_000_000));
+        for format in [Format::Table, Format::Json, Format::Yaml] {
+            let text = shown(&report, format);
+            // The colours are the tool's own.
+            let text = anstream::adapter::strip_str(&text).to_string();
+            let odd = text.chars().find(|rune| is_odd(*rune));
+            prop_assert_eq!(odd, None, "{}", text);
+        }
+        Ok(report)
+    }
+
+    fn segment() -> impl Strategy<Value = Vec<u8>> {
+        prop_oneof![any::<Vec<u8>>(), any::<String>().prop_map(String::into_bytes), json()]
+    }
+
+    /// JSON with names that are read, odd characters, odd numbers and some depth.
+    fn json() -> impl Strategy<Value = Vec<u8>> {
+        let name = prop_oneof![
+            proptest::sample::select(vec![
+                "Zone", "SCOPE", "exp", "nbf", "iat", "jti", "alg", "kid"
+            ])
+            .prop_map(str::to_owned),
+            any::<String>(),
+        ];
+        let leaf = prop_oneof![
+            any::<String>().prop_map(|text| serde_json::json!(text).to_string()),
+            "[\u{7f}-\u{ad}\u{200b}-\u{206f}\u{feff}\u{e0000}-\u{e007f}]{1,8}"
+                .prop_map(|text| serde_json::json!(text).to_string()),
+            any::<f64>().prop_map(|number| serde_json::json!(number).to_string()),
+            any::<i64>().prop_map(|number| number.to_string()),
+            proptest::sample::select(vec!["1e999", "-0", "null", "true", r#""\ud800""#])
+                .prop_map(str::to_owned),
+        ];
+        let value = leaf.prop_recursive(4, 32, 4, |inner| {
+            proptest::collection::vec(inner, 0..4)
+                .prop_map(|items| format!("[{}]", items.join(",\r\n")))
+        });
+        proptest::collection::vec((name, value), 0..6).prop_map(|fields| {
+            let fields =
+                fields.iter().map(|(name, value)| format!("{}:{value}", serde_json::json!(name)));
+            format!("{{{}}}", fields.collect::<Vec<_>>().join(",\t")).into_bytes()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn anything_is_shown_harmlessly(token in any::<Vec<u8>>()) {
+            show(&token)?;
+        }
+
+        #[test]
+        fn any_segments_are_shown_harmlessly(
+            header in segment(), claims in segment(), signature in any::<Vec<u8>>(),
+        ) {
+            let token = [header, claims, signature].map(|bytes| URL_SAFE_NO_PAD.encode(bytes));
+            show(token.join(".").as_bytes())?;
+        }
+
+        /// What is JSON is shown, all of it, and read back the same.
+        #[test]
+        fn claims_in_json_are_shown(claims in json()) {
+            let token = format!("e30.{}.AAAA", URL_SAFE_NO_PAD.encode(&claims));
+            let report = show(token.as_bytes())?;
+            let shown = report.claims_json.map(|tree| tree.to_json());
+            prop_assert!(shown.is_some());
+            let again = crate::cli::tree::Tree::from_json(&shown.unwrap_or_default());
+            let text = zonegate::token::normalise(&claims).unwrap_or_default().into_owned();
+            prop_assert_eq!(again, crate::cli::tree::Tree::from_json(&text));
+        }
+    }
+}

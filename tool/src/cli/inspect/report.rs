@@ -1,0 +1,151 @@
+//! What a token says, read as the gate would read it, believed by nobody.
+//!
+//! In: the text and the time. Out: a [`Report`], and the same as a tree for other programs. Nothing of
+//! it is escaped yet, and no signature is checked.
+
+use zonegate::gate::UnixTime;
+use zonegate::token::{Claims, NumericDate, Segment, Unverified, fold_name, members, normalise};
+
+use super::faults::{faults, refused_header};
+use crate::cli::tree::Tree;
+use crate::cli::when;
+
+/// What a token says.
+pub(super) struct Report {
+    /// When it is seen.
+    pub(super) now: UnixTime,
+    /// What its claims make it look like.
+    pub(super) kind: &'static str,
+    /// The kid, where the header is one that the gate would read.
+    pub(super) kid: Option<String>,
+    /// The claims, where the gate would read them.
+    pub(super) claims: Option<Claims>,
+    /// `iat`, which the gate does not use.
+    pub(super) issued_at: Option<NumericDate>,
+    /// The header, as JSON.
+    pub(super) header_json: Option<Tree>,
+    /// The claims, as JSON.
+    pub(super) claims_json: Option<Tree>,
+    /// How long the signature is.
+    pub(super) signature_bytes: Option<usize>,
+    /// What is wrong with the token itself.
+    pub(super) faults: Vec<String>,
+    /// What whoever looks at it may want to know.
+    pub(super) notes: Vec<String>,
+}
+
+/// What stands above everything.
+pub(super) const UNVERIFIED: &str =
+    "UNVERIFIED: the signature was not checked; anyone can write this";
+
+impl Report {
+    /// Reads `text`, as seen at `now`.
+    pub(super) fn of(text: &[u8], now: UnixTime) -> Self {
+        let token = Unverified::new(text.strip_prefix(b"Bearer ").unwrap_or(text));
+        let claims_text = json_text(token, Segment::Claims);
+        let claims = token.claims().and_then(Result::ok);
+        Self {
+            now,
+            kind: claims_text.as_deref().map_or("unknown", kind),
+            kid: token.kid().ok(),
+            notes: notes(token, claims.as_ref(), now),
+            issued_at: claims_text.as_deref().and_then(issued_at),
+            claims,
+            header_json: json_text(token, Segment::Header).as_deref().and_then(Tree::from_json),
+            claims_json: claims_text.as_deref().and_then(Tree::from_json),
+            signature_bytes: token
+                .decoded(Segment::Signature)
+                .and_then(Result::ok)
+                .map(|bytes| bytes.len()),
+            faults: faults(text, token),
+        }
+    }
+
+    /// For other programs.
+    pub(super) fn tree(&self) -> Tree {
+        let claims = self.claims.as_ref();
+        let text = |text: &String| Tree::text(text.clone());
+        let date = |date: NumericDate| self.date(date);
+        let strings = |list: &[String]| (!list.is_empty()).then(|| Tree::texts(list));
+        Tree::object([
+            ("verified", Some(Tree::literal(false))),
+            ("warning", Some(Tree::text(UNVERIFIED))),
+            ("kind", Some(Tree::text(self.kind))),
+            ("id", claims.map(|claims| text(&claims.id))),
+            ("kid", self.kid.as_ref().map(text)),
+            ("zone", claims.map(|claims| text(&claims.zone))),
+            ("scope", claims.map(|claims| Tree::texts(&claims.scope))),
+            ("issuedAt", self.issued_at.map(date)),
+            ("notBefore", claims.and_then(|claims| claims.not_before).map(date)),
+            ("expiresAt", claims.and_then(|claims| claims.expires_at).map(date)),
+            ("header", self.header_json.clone()),
+            ("claims", self.claims_json.clone()),
+            ("signatureBytes", self.signature_bytes.map(Tree::literal)),
+            ("notes", strings(&self.notes)),
+            ("faults", strings(&self.faults)),
+        ])
+    }
+
+    fn date(&self, date: NumericDate) -> Tree {
+        Tree::object([
+            ("seconds", Some(Tree::literal(date.0))),
+            ("utc", when::utc(date).map(Tree::Text)),
+            ("local", when::local(date).map(Tree::Text)),
+            ("relative", Some(Tree::text(when::relative(date, self.now)))),
+        ])
+    }
+}
+
+/// A segment as the JSON text that Go would see.
+fn json_text(token: Unverified<'_>, segment: Segment) -> Option<String> {
+    let bytes = token.decoded(segment)?.ok()?;
+    normalise(&bytes).ok().map(std::borrow::Cow::into_owned)
+}
+
+/// `iat`, read as the gate reads `nbf`.
+fn issued_at(claims: &str) -> Option<NumericDate> {
+    let members = members(claims).ok()?;
+    let (_, value) = members.iter().filter(|(name, _)| fold_name(name) == "iat").last()?;
+    NumericDate::from_json(value)
+}
+
+/// What else Kuma issues (`pkg/tokens/builtin`, `pkg/plugins/authn`), told by the names of claims.
+fn kind(claims: &str) -> &'static str {
+    let Ok(members) = members(claims) else { return "unknown" };
+    let has = |wanted: &str| members.iter().any(|(name, _)| fold_name(name) == wanted);
+    match () {
+        () if has("kubernetes.io") || has("kubernetes.io/serviceaccount/namespace") => {
+            "service account token of Kubernetes"
+        }
+        () if has("mesh") => "dataplane token",
+        () if has("groups") => "user token",
+        () if has("zone") || has("scope") => "zone token",
+        () => "unknown",
+    }
+}
+
+fn notes(token: Unverified<'_>, claims: Option<&Claims>, now: UnixTime) -> Vec<String> {
+    let of_claims = claims.map(|claims| claim_notes(claims, now)).unwrap_or_default();
+    refused_header(token).into_iter().chain(of_claims.into_iter().map(str::to_owned)).collect()
+}
+
+fn claim_notes(claims: &Claims, now: UnixTime) -> Vec<&'static str> {
+    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    let mut notes = Vec::new();
+    match claims.expires_at {
+        None => {
+            notes.push("it never expires: the gate refuses it unless requireExpiration is false")
+        }
+        Some(NumericDate(end)) if end <= now => notes.push("it has expired"),
+        Some(_) => {}
+    }
+    match (claims.not_before, claims.expires_at) {
+        (Some(begin), Some(end)) if end <= begin => notes.push("it expires before it begins"),
+        (Some(NumericDate(begin)), _) if begin > now => notes.push("it is not valid yet"),
+        _ => {}
+    }
+    if claims.id.is_empty() {
+        notes.push("it has no ID (jti): it cannot be revoked alone");
+    }
+    notes
+}

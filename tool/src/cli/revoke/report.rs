@@ -1,0 +1,69 @@
+//! What became of the file, in words.
+
+use std::fmt;
+
+use zonegate::gate::Quoted;
+
+use super::given::{Given, Verified};
+use crate::operator::revoking::{Edited, Layout};
+
+/// What became of the file `name`.
+pub(super) struct Report<'a> {
+    pub(super) name: &'a str,
+    pub(super) given: &'a [Given],
+    pub(super) edited: &'a Edited,
+    pub(super) prune: bool,
+    pub(super) dry_run: bool,
+}
+
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Edited { text: _, added, already, dropped, total, layout } = self.edited;
+        let would = if self.dry_run { "would be " } else { "" };
+        for id in added {
+            writeln!(f, "{}: {would}revoked{}", Quoted(id), self.from(id))?;
+        }
+        for id in already.iter().filter(|id| !self.left().any(|given| given.id == **id)) {
+            writeln!(f, "{}: revoked already{}", Quoted(id), self.from(id))?;
+        }
+        for id in dropped {
+            writeln!(f, "{}: {would}dropped: its token has expired", Quoted(id))?;
+        }
+        for Given { id, verified, .. } in self.left() {
+            let id = Quoted(id);
+            writeln!(f, "{id}: left as it is: its token has expired, but {verified}")?;
+        }
+        f.write_str(words(*layout))?;
+        let unit = if *total == 1 { "id" } else { "ids" };
+        let end = if self.dry_run { "; nothing was written (--dry-run)" } else { "" };
+        writeln!(f, "{}: {total} {unit}{end}", self.name)
+    }
+}
+
+impl Report<'_> {
+    /// Expired tokens of which nobody knows whether they are genuine.
+    fn left(&self) -> impl Iterator<Item = &Given> {
+        let is_left =
+            |given: &&Given| self.prune && given.is_expired() && given.verified != Verified::Yes;
+        self.given.iter().filter(is_left)
+    }
+
+    /// What is known of the token that has this id.
+    fn from(&self, id: &str) -> String {
+        let from = self.given.iter().find(|given| given.id == id).map(Given::describe);
+        from.filter(|from| !from.is_empty()).map(|from| format!(" ({from})")).unwrap_or_default()
+    }
+}
+
+fn words(layout: Layout) -> &'static str {
+    match layout {
+        Layout::Kept => "",
+        Layout::Commas => {
+            "The ids were separated by white space, which Kuma does not understand; now by commas.\n"
+        }
+        Layout::Anew => {
+            "The place of the revocations was not found in the text: the file is written anew, \
+             without its comments.\n"
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The judgement: what the filter would answer to a connection with this token.
+//!
+//! In: the text of a token, a configuration, who connects and the time. Out: a verdict for each caller
+//! that was asked about. The connection is made up; its headers and its first message go through the
+//! filter's own code.
+
+use std::sync::Arc;
+
+use anyhow::bail;
+use zonegate::config::Config;
+use zonegate::gate::{
+    ADS_SOTW, Audience, Caller, Clock, Denial, Form, Head, Held, KDS, Permit, Policy, Profile,
+    ProxyType, Refusal, UnixTime, Verdict,
+};
+use zonegate::token::{Unverified, ZoneToken};
+
+use super::first_message::first_message;
+use crate::cli::failure::BadInput;
+
+/// Who connects.
+pub(super) enum Connection {
+    /// Zone proxies of these types, to a dataplane server.
+    Proxies(Vec<ProxyType>),
+    /// A zone's control plane, to a global one; the zone that it says it is, or the token's.
+    ControlPlane(Option<String>),
+}
+
+impl Connection {
+    /// What can connect to what stands behind the gate.
+    pub(super) fn new(
+        policy: &Policy,
+        proxy: Option<ProxyType>,
+        client_id: Option<String>,
+    ) -> anyhow::Result<Self> {
+        match (&policy.profile, proxy, client_id) {
+            (Profile::DpServer(_), None, None) => {
+                Ok(Self::Proxies(vec![ProxyType::Ingress, ProxyType::Egress]))
+            }
+            (Profile::DpServer(_), Some(proxy), None) => Ok(Self::Proxies(vec![proxy])),
+            (Profile::DpServer(_), _, Some(_)) => {
+                bail!(BadInput("--client-id is for a configuration with profile globalKds".into()))
+            }
+            (Profile::GlobalKds, Some(_), _) => bail!(BadInput(
+                "--proxy-type does not go with profile globalKds: control planes connect there"
+                    .into()
+            )),
+            (Profile::GlobalKds, None, client_id) => Ok(Self::ControlPlane(client_id)),
+        }
+    }
+}
+
+/// What became of a token.
+pub(super) struct Judgement {
+    /// By what it was judged.
+    pub(super) config: Config,
+    /// When.
+    pub(super) now: UnixTime,
+    /// Whose it would be, and the verdict.
+    pub(super) verdicts: Vec<(Caller, Result<Permit, Denial>)>,
+}
+
+impl Judgement {
+    /// Judges `text`.
+    pub(super) fn of(text: &[u8], config: Config, connection: &Connection, now: UnixTime) -> Self {
+        let (policy, clock) = (&config.policy, Clock(Some(now)));
+        let verdicts = match connection {
+            Connection::Proxies(proxies) => proxies
+                .iter()
+                .map(|proxy| (Caller::Proxy(*proxy), judge_proxy(policy, text, *proxy, clock)))
+                .collect(),
+            Connection::ControlPlane(zone) => {
+                let zone = zone.clone().unwrap_or_else(|| zone_of(text));
+                vec![(Caller::ControlPlane, judge_control_plane(policy, text, &zone, clock))]
+            }
+        };
+        Self { config, now, verdicts }
+    }
+
+    /// Whether the filter would let it in.
+    pub(super) fn is_allowed(&self) -> bool {
+        self.verdicts.iter().any(|(_, verdict)| verdict.is_ok())
+    }
+
+    /// Why it is denied, where it is.
+    pub(super) fn refusal(&self) -> Option<&Refusal> {
+        let denial = self.verdicts.first().and_then(|(_, verdict)| verdict.as_ref().err());
+        denial.filter(|_| !self.is_allowed()).map(|denial| &denial.refusal)
+    }
+
+    /// The token, where it was verified.
+    pub(super) fn token(&self) -> Option<&ZoneToken> {
+        self.verdicts.iter().find_map(|(_, verdict)| match verdict {
+            Ok(Permit::ZoneToken { token, .. }) => Some(&**token),
+            Ok(Permit::Unchecked(_)) => None,
+            Err(denial) => denial.token.as_deref(),
+        })
+    }
+}
+
+/// The zone that the token names; nobody needs to believe it.
+fn zone_of(text: &[u8]) -> String {
+    Unverified::new(text).claims().and_then(Result::ok).unwrap_or_default().zone
+}
+
+fn judge_control_plane(
+    policy: &Policy,
+    text: &[u8],
+    zone: &str,
+    clock: Clock,
+) -> Result<Permit, Denial> {
+    let path = KDS.first().copied().unwrap_or_default();
+    let head = Head { client_id: vec![zone.as_bytes()], ..head(path, text) };
+    conclude(policy.judge(&head, clock), |_, _| {
+        Err(Refusal::PathDenied(Audience::ControlPlanes).into())
+    })
+}
+
+fn judge_proxy(
+    policy: &Policy,
+    text: &[u8],
+    proxy: ProxyType,
+    clock: Clock,
+) -> Result<Permit, Denial> {
+    conclude(policy.judge(&head(ADS_SOTW, text), clock), |form, token| {
+        policy.judge_first_message(form, token, &first_message(proxy), clock)
+    })
+}
+
+fn head<'a>(path: &'a str, token: &'a [u8]) -> Head<'a> {
+    Head {
+        method: b"POST",
+        path: path.as_bytes(),
+        content_type: vec![b"application/grpc"],
+        authorization: vec![token],
+        client_id: Vec::new(),
+    }
+}
+
+/// The verdict, once the first message has come where it is waited for.
+fn conclude(
+    verdict: Verdict,
+    on_first_message: impl FnOnce(Form, Result<Arc<ZoneToken>, Refusal>) -> Result<Permit, Denial>,
+) -> Result<Permit, Denial> {
+    match verdict {
+        Verdict::Allow(permit) => Ok(permit),
+        Verdict::Deny(denial) => Err(denial),
+        Verdict::Hold(Held::FirstMessage { form, token }) => on_first_message(form, token),
+        // No stream is a bootstrap request.
+        Verdict::Hold(Held::Bootstrap) => Err(Refusal::PathDenied(Audience::ZoneProxies).into()),
+    }
+}

@@ -1,0 +1,90 @@
+//! `zonegate verify`.
+//!
+//! In: a token, and a policy: a plugin configuration, a file of Envoy that holds one, or public keys.
+//! Out: the verdict that the filter would give, by the filter's own code, with every check. Whether
+//! the gateway runs with this policy is not known here.
+
+mod first_message;
+mod judgement;
+mod policy;
+mod shown;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use judgement::{Connection, Judgement};
+use policy::PolicyArgs;
+use zonegate::gate::{ProxyType, UnixTime};
+
+use super::output::print;
+use super::token_text::TokenText;
+use super::tree::Format;
+use super::when;
+
+const EXAMPLES: &str = "\
+Exit code: 0 allowed, 1 denied, 2 wrong arguments or a file that cannot be used.
+
+Examples:
+  What the gateway would say, by the file that Envoy watches:
+  $ zonegate verify east.token --config /etc/zonegate/ecds/zonegate.yaml
+
+  By a public key alone, as an egress, on the last day of the year:
+  $ zonegate verify east.token --public-key key-1=key.pub.pem --zone east \\
+      --proxy-type egress --at 2026-12-31T00:00:00Z";
+
+/// Judge a token as the gateway would, and show every check
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Verify {
+    #[command(flatten)]
+    token: TokenText,
+    #[command(flatten)]
+    policy: PolicyArgs,
+    /// The zone proxy that connects; unless given, one that may is enough
+    #[arg(long, value_name = "TYPE", value_enum)]
+    proxy_type: Option<ZoneProxyType>,
+    /// With profile globalKds: the zone that the control plane says it is; the token's unless given
+    #[arg(long, value_name = "ZONE", conflicts_with = "proxy_type")]
+    client_id: Option<String>,
+    /// The time at which it is judged, RFC 3339 or seconds since 1970; now unless given
+    #[arg(long, value_name = "TIME", value_parser = when::parse)]
+    at: Option<UnixTime>,
+    /// How to show it
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Format::Table)]
+    output: Format,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ZoneProxyType {
+    Ingress,
+    Egress,
+}
+
+impl From<ZoneProxyType> for ProxyType {
+    fn from(given: ZoneProxyType) -> Self {
+        match given {
+            ZoneProxyType::Ingress => Self::Ingress,
+            ZoneProxyType::Egress => Self::Egress,
+        }
+    }
+}
+
+impl Verify {
+    /// Judges it. Every error is bad input: exit code 1 says that a token was denied.
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let Self { token, policy, proxy_type, client_id, at, output } = self;
+        let config = policy.read()?;
+        let connection = Connection::new(&config.policy, proxy_type.map(Into::into), client_id)?;
+        let text = token.read()?;
+        let now = at.unwrap_or_else(when::now);
+        let judgement = Judgement::of(&text, config, &connection, now);
+        let shown = match output {
+            Format::Table => shown::table(&judgement),
+            Format::Json => shown::tree(&judgement).to_json(),
+            Format::Yaml => shown::tree(&judgement).to_yaml(),
+        };
+        print(&shown).context("could not write to standard output")?;
+        Ok(if judgement.is_allowed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}

@@ -1,0 +1,206 @@
+//! A judgement for people and for programs.
+//!
+//! In: a [`Judgement`]. Out: text. What comes from the token is escaped.
+
+use std::fmt::Write as _;
+
+use anstyle::{AnsiColor, Style};
+use zonegate::gate::{Caller, Check, Denial, Mode, Outcome, Permit, Profile};
+use zonegate::token::{Claims, NumericDate, ZoneToken};
+
+use super::judgement::Judgement;
+use crate::cli::printable::one_line;
+use crate::cli::tree::Tree;
+use crate::cli::when;
+
+const GOOD: Style = AnsiColor::Green.on_default().bold();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const DIM: Style = Style::new().dimmed();
+
+/// For people.
+pub(super) fn table(judgement: &Judgement) -> String {
+    let mut table = String::new();
+    let mut row = |name: &str, value: String| {
+        // Writing to a String does not fail.
+        let _ = writeln!(table, "{name:<10}{value}");
+    };
+    let (style, verdict) = verdict(judgement);
+    row("verdict", format!("{style}{verdict}{style:#} as {}", callers(judgement)));
+    if let Some(refusal) = judgement.refusal() {
+        let status = refusal.reason().status();
+        row("reason", refusal.reason().to_string());
+        row("detail", one_line(&refusal.to_string()));
+        row("reply", format!("gRPC {}, HTTP {}", status.grpc, status.http));
+    }
+    if let Some(token) = judgement.token() {
+        row("token", one_line(&token_line(token)));
+    }
+    row("judged", when::line(at(judgement)));
+    row("policy", one_line(&policy_line(judgement)));
+    let _ = write!(table, "\n{}", checks(judgement));
+    for note in notes(judgement) {
+        let _ = writeln!(table, "note: {note}");
+    }
+    table
+}
+
+/// For programs.
+pub(super) fn tree(judgement: &Judgement) -> Tree {
+    let refusal = judgement.refusal();
+    let status = refusal.map(|refusal| refusal.reason().status());
+    let policy = &judgement.config.policy;
+    let notes = notes(judgement);
+    Tree::object([
+        ("verdict", Some(Tree::text(verdict(judgement).1))),
+        ("reason", refusal.map(|refusal| Tree::text(refusal.reason().as_str()))),
+        ("detail", refusal.map(|refusal| Tree::text(refusal.to_string()))),
+        ("grpcStatus", status.map(|status| Tree::literal(status.grpc))),
+        ("httpStatus", status.map(|status| Tree::literal(status.http))),
+        ("callers", Some(Tree::List(judgement.verdicts.iter().map(caller_tree).collect()))),
+        ("at", when::utc(at(judgement)).map(Tree::Text)),
+        ("mode", Some(Tree::text(mode(policy.mode)))),
+        ("token", judgement.token().map(token_tree)),
+        ("checks", Some(check_trees(judgement))),
+        ("notes", (!notes.is_empty()).then(|| Tree::texts(notes))),
+    ])
+}
+
+fn verdict(judgement: &Judgement) -> (Style, &'static str) {
+    match judgement.is_allowed() {
+        true => (GOOD, "allowed"),
+        false => (BAD, "denied"),
+    }
+}
+
+/// Who may connect with it, or may not.
+fn callers(judgement: &Judgement) -> String {
+    let (denied, allowed): (Vec<_>, Vec<_>) =
+        judgement.verdicts.iter().partition(|(_, verdict)| verdict.is_err());
+    let names = |list: &[&(Caller, Result<Permit, Denial>)]| {
+        list.iter().map(|(caller, _)| caller.to_string()).collect::<Vec<_>>().join(" and ")
+    };
+    if allowed.is_empty() {
+        return names(&denied);
+    }
+    let mut text = names(&allowed);
+    for (caller, verdict) in denied {
+        if let Err(Denial { refusal, .. }) = verdict {
+            let _ = write!(text, ", but not as {caller}: {}", refusal.reason());
+        }
+    }
+    text
+}
+
+fn caller_tree((caller, verdict): &(Caller, Result<Permit, Denial>)) -> Tree {
+    let reason = verdict.as_ref().err().map(|denial| denial.refusal.reason());
+    Tree::object([
+        ("type", Some(Tree::text(caller.to_string()))),
+        ("verdict", Some(Tree::text(if reason.is_none() { "allowed" } else { "denied" }))),
+        ("reason", reason.map(|reason| Tree::text(reason.as_str()))),
+    ])
+}
+
+fn at(judgement: &Judgement) -> NumericDate {
+    NumericDate(i64::try_from(judgement.now.as_secs()).unwrap_or(i64::MAX))
+}
+
+fn token_line(token: &ZoneToken) -> String {
+    let Claims { zone, scope, id, .. } = &token.claims;
+    format!("ID {id:?}, kid {:?}, zone {zone:?}, scope {:?}", token.kid, scope.join(","))
+}
+
+fn token_tree(token: &ZoneToken) -> Tree {
+    let claims = &token.claims;
+    let date = |date: Option<NumericDate>| date.and_then(when::utc).map(Tree::Text);
+    Tree::object([
+        ("id", Some(Tree::text(&claims.id))),
+        ("kid", Some(Tree::text(&*token.kid))),
+        ("zone", Some(Tree::text(&claims.zone))),
+        ("scope", Some(Tree::texts(&claims.scope))),
+        ("notBefore", date(claims.not_before)),
+        ("expiresAt", date(claims.expires_at)),
+    ])
+}
+
+fn policy_line(judgement: &Judgement) -> String {
+    let policy = &judgement.config.policy;
+    let (keys, ids) = (policy.keys.iter().count(), policy.revocations.ids());
+    let zone = policy.zone().map_or("any zone".to_owned(), |zone| format!("zone {zone:?}"));
+    format!("{zone}, keys: {keys}, revoked ids: {ids}, mode {}", mode(policy.mode))
+}
+
+fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Enforce => "enforce",
+        Mode::Shadow => "shadow",
+    }
+}
+
+fn checks(judgement: &Judgement) -> String {
+    let mut table = format!("{:<12}{:<13}{}\n", "CHECK", "RESULT", "HOLDS IF");
+    for (check, outcome) in shown_checks(judgement) {
+        let (style, result) = match outcome {
+            Outcome::Passed => (GOOD, "passed"),
+            Outcome::Failed => (BAD, "failed"),
+            Outcome::NotReached => (DIM, "not reached"),
+        };
+        let (name, holds_if) = words(check, &judgement.config.policy.profile);
+        let _ = writeln!(table, "{name:<12}{style}{result:<13}{style:#}{holds_if}");
+    }
+    table
+}
+
+/// Path and first message are made up here, and always as they should be.
+fn shown_checks(judgement: &Judgement) -> impl Iterator<Item = (Check, Outcome)> {
+    let checks = Check::ALL.into_iter();
+    let checks = checks.filter(|check| !matches!(check, Check::Path | Check::Message));
+    checks.map(|check| (check, check.outcome(judgement.refusal())))
+}
+
+fn check_trees(judgement: &Judgement) -> Tree {
+    let profile = &judgement.config.policy.profile;
+    let tree = |(check, outcome): (Check, Outcome)| {
+        let result = match outcome {
+            Outcome::Passed => "passed",
+            Outcome::Failed => "failed",
+            Outcome::NotReached => "notReached",
+        };
+        let name = Tree::text(words(check, profile).0);
+        Tree::object([("name", Some(name)), ("result", Some(Tree::text(result)))])
+    };
+    Tree::List(shown_checks(judgement).map(tree).collect())
+}
+
+/// What a check is called, and when it holds.
+fn words(check: Check, profile: &Profile) -> (&'static str, &'static str) {
+    let is_kds = *profile == Profile::GlobalKds;
+    match check {
+        Check::Path => ("path", "zone proxies are served there"),
+        Check::Credential => ("token", "there is one token"),
+        Check::Length => ("length", "it is no longer than maxTokenBytes"),
+        Check::Header => ("header", "it is three segments, and its header can be read"),
+        Check::Algorithm => ("algorithm", "alg is RS256"),
+        Check::Kid => ("kid", "the header names its key"),
+        Check::Key => ("key", "a key of that kid is configured"),
+        Check::Signature => ("signature", "that key signed it"),
+        Check::Claims => ("claims", "the claims can be read"),
+        Check::Expiration => ("expiration", "there is an exp, unless none is required"),
+        Check::Clock => ("clock", "the time is credible"),
+        Check::Expiry => ("expiry", "exp is to come"),
+        Check::NotBefore => ("not before", "nbf has passed"),
+        Check::Revocation => ("revocation", "its ID is not revoked"),
+        Check::Zone if is_kds => ("zone", "it is for the zone that the caller says it is"),
+        Check::Scope if is_kds => ("scope", "the Scope has cp"),
+        Check::Zone => ("zone", "it is for the zone of the control plane, or for any"),
+        Check::Message => ("message", "the first message can be read"),
+        Check::Scope => ("scope", "the proxy type may connect, and the Scope has it"),
+    }
+}
+
+fn notes(judgement: &Judgement) -> Vec<String> {
+    let mut notes: Vec<_> = judgement.config.warnings.iter().map(ToString::to_string).collect();
+    if judgement.config.policy.mode == Mode::Shadow && !judgement.is_allowed() {
+        notes.push("mode shadow: the gateway counts and logs this, and lets it through".to_owned());
+    }
+    notes
+}

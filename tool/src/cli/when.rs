@@ -1,0 +1,100 @@
+//! Points in time, as operators write and read them.
+//!
+//! In: RFC 3339 or seconds since 1970; or a date of a token. Out: a time; or the date in UTC, in the
+//! machine's time zone and relative to now. Whether a date is a sensible one is not checked.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use zonegate::gate::{Span, UnixTime};
+use zonegate::token::NumericDate;
+
+/// Reads a time after 1970.
+pub(super) fn parse(text: &str) -> Result<UnixTime, String> {
+    let seconds = match text.parse::<u32>() {
+        Ok(seconds) => return Ok(Duration::from_secs(seconds.into())),
+        Err(_) => text.parse::<Timestamp>().map(Timestamp::as_duration),
+    };
+    seconds.ok().and_then(|since| Duration::try_from(since).ok()).ok_or_else(|| {
+        "RFC 3339 or seconds since 1970 are expected, for example 2026-01-31T12:00:00Z or 1769860800"
+            .to_owned()
+    })
+}
+
+/// What the machine's clock says.
+pub(super) fn now() -> UnixTime {
+    // A clock before 1970 is one that nobody can use; the gate says so.
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// In UTC, RFC 3339; `None` beyond what a calendar shows.
+pub(super) fn utc(date: NumericDate) -> Option<String> {
+    Timestamp::from_second(date.0).ok().map(|timestamp| timestamp.to_string())
+}
+
+/// In the machine's time zone.
+pub(super) fn local(date: NumericDate) -> Option<String> {
+    let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
+    let local = Timestamp::from_second(date.0).ok()?.to_zoned(zone);
+    Some(local.strftime("%Y-%m-%d %H:%M:%S %Z").to_string())
+}
+
+/// As seen at `now`: `in 3 hours`, `5 minutes ago`.
+pub(super) fn relative(date: NumericDate, now: UnixTime) -> String {
+    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    let span = Span(Duration::from_secs(date.0.abs_diff(now)));
+    match date.0.cmp(&now) {
+        std::cmp::Ordering::Greater => format!("in {span}"),
+        std::cmp::Ordering::Equal => "now".to_owned(),
+        std::cmp::Ordering::Less => format!("{span} ago"),
+    }
+}
+
+/// In UTC and in the machine's time zone.
+pub(super) fn line(date: NumericDate) -> String {
+    match (utc(date), local(date)) {
+        (Some(utc), Some(local)) => format!("{utc}, {local}"),
+        _ => format!("{} seconds since 1970, beyond any calendar", date.0),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a test may panic
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_spellings_of_a_time_are_read() {
+        let at = Duration::new;
+        for (text, wanted) in [
+            ("0", at(0, 0)),
+            ("1769860800", at(1_769_860_800, 0)),
+            ("2026-01-31T12:00:00Z", at(1_769_860_800, 0)),
+            ("2026-01-31T13:00:00+01:00", at(1_769_860_800, 0)),
+            ("2026-01-31 12:00:00.5Z", at(1_769_860_800, 500_000_000)),
+        ] {
+            assert_eq!(parse(text), Ok(wanted), "{text}");
+        }
+        for text in ["", "now", "-1", "12:00", "2026-01-31", "1969-12-31T23:59:59Z", "1e9"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_date_is_seen_from_now() {
+        let now = Duration::from_secs(1_000_000);
+        for (date, wanted) in [
+            (1_000_000, "now"),
+            (1_000_001, "in 1 s"),
+            (999_000, "16 minutes ago"),
+            (1_180_000, "in 2 days"),
+            (i64::MIN, "106751991167312 days ago"),
+        ] {
+            assert_eq!(relative(NumericDate(date), now), wanted);
+        }
+        let beyond = format!("{} seconds since 1970, beyond any calendar", i64::MIN);
+        assert_eq!(line(NumericDate(i64::MIN)), beyond);
+        assert_eq!(utc(NumericDate(0)).unwrap(), "1970-01-01T00:00:00Z");
+    }
+}

@@ -1,0 +1,205 @@
+//! What a new configuration would change.
+//!
+//! In: two plugin configurations that the filter accepts. Out: keys, ids and settings that differ. What
+//! becomes of open streams is up to the new one's `openStreams`, and is not foretold.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use serde_json::Value;
+use zonegate::config::Config;
+
+use super::Revocations;
+use super::plugin_file::PluginConfiguration;
+use super::schema::settings;
+
+/// What differs.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// The keys.
+    pub keys: Vec<KeyChange>,
+    /// Ids that only the new one revokes; sorted.
+    pub revoked: Vec<String>,
+    /// Ids that only the old one revokes; sorted.
+    pub unrevoked: Vec<String>,
+    /// Whether the ids could be compared. A form of the revocations that is not a text or a list can be
+    /// compared as a whole only, and counts as a setting.
+    #[serde(skip)]
+    pub is_listed: bool,
+    /// The settings.
+    pub settings: Vec<SettingChange>,
+}
+
+/// A kid whose key is not the same.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct KeyChange {
+    /// The kid.
+    pub kid: String,
+    /// The fingerprint of the key before, where there was one.
+    pub before: Option<String>,
+    /// The fingerprint of the key after, where there is one.
+    pub after: Option<String>,
+}
+
+/// A setting that is not the same.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct SettingChange {
+    /// Its path.
+    pub path: String,
+    /// Before, the default filled in.
+    pub before: Value,
+    /// After, the default filled in.
+    pub after: Value,
+}
+
+impl Difference {
+    /// From `old` to `new`, each with what the filter reads in it.
+    pub fn between(
+        (old, old_config): (&PluginConfiguration, &Config),
+        (new, new_config): (&PluginConfiguration, &Config),
+    ) -> Self {
+        let json = |found: &PluginConfiguration| -> Value {
+            serde_json::from_slice(&found.json).unwrap_or_default()
+        };
+        let (old, new) = (json(old), json(new));
+        let mut difference = Self {
+            keys: keys(old_config, new_config),
+            settings: changed_settings(&old, &new),
+            is_listed: true,
+            ..Self::default()
+        };
+        match (ids(&old), ids(&new)) {
+            (Some(before), Some(after)) => {
+                difference.revoked = after.difference(&before).cloned().collect();
+                difference.unrevoked = before.difference(&after).cloned().collect();
+            }
+            _ => difference.compare_whole(&old, &new),
+        }
+        difference
+    }
+
+    /// Whether nothing differs.
+    pub fn is_empty(&self) -> bool {
+        let Self { keys, revoked, unrevoked, is_listed: _, settings } = self;
+        keys.is_empty() && revoked.is_empty() && unrevoked.is_empty() && settings.is_empty()
+    }
+
+    fn compare_whole(&mut self, old: &Value, new: &Value) {
+        self.is_listed = false;
+        let of = |value: &Value| value.get("revocations").cloned().unwrap_or_default();
+        let (before, after) = (of(old), of(new));
+        if before != after {
+            self.settings.push(SettingChange { path: "revocations".to_owned(), before, after });
+        }
+    }
+}
+
+fn keys(old: &Config, new: &Config) -> Vec<KeyChange> {
+    let (old, new) = (&old.policy.keys, &new.policy.keys);
+    let kids: BTreeSet<&str> = old.iter().chain(new.iter()).map(|(kid, _)| kid).collect();
+    kids.into_iter()
+        .filter(|kid| old.get(kid) != new.get(kid))
+        .map(|kid| KeyChange {
+            kid: kid.to_owned(),
+            before: old.get(kid).map(|key| key.fingerprint()),
+            after: new.get(kid).map(|key| key.fingerprint()),
+        })
+        .collect()
+}
+
+/// What a list revokes, with the empty entry; `None` for a form that only the filter reads.
+fn ids(json: &Value) -> Option<BTreeSet<String>> {
+    match json.get("revocations") {
+        None | Some(Value::Null) => Some(BTreeSet::new()),
+        Some(value) => Revocations::of(value.clone()).ids().ok().map(BTreeSet::from_iter),
+    }
+}
+
+/// With `null` for a setting that one of their profiles does not have.
+fn changed_settings(old: &Value, new: &Value) -> Vec<SettingChange> {
+    let (old, new) = (BTreeMap::from_iter(settings(old)), BTreeMap::from_iter(settings(new)));
+    let paths: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let of = |settings: &BTreeMap<String, Value>, path: &str| {
+        settings.get(path).cloned().unwrap_or_default()
+    };
+    paths
+        .into_iter()
+        .map(|path| SettingChange {
+            path: path.clone(),
+            before: of(&old, path),
+            after: of(&new, path),
+        })
+        .filter(|change| change.before != change.after)
+        .collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a test may panic
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const KEY: &str = include_str!("../../../tests/data/key-1.pub.pem");
+    const OTHER: &str = include_str!("../../../tests/cmd/files.in/public.pem");
+
+    fn difference(old: &Value, new: &Value) -> Difference {
+        let read = |value: &Value| {
+            let found = PluginConfiguration::find(value.to_string().as_bytes()).unwrap();
+            let config = found.config().unwrap();
+            (found, config)
+        };
+        let ((old, old_config), (new, new_config)) = (read(old), read(new));
+        Difference::between((&old, &old_config), (&new, &new_config))
+    }
+
+    fn config(keys: &[(&str, &str)], others: &Value) -> Value {
+        let keys: Vec<Value> =
+            keys.iter().map(|(kid, key)| json!({ "kid": kid, "key": key })).collect();
+        let mut config = json!({ "publicKeys": keys });
+        config.as_object_mut().unwrap().extend(others.as_object().unwrap().clone());
+        config
+    }
+
+    #[test]
+    fn another_spelling_is_no_difference() {
+        let one = config(&[("1", KEY)], &json!({ "revocations": "a,b\n", "leewaySeconds": 0.0 }));
+        let two = config(
+            &[("1", &KEY.replace('\n', "\r\n"))],
+            &json!({ "revocations": ["b", "a"], "zone": "default" }),
+        );
+        assert!(difference(&one, &two).is_empty());
+    }
+
+    #[test]
+    fn keys_ids_and_settings_are_compared() {
+        let old = config(
+            &[("gone", KEY), ("kept", KEY), ("other", KEY)],
+            &json!({ "revocations": "a,b", "proxies": { "egress": "deny" } }),
+        );
+        let new = config(
+            &[("kept", KEY), ("new", KEY), ("other", OTHER)],
+            &json!({ "revocations": "b,c,", "mode": "shadow" }),
+        );
+        let difference = difference(&old, &new);
+        let changes: Vec<_> = difference
+            .keys
+            .iter()
+            .map(|change| (change.kid.as_str(), change.before.is_some(), change.after.is_some()))
+            .collect();
+        assert_eq!(changes, [("gone", true, false), ("new", false, true), ("other", true, true)]);
+        assert_eq!(
+            (difference.revoked, difference.unrevoked),
+            (vec!["".into(), "c".into()], vec!["a".to_owned()])
+        );
+        let change = |path: &str, before: &str, after: &str| SettingChange {
+            path: path.into(),
+            before: before.into(),
+            after: after.into(),
+        };
+        assert_eq!(
+            difference.settings,
+            [change("mode", "enforce", "shadow"), change("proxies.egress", "deny", "zoneToken")]
+        );
+    }
+}

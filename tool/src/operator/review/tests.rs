@@ -1,0 +1,101 @@
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may panic
+
+use serde_json::json;
+
+use super::*;
+use crate::operator::text;
+
+const KEY: &str = include_str!("../../../../tests/data/key-1.pub.pem");
+const OTHER: &str = include_str!("../../../../tests/cmd/files.in/public.pem");
+
+fn review(file: &Value) -> Review {
+    let found = PluginConfiguration::find(file.to_string().as_bytes()).unwrap();
+    Review::of(file, &found, &found.config().unwrap())
+}
+
+/// A configuration about which nothing is odd, with some fields replaced.
+fn with(fields: &Value) -> Value {
+    let mut config = json!({ "zone": "z", "publicKeys": [{ "kid": "k", "key": OTHER }] });
+    config.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    config
+}
+
+#[test]
+fn nothing_is_odd_about_a_plain_configuration() {
+    let review = review(&with(&json!({ "revocations": "a,b\n" })));
+    assert_eq!(review.warnings, []);
+    assert_eq!((review.keys.len(), review.keys[0].bits, review.revocations), (1, 2048, 2));
+    assert_eq!(review.settings["mode"], "enforce");
+}
+
+#[test]
+fn what_is_odd_is_found() {
+    let uuid = "0193F4D2-6E8B-7C2A-9D1E-3B5F7A9C1E2D";
+    let token = format!("eyJh.{}.x", "s".repeat(40));
+    let keys = json!([{ "kid": "a", "key": OTHER }, { "kid": "b/c", "key": OTHER }]);
+    for (fields, wanted) in [
+        (
+            json!({ "publicKeys": keys }),
+            vec![Finding::SameKey(["a".into(), "b/c".into()]), Finding::KidNotALabel("b/c".into())],
+        ),
+        (
+            json!({ "publicKeys": [{ "kid": "1", "key": KEY }] }),
+            vec![Finding::ExampleKey("1".into())],
+        ),
+        (json!({ "revocations": "a,,b" }), vec![Finding::EmptyId]),
+        (json!({ "revocations": "" }), vec![]),
+        (json!({ "revocations": "a, b" }), vec![Finding::NotAsKumaReads]),
+        (json!({ "revocations": "a,b,a,a" }), vec![Finding::RepeatedIds(1, "a".into())]),
+        (json!({ "revocations": "\"a\",'b" }), vec![Finding::QuotedIds(2, "\"a\"".into())]),
+        (json!({ "revocations": ["a,b", "c d", " e "] }), vec![Finding::SplitIds(2, "a,b".into())]),
+        (json!({ "revocations": [token, token] }), vec![Finding::Tokens(2)]),
+        (json!({ "revocations": ["i".repeat(20_000)] }), vec![Finding::LongIds(1)]),
+        (json!({ "revocations": uuid }), vec![Finding::UpperCaseIds(1, uuid.into())]),
+        (json!({ "revocations": "k" }), vec![Finding::KidRevoked("k".into())]),
+        (json!({ "mode": "shadow" }), vec![Finding::Shadow]),
+        (
+            json!({ "proxies": { "ingress": "deny", "egress": "deny" } }),
+            vec![Finding::NobodyMayConnect],
+        ),
+        (json!({ "proxies": { "dataplane": "pass" } }), vec![Finding::DataplanePass]),
+        (json!({ "bootstrap": "pass" }), vec![Finding::BootstrapPass]),
+        (json!({ "requireExpiration": false }), vec![Finding::NoExpirationRequired]),
+        (json!({ "leewaySeconds": 61 }), vec![Finding::Leeway(61)]),
+        (json!({ "openStreams": { "onRevoked": "keep" } }), vec![Finding::RevokedKept]),
+        (json!({ "maxTokenBytes": 65_536 }), vec![Finding::LongTokens(65_536)]),
+    ] {
+        assert_eq!(review(&with(&fields)).warnings, wanted, "{fields}");
+    }
+    let no_zone = json!({ "publicKeys": [{ "kid": "k", "key": OTHER }] });
+    assert_eq!(review(&no_zone).warnings, [Finding::DefaultZone]);
+}
+
+#[test]
+fn a_token_among_the_ids_is_not_shown() {
+    let token = format!("eyJh.{}.x", "s".repeat(40));
+    let review = review(&with(&json!({ "revocations": [token, format!("\"{token}\"")] })));
+    assert_eq!(review.warnings, [Finding::Tokens(2)]);
+    assert!(!serde_json::to_string(&review).unwrap().contains("ssss"));
+}
+
+#[test]
+fn what_stands_around_the_configuration_counts() {
+    let (shipped, _) = text::value(include_bytes!("../../../../envoy/ecds/zonegate.yaml")).unwrap();
+    assert_eq!(review(&shipped).warnings, [Finding::ExampleKey("1".into())]);
+    let config = "/resources/0/typed_config/config";
+    for (field, value, wanted) in [
+        ("failure_policy", json!("FAIL_OPEN"), Finding::FailOpen),
+        ("fail_open", json!(true), Finding::FailOpen),
+        ("allow_on_headers_stop_iteration", json!(false), Finding::NoStopIteration),
+        ("vm_config", json!({}), Finding::NoVmId),
+    ] {
+        let mut file = shipped.clone();
+        file.pointer_mut(config).unwrap()[field] = value;
+        assert_eq!(review(&file).warnings, [Finding::ExampleKey("1".into()), wanted], "{field}");
+    }
+    let open = json!({
+        "kind": "WasmPlugin",
+        "spec": { "failStrategy": "FAIL_OPEN", "pluginConfig": with(&json!({})) },
+    });
+    assert_eq!(review(&open).warnings, [Finding::FailOpen, Finding::NoStopIteration]);
+}

@@ -1,0 +1,126 @@
+//! What a new file changes, in words for the log.
+//!
+//! In: the plugin configuration before and after. Out: a line for each key that came or went, and one
+//! for the revoked ids. A key is shown by its fingerprint. What a change means for open streams is not
+//! said here: that is the policy's `openStreams`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+use zonegate::config::Config;
+use zonegate::gate::Quoted;
+
+/// What of a plugin configuration comes from secrets.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Fingerprints, by kid.
+    keys: BTreeMap<String, String>,
+    /// The ids that are revoked.
+    revoked: BTreeSet<String>,
+}
+
+impl Snapshot {
+    /// Of a plugin configuration that the filter takes; nothing of any other.
+    pub fn of(json: &[u8]) -> Self {
+        let (Ok(config), Ok(value)) = (Config::from_json(json), serde_json::from_slice(json))
+        else {
+            return Self::default();
+        };
+        let keys = config.policy.keys.iter();
+        Self {
+            keys: keys.map(|(kid, key)| (kid.to_owned(), key.fingerprint())).collect(),
+            revoked: revoked(&value),
+        }
+    }
+
+    /// How many keys there are.
+    pub fn keys(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// How many ids are revoked.
+    pub fn revocations(&self) -> usize {
+        self.revoked.len()
+    }
+
+    /// What is different in `after`, a line each.
+    pub fn changes(&self, after: &Self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (kid, new) in &after.keys {
+            let quoted = Quoted(kid);
+            match self.keys.get(kid) {
+                None => lines.push(format!("key added kid={quoted} fingerprint={new}")),
+                Some(old) if old != new => {
+                    lines.push(format!("key replaced kid={quoted} fingerprint={new} was={old}"));
+                }
+                Some(_) => {}
+            }
+        }
+        for (kid, old) in self.keys.iter().filter(|(kid, _)| !after.keys.contains_key(*kid)) {
+            lines.push(format!("key removed kid={} fingerprint={old}", Quoted(kid)));
+        }
+        let revoked = after.revoked.difference(&self.revoked).count();
+        let restored = self.revoked.difference(&after.revoked).count();
+        if (revoked, restored) != (0, 0) {
+            let total = after.revocations();
+            lines.push(format!("ids revoked={revoked} unrevoked={restored} total={total}"));
+        }
+        lines
+    }
+}
+
+/// The ids that are meant, however they are separated (see [`zonegate::gate::RevocationList`]).
+fn revoked(plugin: &Value) -> BTreeSet<String> {
+    match plugin.get("revocations") {
+        Some(Value::String(text)) => {
+            let pieces = text.split(|c: char| c == ',' || c.is_whitespace());
+            pieces.filter(|id| !id.is_empty()).map(str::to_owned).collect()
+        }
+        Some(Value::Array(ids)) => {
+            ids.iter().filter_map(|id| Some(id.as_str()?.trim().to_owned())).collect()
+        }
+        _ => BTreeSet::new(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a test may panic
+mod tests {
+    use serde_json::json;
+    use zonegate_issuer::SigningKey;
+
+    use super::*;
+
+    fn snapshot(keys: &[(&str, &SigningKey)], revocations: &Value) -> Snapshot {
+        let keys: Vec<_> = keys
+            .iter()
+            .map(|(kid, key)| json!({ "kid": kid, "key": key.public_key_pem() }))
+            .collect();
+        let plugin = json!({ "publicKeys": keys, "revocations": revocations });
+        Snapshot::of(plugin.to_string().as_bytes())
+    }
+
+    #[test]
+    fn keys_and_ids_that_came_or_went_are_named() {
+        let (a, b) = (SigningKey::generate(1024).unwrap(), SigningKey::generate(1024).unwrap());
+        let (print_a, print_b) = (a.public_key().fingerprint(), b.public_key().fingerprint());
+        let before = snapshot(&[("1", &a), ("2", &a), ("3\n", &b)], &json!("id1,id2,id3"));
+        let after = snapshot(&[("1", &a), ("2", &b), ("4", &a)], &json!(["id3 ", "id4"]));
+        let wanted = [
+            format!("key replaced kid=\"2\" fingerprint={print_b} was={print_a}"),
+            format!("key added kid=\"4\" fingerprint={print_a}"),
+            format!("key removed kid=\"3\\n\" fingerprint={print_b}"),
+            "ids revoked=1 unrevoked=2 total=2".to_owned(),
+        ];
+        assert_eq!(before.changes(&after), wanted);
+        assert_eq!(before.changes(&before), [""; 0]);
+        assert_eq!((after.keys(), after.revocations()), (3, 2));
+    }
+
+    #[test]
+    fn what_the_filter_would_refuse_counts_as_nothing() {
+        for json in ["", "{}", r#"{"publicKeys":[]}"#] {
+            assert_eq!(Snapshot::of(json.as_bytes()), Snapshot::default(), "{json}");
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Keeps a gateway current with the secrets of a control plane.
+//!
+//! ```text
+//! API server ─ ApiServer::fetch ─ Secrets ─┐
+//!                                          ├─ Plugin ─ checked by the filter's own code ─ Target ─ Envoy
+//! the gateway's policy, a file ────────────┘
+//! ```
+//!
+//! In: [`Settings`]. Out: an ECDS file that has the keys and revocations of the control plane, replaced
+//! as a whole when they change, and untouched otherwise. Whatever goes wrong, the file keeps what was
+//! last known to be good. That Envoy takes the file is for its own counters to say.
+
+mod address;
+mod admin_token;
+mod answer;
+mod api_server;
+mod changes;
+mod error_kind;
+mod fetch_error;
+mod listener;
+mod rendered;
+mod schedule;
+mod status;
+mod target;
+mod turn;
+
+pub use address::{Address, AddressError, PlainHttp, Transport};
+pub use admin_token::{TokenError, TokenSource, VARIABLE};
+pub use api_server::{ApiServer, ClientCertificate, Etag, Found};
+pub use changes::Snapshot;
+pub use error_kind::ErrorKind;
+pub use fetch_error::FetchError;
+pub use listener::serve;
+pub use rendered::{Gateway, PolicyError, Rendered};
+pub use schedule::{MAX_BACKOFF, Schedule};
+pub use status::Status;
+pub use target::{Replaced, Target, TargetError};
+pub use turn::{Keeper, Settings, SyncError};

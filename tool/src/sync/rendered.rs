@@ -1,0 +1,121 @@
+//! The file that Envoy is given.
+//!
+//! In: the gateway's policy, a file that is read anew each time, and a control plane's secrets. Out:
+//! the text of the ECDS file, which the filter's own code has accepted, or why it was not made.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+
+use serde_json::{Map, Value};
+use zonegate::config::{ConfigError, Warning};
+
+use super::changes::Snapshot;
+use crate::operator::plugin_file::{MAX_BYTES, PluginConfiguration, PluginFileError};
+use crate::operator::{BaseError, DuplicateKid, Plugin, RenderError, Secrets, ecds};
+
+/// What of the file does not come from secrets.
+#[derive(Debug, Clone)]
+pub struct Gateway {
+    /// The policy to start from; without it, the defaults. Keys and ids in it count too.
+    pub base: Option<PathBuf>,
+    /// The zone, if not that of the base.
+    pub zone: Option<String>,
+    /// Where Envoy finds the filter, unless that is where the shipped file says.
+    pub module: Option<String>,
+}
+
+/// A file to be.
+#[derive(Debug)]
+pub struct Rendered {
+    /// Its text.
+    pub text: String,
+    /// What of it came from secrets.
+    pub snapshot: Snapshot,
+    /// What its author may not have meant.
+    pub warnings: Vec<Warning>,
+}
+
+/// Why there is no file.
+#[derive(Debug)]
+pub enum PolicyError {
+    /// The policy cannot be read.
+    Unreadable(PathBuf, io::Error),
+    /// It is no plugin configuration.
+    Form(PathBuf, PluginFileError),
+    /// It cannot be built upon.
+    Base(PathBuf, BaseError),
+    /// A key of the control plane is in the policy as well.
+    Duplicate(DuplicateKid),
+    /// The filter would refuse it.
+    Refused(ConfigError),
+    /// The file cannot be made.
+    Render(RenderError),
+}
+
+impl fmt::Display for PolicyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(path, error) => {
+                write!(f, "could not read the policy {}: {error}", path.display())
+            }
+            Self::Form(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Base(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Duplicate(error) => error.fmt(f),
+            Self::Refused(error) => write!(f, "the filter would refuse it: {error}"),
+            Self::Render(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for PolicyError {}
+
+impl Gateway {
+    /// The file with these secrets.
+    ///
+    /// # Errors
+    /// See [`PolicyError`].
+    pub fn render(&self, secrets: &Secrets) -> Result<Rendered, PolicyError> {
+        let mut plugin = self.plugin()?;
+        plugin.add_secrets(secrets, "the control plane").map_err(PolicyError::Duplicate)?;
+        let config = plugin.check().map_err(PolicyError::Refused)?;
+        let text = ecds(&plugin, self.module.as_deref()).map_err(PolicyError::Render)?;
+        let snapshot = Snapshot::of(plugin.to_json().to_string().as_bytes());
+        Ok(Rendered { text, snapshot, warnings: config.warnings })
+    }
+
+    /// The policy as it is now.
+    ///
+    /// # Errors
+    /// See [`PolicyError`].
+    pub fn plugin(&self) -> Result<Plugin, PolicyError> {
+        let mut plugin = self.start()?;
+        if let Some(zone) = &self.zone {
+            plugin.set_zone(zone.clone());
+        }
+        Ok(plugin)
+    }
+
+    fn start(&self) -> Result<Plugin, PolicyError> {
+        let Some(path) = &self.base else {
+            return Plugin::from_base(&Value::Object(Map::new()), "the defaults")
+                .map_err(|error| PolicyError::Base(PathBuf::new(), error));
+        };
+        let form = |error| PolicyError::Form(path.clone(), error);
+        let bytes = read(path).map_err(|error| PolicyError::Unreadable(path.clone(), error))?;
+        let found = PluginConfiguration::find(&bytes).map_err(form)?;
+        let base: Value =
+            serde_json::from_slice(&found.json).map_err(|_| form(PluginFileError::NotAnObject))?;
+        Plugin::from_base(&base, &path.display().to_string())
+            .map_err(|error| PolicyError::Base(path.clone(), error))
+    }
+}
+
+/// What is longer is cut, and then no configuration any more.
+fn read(path: &PathBuf) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX);
+    File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

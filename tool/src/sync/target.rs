@@ -1,0 +1,255 @@
+//! The file that is kept current.
+//!
+//! In: a path, then texts. Out: the file with the last text, replaced as a whole, or untouched where
+//! the text is the same. One process keeps a file. What the text says is not checked.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::operator::plugin_file::MAX_BYTES;
+use crate::operator::{FolderLock, ReplaceError, replace};
+
+/// A file, and the right to keep it current.
+#[derive(Debug)]
+pub struct Target {
+    path: PathBuf,
+    /// Held as long as this lives.
+    _lock: File,
+}
+
+/// Why a file cannot be kept current.
+#[derive(Debug)]
+pub enum TargetError {
+    /// The path does not end in a file's name.
+    NotAFile(PathBuf),
+    /// Envoy would not see a change of what it leads to.
+    SymbolicLink(PathBuf),
+    /// It is a file of another kind, given by mistake.
+    OtherFile(PathBuf),
+    /// Another process keeps it.
+    Kept(PathBuf),
+    /// It cannot be replaced.
+    NotReplaced(PathBuf, ReplaceError),
+    /// Something else cannot be done.
+    Io {
+        /// What.
+        doing: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+impl fmt::Display for TargetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAFile(path) => write!(f, "{}: give the name of a file", path.display()),
+            Self::SymbolicLink(path) => write!(
+                f,
+                "{} is a symbolic link: give the file that it leads to, in the folder that Envoy \
+                 watches",
+                path.display()
+            ),
+            Self::OtherFile(path) => write!(
+                f,
+                "{} is there already and is no ECDS file of Envoy: give another name, or move it \
+                 away first",
+                path.display()
+            ),
+            Self::Kept(path) => write!(
+                f,
+                "another zonegate sync keeps {} current: stop that one, or give another file",
+                path.display()
+            ),
+            Self::NotReplaced(path, error) => {
+                write!(f, "could not replace {}: {error}", path.display())
+            }
+            Self::Io { doing, path, error } => {
+                write!(f, "could not {doing} {}: {error}", path.display())
+            }
+        }?;
+        match self.io_kind() {
+            Some(ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => {
+                f.write_str("; zonegate sync must be allowed to write in that folder")
+            }
+            Some(ErrorKind::NotFound) => f.write_str("; make its folder first"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for TargetError {}
+
+impl TargetError {
+    fn io_kind(&self) -> Option<ErrorKind> {
+        match self {
+            Self::Io { error, .. } | Self::NotReplaced(_, ReplaceError::Io(_, error)) => {
+                Some(error.kind())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What became of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replaced {
+    /// It has the text now.
+    Yes,
+    /// It had the text already and was not touched.
+    WasCurrent,
+}
+
+/// How long another zonegate may be at work in the folder, such as `zonegate revoke`.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Target {
+    /// Takes the right to keep the file at `path`, which need not be there yet.
+    ///
+    /// # Errors
+    /// See [`TargetError`].
+    pub fn open(path: &Path) -> Result<Self, TargetError> {
+        let not_a_file = || TargetError::NotAFile(path.to_owned());
+        let name = path.file_name().ok_or_else(not_a_file)?.to_string_lossy();
+        match fs::symlink_metadata(path) {
+            Ok(found) if found.is_symlink() => return Err(TargetError::SymbolicLink(path.into())),
+            Ok(found) if !found.is_file() => return Err(not_a_file()),
+            _ => {}
+        }
+        let lock = lock(&path.with_file_name(format!(".{name}.sync-lock")), path)?;
+        let target = Self { path: path.to_owned(), _lock: lock };
+        match target.read(MAX_BYTES)? {
+            Some(text) if !is_ecds(&text) => Err(TargetError::OtherFile(path.to_owned())),
+            _ => Ok(target),
+        }
+    }
+
+    /// The file's path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the file holds, at most `limit` bytes of it; `None` where there is no file.
+    ///
+    /// # Errors
+    /// [`TargetError::Io`].
+    pub fn read(&self, limit: usize) -> Result<Option<Vec<u8>>, TargetError> {
+        let mut bytes = Vec::new();
+        let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+        match File::open(&self.path).and_then(|file| file.take(limit).read_to_end(&mut bytes)) {
+            Ok(_) => Ok(Some(bytes)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed("read", &self.path, error)),
+        }
+    }
+
+    /// Gives the file this text.
+    ///
+    /// # Errors
+    /// [`TargetError::NotReplaced`] and [`TargetError::Io`]; the file then still has its old text.
+    pub fn replace(&self, text: &str) -> Result<Replaced, TargetError> {
+        let not_replaced = |error| TargetError::NotReplaced(self.path.clone(), error);
+        let _lock = FolderLock::of(&self.path, PATIENCE).map_err(not_replaced)?;
+        // One more byte, to see that there is more.
+        let old = self.read(text.len().saturating_add(1))?;
+        if old.as_deref() == Some(text.as_bytes()) {
+            return Ok(Replaced::WasCurrent);
+        }
+        replace(&self.path, text.as_bytes()).map_err(not_replaced)?;
+        Ok(Replaced::Yes)
+    }
+}
+
+/// As far as it takes to see that nothing else is lost; a damaged one may be replaced.
+fn is_ecds(text: &[u8]) -> bool {
+    const TYPE: &[u8] = b"envoy.config.core.v3.TypedExtensionConfig";
+    text.trim_ascii().is_empty() || text.windows(TYPE.len()).any(|window| window == TYPE)
+}
+
+/// The lock ends with the process, however it ends; the empty file stays.
+fn lock(path: &Path, kept: &Path) -> Result<File, TargetError> {
+    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
+    let file = file.map_err(|error| failed("create", path, error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(TargetError::Kept(kept.to_owned())),
+        Err(TryLockError::Error(error)) => Err(failed("lock", path, error)),
+    }
+}
+
+fn failed(doing: &'static str, path: &Path, error: io::Error) -> TargetError {
+    TargetError::Io { doing, path: path.to_owned(), error }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a test may panic
+mod tests {
+    use std::os::unix::fs::{MetadataExt, symlink};
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_made_replaced_and_left_alone() {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("file");
+        let target = Target::open(&path).unwrap();
+        assert_eq!(target.read(9).unwrap(), None);
+        assert_eq!(target.replace("one").unwrap(), Replaced::Yes);
+        let identity = || {
+            let found = fs::metadata(&path).unwrap();
+            (found.ino(), found.mtime(), found.mtime_nsec(), found.ctime_nsec())
+        };
+        let first = identity();
+        assert_eq!(target.replace("one").unwrap(), Replaced::WasCurrent);
+        assert_eq!(identity(), first);
+        for text in ["on", "", "one and more"] {
+            let before = identity();
+            assert_eq!(target.replace(text).unwrap(), Replaced::Yes);
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+            assert_ne!(identity().0, before.0, "written in place");
+        }
+        assert_eq!(target.read(3).unwrap().unwrap(), b"one");
+    }
+
+    #[test]
+    fn a_file_of_another_kind_is_not_replaced() {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("file");
+        fs::write(&path, "precious").unwrap();
+        assert!(matches!(Target::open(&path), Err(TargetError::OtherFile(_))));
+        for text in [" \n", include_str!("../../../envoy/ecds/zonegate.yaml")] {
+            fs::write(&path, text).unwrap();
+            Target::open(&path).unwrap();
+        }
+    }
+
+    #[test]
+    fn one_process_keeps_a_file() {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("file");
+        let first = Target::open(&path).unwrap();
+        assert!(matches!(Target::open(&path), Err(TargetError::Kept(_))));
+        Target::open(&dir.path().join("another")).unwrap();
+        drop(first);
+        Target::open(&path).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused() {
+        let dir = TempDir::new().unwrap();
+        let link = dir.path().join("link");
+        symlink(dir.path().join("file"), &link).unwrap();
+        assert!(matches!(Target::open(&link), Err(TargetError::SymbolicLink(_))));
+        assert!(matches!(Target::open(dir.path()), Err(TargetError::NotAFile(_))));
+        assert!(matches!(Target::open(Path::new("/")), Err(TargetError::NotAFile(_))));
+        let nowhere = Target::open(&dir.path().join("no/file")).unwrap_err();
+        assert!(nowhere.to_string().starts_with("could not create "), "{nowhere}");
+    }
+}
