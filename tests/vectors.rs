@@ -163,6 +163,8 @@ fn every_reason_of_a_token_is_in_the_vectors() {
                 | Reason::MalformedRequest
                 | Reason::NoFirstMessage
                 | Reason::ClockUnavailable
+                | Reason::PolicyUnavailable
+                | Reason::Overloaded
         );
         assert_ne!(seen.contains(&reason), elsewhere, "{reason}");
     }
