@@ -122,12 +122,13 @@ fn configurations(options: &Options, folder: &Path) -> anyhow::Result<(Value, Va
     }
     let listeners = gateway.pointer_mut("/static_resources/listeners").map(Value::take);
     let mut listener = listeners.and_then(|all| all.get(0).cloned()).context("no listener")?;
-    listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
-    gateway["static_resources"]["listeners"] = json!([]);
+    let kind = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
+    add(&mut listener, "@type", kind)?;
+    set(&mut gateway, "/static_resources/listeners", json!([]))?;
     let place = folder.join(options.delivery.file());
     let source = json!({ "path": place, "watched_directory": { "path": folder } });
     let source = json!({ "resource_api_version": "V3", "path_config_source": source });
-    gateway["dynamic_resources"] = json!({ "lds_config": source });
+    add(&mut gateway, "dynamic_resources", json!({ "lds_config": source }))?;
     Ok((gateway, json!({ "resources": [listener] })))
 }
 
@@ -202,5 +203,12 @@ fn yaml(text: &str) -> anyhow::Result<Value> {
 fn set(file: &mut Value, pointer: &str, value: Value) -> anyhow::Result<()> {
     let place = file.pointer_mut(pointer);
     *place.with_context(|| format!("the configuration has no {pointer}"))? = value;
+    Ok(())
+}
+
+/// Adds a member to an object.
+fn add(object: &mut Value, name: &str, value: Value) -> anyhow::Result<()> {
+    let members = object.as_object_mut().with_context(|| format!("no object for {name}"))?;
+    members.insert(name.to_owned(), value);
     Ok(())
 }
