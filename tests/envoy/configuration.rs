@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use zonegate_issuer::SigningKey;
 use zonegate_testkit::control_plane::{self, ControlPlane};
-use zonegate_testkit::gateway::{Gateway, Pushed};
+use zonegate_testkit::gateway::{Delivery, Gateway, Pushed};
 use zonegate_testkit::zone_proxy::Claimed;
 
 use crate::harness::{Bench, policy};
@@ -49,7 +49,7 @@ fn bad(key: &SigningKey) -> Vec<(Value, &'static str)> {
 #[tokio::test]
 async fn envoy_does_not_start_and_its_log_names_the_path() {
     let mut bench = Bench::new();
-    bench.options.policy_in_gateway = true;
+    bench.options.delivery = Delivery::Gateway;
     bench.options.control_plane = "127.0.0.1:1".to_owned();
     // Good as it is, so that what follows is due to the policy.
     Gateway::start(bench.options.clone()).await.unwrap().stop().await;

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use zonegate_issuer::SigningKey;
+use zonegate_testkit::gateway::Delivery;
 use zonegate_testkit::zone_proxy::Claimed;
 
 use crate::harness::{Bench, Setup, claims};
@@ -12,7 +13,7 @@ const VM: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_
 /// A gateway whose VM configuration is `text`.
 fn with_vm_configuration(text: &str) -> Bench {
     let mut bench = Bench::new();
-    bench.options.policy_in_gateway = true;
+    bench.options.delivery = Delivery::Gateway;
     let vm = json!({
         "vm_id": "zonegate",
         "runtime": "envoy.wasm.runtime.v8",
