@@ -18,6 +18,7 @@
 
 pub mod config;
 pub mod gate;
+mod hash;
 pub mod lifecycle;
 pub mod log_line;
 pub mod metrics;

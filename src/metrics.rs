@@ -3,12 +3,10 @@
 //! In: what happened. Out: the names of counters and gauges, the same in every form of the gate. All of
 //! them can be listed when a configuration is taken: none comes from request data.
 
-use std::hash::Hasher;
 use std::sync::Arc;
 
-use rustc_hash::FxHasher;
-
 use crate::gate::{Mode, Reason};
+use crate::hash;
 use crate::lifecycle::Cut;
 
 /// What is counted.
@@ -98,9 +96,7 @@ fn stat_name(kid: &str) -> String {
         return kid.to_owned();
     }
     let plain: String = kid.chars().map(|rune| if is_plain(rune) { rune } else { '_' }).collect();
-    let mut hasher = FxHasher::default();
-    hasher.write(kid.as_bytes());
-    format!("{plain}-{:08x}", hasher.finish() >> 32)
+    format!("{plain}-{:08x}", hash::of(kid.as_bytes()) >> 32)
 }
 
 #[cfg(test)]

@@ -8,11 +8,9 @@
 //! first to take a configuration leaves it with the host for all. A worker that is only late finds there
 //! what the host is about to give it anyway.
 
-use std::hash::Hasher;
 use std::time::Duration;
 
-use rustc_hash::FxHasher;
-
+use crate::hash;
 use crate::shared_data::SharedData;
 
 /// The largest configuration that is left with the host: some 28,000 revoked ids.
@@ -48,7 +46,7 @@ impl Push {
     /// What others need to know of `configuration`.
     pub fn of(configuration: &[u8]) -> Self {
         let is_small = configuration.len() <= LEFT_BYTES;
-        Self { hash: hash(configuration), left: is_small.then(|| configuration.to_vec()) }
+        Self { hash: hash::of(configuration), left: is_small.then(|| configuration.to_vec()) }
     }
 }
 
@@ -155,16 +153,6 @@ impl Entry {
     }
 }
 
-/// Tells configurations apart. Eight bytes at a time, for a configuration can have a million ids.
-fn hash(bytes: &[u8]) -> u64 {
-    let mut hasher = FxHasher::default();
-    let (words, rest) = bytes.as_chunks::<8>();
-    words.iter().for_each(|word| hasher.write_u64(u64::from_le_bytes(*word)));
-    hasher.write(rest);
-    hasher.write_usize(bytes.len());
-    hasher.finish()
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)] // a test may panic
 mod tests {
@@ -253,17 +241,5 @@ mod tests {
         assert_eq!(late.newer(&host, NOW + LATE), None);
         assert_eq!(before.newer(&host, NOW + LATE), Some(Newer::Unknown));
         assert_eq!(before.newer(&host, NOW + LATE), None);
-    }
-
-    #[test]
-    fn configurations_are_told_apart() {
-        let a = vec![b'x'; 1_000];
-        for index in 0..a.len() {
-            let mut b = a.clone();
-            *b.get_mut(index).unwrap() = b'y';
-            assert_ne!(hash(&a), hash(&b), "{index}");
-        }
-        assert_ne!(hash(&a), hash(a.get(1..).unwrap()));
-        assert_ne!(hash(b""), hash(b"\0"));
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
+use zonegate_issuer::SigningKey;
 use zonegate_testkit::certificates::Certificates;
 use zonegate_testkit::gateway::{self, Delivery, Gateway, Log, Pushed};
 use zonegate_testkit::kuma::{
