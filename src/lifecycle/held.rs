@@ -104,7 +104,7 @@ impl HeldTotal {
         self.strangers.values().next().copied()
     }
 
-    #[cfg(test)]
+    /// How many bytes they hold together.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }

@@ -111,6 +111,16 @@ impl Lifecycle {
         self.streams.gauges()
     }
 
+    /// How many bytes the held streams hold together.
+    pub fn held_bytes(&self) -> usize {
+        self.held.bytes()
+    }
+
+    /// How many streams have begun and not ended, in whatever state.
+    pub fn streams(&self) -> usize {
+        self.streams.len()
+    }
+
     /// The headers of a stream have come.
     pub fn on_headers(
         &mut self,

@@ -80,6 +80,10 @@ impl Streams {
         self.states.iter().map(|(id, state)| (*id, state))
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.states.len()
+    }
+
     pub(super) fn gauges(&self) -> Gauges {
         self.gauges
     }
