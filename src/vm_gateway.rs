@@ -18,6 +18,8 @@ use crate::token::SignatureBackend;
 
 /// How often a host is to tick.
 pub const TICK: Duration = Duration::from_millis(100);
+/// What is less than this after a tick belongs to it.
+const SAME_TICK: Duration = Duration::from_millis(50);
 
 /// One gateway in one VM.
 #[derive(Debug)]
@@ -113,7 +115,7 @@ impl VmGateway {
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
-        if now.monotonic.saturating_sub(self.ticked) < TICK / 2 {
+        if now.monotonic.saturating_sub(self.ticked) < SAME_TICK {
             return;
         }
         self.ticked = now.monotonic;

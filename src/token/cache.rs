@@ -33,10 +33,13 @@ const ROOM: usize = 256;
 /// one that was asked for again: a flood of new tokens does not push out those of proxies that
 /// reconnect.
 pub struct TokenCache {
-    tokens: RefCell<Cache<Box<[u8]>, Arc<ZoneToken>, Bytes, SuffixHash>>,
+    tokens: RefCell<Tokens>,
     /// The tokens of one key all begin with the same header.
     last_header: LastHeader,
 }
+
+/// Verified tokens by their texts.
+type Tokens = Cache<Box<[u8]>, Arc<ZoneToken>, Bytes, SuffixHash>;
 
 impl TokenCache {
     /// Room for `bytes`.
