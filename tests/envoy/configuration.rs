@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use zonegate::demo::control_plane::{self, ControlPlane};
-use zonegate::demo::gateway::{Gateway, Pushed};
+use zonegate::demo::gateway::{Delivery, Gateway, Pushed};
 use zonegate::demo::zone_proxy::Claimed;
 use zonegate::issuer::SigningKey;
 
@@ -49,7 +49,7 @@ fn bad(key: &SigningKey) -> Vec<(Value, &'static str)> {
 #[tokio::test]
 async fn envoy_does_not_start_and_its_log_names_the_path() {
     let mut bench = Bench::new();
-    bench.options.policy_in_gateway = true;
+    bench.options.delivery = Delivery::Gateway;
     bench.options.control_plane = "127.0.0.1:1".to_owned();
     // Good as it is, so that what follows is due to the policy.
     Gateway::start(bench.options.clone()).await.unwrap().stop().await;

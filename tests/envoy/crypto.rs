@@ -1,6 +1,7 @@
 //! Whose arithmetic verifies signatures: Envoy's, or the module's own.
 
 use serde_json::json;
+use zonegate::demo::gateway::Delivery;
 use zonegate::demo::zone_proxy::Claimed;
 use zonegate::issuer::SigningKey;
 
@@ -12,7 +13,7 @@ const VM: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_
 /// A gateway whose VM configuration is `text`.
 fn with_vm_configuration(text: &str) -> Bench {
     let mut bench = Bench::new();
-    bench.options.policy_in_gateway = true;
+    bench.options.delivery = Delivery::Gateway;
     let vm = json!({
         "vm_id": "zonegate",
         "runtime": "envoy.wasm.runtime.v8",

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 use zonegate::demo::certificates::Certificates;
-use zonegate::demo::gateway::{self, Gateway, Log, Pushed};
+use zonegate::demo::gateway::{self, Delivery, Gateway, Log, Pushed};
 use zonegate::demo::kuma::{
     ControlPlane, HOW_TO, Home, Kind, Options, Proxy, ProxyOptions, StaticKey, free_port,
 };
@@ -110,7 +110,7 @@ impl Bench {
             listen: SocketAddr::from(([127, 0, 0, 1], port)),
             concurrency: 1,
             log: Log::File,
-            policy_in_gateway: false,
+            delivery: Delivery::Ecds,
             edits: Vec::new(),
             environment: Vec::new(),
         });

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::cli::failure::BadInput;
 use crate::demo::certificates::Certificates;
-use crate::demo::gateway::{Log, Options};
+use crate::demo::gateway::{Delivery, Log, Options};
 use crate::issuer::{Scope, SigningKey, ZoneTokenRequest};
 
 /// Try the gateway in a real Envoy
@@ -132,7 +132,7 @@ impl Workshop {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             concurrency: 2,
             log: Log::File,
-            policy_in_gateway: false,
+            delivery: Delivery::Ecds,
             edits: Vec::new(),
             environment: Vec::new(),
         })
