@@ -1,0 +1,62 @@
+//! Streams that are held, and what tells that a push is in force.
+
+use std::time::Instant;
+
+use prost::Message;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+use zonegate::demo::gateway::Pushed;
+use zonegate::demo::raw_client::{RawConnection, RawStream, grpc_frame};
+use zonegate::demo::zone_proxy::{Claimed, Connection, discovery_request};
+use zonegate::gate::ADS_SOTW;
+
+use crate::harness::{LIMIT, Setup, claims, grpc_headers, policy};
+
+/// The first message of a good stream, as it is sent.
+pub(crate) fn first_message() -> Vec<u8> {
+    grpc_frame(&discovery_request(Claimed::INGRESS).encode_to_vec())
+}
+
+impl Setup {
+    /// The policy of the harness with these fields.
+    pub(crate) fn policy_with(&self, fields: Value) -> Value {
+        let mut policy = policy(&self.key);
+        policy.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        policy
+    }
+
+    /// Pushes it, and Envoy takes it.
+    pub(crate) async fn push_with(&self, fields: Value) {
+        let policy = self.policy_with(fields);
+        assert_eq!(self.gateway.push(&policy).await.unwrap(), Pushed::Accepted);
+    }
+
+    /// A token that no policy of the harness lets in: it is for another zone. What is wrong with its key,
+    /// or with this ID, comes before that.
+    pub(crate) fn witness(&self, id: &str) -> String {
+        let mut claims = claims();
+        claims["Zone"] = json!("elsewhere");
+        claims["jti"] = json!(id);
+        self.sign(claims)
+    }
+
+    /// Waits until streams that begin on `connection` with this token, which is never good, are refused
+    /// for this reason. Each one is answered.
+    pub(crate) async fn refused_as(&self, connection: &Connection, token: &str, reason: &str) {
+        let wanted = format!("zonegate: {reason}: ");
+        let start = Instant::now();
+        loop {
+            let answer = timeout(LIMIT, connection.sotw(Some(token), Claimed::INGRESS)).await;
+            let refused = answer.expect("a stream is not answered").unwrap_err();
+            if refused.message().starts_with(&wanted) {
+                return;
+            }
+            assert!(start.elapsed() < LIMIT, "not refused as {reason}, but: {refused:?}");
+        }
+    }
+
+    /// Begins a stream; it is held until it has sent its first message.
+    pub(crate) async fn begin(&self, connection: &RawConnection, token: &str) -> RawStream {
+        connection.begin("POST", ADS_SOTW, grpc_headers(token)).await.unwrap()
+    }
+}
