@@ -17,6 +17,7 @@ mod files;
 mod first_message;
 mod harness;
 mod held;
+mod held_pushes;
 mod hot_restart;
 mod kds;
 mod lifecycle_timer;
