@@ -25,6 +25,7 @@ mod load;
 mod metrics;
 mod open_stream;
 mod push_and_connect;
+mod push_back;
 mod pushes;
 mod reconnects;
 mod refusals;
