@@ -21,6 +21,7 @@ mod held_pushes;
 mod hot_restart;
 mod kds;
 mod lifecycle_timer;
+mod listener_pushes;
 mod load;
 mod metrics;
 mod open_stream;
