@@ -24,6 +24,7 @@ mod lifecycle_timer;
 mod listener_pushes;
 mod load;
 mod metrics;
+mod module_swap;
 mod open_stream;
 mod push_and_connect;
 mod push_back;
