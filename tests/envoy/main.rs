@@ -23,6 +23,8 @@ mod kds;
 mod lifecycle_timer;
 mod listener_pushes;
 mod load;
+mod memory;
+mod memory_of_pushes;
 mod metrics;
 mod module_swap;
 mod open_stream;
