@@ -35,6 +35,7 @@ mod reconnects;
 mod refusals;
 mod rendered;
 mod routes;
+mod spellings;
 mod story;
 mod streams;
 mod tool;
