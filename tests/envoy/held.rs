@@ -11,6 +11,7 @@ use zonegate::demo::zone_proxy::{Claimed, Connection, discovery_request};
 use zonegate::gate::ADS_SOTW;
 
 use crate::harness::{LIMIT, Setup, claims, grpc_headers, policy};
+use crate::open_stream::open;
 
 /// The first message of a good stream, as it is sent.
 pub(crate) fn first_message() -> Vec<u8> {
@@ -52,6 +53,16 @@ impl Setup {
                 return;
             }
             assert!(start.elapsed() < LIMIT, "not refused as {reason}, but: {refused:?}");
+        }
+    }
+
+    /// Waits until a stream with this token would be refused for this reason, in shadow mode.
+    pub(crate) async fn would_deny(&self, connection: &Connection, token: &str, reason: &str) {
+        let stat = format!("would_deny.{reason}");
+        let start = Instant::now();
+        while self.stat(&stat).await == 0 {
+            assert!(start.elapsed() < LIMIT, "it would not be refused as {reason}");
+            drop(open(connection, token).await);
         }
     }
 

@@ -20,6 +20,7 @@ mod held;
 mod held_pushes;
 mod hot_restart;
 mod kds;
+mod keys_of_open_streams;
 mod lifecycle_timer;
 mod listener_pushes;
 mod load;
