@@ -28,6 +28,7 @@ mod memory;
 mod memory_of_pushes;
 mod metrics;
 mod module_swap;
+mod moved_clock;
 mod open_stream;
 mod push_and_connect;
 mod push_back;
