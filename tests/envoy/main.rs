@@ -37,6 +37,7 @@ mod reconnects;
 mod refusals;
 mod rendered;
 mod routes;
+mod shadowed;
 mod spellings;
 mod story;
 mod streams;
