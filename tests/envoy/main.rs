@@ -33,6 +33,7 @@ mod open_stream;
 mod push_and_connect;
 mod push_back;
 mod pushes;
+mod reconnect_race;
 mod reconnects;
 mod refusals;
 mod rendered;
