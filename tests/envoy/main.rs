@@ -15,6 +15,7 @@ mod examples;
 mod failing_vm;
 mod files;
 mod first_message;
+mod floods;
 mod harness;
 mod held;
 mod held_pushes;
