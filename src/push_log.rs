@@ -4,9 +4,11 @@
 //! speaks for all; and a newer configuration that others have taken and this VM was not given.
 //!
 //! A VM is not given a configuration where another module serves the gateway now: the streams that are
-//! open in the VM of the module before stay there, and nobody tells that VM of pushes. So whoever is the
-//! first to take a configuration leaves it with the host for all. A worker that is only late finds there
-//! what the host is about to give it anyway.
+//! open in the VM of the module before stay there, and nobody tells that VM of pushes. Nor is a VM given
+//! one that it was given before, as long as streams that began under it are open: Envoy takes its root
+//! context up again. But the VM on Envoy's main thread, which has no streams, is given every push. So
+//! whoever is the first to take a configuration leaves it with the host for all. A worker that is only
+//! late finds there what the host is about to give it anyway.
 
 use std::time::Duration;
 
@@ -37,22 +39,29 @@ pub struct PushLog {
 /// A configuration, as far as others need to know of it.
 #[derive(Debug, Clone)]
 pub struct Push {
-    hash: u64,
+    content: Content,
     /// Its bytes, where they are few enough to be left.
     left: Option<Vec<u8>>,
 }
 
 impl Push {
+    /// What the configuration says, as a number.
+    pub fn content(&self) -> Content {
+        self.content
+    }
+
     /// What others need to know of `configuration`.
     pub fn of(configuration: &[u8]) -> Self {
         let is_small = configuration.len() <= LEFT_BYTES;
-        Self { hash: hash::of(configuration), left: is_small.then(|| configuration.to_vec()) }
+        Self { content: Content::of(configuration), left: is_small.then(|| configuration.to_vec()) }
     }
 }
 
 /// A newer configuration than the last one that was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Newer {
+    /// One whose policy this VM still has: the host went back to it.
+    Known(Content),
     /// As the host would have given it.
     Configuration(Vec<u8>),
     /// One that was not left, and is not given either.
@@ -63,7 +72,17 @@ pub enum Newer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Entry {
     number: u64,
-    hash: u64,
+    content: Content,
+}
+
+/// What a configuration says, as a number: the same for the same bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Content(u64);
+
+impl Content {
+    fn of(configuration: &[u8]) -> Self {
+        Self(hash::of(configuration))
+    }
 }
 
 impl PushLog {
@@ -74,12 +93,12 @@ impl PushLog {
 
     /// Takes a configuration that the host gives. Whether no other VM has taken it before.
     pub fn take(&mut self, shared: &impl SharedData, push: &Push) -> bool {
-        let hash = push.hash;
         self.late_since = None;
         // Twice is enough for a few workers; after that, the same is said more than once.
         for _ in 0..8 {
             let (entries, version) = self.entries(shared);
-            let known = entries.iter().find(|one| one.number > self.given && one.hash == hash);
+            let known =
+                entries.iter().find(|one| one.number > self.given && one.content == push.content);
             if let Some(known) = known {
                 self.given = known.number;
                 return false;
@@ -87,7 +106,8 @@ impl PushLog {
             let last = entries.last().map_or(0, |last| last.number);
             let number = last.saturating_add(1);
             let kept = entries.len().saturating_sub(KNOWN.saturating_sub(1));
-            let all = entries.iter().skip(kept).copied().chain([Entry { number, hash }]);
+            let all =
+                entries.iter().skip(kept).copied().chain([Entry { number, content: push.content }]);
             let bytes: Vec<u8> = all.flat_map(Entry::to_bytes).collect();
             if shared.set(&self.key("pushes"), &bytes, version) {
                 self.leave(shared, number, push);
@@ -98,23 +118,33 @@ impl PushLog {
         true
     }
 
-    /// A configuration that others have taken after the last one that this VM was given. `now` is on a
-    /// clock that cannot go back.
-    pub fn newer(&mut self, shared: &impl SharedData, now: Duration) -> Option<Newer> {
+    /// A configuration that others have taken after the last one that this VM was given. `has` says of
+    /// which this VM still has the policy. `now` is on a clock that cannot go back.
+    pub fn newer(
+        &mut self,
+        shared: &impl SharedData,
+        now: Duration,
+        has: impl Fn(Content) -> bool,
+    ) -> Option<Newer> {
         let (entries, _) = self.entries(shared);
-        let newest = entries.last().filter(|newest| newest.number > self.given.max(self.found))?;
-        if let Some((bytes, _)) = shared.get(&self.key("configuration"))
-            && let Some((number, configuration)) = bytes.split_first_chunk()
-            && u64::from_le_bytes(*number) == newest.number
-        {
-            (self.found, self.late_since) = (newest.number, None);
-            return Some(Newer::Configuration(configuration.to_vec()));
-        }
+        let newest = *entries.last().filter(|newest| newest.number > self.given.max(self.found))?;
+        let found = match has(newest.content) {
+            true => Some(Newer::Known(newest.content)),
+            false => self.left(shared, newest).map(Newer::Configuration),
+        };
         let since = *self.late_since.get_or_insert(now);
-        (now.saturating_sub(since) >= LATE).then(|| {
+        let found = found.or((now.saturating_sub(since) >= LATE).then_some(Newer::Unknown));
+        if found.is_some() {
             (self.found, self.late_since) = (newest.number, None);
-            Newer::Unknown
-        })
+        }
+        found
+    }
+
+    /// The configuration that was left of `push`, if it was.
+    fn left(&self, shared: &impl SharedData, push: Entry) -> Option<Vec<u8>> {
+        let (bytes, _) = shared.get(&self.key("configuration"))?;
+        let (number, configuration) = bytes.split_first_chunk()?;
+        (u64::from_le_bytes(*number) == push.number).then(|| configuration.to_vec())
     }
 
     /// Leaves a configuration for the VMs that the host does not give it to.
@@ -143,13 +173,13 @@ impl PushLog {
 
 impl Entry {
     fn to_bytes(self) -> Vec<u8> {
-        [self.number, self.hash].into_iter().flat_map(u64::to_le_bytes).collect()
+        [self.number, self.content.0].into_iter().flat_map(u64::to_le_bytes).collect()
     }
 
     fn from_bytes(bytes: &[u8; ENTRY]) -> Option<Self> {
         let (number, rest) = bytes.split_first_chunk()?;
-        let hash = rest.first_chunk()?;
-        Some(Self { number: u64::from_le_bytes(*number), hash: u64::from_le_bytes(*hash) })
+        let content = Content(u64::from_le_bytes(*rest.first_chunk()?));
+        Some(Self { number: u64::from_le_bytes(*number), content })
     }
 }
 
@@ -160,6 +190,10 @@ mod tests {
     use crate::shared_data::tests::Host;
 
     const NOW: Duration = Duration::from_secs(10);
+
+    fn none(_: Content) -> bool {
+        false
+    }
 
     fn log() -> PushLog {
         PushLog::new("g")
@@ -213,15 +247,15 @@ mod tests {
         let (mut before, mut new) = (log(), log());
         before.take(&host, &Push::of(b"a"));
         new.take(&host, &Push::of(b"a"));
-        assert_eq!(before.newer(&host, NOW), None);
+        assert_eq!(before.newer(&host, NOW, none), None);
         new.take(&host, &Push::of(b"b"));
-        assert_eq!(before.newer(&host, NOW), Some(Newer::Configuration(b"b".to_vec())));
-        assert_eq!(before.newer(&host, NOW), None);
+        assert_eq!(before.newer(&host, NOW, none), Some(Newer::Configuration(b"b".to_vec())));
+        assert_eq!(before.newer(&host, NOW, none), None);
         // It is given after all: nothing that others do not know.
         assert!(!before.take(&host, &Push::of(b"b")));
-        assert_eq!(before.newer(&host, NOW), None);
+        assert_eq!(before.newer(&host, NOW, none), None);
         // Of another gateway nothing is found.
-        assert_eq!(PushLog::new("other").newer(&host, NOW), None);
+        assert_eq!(PushLog::new("other").newer(&host, NOW, none), None);
     }
 
     #[test]
@@ -234,12 +268,29 @@ mod tests {
         let large = vec![b'x'; LEFT_BYTES + 1];
         new.take(&host, &Push::of(&large));
         for vm in [&mut before, &mut late] {
-            assert_eq!(vm.newer(&host, NOW), None);
-            assert_eq!(vm.newer(&host, NOW + LATE - Duration::from_millis(1)), None);
+            assert_eq!(vm.newer(&host, NOW, none), None);
+            assert_eq!(vm.newer(&host, NOW + LATE - Duration::from_millis(1), none), None);
         }
         assert!(!late.take(&host, &Push::of(&large)));
-        assert_eq!(late.newer(&host, NOW + LATE), None);
-        assert_eq!(before.newer(&host, NOW + LATE), Some(Newer::Unknown));
-        assert_eq!(before.newer(&host, NOW + LATE), None);
+        assert_eq!(late.newer(&host, NOW + LATE, none), None);
+        assert_eq!(before.newer(&host, NOW + LATE, none), Some(Newer::Unknown));
+        assert_eq!(before.newer(&host, NOW + LATE, none), None);
+    }
+
+    /// However large it is, one that the VM still has is found at once.
+    #[test]
+    fn one_that_is_given_again_is_known() {
+        let host = Host::default();
+        let (mut main, mut worker) = (log(), log());
+        let large = vec![b'x'; LEFT_BYTES + 1];
+        for configuration in [&large[..], b"b"] {
+            assert!(main.take(&host, &Push::of(configuration)));
+            assert!(!worker.take(&host, &Push::of(configuration)));
+        }
+        assert!(main.take(&host, &Push::of(&large)));
+        let content = Content::of(&large);
+        let found = worker.newer(&host, NOW, |known| known == content);
+        assert_eq!(found, Some(Newer::Known(content)));
+        assert_eq!(worker.newer(&host, NOW, none), None);
     }
 }

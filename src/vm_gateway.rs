@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Config;
+use crate::gate::Policy;
 use crate::lifecycle::{Cut, Effect, Lifecycle, Now, PolicyNumber};
 use crate::log_line::{self, Level, LogLine};
 use crate::metrics::{Counter, Gauge};
-use crate::push_log::{Newer, Push, PushLog};
+use crate::push_log::{Content, Newer, Push, PushLog};
 use crate::shared_data::SharedData;
 use crate::shared_gauge;
 use crate::token::SignatureBackend;
@@ -27,6 +28,8 @@ pub struct VmGateway {
     /// The life of its connections.
     pub lifecycle: Lifecycle,
     pushes: PushLog,
+    /// Which policy was made of which configuration, the latest last.
+    numbers: Vec<(PolicyNumber, Content)>,
     backend: &'static SignatureBackend,
     ticked: Duration,
 }
@@ -45,7 +48,7 @@ impl VmGateway {
     /// The gateway of this name; signatures are verified by `backend`.
     pub fn new(name: &str, backend: &'static SignatureBackend) -> Self {
         let (lifecycle, pushes) = (Lifecycle::default(), PushLog::new(name));
-        Self { lifecycle, pushes, backend, ticked: Duration::ZERO }
+        Self { lifecycle, pushes, numbers: Vec::new(), backend, ticked: Duration::ZERO }
     }
 
     /// The host gives a configuration. Envoy asks a new VM on its main thread first, and then those of the
@@ -78,8 +81,9 @@ impl VmGateway {
             effects.push(Effect::Define(Vec::new()));
             effects.push(Effect::Count(Counter::ConfigAccepted));
         }
-        let number = Some(self.put_in_force(config, now, effects));
-        Configured { number, is_accepted: true }
+        let number = self.put_in_force(config, now, effects);
+        self.numbers.push((number, push.content()));
+        Configured { number: Some(number), is_accepted: true }
     }
 
     /// Says once for all VMs that a configuration is in force.
@@ -92,6 +96,12 @@ impl VmGateway {
         }
     }
 
+    /// The host begins no more streams under this policy.
+    pub fn on_configuration_dropped(&mut self, number: PolicyNumber) {
+        self.numbers.retain(|(known, _)| *known != number);
+        self.lifecycle.on_policy_dropped(number);
+    }
+
     fn put_in_force(
         &mut self,
         config: Config,
@@ -100,9 +110,7 @@ impl VmGateway {
     ) -> PolicyNumber {
         let policy = config.policy;
         effects.push(Effect::Define(policy.keys.iter().map(|(kid, _)| kid.into()).collect()));
-        let (keys, ids) = (policy.keys.iter().count(), policy.revocations.ids());
-        effects.push(Effect::Set(Gauge::ConfigKeys, keys));
-        effects.push(Effect::Set(Gauge::ConfigRevocations, ids));
+        show(&policy, effects);
         self.lifecycle.on_policy(Arc::new(policy), now, effects)
     }
 
@@ -129,14 +137,20 @@ impl VmGateway {
 
     /// Puts in force what other VMs were given and this one was not.
     fn catch_up(&mut self, shared: &impl SharedData, now: Now, effects: &mut Vec<Effect>) {
-        let Some(newer) = self.pushes.newer(shared, now.monotonic) else { return };
+        let place = |content| self.numbers.iter().rfind(|(_, known)| *known == content);
+        let has = |content| place(content).is_some_and(|(number, _)| self.lifecycle.has(*number));
+        let Some(newer) = self.pushes.newer(shared, now.monotonic, has) else { return };
         let config = match newer {
+            Newer::Known(content) => {
+                let number = place(content).map(|(number, _)| *number);
+                return self.go_back(number, now, effects);
+            }
             Newer::Configuration(bytes) => Config::from_host(bytes, self.backend).ok(),
             Newer::Unknown => None,
         };
         let (level, line) = match &config {
-            Some(_) => (Level::Debug, ANOTHER_MODULE),
-            None => (Level::Warn, ANOTHER_MODULE_UNREADABLE),
+            Some(_) => (Level::Debug, GIVEN_TO_ANOTHER),
+            None => (Level::Warn, UNREADABLE),
         };
         effects.push(Effect::Log(LogLine::Text(level, line.to_owned())));
         match config {
@@ -148,9 +162,23 @@ impl VmGateway {
             None => self.lifecycle.cut_all(Cut::ModuleReplaced, effects),
         }
     }
+
+    fn go_back(&mut self, number: Option<PolicyNumber>, now: Now, effects: &mut Vec<Effect>) {
+        let Some(number) = number else { return };
+        self.lifecycle.on_policy_again(number, now, effects);
+        if let Some(policy) = self.lifecycle.policy() {
+            show(policy, effects);
+        }
+    }
 }
 
-const ANOTHER_MODULE: &str = "zonegate: a newer configuration was given to another VM; \
+/// Shows what the policy in force holds.
+fn show(policy: &Policy, effects: &mut Vec<Effect>) {
+    effects.push(Effect::Set(Gauge::ConfigKeys, policy.keys.iter().count()));
+    effects.push(Effect::Set(Gauge::ConfigRevocations, policy.revocations.ids()));
+}
+
+const GIVEN_TO_ANOTHER: &str = "zonegate: a newer configuration was given to another VM; \
                               it is in force for the streams of this one, too";
-const ANOTHER_MODULE_UNREADABLE: &str = "zonegate: another module serves this gateway now, with a \
+const UNREADABLE: &str = "zonegate: another module serves this gateway now, with a \
                                          configuration that this one does not know: its streams are cut";

@@ -90,6 +90,22 @@ impl Lifecycle {
         number
     }
 
+    /// The host has gone back to a policy that was handed over before: it is in force from now on. Does
+    /// nothing where the policy is not kept.
+    pub fn on_policy_again(&mut self, number: PolicyNumber, now: Now, effects: &mut Vec<Effect>) {
+        self.ticked = self.ticked.max(now.monotonic);
+        if self.policies.go_back(number) {
+            effects.push(Effect::Log(LogLine::WentBack));
+            self.review_open(now.wall);
+            self.cut_due(effects);
+        }
+    }
+
+    /// Whether a policy that was handed over is kept.
+    pub fn has(&self, number: PolicyNumber) -> bool {
+        self.policies.earlier(number).is_ok()
+    }
+
     /// The host begins no more streams under this policy. Does nothing to the one in force.
     pub fn on_policy_dropped(&mut self, number: PolicyNumber) {
         self.policies.forget(number);

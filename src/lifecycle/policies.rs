@@ -12,9 +12,10 @@
 //!   context of then up again.
 //!
 //! In the first two the newest policy is the one that counts, in the third it is the earlier one. So such
-//! a stream must satisfy both, until the host shows that it went back: it began a stream under the
-//! newest policy, and later begins one under an earlier policy on a connection that is younger. No
-//! switch and no earlier listener can do that.
+//! a stream must satisfy both, until it is a fact that the host went back. A VM of the host that was told
+//! may know it (see [`push_log`](crate::push_log)). Or the host shows it: it began a stream under the
+//! newest policy, and later begins one under an earlier policy on a connection that is younger. No switch
+//! and no earlier listener can do that.
 
 use std::sync::Arc;
 
@@ -138,23 +139,31 @@ impl Policies {
             }
             return by(JudgedBy::Newest);
         }
-        let Some(place) = self.earlier.iter().position(|earlier| earlier.number == number) else {
+        if self.earlier(number).is_err() {
             return by(JudgedBy::None);
-        };
-        let Some(policy) = self.earlier.get(place).and_then(|earlier| earlier.policy.clone())
-        else {
-            return by(JudgedBy::None);
-        };
+        }
         let is_younger = match self.first_connection {
             Some(first) => connection().is_some_and(|connection| connection > first),
             None => false,
         };
-        if !is_younger {
-            return by(JudgedBy::Both(number));
+        match is_younger && self.go_back(number) {
+            true => Began { by: JudgedBy::Newest, went_back: true },
+            false => by(JudgedBy::Both(number)),
         }
+    }
+
+    /// Puts an earlier policy in force again; whether it was kept.
+    pub(super) fn go_back(&mut self, number: PolicyNumber) -> bool {
+        let Some(place) = self.earlier.iter().position(|earlier| earlier.number == number) else {
+            return false;
+        };
+        let Some(policy) = self.earlier.get(place).and_then(|earlier| earlier.policy.clone())
+        else {
+            return false;
+        };
         self.earlier.remove(place);
         self.put_in_force(Numbered { number, policy, is_dropped: false });
-        Began { by: JudgedBy::Newest, went_back: true }
+        true
     }
 }
 

@@ -95,6 +95,7 @@ async fn a_bad_push_changes_nothing() {
     let mut good = policy(&setup.key);
     good["revocations"] = json!("id-1");
     assert_eq!(setup.gateway.push(&good).await.unwrap(), Pushed::Accepted);
+    setup.refused_everywhere_as(&setup.witness("id-1"), "revoked").await;
     let refused = connection.sotw(Some(&token), Claimed::INGRESS).await.unwrap_err();
     assert!(refused.message().starts_with("zonegate: revoked: "), "{refused:?}");
     assert_eq!(setup.stat("config.accepted").await, 2);
@@ -112,6 +113,7 @@ async fn a_token_is_good_until_it_is_revoked() {
     let mut revoking = policy(&setup.key);
     revoking["revocations"] = json!("other, id-1\n");
     assert_eq!(setup.gateway.push(&revoking).await.unwrap(), Pushed::Accepted);
+    setup.refused_everywhere_as(&setup.witness("id-1"), "revoked").await;
     let refused = connection.sotw(Some(&token), Claimed::INGRESS).await.unwrap_err();
     assert_eq!(refused.message(), "zonegate: revoked: token \"id-1\" is revoked; issue a new one");
 }

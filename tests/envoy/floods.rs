@@ -23,6 +23,7 @@ const HELD_AT_MOST: u64 = 64 * 1024 * 1024;
 /// The largest bootstrap request.
 const BOOTSTRAP_AT_MOST: usize = 128 * 1024;
 
+const OVERLOADED: &str = "overload.envoy.overload_actions.stop_accepting_requests.active";
 const HEAP: &str = "/overload_manager/resource_monitors/1/typed_config/max_heap_size_bytes";
 
 /// A gateway in which the flood alone would not fit.
@@ -179,6 +180,8 @@ async fn after_a_flood_there_is_room_again() {
     for _ in 0..3 {
         drop(Flood::of_bootstraps(&setup).await);
         setup.gateway.wait_stat("http.zonegate.downstream_rq_active", 0, LIMIT).await.unwrap();
+        // What Envoy measures of its heap is a moment old.
+        setup.gateway.wait_stat(OVERLOADED, 0, LIMIT).await.unwrap();
     }
     // As much as fits, and no more of it than before.
     let raw = setup.raw().await;

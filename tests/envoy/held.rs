@@ -56,6 +56,20 @@ impl Setup {
         }
     }
 
+    /// The same for every worker, on a new connection to each.
+    pub(crate) async fn refused_everywhere_as(&self, token: &str, reason: &str) {
+        let before = self.connections_by_worker().await;
+        let mut connections = Vec::new();
+        // Envoy gives a new one to the worker that has fewest.
+        while self.connections_by_worker().await.iter().any(|(worker, now)| *now <= before[worker])
+        {
+            connections.push(self.connect().await);
+        }
+        for connection in &connections {
+            self.refused_as(connection, token, reason).await;
+        }
+    }
+
     /// Waits until a stream with this token would be refused for this reason, in shadow mode.
     pub(crate) async fn would_deny(&self, connection: &Connection, token: &str, reason: &str) {
         let stat = format!("would_deny.{reason}");

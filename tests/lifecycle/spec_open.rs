@@ -143,6 +143,17 @@ fn an_expiry_cuts_at_its_second_and_only_where_it_is_to() {
         ("tick 1", EXPIRED),
         ("gauges", "open 1 held 0 shadowed 0"),
     ]);
+    // One after the other.
+    tell(&[
+        (CUT, ""),
+        ("headers 1 short", "pause"),
+        ("body 1 ingress", LET_IN),
+        ("headers 2 longer", "pause"),
+        ("body 2 ingress", "continue, allowed, kid.1.allowed, 2:allow"),
+        ("tick 10000", EXPIRED),
+        ("tick 9999", ""),
+        ("tick 1", "2:cut, streams.cut.expired, warn"),
+    ]);
     // By the clock as it is set.
     tell(&[
         (CUT, ""),

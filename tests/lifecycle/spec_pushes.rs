@@ -217,3 +217,26 @@ fn a_stream_whose_earlier_policy_is_dropped_meanwhile_is_refused() {
         ),
     ]);
 }
+
+/// The latest earlier policy is kept however large it is, the others as long as they are small together.
+#[test]
+fn large_policies_are_not_kept_for_ever() {
+    let ids: Vec<String> = (0..60_000).map(|id| format!("{id:05}")).collect();
+    let large = |name| format!(r#"push {name} {{"revocations": "{}"}}"#, ids.join(","));
+    const UNAVAILABLE: &str = "pause, denied.policy_unavailable, 1:deny policy_unavailable, \
+                               1:answer 14, warn";
+    let [a, b, c] = ["a", "b", "c"].map(large);
+    tell(&[
+        (a.as_str(), ""),
+        (&b, ""),
+        (&c, ""),
+        ("push d", ""),
+        ("headers 1 good under a", UNAVAILABLE),
+        ("headers 2 good under b", "pause"),
+        ("headers 3 good under c", "pause"),
+        ("headers 4 good under d", "pause"),
+        // Nor does a host that goes back to one find it.
+        ("headers 4 good under d on 1", "pause"),
+        ("headers 1 good under a on 2", UNAVAILABLE),
+    ]);
+}

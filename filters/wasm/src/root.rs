@@ -77,7 +77,7 @@ impl RootContext for Root {
 impl Drop for Root {
     fn drop(&mut self) {
         if let (Some(gateway), Some(number)) = (&self.gateway, self.number) {
-            gateway.event(self.id, |gateway, _| gateway.lifecycle.on_policy_dropped(number));
+            gateway.event(self.id, |gateway, _| gateway.on_configuration_dropped(number));
         }
     }
 }
