@@ -17,13 +17,17 @@
 mod base64url;
 mod claims;
 mod compact;
+mod der;
 mod error;
 mod header;
 mod host_signature;
 mod json;
 mod key;
+mod key_error;
 mod keyset;
+mod not_pem;
 mod numbers;
+pub mod pem;
 mod same;
 mod signature;
 #[cfg(not(target_family = "wasm"))]
@@ -32,12 +36,15 @@ mod verified;
 
 pub use claims::{Claims, NumericDate};
 pub use compact::CompactToken;
+pub use der::DerKind;
 pub use error::{Segment, TokenError};
 pub use header::SignedToken;
 pub use host_signature::{Arithmetic, Host, host_provider};
 pub use json::{JsonError, MAX_DEPTH, Members, fold_name, members, normalise};
-pub use key::{KeyError, MAX_BITS, MIN_BITS, PublicKey};
+pub use key::{MAX_BITS, MIN_BITS, PublicKey};
+pub use key_error::KeyError;
 pub use keyset::{KeySet, Verification, VerifiedToken};
+pub use not_pem::NotPem;
 pub use signature::{PROVIDER, verifier};
 #[cfg(not(target_family = "wasm"))]
 pub use unverified::Unverified;
