@@ -137,5 +137,7 @@ mod tests {
         ] {
             assert_eq!(take(&mut { der }, SEQUENCE), None, "{der:?}");
         }
+        let long_form = [&[0x30, 0x81, 0x7f][..], &[7; 0x7f]].concat();
+        assert_eq!(take(&mut long_form.as_slice(), SEQUENCE), None);
     }
 }

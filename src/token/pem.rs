@@ -74,7 +74,7 @@ fn attempt(text: &[u8]) -> Option<Attempt<'_>> {
     };
     let (begin_line, first_line) = split_line(text.get(begin.saturating_add(BEGIN.len())..)?);
     let Some(label) = begin_line.strip_suffix(DASHES) else { return passed_over };
-    let body = behind_headers(first_line)?;
+    let body = behind_headers(first_line);
     let has_headers = body.len() < first_line.len();
     if has_headers && body.len() < end.len() {
         // The headers go on over END. Go gives up where they end behind the word itself.
@@ -95,16 +95,16 @@ fn starts_a_line(text: &[u8], at: usize) -> bool {
     text.get(..at).is_some_and(|before| before.is_empty() || before.ends_with(b"\n"))
 }
 
-/// Lines with a colon are headers. `None` where nothing else follows.
-fn behind_headers(mut text: &[u8]) -> Option<&[u8]> {
+/// Lines with a colon are headers.
+fn behind_headers(mut text: &[u8]) -> &[u8] {
     while !text.is_empty() {
         let (line, next) = split_line(text);
         if !line.contains(&b':') {
-            return Some(text);
+            return text;
         }
         text = next;
     }
-    None
+    text
 }
 
 /// Whether what stands behind `-----END ` closes a block of this label: dashes, and no more on the line.
