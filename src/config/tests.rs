@@ -138,6 +138,17 @@ fn an_empty_revocation_is_warned_about() {
     }
 }
 
+/// As kuma-cp's reader takes them.
+#[test]
+fn a_kid_may_be_a_whole_number() {
+    for (kid, wanted) in
+        [(json!(1), "1"), (json!(-1), "-1"), (json!(20.0), "20"), (json!("01"), "01")]
+    {
+        let config = read(&json!({ "publicKeys": [{ "kid": kid, "key": KEY_1 }] })).unwrap();
+        assert!(config.policy.keys.get(wanted).is_some(), "{kid}");
+    }
+}
+
 /// Each bad configuration with the start of its error.
 #[test]
 fn what_cannot_be_honoured_is_refused_with_its_path() {
@@ -149,7 +160,14 @@ fn what_cannot_be_honoured_is_refused_with_its_path() {
         (json!({ "publicKeys": [] }), "publicKeys: at least one key"),
         (json!({ "publicKeys": "x" }), "publicKeys: invalid type: string"),
         (no_key(json!({})), "publicKeys[1]: missing field `kid`"),
-        (no_key(json!({ "kid": 1, "key": KEY_1 })), "publicKeys[1].kid: invalid type: integer"),
+        (no_key(json!({ "kid": 1, "key": KEY_1 })), "publicKeys[1].kid: \"1\" is there twice"),
+        (no_key(json!({ "kid": 1.5, "key": KEY_1 })), "publicKeys[1].kid: invalid value: floating"),
+        (
+            no_key(json!({ "kid": 1e16, "key": KEY_1 })),
+            "publicKeys[1].kid: invalid value: floating",
+        ),
+        (no_key(json!({ "kid": true, "key": KEY_1 })), "publicKeys[1].kid: invalid type: boolean"),
+        (no_key(json!({ "kid": null, "key": KEY_1 })), "publicKeys[1].kid: invalid type: null"),
         (no_key(json!({ "kid": "", "key": KEY_1 })), "publicKeys[1].kid: must not be empty"),
         (no_key(json!({ "kid": "1", "key": KEY_1 })), "publicKeys[1].kid: \"1\" is there twice"),
         (no_key(json!({ "kid": "2" })), "publicKeys[1].key: not PEM"),

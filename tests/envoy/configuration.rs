@@ -22,7 +22,7 @@ fn bad(key: &SigningKey) -> Vec<(Value, &'static str)> {
         (json!({}), "no configuration; publicKeys is required"),
         (with("publicKeys", json!([])), "publicKeys: at least one key is required"),
         (one_key(json!({ "kid": "1", "key": "x" })), "publicKeys[0].key: not PEM"),
-        (one_key(json!({ "kid": 1, "key": pem })), "publicKeys[0].kid: invalid type"),
+        (one_key(json!({ "kid": true, "key": pem })), "publicKeys[0].kid: invalid type"),
         (one_key(json!({ "kid": "1", "key": &*key.to_pem() })), "publicKeys[0].key: a private key"),
         (with("publicKeys", json!([item, item])), "publicKeys[1].kid: \"1\" is there twice"),
         (with("zone", json!("")), "zone: must not be empty"),
@@ -61,6 +61,17 @@ async fn envoy_does_not_start_and_its_log_names_the_path() {
         let says = format!("zonegate: configuration refused: {says}");
         assert!(error.contains(&says), "{says}: {error}");
     }
+}
+
+/// As in kuma-cp's file. Envoy hands it on as a double.
+#[tokio::test]
+async fn a_kid_may_be_a_whole_number() {
+    let bench = Bench::new();
+    let keys = json!([{ "kid": 1, "key": bench.key.public_key_pem() }]);
+    let setup = bench.set("publicKeys", keys).start().await;
+    let connection = setup.connect().await;
+    let mut stream = connection.sotw(Some(&setup.token()), Claimed::INGRESS).await.unwrap();
+    stream.next().await.unwrap().unwrap();
 }
 
 /// By ECDS Envoy starts without the filter, and answers everything with an error.
