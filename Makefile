@@ -36,6 +36,7 @@ help:
 	@echo "             PORT=number    where the gateway listens"
 	@echo "make demo    good and bad connections through the gateway, as a table"
 	@echo "make test    everything that must hold"
+	@echo "             ONLY=name      those tests only that have this in their names"
 	@echo "make check   those tests that need no Envoy and no module, in a minute"
 	@echo "make test-kuma"
 	@echo "             the same with Kuma's own programs; KUMA_HOME=folder names them"
@@ -52,7 +53,8 @@ help:
 	@echo "make lint    format, clippy for every crate and both targets, dependencies"
 	@echo "make clean   removes what was built; .venv and .tools stay"
 	@echo
-	@echo "ENVOY_PATH=file   uses this Envoy, for all of them"
+	@echo "ENVOY_PATH=file         uses this Envoy, for all of them"
+	@echo "ZONEGATE_INSTALL=yes    may install Debian packages, where there is no rustup; asked otherwise"
 
 run: wasm tool
 	@envoy=$$(scripts/envoy) && exec $(ZONEGATE) demo run --envoy "$$envoy" --module $(MODULE) $(RUN_FLAGS)
@@ -72,7 +74,7 @@ test: wasm
 		"$$(command -v go >/dev/null || skipped "the differential test (no Go).")" \
 		"$$(command -v systemd-analyze >/dev/null || skipped "the systemd unit (no systemd-analyze on PATH).")" \
 		"$$(skipped "the tests with real Kuma (make test-kuma).")" \
-		-- cargo test --locked --workspace --no-fail-fast
+		-- cargo test --locked --workspace --no-fail-fast $(if $(ONLY),"$(ONLY)")
 
 check:
 	@scripts/tally -- cargo test --quiet --locked --workspace --no-fail-fast --lib --bins $(NATIVE:%=--test %)

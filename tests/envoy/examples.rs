@@ -1,7 +1,8 @@
 //! The walk-throughs in `examples/`, run as they are written.
 
 use std::fs;
-use std::path::Path;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
@@ -25,23 +26,15 @@ async fn try_token(setup: &Setup, file: &Path) -> String {
 
 #[tokio::test]
 async fn the_rotation_goes_as_its_readme_says() {
-    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join("examples/rotation");
-    let dir = TempDir::new().unwrap();
-    let mut script = Command::new(root.join("run"));
-    script.arg(dir.path()).env("ZONEGATE", env!("CARGO_BIN_EXE_zonegate"));
-    let output = script.output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    let readme = fs::read_to_string(root.join("README.md")).unwrap();
-    assert!(readme.contains(&*String::from_utf8(output.stdout).unwrap()), "the output has changed");
-    let policy = |name: &str| -> Value {
-        serde_saphyr::from_str(&fs::read_to_string(dir.path().join(name)).unwrap()).unwrap()
-    };
-    let first = policy("1-before.yaml");
-    let bench = Bench::new().set("zone", json!("us-east"));
-    let setup = bench.set("publicKeys", first["publicKeys"].clone()).start().await;
+    let walk = run("rotation");
+    let first = policy_in(&walk.path("1-before.yaml"));
+    let setup = gateway(first).await;
     for name in ["1-before.yaml", "2-both.yaml", "3-after.yaml"] {
         if name != "1-before.yaml" {
-            assert_eq!(setup.gateway.push(&policy(name)).await.unwrap(), Pushed::Accepted);
+            assert_eq!(
+                setup.gateway.push(&policy_in(&walk.path(name))).await.unwrap(),
+                Pushed::Accepted
+            );
             // What is signed by nobody tells which keys there are.
             let (kid, reason) = match name {
                 "2-both.yaml" => ("new", "invalid_signature"),
@@ -51,29 +44,52 @@ async fn the_rotation_goes_as_its_readme_says() {
             let forged = setup.key.sign_raw(&header, claims().to_string());
             setup.refused_everywhere_as(&forged, reason).await;
         }
-        let old = try_token(&setup, &dir.path().join("old.token")).await;
-        let new = try_token(&setup, &dir.path().join("new.token")).await;
+        let old = try_token(&setup, &walk.path("old.token")).await;
+        let new = try_token(&setup, &walk.path("new.token")).await;
         let cell =
             |seen: &str| if seen == "passes" { seen.to_owned() } else { format!("`{seen}`") };
         let row = format!("| `{name}` | {} | {} |", cell(&old), cell(&new));
-        assert!(readme.contains(&row), "seen: {row}");
+        assert!(walk.readme.contains(&row), "seen: {row}");
     }
     assert_eq!(setup.stat("kid.old.allowed").await, 2);
     assert_eq!(setup.stat("kid.new.allowed").await, 2);
 }
 
-/// Runs the script of an example, which must say what its README shows. Ids differ from run to run.
-fn run(name: &str) -> TempDir {
-    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join("examples").join(name);
+/// An example that was run.
+struct Walk {
+    readme: String,
+    work: PathBuf,
+    _dir: TempDir,
+}
+
+impl Walk {
+    /// A file that it wrote.
+    fn path(&self, name: &str) -> PathBuf {
+        self.work.join(name)
+    }
+}
+
+/// Runs the first commands in the README of an example as they stand there, from the root of a checkout.
+/// Only the folder that they make is another one. What they print must be what the README shows; ids
+/// differ from run to run.
+fn run(name: &str) -> Walk {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let dir = TempDir::new().unwrap();
-    let mut script = Command::new(root.join("run"));
-    script.arg(dir.path()).env("ZONEGATE", env!("CARGO_BIN_EXE_zonegate"));
-    let output = script.output().unwrap();
-    assert!(output.status.success(), "{output:?}");
+    fs::create_dir_all(dir.path().join("target/debug")).unwrap();
+    symlink(root.join("examples"), dir.path().join("examples")).unwrap();
+    let tool = dir.path().join("target/debug/zonegate");
+    symlink(env!("CARGO_BIN_EXE_zonegate"), tool).unwrap();
+    let readme = fs::read_to_string(root.join("examples").join(name).join("README.md")).unwrap();
+    let commands = readme.split("```\n").nth(1).unwrap();
+    let (_, folder) = commands.lines().next().unwrap().split_once("mkdir ").unwrap();
+    let work = dir.path().join("work");
+    let commands = commands.replace(folder, work.to_str().unwrap());
+    let mut shell = Command::new("sh");
+    let output = shell.args(["-euc", &commands]).current_dir(dir.path()).output().unwrap();
+    assert!(output.status.success(), "{commands}{output:?}");
     let said = without_ids(&String::from_utf8(output.stdout).unwrap());
-    let readme = without_ids(&fs::read_to_string(root.join("README.md")).unwrap());
-    assert!(readme.contains(&said), "the output has changed:\n{said}");
-    dir
+    assert!(without_ids(&readme).contains(&said), "the output has changed:\n{said}");
+    Walk { readme, work, _dir: dir }
 }
 
 fn without_ids(text: &str) -> String {
@@ -97,9 +113,9 @@ async fn gateway(policy: Value) -> Setup {
 
 #[tokio::test]
 async fn what_is_issued_offline_is_let_in() {
-    let dir = run("offline-issuing");
-    let setup = gateway(policy_in(&dir.path().join("zonegate.yaml"))).await;
-    let token = fs::read_to_string(dir.path().join("ingress.token")).unwrap();
+    let walk = run("offline-issuing");
+    let setup = gateway(policy_in(&walk.path("zonegate.yaml"))).await;
+    let token = fs::read_to_string(walk.path("ingress.token")).unwrap();
     let connection = setup.connect().await;
     let mut stream = connection.sotw(Some(&token), Claimed::INGRESS).await.unwrap();
     assert!(stream.next().await.unwrap().is_some());
@@ -109,8 +125,8 @@ async fn what_is_issued_offline_is_let_in() {
 
 #[tokio::test]
 async fn of_two_tokens_the_leaked_one_is_cut() {
-    let dir = run("revocation");
-    let path = |name: &str| dir.path().join(name);
+    let walk = run("revocation");
+    let path = |name: &str| walk.path(name);
     let setup = gateway(policy_in(&path("1-before.yaml"))).await;
     let connection = setup.connect().await;
     let token = |name: &str| fs::read_to_string(path(name)).unwrap();

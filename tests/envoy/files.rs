@@ -41,6 +41,17 @@ fn a_file_that_is_wrong_is_found_out() {
     assert!(!output.contains(" OK"), "{output}");
 }
 
+/// With a policy that is refused it starts, and lets nothing through; with no file it does not.
+#[test]
+fn envoy_does_not_start_without_the_file_of_the_policy() {
+    let gateway = include_str!("../../envoy/gateway.yaml");
+    let good = include_str!("../../envoy/ecds/zonegate.yaml");
+    let dir = TempDir::new().unwrap();
+    assert!(validate_with(&dir, gateway, Some(good)).contains(" OK"));
+    let output = validate_with(&TempDir::new().unwrap(), gateway, None);
+    assert!(output.contains("paths must refer to an existing path"), "{output}");
+}
+
 /// The resource of an ECDS file in place of the reference to it: `--mode validate` then runs the
 /// module on its policy.
 fn in_a_gateway(ecds: &str) -> String {
@@ -57,11 +68,18 @@ fn in_a_gateway(ecds: &str) -> String {
 
 /// What Envoy says of a configuration, its paths led to files that are there.
 fn validate(dir: &TempDir, text: &str) -> String {
+    validate_with(dir, text, Some(include_str!("../../envoy/ecds/zonegate.yaml")))
+}
+
+/// The same, with this text in the file of the policy, or no such file.
+fn validate_with(dir: &TempDir, text: &str, policy: Option<&str>) -> String {
     let bench = Bench::new();
     let module = from_environment("ZONEGATE_WASM");
     let ecds = dir.path().join("ecds");
     fs::create_dir(&ecds).unwrap();
-    fs::write(ecds.join("zonegate.yaml"), include_str!("../../envoy/ecds/zonegate.yaml")).unwrap();
+    if let Some(policy) = policy {
+        fs::write(ecds.join("zonegate.yaml"), policy).unwrap();
+    }
     let text = text
         .replace("/etc/zonegate/tls/gateway.pem", path(&bench.options.certificate))
         .replace("/etc/zonegate/tls/gateway.key", path(&bench.options.key))

@@ -148,6 +148,8 @@ async fn run(more: &[&str]) -> String {
 
 /// Makes a token with the key that was announced and opens a stream with it.
 async fn open_stream(text: &str) {
+    // As printed, it works from every folder.
+    assert!(text.contains(&format!("  {ZONEGATE} generate zone-token --zone ")), "{text}");
     let after =
         |mark: &str| text.split(mark).nth(1).unwrap().split([' ', ')', '\n']).next().unwrap();
     let key = after("A new signing key was made for this run: ");

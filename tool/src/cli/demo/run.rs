@@ -194,7 +194,8 @@ fn introduce_key(workshop: &Workshop) -> anyhow::Result<()> {
         println!("                {line}");
     }
     println!("\nA token for a zone proxy:\n");
-    println!("  zonegate generate zone-token --zone {ZONE} --valid-for 24h \\");
+    let tool = std::env::current_exe().context("the path of this program")?;
+    println!("  {} generate zone-token --zone {ZONE} --valid-for 24h \\", tool.display());
     println!("    --signing-key-path {} --kid {KID}", key.display());
     Ok(())
 }

@@ -1,0 +1,272 @@
+//! The documents say what is there: links lead somewhere, tests and files that are named exist, tables
+//! have every reason, setting and metric, and commands work as written.
+//!
+//! The pages of the tool have a test of their own (`tests/cli.rs`), and so have the examples
+//! (`tests/envoy/examples.rs`).
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // a test may panic
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use zonegate::gate::Reason;
+use zonegate::lifecycle::Cut;
+use zonegate::metrics::{Counter, Gauge};
+
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The files below a folder whose names end so.
+fn files(folder: &str, end: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(root().join(folder)).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let inside = format!("{folder}/{name}");
+        match path.is_dir() {
+            true => found.extend(files(&inside, end)),
+            false if name.ends_with(end) => found.push(PathBuf::from(inside)),
+            false => {}
+        }
+    }
+    found
+}
+
+fn documents() -> Vec<PathBuf> {
+    let own = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"].map(PathBuf::from);
+    own.into_iter().chain(files("docs", ".md")).chain(files("examples", ".md")).collect()
+}
+
+/// What stands between single backticks, outside blocks of commands.
+fn quoted(text: &str) -> Vec<&str> {
+    let prose = text.split("```").step_by(2);
+    prose.flat_map(|part| part.split('`').skip(1).step_by(2)).collect()
+}
+
+/// How a heading is named in a link.
+fn anchor(heading: &str) -> String {
+    let kept =
+        heading.trim().chars().filter(|rune| rune.is_alphanumeric() || " -_".contains(*rune));
+    kept.collect::<String>().to_lowercase().replace(' ', "-")
+}
+
+#[test]
+fn links_lead_somewhere() {
+    for document in documents() {
+        let text = read(document.to_str().unwrap());
+        let links = text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap());
+        for link in links.filter(|link| !link.contains("://")) {
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let folder = document.parent().unwrap();
+            let target = if file.is_empty() { document.clone() } else { folder.join(file) };
+            assert!(root().join(&target).exists(), "{}: {link}", document.display());
+            if !heading.is_empty() {
+                let text = fs::read_to_string(root().join(&target)).unwrap();
+                let headings = text.lines().filter_map(|line| line.strip_prefix('#'));
+                let mut headings = headings.map(|line| anchor(line.trim_start_matches('#')));
+                assert!(headings.any(|one| one == heading), "{}: {link}", document.display());
+            }
+        }
+    }
+}
+
+/// A name of four words or more is a test's, unless it is Envoy's or Prometheus's.
+#[test]
+fn tests_that_are_named_exist() {
+    let code = ["src", "tests", "tool/src", "filters"].into_iter();
+    let code = code.flat_map(|folder| files(folder, ".rs"));
+    let code: String = code.map(|file| read(file.to_str().unwrap())).collect();
+    let envoys = read("envoy/gateway.yaml") + &read("envoy/ecds/zonegate.yaml");
+    let mut named = 0;
+    for document in documents() {
+        let text = read(document.to_str().unwrap());
+        for name in quoted(&text) {
+            let is_word = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+            let is_other = ["zonegate_", "envoy_"].iter().any(|start| name.starts_with(start));
+            if !is_word || is_other || name.matches('_').count() < 3 || envoys.contains(name) {
+                continue;
+            }
+            assert!(code.contains(&format!("fn {name}(")), "{}: {name}", document.display());
+            named += 1;
+        }
+    }
+    assert!(named > 20, "{named}");
+}
+
+#[test]
+fn the_page_on_the_architecture_names_what_there_is() {
+    let page = read("docs/architecture.md");
+    let named: BTreeSet<&str> = quoted(&page).into_iter().collect();
+    for name in &named {
+        let is_file = [".rs", ".md", ".yaml", ".json"].iter().any(|end| name.ends_with(end));
+        let is_path = name.ends_with('/') || (is_file && name.contains('/'));
+        assert!(!is_path || root().join(name).exists(), "{name}");
+    }
+    for entry in fs::read_dir(root().join("src")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let wanted = if path.is_dir() { format!("src/{name}/") } else { format!("src/{name}") };
+        assert!(named.contains(wanted.as_str()), "{wanted} is not on the page");
+    }
+    let members: String = read("Cargo.toml").lines().take(3).collect();
+    for member in ["filters/wasm", "issuer", "testkit", "tool"] {
+        assert!(members.contains(member) && named.contains(format!("{member}/").as_str()));
+    }
+}
+
+#[test]
+fn every_reason_stands_in_the_readme_with_its_statuses() {
+    let readme = read("README.md");
+    for reason in Reason::ALL {
+        let status = reason.status();
+        let is_row = |line: &&str| {
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+            cells.get(1).is_some_and(|cell| quoted(cell).contains(&reason.as_str()))
+                && cells.get(2) == Some(&status.grpc.to_string().as_str())
+                && cells.get(3) == Some(&status.http.to_string().as_str())
+        };
+        assert_eq!(readme.lines().filter(is_row).count(), 1, "{reason} {status:?}");
+    }
+}
+
+#[test]
+fn every_setting_stands_in_the_readme() {
+    let schema: Value =
+        serde_json::from_str(&read("tool/src/operator/plugin.schema.json")).unwrap();
+    let readme = read("README.md");
+    let rows = readme.lines().filter(|line| line.starts_with("| `"));
+    let rows: BTreeSet<&str> =
+        rows.flat_map(|row| quoted(row.split('|').nth(1).unwrap())).collect();
+    let mut seen = 0;
+    for (name, setting) in schema["properties"].as_object().unwrap() {
+        let below = setting["properties"].as_object().into_iter().flatten();
+        let below: Vec<String> = below.map(|(member, _)| format!("{name}.{member}")).collect();
+        let names = if below.is_empty() { vec![name.clone()] } else { below };
+        for name in names {
+            let short = format!(".{}", name.rsplit('.').next().unwrap());
+            assert!(rows.contains(name.as_str()) || rows.contains(short.as_str()), "{name}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 15, "{seen}");
+}
+
+#[test]
+fn every_metric_is_explained() {
+    let page = read("docs/operations.md");
+    for gauge in Gauge::ALL {
+        assert!(page.contains(&format!("`{}`", gauge.name())), "{}", gauge.name());
+    }
+    for why in Cut::ALL {
+        assert!(page.contains(&format!("`{why}`")), "{why}");
+    }
+    for reason in Reason::ALL {
+        assert!(page.contains(&format!("`{reason}`")), "{reason}");
+    }
+    let named = |counter: &Counter| !matches!(counter, Counter::Denied(..) | Counter::Cut(_));
+    for counter in Counter::all(std::iter::empty()).iter().filter(|counter| named(counter)) {
+        assert!(page.contains(&format!("`{}`", counter.name())), "{}", counter.name());
+    }
+}
+
+/// The commands in the first block after a line.
+fn commands_after(document: &str, line: &str) -> String {
+    let text = read(document);
+    let (_, after) = text.split_once(line).unwrap_or_else(|| panic!("{document} has no {line:?}"));
+    let block = after.split("```\n").nth(1).unwrap();
+    // A block in a list is indented.
+    block.lines().map(|line| format!("{}\n", line.trim_start())).collect()
+}
+
+fn shell(folder: &Path, commands: &str) -> Output {
+    Command::new("sh").args(["-euc", commands]).current_dir(folder).output().unwrap()
+}
+
+#[test]
+fn the_files_are_installed_where_the_gateway_looks_for_them() {
+    let dir = TempDir::new().unwrap();
+    let etc = dir.path().join("etc");
+    fs::create_dir(dir.path().join("target")).unwrap();
+    fs::write(dir.path().join("target/zonegate.wasm"), "module").unwrap();
+    symlink(root().join("envoy"), dir.path().join("envoy")).unwrap();
+    let commands = commands_after("README.md", "**Install the files**");
+    let here = commands.replace("sudo ", "").replace("/etc/zonegate", etc.to_str().unwrap());
+    let output = shell(dir.path(), here.strip_prefix("make wasm\n").unwrap());
+    assert!(output.status.success(), "{output:?}");
+    let gateway = fs::read_to_string(etc.join("gateway.yaml")).unwrap();
+    let watched = fs::read_to_string(etc.join("ecds/zonegate.yaml")).unwrap();
+    for (text, path) in [(&gateway, "ecds/zonegate.yaml"), (&watched, "zonegate.wasm")] {
+        assert!(text.contains(&format!("/etc/zonegate/{path}")) && etc.join(path).exists());
+    }
+    assert!(gateway.contains("/etc/zonegate/tls/") && etc.join("tls").is_dir());
+    assert_eq!(gateway.matches("SET: ").count(), 6);
+    assert!(read("README.md").contains("six values marked SET"));
+}
+
+/// They make secrets in the checkout, which git must not take.
+#[test]
+fn what_the_commands_for_keys_and_tokens_make_is_ignored_by_git() {
+    let dir = TempDir::new().unwrap();
+    fs::create_dir_all(dir.path().join("target/debug")).unwrap();
+    let tool = dir.path().join("target/debug/zonegate");
+    symlink(env!("CARGO_BIN_EXE_zonegate"), tool).unwrap();
+    let commands = commands_after("README.md", "## Keys and tokens");
+    let output = shell(dir.path(), commands.strip_prefix("cargo build\n").unwrap());
+    assert!(output.status.success(), "{output:?}");
+    assert!(dir.path().join("signing-key.pem").exists());
+    fs::write(dir.path().join(".gitignore"), read(".gitignore") + "/.gitignore\n").unwrap();
+    let status = shell(dir.path(), "git init --quiet . && git status --porcelain");
+    if !status.status.success() {
+        println!("skipped: {status:?}");
+        return;
+    }
+    assert_eq!(String::from_utf8_lossy(&status.stdout), "");
+}
+
+/// Runs `scripts/wasm` as root on a Debian without a Rust; what it says, and whether it installed.
+fn wasm_without_rust(environment: &[(&str, &str)]) -> (String, bool) {
+    let dir = TempDir::new().unwrap();
+    let (programs, checkout) = (dir.path().join("bin"), dir.path().join("checkout"));
+    fs::create_dir_all(checkout.join("scripts")).unwrap();
+    fs::create_dir(&programs).unwrap();
+    fs::copy(root().join("scripts/wasm"), checkout.join("scripts/wasm")).unwrap();
+    let installed = dir.path().join("installed");
+    let apt_get = format!("touch {}; exit 1", installed.display());
+    let fake = [("id", "echo 0"), ("dpkg-query", "exit 1"), ("apt-get", &apt_get)];
+    for (name, text) in fake {
+        let path = programs.join(name);
+        fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    for name in ["sh", "dirname", "touch", "mkdir"] {
+        symlink(on_path(name), programs.join(name)).unwrap();
+    }
+    let mut script = Command::new(programs.join("sh"));
+    script.arg(checkout.join("scripts/wasm")).env_clear().env("PATH", &programs);
+    let output = script.env("HOME", dir.path()).envs(environment.iter().copied()).output().unwrap();
+    assert!(!output.status.success());
+    (String::from_utf8(output.stderr).unwrap(), installed.exists())
+}
+
+fn on_path(name: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap();
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| path.exists()).unwrap()
+}
+
+#[test]
+fn no_packages_are_installed_unless_someone_says_so() {
+    let (said, is_installed) = wasm_without_rust(&[]);
+    assert!(!is_installed, "{said}");
+    assert!(said.contains("ZONEGATE_INSTALL=yes") && said.contains("rustup"), "{said}");
+    let (said, is_installed) = wasm_without_rust(&[("ZONEGATE_INSTALL", "yes")]);
+    assert!(is_installed, "{said}");
+}
