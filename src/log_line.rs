@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::config::Config;
-use crate::gate::{Denial, Mode, Permit, Profile, Quoted};
+use crate::gate::{Denial, Mode, Profile, Quoted};
 use crate::lifecycle::{Cut, Identity, StreamId};
 
 /// Facts of a request that help to find who was refused.
@@ -36,8 +36,6 @@ impl Origin {
 /// How much a line matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
-    /// For whoever looks for one connection.
-    Debug,
     /// Something was done as it was meant.
     Info,
     /// Something was refused or ended.
@@ -49,8 +47,6 @@ pub enum Level {
 /// A line about a stream or the policy in force.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LogLine {
-    /// A stream passes.
-    Allowed(Permit),
     /// A stream is refused, or would be.
     Refused {
         /// Which.
@@ -83,7 +79,6 @@ impl LogLine {
     /// How much it matters.
     pub fn level(&self) -> Level {
         match self {
-            Self::Allowed(_) => Level::Debug,
             Self::WentBack => Level::Info,
             Self::Text(level, _) => *level,
             Self::Refused { .. } | Self::Cut { .. } => Level::Warn,
@@ -94,14 +89,13 @@ impl LogLine {
     pub fn peer_of(&self) -> Option<StreamId> {
         match self {
             Self::Refused { stream, .. } => Some(*stream),
-            Self::Allowed(_) | Self::Cut { .. } | Self::WentBack | Self::Text(..) => None,
+            Self::Cut { .. } | Self::WentBack | Self::Text(..) => None,
         }
     }
 
     /// The line, with the address of the peer.
     pub fn render(&self, peer: &str) -> String {
         match self {
-            Self::Allowed(permit) => allowed(permit),
             Self::Refused { stream: _, mode, denial, origin, suppressed } => {
                 refusal(*mode, denial, origin, peer, *suppressed)
             }
@@ -188,19 +182,6 @@ fn profile(profile: &Profile) -> String {
     match profile {
         Profile::DpServer(server) => format!("dpServer zone={}", Quoted(&server.zone)),
         Profile::GlobalKds => "globalKds".to_owned(),
-    }
-}
-
-/// A debug line of a connection that passes.
-fn allowed(permit: &Permit) -> String {
-    match permit {
-        Permit::ZoneToken { token, caller } => format!(
-            "zonegate: allowed caller={caller} kid={} jti={} zone={}",
-            Quoted(&token.kid),
-            Quoted(&token.claims.id),
-            Quoted(&token.claims.zone)
-        ),
-        Permit::Unchecked(switch) => format!("zonegate: passed unchecked, by {switch:?}"),
     }
 }
 

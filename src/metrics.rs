@@ -43,6 +43,31 @@ pub enum Gauge {
     ConfigRevocations,
 }
 
+/// A counter or a gauge.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Metric {
+    /// Only grows.
+    Counter(Counter),
+    /// Goes up and down.
+    Gauge(Gauge),
+}
+
+impl Metric {
+    /// Every metric that there can be with these kids, once.
+    pub fn all<'a>(kids: impl Iterator<Item = &'a str>) -> Vec<Self> {
+        let counters = Counter::all(kids).into_iter().map(Self::Counter);
+        counters.chain(Gauge::ALL.map(Self::Gauge)).collect()
+    }
+
+    /// Its name.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Counter(counter) => counter.name(),
+            Self::Gauge(gauge) => gauge.name().to_owned(),
+        }
+    }
+}
+
 impl Counter {
     /// Every counter that there can be with these kids, once.
     pub fn all<'a>(kids: impl Iterator<Item = &'a str>) -> Vec<Self> {

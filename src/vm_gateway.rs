@@ -69,7 +69,7 @@ impl VmGateway {
                 let line = format!("zonegate: configuration refused: {error}");
                 effects.push(Effect::Define(Vec::new()));
                 effects.push(Effect::Count(Counter::ConfigRejected));
-                effects.push(Effect::Log(LogLine::Text(Level::Error, line)));
+                effects.push(Effect::log(LogLine::Text(Level::Error, line)));
                 // As a push of its own: a number belongs to one configuration of the host.
                 let policy = self.lifecycle.policy().cloned();
                 let number = policy.map(|policy| self.lifecycle.on_policy(policy, now, effects));
@@ -89,10 +89,10 @@ impl VmGateway {
     /// Says once for all VMs that a configuration is in force.
     fn announce(&self, config: &Config, effects: &mut Vec<Effect>) {
         let line = log_line::accepted(config, self.backend.name());
-        effects.push(Effect::Log(LogLine::Text(Level::Info, line)));
+        effects.push(Effect::log(LogLine::Text(Level::Info, line)));
         for warning in &config.warnings {
             let line = format!("zonegate: configuration: {warning}");
-            effects.push(Effect::Log(LogLine::Text(Level::Warn, line)));
+            effects.push(Effect::log(LogLine::Text(Level::Warn, line)));
         }
     }
 
@@ -149,10 +149,10 @@ impl VmGateway {
             Newer::Unknown => None,
         };
         let (level, line) = match &config {
-            Some(_) => (Level::Debug, GIVEN_TO_ANOTHER),
+            Some(_) => (Level::Info, GIVEN_TO_ANOTHER),
             None => (Level::Warn, UNREADABLE),
         };
-        effects.push(Effect::Log(LogLine::Text(level, line.to_owned())));
+        effects.push(Effect::log(LogLine::Text(level, line.to_owned())));
         match config {
             Some(config) => {
                 let number = self.put_in_force(config, now, effects);

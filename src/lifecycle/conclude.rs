@@ -61,8 +61,8 @@ impl Lifecycle {
         permit: Permit,
         effects: &mut Vec<Effect>,
     ) -> Step {
-        let token = match &permit {
-            Permit::ZoneToken { token, caller: _ } => Some(Arc::clone(token)),
+        let token = match permit {
+            Permit::ZoneToken { token, caller: _ } => Some(token),
             Permit::Unchecked(_) => None,
         };
         let identity = token.as_ref().map(|token| Box::new(Identity::of(token)));
@@ -77,7 +77,6 @@ impl Lifecycle {
             None => effects.push(Effect::Count(Counter::Unchecked)),
         }
         effects.push(Effect::Facts(id, Facts { verdict: Decision::Allow, reason: None, token }));
-        effects.push(Effect::Log(LogLine::Allowed(permit)));
         Step::Continue
     }
 
@@ -114,7 +113,7 @@ impl Lifecycle {
         if let Some(suppressed) = self.log_limit.admit(self.ticked) {
             let origin = origin();
             let line = LogLine::Refused { stream: id, mode, denial, origin, suppressed };
-            effects.push(Effect::Log(line));
+            effects.push(Effect::log(line));
         }
         step
     }

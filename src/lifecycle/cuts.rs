@@ -142,7 +142,7 @@ impl Lifecycle {
             effects.push(Effect::Cut(id));
             effects.push(Effect::Count(Counter::Cut(why)));
             if let Some(suppressed) = self.log_limit.admit(self.ticked) {
-                effects.push(Effect::Log(LogLine::Cut { why, identity, suppressed }));
+                effects.push(Effect::log(LogLine::Cut { why, identity, suppressed }));
             }
         }
     }

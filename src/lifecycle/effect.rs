@@ -87,7 +87,14 @@ pub enum Effect {
     /// Sets a gauge.
     Set(Gauge, usize),
     /// Writes a line to the log; some lines name the peer of a stream.
-    Log(LogLine),
+    Log(Box<LogLine>),
+}
+
+impl Effect {
+    /// Writes `line`.
+    pub(crate) fn log(line: LogLine) -> Self {
+        Self::Log(Box::new(line))
+    }
 }
 
 /// A refusal, as a client is told.
@@ -135,6 +142,17 @@ pub enum Decision {
 }
 
 impl Facts {
+    /// Names and values, as access logs have them. Each has the prefix `zonegate.`.
+    pub fn pairs(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let verdict = [("zonegate.verdict", self.verdict.as_str())];
+        let reason = self.reason.map(|reason| ("zonegate.reason", reason.as_str()));
+        let token = self.token.as_ref().map(|token| {
+            let ZoneToken { kid, claims, .. } = &**token;
+            [("zonegate.zone", &*claims.zone), ("zonegate.kid", kid), ("zonegate.jti", &claims.id)]
+        });
+        verdict.into_iter().chain(reason).chain(token.into_iter().flatten())
+    }
+
     /// Of a stream that passes and is not judged yet.
     pub(super) fn pending() -> Self {
         Self { verdict: Decision::Pending, reason: None, token: None }

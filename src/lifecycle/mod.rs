@@ -95,7 +95,7 @@ impl Lifecycle {
     pub fn on_policy_again(&mut self, number: PolicyNumber, now: Now, effects: &mut Vec<Effect>) {
         self.ticked = self.ticked.max(now.monotonic);
         if self.policies.go_back(number) {
-            effects.push(Effect::Log(LogLine::WentBack));
+            effects.push(Effect::log(LogLine::WentBack));
             self.review_open(now.wall);
             self.cut_due(effects);
         }
@@ -148,7 +148,7 @@ impl Lifecycle {
         if went_back {
             // What it ends is cut at the next tick: this is the callback of another stream.
             self.review_open(clock);
-            effects.push(Effect::Log(LogLine::WentBack));
+            effects.push(Effect::log(LogLine::WentBack));
         }
         let protocol = if request.head.is_grpc() { Protocol::Grpc } else { Protocol::Http };
         let origin = || Origin::new(request.head.path, request.request_id);

@@ -47,7 +47,7 @@ pub use key::{MAX_BITS, MIN_BITS, PublicKey};
 pub use key_error::KeyError;
 pub use keyset::{KeySet, VerifiedToken};
 pub use not_pem::NotPem;
-pub use signature::{RSA_CRATE, SignatureBackend, Verifier};
+pub use signature::{RSA_CRATE, SignatureBackend, UnknownVmConfiguration, Verifier};
 pub use unverified::Unverified;
 
 use std::sync::Arc;

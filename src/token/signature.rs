@@ -32,6 +32,16 @@ pub struct SignatureBackend {
 /// RS256 by crate `rsa`.
 pub static RSA_CRATE: SignatureBackend = SignatureBackend::new("crate", rsa_crate);
 
+/// A VM configuration that means nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnknownVmConfiguration;
+
+impl fmt::Display for UnknownVmConfiguration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the only text it may have is crypto=crate")
+    }
+}
+
 /// A key that was made for the self-test, and thrown away, with its signature of [`KNOWN_TEXT`].
 pub(super) const KNOWN_KEY: &str = include_str!("self_test/key.pem");
 pub(super) const KNOWN_SIGNATURE: &[u8] = include_bytes!("self_test/signature.bin");
@@ -63,6 +73,22 @@ impl SignatureBackend {
     /// The backend cannot use the key. [`RSA_CRATE`] uses every [`PublicKey`].
     pub fn verifier(&self, key: &PublicKey) -> Result<Verifier, KeyError> {
         (self.prepare)(key)
+    }
+
+    /// The backend for a module of this VM configuration: this one, or [`RSA_CRATE`] where this one does
+    /// not judge rightly or the text is `crypto=crate`.
+    ///
+    /// # Errors
+    /// The text is another one, and not empty.
+    pub fn choose(
+        &'static self,
+        vm_configuration: &[u8],
+    ) -> Result<&'static Self, UnknownVmConfiguration> {
+        match vm_configuration.trim_ascii() {
+            b"" => Ok(self.or_rsa_crate()),
+            b"crypto=crate" => Ok(&RSA_CRATE),
+            _ => Err(UnknownVmConfiguration),
+        }
     }
 
     /// This backend where it judges known signatures rightly, otherwise [`RSA_CRATE`].
@@ -117,5 +143,14 @@ mod tests {
     #[test]
     fn the_known_signature_is_good() {
         assert_eq!(RSA_CRATE.is_right(), Some(true));
+    }
+
+    #[test]
+    fn a_vm_configuration_is_empty_or_names_the_crate() {
+        static OTHER: SignatureBackend = SignatureBackend::new("other", rsa_crate);
+        let name = |text: &[u8]| OTHER.choose(text).map(SignatureBackend::name);
+        assert_eq!(name(b" \n"), Ok("other"));
+        assert_eq!(name(b"crypto=crate\n"), Ok("crate"));
+        assert_eq!(name(b"crypto=none"), Err(UnknownVmConfiguration));
     }
 }

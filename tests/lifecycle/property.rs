@@ -243,7 +243,7 @@ impl Model {
     /// Takes note of what the lifecycle does, and sees whether it may.
     fn follow(&mut self, current: Option<u32>, step: Option<Step>, effects: &[Effect]) {
         for effect in effects {
-            if matches!(effect, Effect::Log(LogLine::WentBack)) {
+            if matches!(effect, Effect::Log(line) if **line == LogLine::WentBack) {
                 let stream = current.expect("a stream tells that the host went back");
                 let known = self.streams.get_mut(&stream).unwrap();
                 let under = known.also_by.take().expect("it began under an earlier policy");

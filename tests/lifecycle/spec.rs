@@ -112,7 +112,6 @@ fn shown(step: Option<Step>, effects: &[Effect]) -> String {
             Some(counter.name().strip_prefix("zonegate.").unwrap().to_owned())
         }
         Effect::Log(line) => match line.level() {
-            Level::Debug => None,
             Level::Info => Some("info".to_owned()),
             Level::Warn | Level::Error => Some("warn".to_owned()),
         },

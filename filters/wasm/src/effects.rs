@@ -5,32 +5,29 @@
 
 use log::{Level, log};
 use proxy_wasm::hostcalls;
+use zonegate::lifecycle::{Effect, StreamId};
+use zonegate::log_line::{self, LogLine};
+use zonegate::metrics::Metric;
 
 use super::host;
 use super::metrics::Metrics;
-use zonegate::lifecycle::{Effect, StreamId};
-use zonegate::log_line::{self, LogLine};
 
 /// Performs `effects` in a callback of context `current`.
-pub(super) fn perform(effects: Vec<Effect>, current: u32, metrics: &Metrics) {
-    for effect in effects {
+pub(super) fn perform(effects: &mut Vec<Effect>, current: u32, metrics: &Metrics) {
+    for effect in effects.drain(..) {
         match effect {
-            Effect::Resume(stream) => in_context(stream, current, || {
-                let _ = hostcalls::resume_http_request();
-            }),
+            Effect::Resume(stream) => in_context(stream, current, host::resume),
             Effect::Answer(stream, answer) => {
                 in_context(stream, current, || host::answer(&answer));
             }
-            Effect::Cut(stream) => in_context(stream, current, || {
-                let _ = hostcalls::reset_http_request();
-            }),
+            Effect::Cut(stream) => in_context(stream, current, host::reset),
             Effect::Facts(stream, facts) => {
-                in_context(stream, current, || host::set_facts(&facts));
+                in_context(stream, current, || facts.pairs().for_each(host::set_filter_state));
             }
             Effect::Define(kids) => metrics.define(&kids),
-            Effect::Count(counter) => metrics.count(&counter),
-            Effect::Add(gauge, change) => metrics.add(gauge, change),
-            Effect::Set(gauge, value) => metrics.set(gauge, value),
+            Effect::Count(counter) => metrics.add(&Metric::Counter(counter), 1),
+            Effect::Add(gauge, change) => metrics.add(&Metric::Gauge(gauge), change),
+            Effect::Set(gauge, value) => metrics.set(&Metric::Gauge(gauge), value),
             Effect::Log(line) => write(&line, current),
         }
     }
@@ -38,15 +35,10 @@ pub(super) fn perform(effects: Vec<Effect>, current: u32, metrics: &Metrics) {
 
 fn write(line: &LogLine, current: u32) {
     let level = match line.level() {
-        log_line::Level::Debug => Level::Debug,
         log_line::Level::Info => Level::Info,
         log_line::Level::Warn => Level::Warn,
         log_line::Level::Error => Level::Error,
     };
-    // Most lines of the lowest level are not asked for.
-    if level > log::max_level() {
-        return;
-    }
     let mut peer = String::new();
     if let Some(stream) = line.peer_of() {
         in_context(stream, current, || peer = host::peer());

@@ -13,7 +13,7 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, GrpcStatusCode, MapType};
 
 use zonegate::gate::{Clock, GrpcCode, Head, Status};
-use zonegate::lifecycle::{Answer, Facts, Now, Protocol, RequestBody};
+use zonegate::lifecycle::{Answer, Now, Protocol, RequestBody};
 use zonegate::shared_data::SharedData;
 use zonegate::token::{Host, SignatureBackend, host_backend};
 
@@ -52,18 +52,7 @@ impl Headers {
 
     /// Those that the gate judges.
     pub(super) fn head(&self) -> Head<'_> {
-        let mut head = Head::default();
-        for (name, value) in &self.0 {
-            match name.as_str() {
-                ":method" => head.method = value,
-                ":path" => head.path = value,
-                "content-type" => head.content_type.push(value),
-                "authorization" => head.authorization.push(value),
-                "client-id" => head.client_id.push(value),
-                _ => {}
-            }
-        }
-        head
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect()
     }
 
     /// The first value of a header; empty where there is none.
@@ -99,17 +88,8 @@ pub(super) fn now() -> Now {
     Now { wall: clock(), monotonic: START.get_or_init(Instant::now).elapsed() }
 }
 
-/// The plugin configuration.
-pub(super) fn plugin_configuration() -> Vec<u8> {
-    configuration(BufferType::PluginConfiguration)
-}
-
-/// The VM configuration.
-pub(super) fn vm_configuration() -> Vec<u8> {
-    configuration(BufferType::VmConfiguration)
-}
-
-fn configuration(buffer: BufferType) -> Vec<u8> {
+/// The configuration of the plugin, or of the VM.
+pub(super) fn configuration(buffer: BufferType) -> Vec<u8> {
     hostcalls::get_buffer(buffer, 0, usize::MAX).ok().flatten().unwrap_or_default()
 }
 
@@ -143,22 +123,20 @@ fn property(path: &[&str]) -> Option<Vec<u8>> {
     hostcalls::get_property(path.to_vec()).ok().flatten()
 }
 
-/// Sets filter state `wasm.zonegate.…` of the request in effect.
-pub(super) fn set_facts(facts: &Facts) {
-    // Only an access log misses what cannot be set, and what lacks a verdict is denied by a filter
-    // behind: see `envoy/gateway.yaml`.
-    let set = |name, value: &str| {
-        let _ = hostcalls::set_property(vec![name], Some(value.as_bytes()));
-    };
-    set("zonegate.verdict", facts.verdict.as_str());
-    if let Some(reason) = facts.reason {
-        set("zonegate.reason", reason.as_str());
-    }
-    if let Some(token) = &facts.token {
-        set("zonegate.zone", &token.claims.zone);
-        set("zonegate.kid", &token.kid);
-        set("zonegate.jti", &token.claims.id);
-    }
+/// Sets filter state `wasm.<name>` of the request in effect. Only an access log misses what cannot be
+/// set, and what lacks a verdict is denied by a filter behind: see `envoy/gateway.yaml`.
+pub(super) fn set_filter_state((name, value): (&str, &str)) {
+    let _ = hostcalls::set_property(vec![name], Some(value.as_bytes()));
+}
+
+/// Lets the request in effect go on.
+pub(super) fn resume() {
+    let _ = hostcalls::resume_http_request();
+}
+
+/// Resets the stream in effect.
+pub(super) fn reset() {
+    let _ = hostcalls::reset_http_request();
 }
 
 /// Answers the request in effect. Should Envoy refuse, the request stays paused and never reaches the

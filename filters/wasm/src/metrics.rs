@@ -8,48 +8,36 @@ use std::collections::BTreeMap;
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::MetricType;
-
-use zonegate::metrics::{Counter, Gauge};
+use zonegate::metrics::Metric;
 
 /// The metrics of a VM. One that the host would not define is not there, and is not counted: that must
 /// not stop a request.
 #[derive(Default)]
-pub(super) struct Metrics {
-    counters: RefCell<BTreeMap<Counter, u32>>,
-    gauges: RefCell<BTreeMap<Gauge, u32>>,
-}
+pub(super) struct Metrics(RefCell<BTreeMap<Metric, u32>>);
 
 impl Metrics {
     /// Defines what is not defined yet, with counters for these kids.
     pub(super) fn define(&self, kids: &[Box<str>]) {
-        let mut counters = self.counters.borrow_mut();
-        for counter in Counter::all(kids.iter().map(|kid| &**kid)) {
-            if !counters.contains_key(&counter)
-                && let Ok(id) = hostcalls::define_metric(MetricType::Counter, &counter.name())
+        let mut known = self.0.borrow_mut();
+        for metric in Metric::all(kids.iter().map(|kid| &**kid)) {
+            let kind = match metric {
+                Metric::Counter(_) => MetricType::Counter,
+                Metric::Gauge(_) => MetricType::Gauge,
+            };
+            if !known.contains_key(&metric)
+                && let Ok(id) = hostcalls::define_metric(kind, &metric.name())
             {
-                counters.insert(counter, id);
-            }
-        }
-        let mut gauges = self.gauges.borrow_mut();
-        for gauge in Gauge::ALL {
-            if !gauges.contains_key(&gauge)
-                && let Ok(id) = hostcalls::define_metric(MetricType::Gauge, gauge.name())
-            {
-                gauges.insert(gauge, id);
+                known.insert(metric, id);
             }
         }
     }
 
-    pub(super) fn count(&self, counter: &Counter) {
-        let _ = self.counters.borrow().get(counter).map(|id| hostcalls::increment_metric(*id, 1));
+    pub(super) fn add(&self, metric: &Metric, change: i64) {
+        let _ = self.0.borrow().get(metric).map(|id| hostcalls::increment_metric(*id, change));
     }
 
-    pub(super) fn add(&self, gauge: Gauge, change: i64) {
-        let _ = self.gauges.borrow().get(&gauge).map(|id| hostcalls::increment_metric(*id, change));
-    }
-
-    pub(super) fn set(&self, gauge: Gauge, value: usize) {
+    pub(super) fn set(&self, metric: &Metric, value: usize) {
         let value = u64::try_from(value).unwrap_or(u64::MAX);
-        let _ = self.gauges.borrow().get(&gauge).map(|id| hostcalls::record_metric(*id, value));
+        let _ = self.0.borrow().get(metric).map(|id| hostcalls::record_metric(*id, value));
     }
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::ContextType;
+use proxy_wasm::types::{BufferType, ContextType};
 
 use super::host::{self, Envoy};
 use super::stream::Stream;
@@ -32,11 +32,12 @@ impl Context for Root {}
 impl RootContext for Root {
     /// `false` refuses the VM configuration: the filter is not loaded.
     fn on_vm_start(&mut self, _: usize) -> bool {
-        let started = vm_state::start(&host::vm_configuration());
-        if let Err(problem) = started {
-            log::error!("zonegate: VM configuration refused: {problem}");
+        let chosen = host::ENVOY.choose(&host::configuration(BufferType::VmConfiguration));
+        match &chosen {
+            Ok(backend) => vm_state::verify_by(backend),
+            Err(problem) => log::error!("zonegate: VM configuration refused: {problem}"),
         }
-        started.is_ok()
+        chosen.is_ok()
     }
 
     /// `false` refuses the configuration: at start Envoy does not start, on a push it keeps the
@@ -44,7 +45,7 @@ impl RootContext for Root {
     fn on_configure(&mut self, _: usize) -> bool {
         // Each root context has a timer of its own, which ends with it.
         let _ = hostcalls::set_tick_period(TICK);
-        let bytes = host::plugin_configuration();
+        let bytes = host::configuration(BufferType::PluginConfiguration);
         #[cfg(zonegate_fault)]
         let bytes = super::fault_injection::configuration(bytes);
         let gateway = vm_state::gateway(host::plugin_name());

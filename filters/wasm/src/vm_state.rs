@@ -29,6 +29,8 @@ pub(super) struct Gateway {
     name: String,
     inner: RefCell<VmGateway>,
     metrics: Rc<Metrics>,
+    /// The room that effects take, kept for the next ones.
+    effects: Cell<Vec<Effect>>,
 }
 
 impl Vm {
@@ -38,19 +40,9 @@ impl Vm {
     }
 }
 
-/// Chooses how signatures are verified, for as long as the VM lives: by the text of the VM
-/// configuration, which is empty or `crypto=crate`.
-///
-/// # Errors
-/// Any other text.
-pub(super) fn start(vm_configuration: &[u8]) -> Result<(), &'static str> {
-    let backend = match vm_configuration.trim_ascii() {
-        b"" => host::ENVOY.or_rsa_crate(),
-        b"crypto=crate" => &RSA_CRATE,
-        _ => return Err("the only text it may have is crypto=crate"),
-    };
+/// Chooses how signatures are verified, for as long as the VM lives.
+pub(super) fn verify_by(backend: &'static SignatureBackend) {
     VM.with(|vm| vm.backend.set(backend));
-    Ok(())
 }
 
 /// The number of this VM.
@@ -66,7 +58,8 @@ pub(super) fn gateway(name: String) -> Rc<Gateway> {
             return Rc::clone(known);
         }
         let inner = RefCell::new(VmGateway::new(&name, vm.backend.get()));
-        let new = Rc::new(Gateway { name, inner, metrics: Rc::clone(&vm.metrics) });
+        let (metrics, effects) = (Rc::clone(&vm.metrics), Cell::default());
+        let new = Rc::new(Gateway { name, inner, metrics, effects });
         gateways.push(Rc::clone(&new));
         new
     })
@@ -79,10 +72,11 @@ impl Gateway {
         current: u32,
         event: impl FnOnce(&mut VmGateway, &mut Vec<Effect>) -> T,
     ) -> T {
-        let mut effects = Vec::new();
+        let mut effects = self.effects.take();
         // The gateway is free again before effects are performed: they may lead to other events.
         let result = event(&mut self.inner.borrow_mut(), &mut effects);
-        effects::perform(effects, current, &self.metrics);
+        effects::perform(&mut effects, current, &self.metrics);
+        self.effects.set(effects);
         result
     }
 }
