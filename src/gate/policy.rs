@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{DpServer, RevocationList};
+use super::{Audience, DpServer, Refusal, RevocationList};
 use crate::token::KeySet;
 
 /// What is allowed.
@@ -42,6 +42,18 @@ impl Policy {
         match &self.profile {
             Profile::DpServer(server) => Some(&server.zone),
             Profile::GlobalKds => None,
+        }
+    }
+
+    /// Why a request that has been held for so long is refused; `None` while it may be held.
+    pub fn overdue(&self, held: Duration) -> Option<Refusal> {
+        match &self.profile {
+            Profile::DpServer(server) => {
+                let waited = server.first_message;
+                (held >= waited).then_some(Refusal::NoFirstMessage { waited })
+            }
+            // Nothing that comes to such a server is held: the request came before a push.
+            Profile::GlobalKds => Some(Refusal::PathDenied(Audience::ControlPlanes)),
         }
     }
 

@@ -141,18 +141,16 @@ impl Lifecycle {
 
     /// Refuses the held streams whose time is over.
     pub(super) fn refuse_overdue(&mut self, effects: &mut Vec<Effect>) {
-        let Some(policy) = self.policies.newest() else { return };
-        let (limit, now) = (policy.held_at_most(), self.ticked);
+        let Some(policy) = self.policies.newest().cloned() else { return };
+        let now = self.ticked;
         let mut overdue = Vec::new();
         for (id, stream) in self.streams.all_held_mut() {
             let since = *stream.since.get_or_insert(now);
-            if now.saturating_sub(since) >= limit {
-                overdue.push(id);
-            }
+            overdue.extend(policy.overdue(now.saturating_sub(since)).map(|refusal| (id, refusal)));
         }
-        overdue.sort_unstable();
-        for id in overdue {
-            self.refuse_other(id, &Refusal::NoFirstMessage { waited: limit }, effects);
+        overdue.sort_unstable_by_key(|(id, _)| *id);
+        for (id, refusal) in overdue {
+            self.refuse_other(id, &refusal, effects);
         }
     }
 

@@ -60,17 +60,17 @@ impl Refused {
 }
 
 impl Lifecycle {
-    /// The policies that judge a stream: an earlier one, if any, and the newest.
+    /// The policies that judge a stream: the newest, and then an earlier one if it has a say, too.
     fn judges(
         &self,
         also_by: Option<PolicyNumber>,
-    ) -> Option<(Option<&Arc<Policy>>, &Arc<Policy>)> {
+    ) -> Option<impl Iterator<Item = &Arc<Policy>> + use<'_>> {
         let newest = self.policies.newest()?;
         let also = match also_by {
             Some(number) => self.policies.earlier(number).ok()?,
             None => None,
         };
-        Some((also, newest))
+        Some([newest].into_iter().chain(also))
     }
 
     /// Judges the headers of a stream.
@@ -87,18 +87,18 @@ impl Lifecycle {
                 return HeadersJudged::Now(Judged::Refused(Refused::unavailable()));
             }
         };
-        let Some((also, newest)) = self.judges(also_by) else {
+        let Some(judges) = self.judges(also_by) else {
             return HeadersJudged::Now(Judged::Refused(Refused::unavailable()));
         };
         let (mut refused, mut hold, mut permit) = (None, None, None);
         let mut body = Body::COPIED;
-        for policy in also.into_iter().chain([newest]) {
+        for policy in judges {
             if policy.mode == Mode::Enforce {
                 body = Body::KEPT;
             }
             match Judge::new(policy, &self.cache).headers(&request.head, clock) {
-                Verdict::Allow(granted) => permit = Some(granted),
-                Verdict::Hold(held) => hold = Some(held),
+                Verdict::Allow(granted) => permit = permit.or(Some(granted)),
+                Verdict::Hold(held) => hold = hold.or(Some(held)),
                 Verdict::Deny(denial) => {
                     let mut one = Refused::by(policy, denial);
                     one.claimed = request.head.claimed(policy);
@@ -164,13 +164,13 @@ impl Lifecycle {
         judge: impl Fn(&Policy) -> Result<Permit, Denial>,
         claimed: Option<&dyn Fn() -> Claimed>,
     ) -> Judged {
-        let Some((also, newest)) = self.judges(also_by) else {
+        let Some(judges) = self.judges(also_by) else {
             return Judged::Refused(Refused::unavailable());
         };
         let (mut refused, mut permit) = (None, None);
-        for policy in also.into_iter().chain([newest]) {
+        for policy in judges {
             match judge(policy) {
-                Ok(granted) => permit = Some(granted),
+                Ok(granted) => permit = permit.or(Some(granted)),
                 Err(denial) => {
                     let mut one = Refused::by(policy, denial);
                     one.claimed =

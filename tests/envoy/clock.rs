@@ -14,7 +14,7 @@ use crate::refusals::assert_refused;
 /// Lets Envoy run with a library of `tests/data` before all others.
 pub(crate) fn preload(bench: &mut Bench, source: &str) {
     let library = bench.scratch().join(source).with_extension("so");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(source);
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data").join(source);
     let mut compile = Command::new("cc");
     compile.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source);
     // cargo links with the same cc.

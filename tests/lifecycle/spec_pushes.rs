@@ -240,3 +240,28 @@ fn large_policies_are_not_kept_for_ever() {
         ("headers 1 good under a on 2", UNAVAILABLE),
     ]);
 }
+
+#[test]
+fn what_is_held_when_the_gate_becomes_one_that_holds_nothing_is_refused_at_the_next_tick() {
+    tell(&[
+        ("push a", ""),
+        ("headers 1 good", "pause"),
+        ("bootstrap 2", "pause"),
+        (r#"push b {"profile": "globalKds"}"#, ""),
+        (
+            "tick 100",
+            "denied.path_denied, 1:deny path_denied, 1:answer 12, warn, denied.path_denied, \
+             2:deny path_denied, 2:answer 12, warn",
+        ),
+    ]);
+}
+
+/// Of two refusals, that of the newest policy is told.
+#[test]
+fn the_newest_policy_has_the_first_word() {
+    tell(&[
+        (r#"push a {"zone": "west"}"#, ""),
+        (r#"push b {"revocations": "id-1"}"#, ""),
+        ("headers 1 good under a", REVOKED),
+    ]);
+}
