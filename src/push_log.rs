@@ -118,6 +118,13 @@ impl PushLog {
         true
     }
 
+    /// The host gave a configuration that this VM refused. What others have taken by now is not looked for:
+    /// it may be that very one.
+    pub fn refuse(&mut self, shared: &impl SharedData) {
+        let (entries, _) = self.entries(shared);
+        self.found = entries.last().map_or(self.found, |last| last.number);
+    }
+
     /// A configuration that others have taken after the last one that this VM was given. `has` says of
     /// which this VM still has the policy. `now` is on a clock that cannot go back.
     pub fn newer(
@@ -292,5 +299,18 @@ mod tests {
         let found = worker.newer(&host, NOW, |known| known == content);
         assert_eq!(found, Some(Newer::Known(content)));
         assert_eq!(worker.newer(&host, NOW, none), None);
+    }
+
+    #[test]
+    fn what_was_refused_here_is_not_taken_from_others() {
+        let host = Host::default();
+        let (mut main, mut worker) = (log(), log());
+        main.take(&host, &Push::of(b"a"));
+        worker.take(&host, &Push::of(b"a"));
+        main.take(&host, &Push::of(b"b"));
+        worker.refuse(&host);
+        assert_eq!(worker.newer(&host, NOW, none), None);
+        main.take(&host, &Push::of(b"c"));
+        assert_eq!(worker.newer(&host, NOW, none), Some(Newer::Configuration(b"c".to_vec())));
     }
 }

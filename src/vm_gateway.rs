@@ -66,6 +66,7 @@ impl VmGateway {
         let config = match Config::from_host(bytes, self.backend) {
             Ok(config) => config,
             Err(error) => {
+                self.pushes.refuse(shared);
                 let line = format!("zonegate: configuration refused: {error}");
                 effects.push(Effect::Define(Vec::new()));
                 effects.push(Effect::Count(Counter::ConfigRejected));
