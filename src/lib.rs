@@ -8,6 +8,7 @@
 //!
 //! - [`token`] says what a token is, and that one of our keys signed it.
 //! - [`gate`] decides whether a request may pass: one pure function, a [`gate::Verdict`] out.
+//! - [`revocation`] is the list of revoked ids, and its reader.
 //! - [`config`] makes a [`gate::Policy`] of the plugin configuration.
 //!
 //! Nothing here does input or output. `zonegate-wasm` (`filters/wasm`) speaks proxy-wasm with Envoy
@@ -20,6 +21,7 @@ pub mod config;
 pub mod gate;
 pub mod log_line;
 mod protobuf;
+pub mod revocation;
 pub mod roll_call;
 pub mod streams;
 pub mod token;

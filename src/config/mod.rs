@@ -12,7 +12,8 @@ use std::fmt;
 use std::str::Utf8Error;
 use std::time::Duration;
 
-use crate::gate::{OpenStreams, Policy, RevocationList};
+use crate::gate::{OpenStreams, Policy};
+use crate::revocation::{OddKind, RevocationList};
 use crate::token::{KeySet, PublicKey, Verification};
 use profile::Fields;
 use raw::{PublicKeyItem, RawConfig, Revocations};
@@ -35,10 +36,12 @@ pub struct ConfigError {
 }
 
 /// What the author of a configuration may not have meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Warning {
     /// An empty entry in the revocation list revokes every token without an ID, as in Kuma.
     EmptyRevocation,
+    /// Entries in the revocation list that are no ids that tokens have.
+    OddRevocations(OddKind),
 }
 
 impl fmt::Display for Warning {
@@ -47,6 +50,7 @@ impl fmt::Display for Warning {
             Self::EmptyRevocation => f.write_str(
                 "revocations: an empty entry (a comma too many?) revokes every token without an ID",
             ),
+            Self::OddRevocations(odd) => write!(f, "revocations: {odd}"),
         }
     }
 }
@@ -172,11 +176,11 @@ fn parse(json: &[u8]) -> Result<RawConfig, ConfigError> {
 const USE_SECRETS: &str = "the gate has no access to the control plane's secrets; \
                            give its public keys in publicKeys and set useSecrets to false";
 
+/// No more than there are kinds of them, however long the list is.
 fn warnings(revocations: &RevocationList) -> Vec<Warning> {
-    match revocations.has_empty_entry() {
-        true => vec![Warning::EmptyRevocation],
-        false => Vec::new(),
-    }
+    let empty = revocations.has_empty_entry().then_some(Warning::EmptyRevocation);
+    let odd = revocations.odd().kinds().iter().cloned().map(Warning::OddRevocations);
+    empty.into_iter().chain(odd).collect()
 }
 
 fn revocation_list(raw: &Revocations) -> Result<RevocationList, ConfigError> {

@@ -10,6 +10,8 @@ use serde_json::Value;
 use zonegate::config::Config;
 use zonegate::gate::Quoted;
 
+use crate::operator::Revocations;
+
 /// What of a plugin configuration comes from secrets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Snapshot {
@@ -22,14 +24,18 @@ pub struct Snapshot {
 impl Snapshot {
     /// Of a plugin configuration that the filter takes; nothing of any other.
     pub fn of(json: &[u8]) -> Self {
-        let (Ok(config), Ok(value)) = (Config::from_json(json), serde_json::from_slice(json))
+        let (Ok(config), Ok(value)) =
+            (Config::from_json(json), serde_json::from_slice::<Value>(json))
         else {
             return Self::default();
         };
         let keys = config.policy.keys.iter();
         Self {
             keys: keys.map(|(kid, key)| (kid.to_owned(), key.fingerprint())).collect(),
-            revoked: revoked(&value),
+            revoked: Revocations::of(value.get("revocations").cloned().unwrap_or_default())
+                .entries()
+                .map(|entry| entry.id.to_owned())
+                .collect(),
         }
     }
 
@@ -66,20 +72,6 @@ impl Snapshot {
             lines.push(format!("ids revoked={revoked} unrevoked={restored} total={total}"));
         }
         lines
-    }
-}
-
-/// The ids that are meant, however they are separated (see [`zonegate::gate::RevocationList`]).
-fn revoked(plugin: &Value) -> BTreeSet<String> {
-    match plugin.get("revocations") {
-        Some(Value::String(text)) => {
-            let pieces = text.split(|c: char| c == ',' || c.is_whitespace());
-            pieces.filter(|id| !id.is_empty()).map(str::to_owned).collect()
-        }
-        Some(Value::Array(ids)) => {
-            ids.iter().filter_map(|id| Some(id.as_str()?.trim().to_owned())).collect()
-        }
-        _ => BTreeSet::new(),
     }
 }
 
