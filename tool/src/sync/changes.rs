@@ -1,7 +1,7 @@
 //! What a new file changes, in words for the log.
 //!
 //! In: the plugin configuration before and after. Out: a line for each key that came or went, and one
-//! for the revoked ids. A key is shown by its fingerprint. What a change means for open streams is not
+//! for the revoked ids, and one for each setting. A key is shown by its fingerprint. What a change means for open streams is not
 //! said here: that is the policy's `openStreams`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +10,7 @@ use serde_json::Value;
 use zonegate::config::Config;
 use zonegate::gate::Quoted;
 
-use crate::operator::Revocations;
+use crate::operator::{Revocations, settings};
 
 /// What of a plugin configuration comes from secrets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct Snapshot {
     keys: BTreeMap<String, String>,
     /// The ids that are revoked.
     revoked: BTreeSet<String>,
+    /// Settings, defaults filled in; none where there is no policy.
+    settings: BTreeMap<String, Value>,
 }
 
 impl Snapshot {
@@ -36,6 +38,7 @@ impl Snapshot {
                 .entries()
                 .map(|entry| entry.id.to_owned())
                 .collect(),
+            settings: settings(&value).into_iter().collect(),
         }
     }
 
@@ -71,7 +74,23 @@ impl Snapshot {
             let total = after.revocations();
             lines.push(format!("ids revoked={revoked} unrevoked={restored} total={total}"));
         }
+        lines.extend(self.changed_settings(after));
         lines
+    }
+
+    fn changed_settings(&self, after: &Self) -> Vec<String> {
+        let changed = after.settings.iter().filter_map(|(path, new)| {
+            let old = self.settings.get(path).filter(|old| *old != new)?;
+            Some(format!("setting {path}={new} was={old}"))
+        });
+        changed.collect()
+    }
+
+    /// The settings that are not the defaults, in words.
+    pub fn own_settings(&self) -> Vec<String> {
+        let defaults: BTreeMap<String, Value> = settings(&Value::Null).into_iter().collect();
+        let own = self.settings.iter().filter(|(path, value)| defaults.get(*path) != Some(value));
+        own.map(|(path, value)| format!("{path}={value}")).collect()
     }
 }
 
