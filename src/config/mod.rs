@@ -7,17 +7,19 @@
 mod profile;
 mod raw;
 mod wire;
+mod zone;
 
 use std::fmt;
 use std::str::Utf8Error;
 use std::time::Duration;
 
-use crate::gate::{OpenStreams, Policy};
+use crate::gate::{OpenStreams, Policy, Quoted};
 use crate::revocation::{OddKind, RevocationList};
 use crate::token::{KeySet, PublicKey, Verification};
 use profile::Fields;
 use raw::{PublicKeyItem, RawConfig, Revocations};
 use wire::{Handed, Listed};
+pub use zone::{ZoneDoubt, ZoneError, zone};
 
 /// A configuration that can be honoured in full.
 #[derive(Debug)]
@@ -42,6 +44,8 @@ pub enum Warning {
     EmptyRevocation,
     /// Entries in the revocation list that are no ids that tokens have.
     OddRevocations(OddKind),
+    /// A zone that may not be meant.
+    OddZone(String, ZoneDoubt),
 }
 
 impl fmt::Display for Warning {
@@ -51,6 +55,7 @@ impl fmt::Display for Warning {
                 "revocations: an empty entry (a comma too many?) revokes every token without an ID",
             ),
             Self::OddRevocations(odd) => write!(f, "revocations: {odd}"),
+            Self::OddZone(zone, doubt) => write!(f, "zone: {}: {doubt}", Quoted(zone)),
         }
     }
 }
@@ -127,7 +132,7 @@ impl Config {
         if use_secrets {
             return Err(ConfigError::new("useSecrets", USE_SECRETS));
         }
-        let warnings = warnings(&revocations);
+        let mut warnings = warnings(&revocations);
         let policy = Policy {
             profile: Fields { zone, proxies, bootstrap, first_message_seconds }.of(profile)?,
             keys: key_set(public_keys, verification)?,
@@ -145,6 +150,7 @@ impl Config {
             )?),
             error_detail,
         };
+        warnings.extend(odd_zone(&policy));
         Ok(Self { policy, warnings })
     }
 }
@@ -181,6 +187,12 @@ fn warnings(revocations: &RevocationList) -> Vec<Warning> {
     let empty = revocations.has_empty_entry().then_some(Warning::EmptyRevocation);
     let odd = revocations.odd().kinds().iter().cloned().map(Warning::OddRevocations);
     empty.into_iter().chain(odd).collect()
+}
+
+fn odd_zone(policy: &Policy) -> Option<Warning> {
+    let name = policy.zone()?;
+    let doubt = zone(name).ok().flatten()?;
+    Some(Warning::OddZone(name.to_owned(), doubt))
 }
 
 fn revocation_list(raw: &Revocations) -> Result<RevocationList, ConfigError> {

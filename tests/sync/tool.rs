@@ -35,8 +35,10 @@ impl Place {
     }
 
     pub(crate) fn write(&self, name: &str, text: &str) -> String {
-        let path = self.dir.path().join(name);
-        fs::write(&path, text).unwrap();
+        // At once: a poll may come at any time.
+        let (new, path) = (self.dir.path().join("new"), self.dir.path().join(name));
+        fs::write(&new, text).unwrap();
+        fs::rename(&new, &path).unwrap();
         path.to_str().unwrap().to_owned()
     }
 

@@ -152,6 +152,13 @@ impl SyncArgs {
             zone: self.zone.clone(),
             module: self.module.clone(),
         };
+        if let Some(zone) = &self.zone {
+            let doubt = zonegate::config::zone(zone)
+                .map_err(|error| BadInput(format!("--zone: {error}")))?;
+            if let Some(doubt) = doubt {
+                say(&format!("warning: --zone: {zone:?}: {doubt}"));
+            }
+        }
         gateway.plugin().map_err(|error| BadInput(error.to_string()))?;
         Ok(Settings { server, gateway, interval: self.interval })
     }

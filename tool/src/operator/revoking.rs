@@ -90,6 +90,8 @@ pub enum RevokeError {
     Plugin(PluginFileError),
     /// The revocations in it have a form that only the filter reads.
     OtherForm,
+    /// The policy is a file in a manifest.
+    InConfigMap,
     /// An empty id would revoke every token without one.
     EmptyId,
     /// An id that cannot stand in a text of ids.
@@ -110,6 +112,11 @@ impl fmt::Display for RevokeError {
             Self::OtherForm => f.write_str(
                 "the revocations in it are neither a text nor a list: change them by hand, or \
                  render the file anew",
+            ),
+            Self::InConfigMap => f.write_str(
+                "it is a ConfigMap, and the policy a text in it: change the file that it is made of \
+                 (zonegate revoke FILE ID), and make the ConfigMap anew (kubectl create configmap \
+                 --from-file)",
             ),
             Self::EmptyId => f.write_str("an empty ID would revoke every token that has none"),
             Self::NotInText(id) => write!(
@@ -161,6 +168,9 @@ impl RevocationFile {
             serde_json::from_slice(&found.json).map_err(|_| RevokeError::NotReadBack)?;
         let (file, _) = text::value(text.as_bytes())
             .map_err(|error| RevokeError::Plugin(PluginFileError::Text(error)))?;
+        if file.get("kind").and_then(Value::as_str) == Some("ConfigMap") {
+            return Err(RevokeError::InConfigMap);
+        }
         let revocations = of_plugin(&json);
         if matches!(revocations, Revocations::Other(_)) {
             return Err(RevokeError::OtherForm);

@@ -18,6 +18,8 @@ use zonegate_testkit::gateway::{Gateway, Options};
 
 use super::{KID, Programs, Workshop, ZONE, on_first_sight};
 use crate::cli::failure::BadInput;
+use crate::cli::input;
+use crate::operator::plugin_file::{MAX_BYTES, PluginConfiguration};
 
 /// Run the gateway in the foreground
 ///
@@ -32,7 +34,7 @@ pub(crate) struct Run {
     /// The CA of its certificate, PEM; without it, the certificate that it presents now is trusted
     #[arg(long, value_name = "FILE", requires = "control_plane")]
     control_plane_ca: Option<PathBuf>,
-    /// The plugin configuration, YAML or JSON; without it, one with a new key
+    /// The policy, in any form that config check reads; without it, one with a new key
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Where to listen, on loopback; 0 takes a free port
@@ -199,15 +201,13 @@ fn introduce_key(workshop: &Workshop) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Every form that the other verbs take. The filter would say the same, but at the end of Envoy's log.
 fn read_policy(path: &Path) -> anyhow::Result<Value> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| BadInput(format!("--config {}: cannot be read", path.display())))?;
-    let policy: Value = serde_saphyr::from_str(&text)
-        .with_context(|| BadInput(format!("--config {}: not YAML", path.display())))?;
-    // The filter would say the same, but at the end of Envoy's log.
-    let checked = zonegate::config::Config::from_json(policy.to_string().as_bytes());
-    checked.with_context(|| BadInput(format!("--config {}", path.display())))?;
-    Ok(policy)
+    let bad = || BadInput(format!("--config {}", path.display()));
+    let bytes = input::public(path, MAX_BYTES, "configuration")?;
+    let found = PluginConfiguration::find(&bytes).with_context(bad)?;
+    found.config().with_context(bad)?;
+    serde_json::from_slice(&found.json).with_context(bad)
 }
 
 fn write_secret(path: &Path, text: &str) -> anyhow::Result<()> {
