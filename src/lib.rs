@@ -19,9 +19,14 @@
 
 pub mod config;
 pub mod gate;
+mod hash;
+pub mod lifecycle;
 pub mod log_line;
+pub mod metrics;
 mod protobuf;
+pub mod push_log;
 pub mod revocation;
-pub mod roll_call;
-pub mod streams;
+pub mod shared_data;
+pub mod shared_gauge;
 pub mod token;
+pub mod vm_gateway;

@@ -1,30 +1,124 @@
-//! What the gate writes to Envoy's log, and how often.
+//! What the gate writes to the log, and how often.
 //!
-//! In: a denial and facts of the request. Out: one line of key=value. Values that came from outside
-//! are quoted, escaped and cut; a token is never in it.
+//! In: what happened. Out: one line of key=value. Values that came from outside are quoted, escaped and
+//! cut; a token is never in a line.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use crate::config::Config;
-use crate::gate::{Denial, Mode, Permit, Profile, Quoted, UnixTime};
-use crate::streams::Cut;
-use crate::token::{Arithmetic, ZoneToken};
+use crate::gate::{Denial, Mode, Permit, Profile, Quoted};
+use crate::lifecycle::{Cut, Identity, StreamId};
 
 /// Facts of a request that help to find who was refused.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origin {
-    /// `:path`.
-    pub path: String,
-    /// Address and port of the peer.
-    pub peer: String,
+    /// `:path`, without the query, in which someone may have put a secret.
+    path: Box<str>,
     /// `x-request-id`.
-    pub request_id: String,
+    request_id: Box<str>,
+}
+
+impl Origin {
+    /// Keeps as much of both as a line shows.
+    pub fn new(path: &[u8], request_id: &[u8]) -> Self {
+        // A character takes four bytes at most, and one more than is shown tells that there are more.
+        const KEPT: usize = 4 * (Quoted::LIMIT + 1);
+        let text = |bytes: &[u8]| {
+            let kept = bytes.get(..KEPT).unwrap_or(bytes);
+            String::from_utf8_lossy(kept).into_owned().into_boxed_str()
+        };
+        let path = path.split(|byte| *byte == b'?').next().unwrap_or_default();
+        Self { path: text(path), request_id: text(request_id) }
+    }
+}
+
+/// How much a line matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// For whoever looks for one connection.
+    Debug,
+    /// Something was done as it was meant.
+    Info,
+    /// Something was refused or ended.
+    Warn,
+    /// What was asked for could not be done.
+    Error,
+}
+
+/// A line about a stream or the policy in force.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LogLine {
+    /// A stream passes.
+    Allowed(Permit),
+    /// A stream is refused, or would be.
+    Refused {
+        /// Which.
+        stream: StreamId,
+        /// Whether the refusal is carried out.
+        mode: Mode,
+        /// Why, and whose token it was if that was verified.
+        denial: Denial,
+        /// Where it came from.
+        origin: Origin,
+        /// How many lines were left out before this one.
+        suppressed: u64,
+    },
+    /// An open stream is cut.
+    Cut {
+        /// Why.
+        why: Cut,
+        /// Whose it was; `None` where no token was verified.
+        identity: Option<Identity>,
+        /// How many lines were left out before this one.
+        suppressed: u64,
+    },
+    /// The host took up an earlier configuration again.
+    WentBack,
+    /// What happened to a configuration.
+    Text(Level, String),
+}
+
+impl LogLine {
+    /// How much it matters.
+    pub fn level(&self) -> Level {
+        match self {
+            Self::Allowed(_) => Level::Debug,
+            Self::WentBack => Level::Info,
+            Self::Text(level, _) => *level,
+            Self::Refused { .. } | Self::Cut { .. } => Level::Warn,
+        }
+    }
+
+    /// The stream whose peer the line names.
+    pub fn peer_of(&self) -> Option<StreamId> {
+        match self {
+            Self::Refused { stream, .. } => Some(*stream),
+            Self::Allowed(_) | Self::Cut { .. } | Self::WentBack | Self::Text(..) => None,
+        }
+    }
+
+    /// The line, with the address of the peer.
+    pub fn render(&self, peer: &str) -> String {
+        match self {
+            Self::Allowed(permit) => allowed(permit),
+            Self::Refused { stream: _, mode, denial, origin, suppressed } => {
+                refusal(*mode, denial, origin, peer, *suppressed)
+            }
+            Self::Cut { why, identity, suppressed } => cut(*why, identity.as_ref(), *suppressed),
+            Self::WentBack => {
+                "zonegate: an earlier configuration is in force again: the host has gone back to it"
+                    .to_owned()
+            }
+            Self::Text(_, line) => line.clone(),
+        }
+    }
 }
 
 /// The line of a refusal. Kid, jti and zone are there only once verified.
-pub fn refusal(mode: Mode, denial: &Denial, origin: &Origin, suppressed: u64) -> String {
+fn refusal(mode: Mode, denial: &Denial, origin: &Origin, peer: &str, suppressed: u64) -> String {
     let Denial { refusal, token } = denial;
-    let Origin { path, peer, request_id } = origin;
+    let Origin { path, request_id } = origin;
     let mut line = format!(
         "zonegate: {} reason={} path={} peer={} request_id={}",
         denied(mode),
@@ -60,16 +154,17 @@ fn denied(mode: Mode) -> &'static str {
 }
 
 /// The line of an open stream that is cut.
-pub fn cut(why: Cut, token: &ZoneToken, suppressed: u64) -> String {
-    let (kid, claims) = (Quoted(&token.kid), &token.claims);
-    let (jti, zone) = (Quoted(&claims.id), Quoted(&claims.zone));
-    let mut line = format!("zonegate: cut reason={why} kid={kid} jti={jti} zone={zone}");
+fn cut(why: Cut, identity: Option<&Identity>, suppressed: u64) -> String {
+    let mut line = format!("zonegate: cut reason={why}");
+    if let Some(Identity { kid, id, zone, .. }) = identity {
+        let _ = write!(line, " kid={} jti={} zone={}", Quoted(kid), Quoted(id), Quoted(zone));
+    }
     note_suppressed(&mut line, suppressed);
     line
 }
 
 /// The line of a configuration that is now in force.
-pub fn accepted(config: &Config, arithmetic: Arithmetic) -> String {
+pub fn accepted(config: &Config, crypto: &str) -> String {
     let policy = &config.policy;
     let mut keys = String::new();
     for (kid, key) in policy.keys.iter() {
@@ -84,7 +179,7 @@ pub fn accepted(config: &Config, arithmetic: Arithmetic) -> String {
             Mode::Enforce => "enforce",
             Mode::Shadow => "shadow",
         },
-        arithmetic.as_str(),
+        crypto,
         policy.revocations.ids(),
     )
 }
@@ -97,7 +192,7 @@ fn profile(profile: &Profile) -> String {
 }
 
 /// A debug line of a connection that passes.
-pub fn allowed(permit: &Permit) -> String {
+fn allowed(permit: &Permit) -> String {
     match permit {
         Permit::ZoneToken { token, caller } => format!(
             "zonegate: allowed caller={caller} kid={} jti={} zone={}",
@@ -113,7 +208,8 @@ pub fn allowed(permit: &Permit) -> String {
 /// of bad connections must not become a flood of log.
 #[derive(Debug, Default)]
 pub struct RateLimit {
-    second: u64,
+    /// When the second began in which lines are counted.
+    since: Duration,
     written: u32,
     suppressed: u64,
 }
@@ -121,11 +217,13 @@ pub struct RateLimit {
 impl RateLimit {
     /// Lines a second.
     pub const BURST: u32 = 10;
+    const WINDOW: Duration = Duration::from_secs(1);
 
-    /// Whether a line may be written at `now`: how many were left out before it, or `None`.
-    pub fn admit(&mut self, now: UnixTime) -> Option<u64> {
-        if now.as_secs() != self.second {
-            *self = Self { second: now.as_secs(), written: 0, suppressed: self.suppressed };
+    /// Whether a line may be written at `now`, on a clock that cannot go back: how many were left out
+    /// before it, or `None`.
+    pub fn admit(&mut self, now: Duration) -> Option<u64> {
+        if now.saturating_sub(self.since) >= Self::WINDOW {
+            (self.since, self.written) = (now, 0);
         }
         if self.written >= Self::BURST {
             self.suppressed = self.suppressed.saturating_add(1);
@@ -138,23 +236,25 @@ impl RateLimit {
 
 #[cfg(test)]
 mod tests {
-    use std::rc::Rc;
-    use std::time::Duration;
+    use std::sync::Arc;
 
     use super::*;
-    use crate::gate::{Refusal, Served};
-    use crate::token::{Claims, ZoneToken};
+    use crate::gate::{Audience, Refusal};
+    use crate::token::{Claims, Fingerprint, ZoneToken};
 
     #[test]
     fn a_line_cannot_be_forged_or_flooded() {
         let claims =
             Claims { id: "a\" zone=\"b\n".into(), zone: "z".repeat(500), ..Claims::default() };
-        let token = Some(Rc::new(ZoneToken { kid: "1".into(), claims }));
-        let denial = Denial { refusal: Refusal::PathDenied(Served::ZoneProxies), token };
-        let origin = Origin { path: "/\u{1b}[2J".into(), ..Origin::default() };
-        let line = refusal(Mode::Enforce, &denial, &origin, 3);
+        let (kid, key) = ("1".into(), Fingerprint::default());
+        let token = Some(Arc::new(ZoneToken { kid, key, length: 0, claims }));
+        let denial = Denial { refusal: Refusal::PathDenied(Audience::ZoneProxies), token };
+        let origin = Origin::new(b"/\x1b[2J?token=secret", "é".repeat(500).as_bytes());
+        let line = refusal(Mode::Enforce, &denial, &origin, "10.0.0.1:2", 3);
         assert!(line.is_ascii() && !line.contains('\n') && !line.contains('\u{1b}'), "{line}");
         assert!(line.contains(r#"jti="a\" zone=\"b\n""#), "{line}");
+        assert!(line.contains(r#"path="/\u{1b}[2J" peer="10.0.0.1:2""#), "{line}");
+        assert!(line.contains(&format!("request_id=\"{}...\"", r"\u{e9}".repeat(64))), "{line}");
         assert!(line.contains(&format!("zone=\"{}...\"", "z".repeat(64))), "{line}");
         assert!(line.ends_with("suppressed=3"), "{line}");
     }
@@ -162,10 +262,11 @@ mod tests {
     #[test]
     fn a_burst_is_cut_and_counted() {
         let mut limit = RateLimit::default();
-        let at = Duration::from_secs;
-        let admitted = (0..100).filter_map(|_| limit.admit(at(1))).count();
+        let at = Duration::from_millis;
+        let admitted = (0..100).filter_map(|_| limit.admit(at(1_500))).count();
         assert_eq!(admitted, 10);
-        assert_eq!(limit.admit(at(2)), Some(90));
-        assert_eq!(limit.admit(at(2)), Some(0));
+        assert_eq!(limit.admit(at(2_499)), None);
+        assert_eq!(limit.admit(at(2_500)), Some(91));
+        assert_eq!(limit.admit(at(2_500)), Some(0));
     }
 }

@@ -18,7 +18,6 @@ const CHOSEN: &[&str] = &[
     "jsonwebtoken",
     "log",
     "memchr",
-    "pem",
     "prost",
     "prost-types",
     "proxy-wasm",

@@ -46,7 +46,7 @@ fn the_module_imports_nothing_that_envoy_lacks() {
 }
 
 /// Faults to order are for the tests of what Envoy makes of them; this is what they are looked for by
-/// (`filters/wasm/src/fault.rs`).
+/// (`filters/wasm/src/fault_injection.rs`).
 #[test]
 fn the_module_has_no_faults_to_order() {
     const MARK: &[u8] = b"x-zonegate-fault";

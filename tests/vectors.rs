@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::json;
 use zonegate::config::Config;
 use zonegate::gate::{ADS_SOTW, Clock, Head, Held, Policy, Profile, Reason, Verdict};
-use zonegate::token::{KeyError, PublicKey};
+use zonegate::token::{KeyError, NotPem, PublicKey};
 
 #[derive(Deserialize)]
 struct Recorded {
@@ -163,6 +163,8 @@ fn every_reason_of_a_token_is_in_the_vectors() {
                 | Reason::MalformedRequest
                 | Reason::NoFirstMessage
                 | Reason::ClockUnavailable
+                | Reason::PolicyUnavailable
+                | Reason::Overloaded
         );
         assert_ne!(seen.contains(&reason), elsewhere, "{reason}");
     }
@@ -281,22 +283,21 @@ impl KeyVector {
     fn wanted_error(&self) -> Option<KeyError> {
         let malformed = |label| KeyError::Malformed { label, other_label_fits: true };
         Some(match self.desc.as_str() {
-            "cert-like other block first" => KeyError::OtherBlock("CERTIFICATE".to_owned()),
+            "cert-like other block first" => KeyError::Certificate,
             "private key given" => KeyError::PrivateKey,
             "EC SPKI" => KeyError::NotRsa,
             "PKCS#1 body labelled PUBLIC KEY" => malformed("PUBLIC KEY"),
             "SPKI body labelled RSA PUBLIC KEY" => malformed("RSA PUBLIC KEY"),
-            "base64 of the PEM (pem-base64)" => KeyError::Base64OfPem,
+            "base64 of the PEM (pem-base64)" => KeyError::NotPem(NotPem::Base64OfPem),
             "trailing DER bytes" => {
                 KeyError::Malformed { label: "RSA PUBLIC KEY", other_label_fits: false }
             }
             // No text was recorded for the sizes that Go does not generate.
-            "leading spaces on each line (YAML indent)"
-            | "not PEM at all"
-            | "empty"
-            | "generate 512"
-            | "generate 768"
-            | "generate 1023" => KeyError::NotPem,
+            "empty" | "generate 512" | "generate 768" | "generate 1023" => {
+                KeyError::NotPem(NotPem::Empty)
+            }
+            "leading spaces on each line (YAML indent)" => KeyError::NotPem(NotPem::Indented),
+            "not PEM at all" => KeyError::NotPem(NotPem::Other),
             _ => return None,
         })
     }

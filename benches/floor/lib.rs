@@ -52,9 +52,9 @@ struct Stream {
 
 /// What Envoy's `verify_signature` takes, for a signature that is good.
 fn known_signature() -> Option<Rc<[u8]>> {
-    let key = include_str!("../../src/token/known/key.pem");
+    let key = include_str!("../../src/token/self_test/key.pem");
     let key = rsa::PublicKey::from_pkcs1_pem(key).ok()?.to_public_key_der().ok()?;
-    let signature = include_bytes!("../../src/token/known/signature.bin");
+    let signature = include_bytes!("../../src/token/self_test/signature.bin");
     let mut arguments = Vec::new();
     string::encode(1, &"sha256".to_owned(), &mut arguments);
     bytes::encode(2, &key.into_vec(), &mut arguments);

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use serde_json::{Value, json};
 use zonegate_issuer::SigningKey;
-use zonegate_testkit::gateway::{Gateway, Log, Options};
+use zonegate_testkit::gateway::{Delivery, Gateway, Log, Options};
 
 use crate::chain::{self, Check, Subject, policy};
 use crate::cpu;
@@ -118,7 +118,7 @@ fn options(envoy: PathBuf, chain: Value, clusters: Vec<Value>, concurrency: u32)
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         concurrency,
         log: Log::File,
-        policy_in_gateway: true,
+        delivery: Delivery::Gateway,
         edits,
         environment: Vec::new(),
     }

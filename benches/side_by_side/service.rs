@@ -8,7 +8,6 @@ use std::cell::OnceCell;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::process::Stdio;
-use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
@@ -30,8 +29,8 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
 use tonic::{Code, Request, Response, Status};
 use zonegate::config::Config;
-use zonegate::gate::{Clock, Head, Policy, Verdict};
-use zonegate::token::{Verification, VerifiedTokens};
+use zonegate::gate::{Clock, Head, Judge, Policy, Verdict};
+use zonegate::token::{RSA_CRATE, TokenCache};
 
 /// The argument that makes this program the service.
 pub(crate) const SERVE: &str = "serve-ext-authz";
@@ -67,29 +66,26 @@ impl Service {
 pub(crate) async fn serve() -> anyhow::Result<()> {
     let mut policy = Vec::new();
     std::io::stdin().read_to_end(&mut policy)?;
-    // It remembers verified tokens, as the filter does.
-    let verified = Some(Rc::new(VerifiedTokens::default()));
-    let verification = Verification { verified, ..Verification::default() };
-    let Config { policy, warnings: _ } = Config::from_host(policy, verification)?;
-    POLICY.with(|cell| cell.get_or_init(|| policy).mode);
+    let Config { policy, warnings: _ } = Config::from_host(policy, &RSA_CRATE)?;
+    JUDGE.with(|cell| cell.get_or_init(|| (policy, TokenCache::default())).0.mode);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?);
     Server::builder()
-        .add_service(AuthorizationServer::new(Judge))
+        .add_service(AuthorizationServer::new(Judging))
         .serve_with_incoming(TcpListenerStream::new(listener))
         .await?;
     Ok(())
 }
 
 thread_local! {
-    /// Of the one thread that there is: a policy belongs to a thread, as a VM does.
-    static POLICY: OnceCell<Policy> = const { OnceCell::new() };
+    /// Of the one thread that there is. It remembers verified tokens, as the filter does.
+    static JUDGE: OnceCell<(Policy, TokenCache)> = const { OnceCell::new() };
 }
 
-struct Judge;
+struct Judging;
 
 #[tonic::async_trait]
-impl Authorization for Judge {
+impl Authorization for Judging {
     async fn check(
         &self,
         request: Request<CheckRequest>,
@@ -98,8 +94,10 @@ impl Authorization for Judge {
         let http = attributes.and_then(|request| request.http);
         let http = http.ok_or_else(|| Status::invalid_argument("no request to judge"))?;
         let clock = Clock(SystemTime::now().duration_since(UNIX_EPOCH).ok());
-        let verdict =
-            POLICY.with(|cell| cell.get().map(|policy| policy.judge(&head(&http), clock)));
+        let verdict = JUDGE.with(|cell| {
+            let (policy, cache) = cell.get()?;
+            Some(Judge::new(policy, cache).headers(&head(&http), clock))
+        });
         Ok(Response::new(match verdict {
             None | Some(Verdict::Deny(_)) => refused(),
             Some(Verdict::Allow(_) | Verdict::Hold(_)) => passed(),

@@ -5,25 +5,21 @@
 
 use std::fmt;
 
-use zonegate::token::{MAX_BITS, MIN_BITS};
+use zonegate::token::{MAX_BITS, MIN_BITS, NotPem};
 
 /// Why there is no signing key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SigningKeyError {
-    /// Nothing but white space.
-    Empty,
-    /// Neither text nor DER.
-    NotText,
-    /// No PEM block.
-    NotPem,
-    /// No PEM block, but base64 of one, as `generate signing-key` prints by default.
-    Base64OfPem,
-    /// The base64 of the block is broken, or its END line is.
-    BrokenPem,
+    /// No PEM block that Go sees; what there is instead.
+    NotPem(NotPem),
     /// A public key: it verifies and cannot sign.
     PublicKey,
+    /// A certificate.
+    Certificate,
     /// A key under a passphrase.
     Encrypted,
+    /// A PKCS#12 file.
+    Pkcs12,
     /// A key of another algorithm.
     NotRsa,
     /// PKCS#8 in a secret of the control plane, which Kuma does not read there.
@@ -44,21 +40,19 @@ pub enum SigningKeyError {
 impl fmt::Display for SigningKeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Empty => f.write_str("it is empty"),
-            Self::NotText => f.write_str("it is neither text nor a key in DER"),
-            Self::NotPem => {
-                f.write_str("no line of it starts with -----BEGIN RSA PRIVATE KEY-----")
-            }
-            Self::Base64OfPem => {
-                f.write_str("this looks like base64 of a PEM: decode it first (base64 -d)")
-            }
-            Self::BrokenPem => f.write_str("broken PEM: its base64 or its END line is damaged"),
+            Self::NotPem(what) => what.fmt(f),
             Self::PublicKey => {
                 f.write_str("a public key: signing needs the private one (RSA PRIVATE KEY)")
+            }
+            Self::Certificate => {
+                f.write_str("a certificate: signing needs the private key (RSA PRIVATE KEY)")
             }
             Self::Encrypted => {
                 f.write_str("the key is encrypted: decrypt it first (openssl rsa -in FILE)")
             }
+            Self::Pkcs12 => f.write_str(
+                "a PKCS#12 file: take the key out of it (openssl pkcs12 -nocerts -nodes -in FILE)",
+            ),
             Self::NotRsa => f.write_str("not an RSA key: zone tokens are signed with RS256"),
             Self::Pkcs8InSecret => f.write_str(
                 "PEM block \"PRIVATE KEY\": from a secret Kuma reads \"RSA PRIVATE KEY\" only",

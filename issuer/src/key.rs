@@ -1,7 +1,7 @@
 //! The signing key: an RSA private key, as `kumactl generate signing-key` makes it.
 //!
-//! In: PEM, `RSA PRIVATE KEY` (PKCS#1, RFC 8017 A.1.2) or `PRIVATE KEY` (PKCS#8, RFC 5208), or fresh
-//! randomness. Out: a [`SigningKey`]. Under which kid it is known, and who may have it, is not known
+//! In: PEM, `RSA PRIVATE KEY` (PKCS#1, RFC 8017 A.1.2) or `PRIVATE KEY` (PKCS#8, RFC 5208), read by the
+//! reader of public keys, or fresh randomness. Out: a [`SigningKey`]. Under which kid it is known, and who may have it, is not known
 //! here. Private material is wiped when dropped and never printed.
 
 use std::fmt;
@@ -16,10 +16,10 @@ use rsa::pkcs8::PrivateKeyInfoRef;
 use rsa::signature::{RandomizedSigner, SignatureEncoding};
 use sha2::Sha256;
 use zeroize::Zeroizing;
-use zonegate::token::{MAX_BITS, MIN_BITS, PublicKey};
+use zonegate::token::pem::{self, Block};
+use zonegate::token::{DerKind, MAX_BITS, MIN_BITS, NotPem, PublicKey};
 
 use super::SigningKeyError;
-use super::armour::{Block, first_block, holds_pem, packed};
 
 /// The size that kumactl makes.
 pub const DEFAULT_BITS: u32 = 2048;
@@ -27,7 +27,8 @@ pub const DEFAULT_BITS: u32 = 2048;
 const PKCS1: &str = "RSA PRIVATE KEY";
 const PKCS8: &str = "PRIVATE KEY";
 /// How an error calls a key without armour.
-const DER: &str = "RSA PRIVATE KEY, as DER";
+const PKCS1_DER: &str = "RSA PRIVATE KEY, as DER";
+const PKCS8_DER: &str = "PRIVATE KEY, as DER";
 
 /// An RSA private key of a size that Kuma verifies.
 pub struct SigningKey {
@@ -57,23 +58,19 @@ impl SigningKey {
     }
 
     /// Reads a key as a GlobalSecret of Kuma holds it (Kuma: `pkg/core/tokens/signing_key.go`): PEM,
-    /// or PKCS#1 DER; or base64 of either, which is how the API server, kubectl and `generate
+    /// or DER, PKCS#8 too; or base64 of either, which is how the API server, kubectl and `generate
     /// signing-key` print it.
     ///
     /// # Errors
     /// See [`SigningKeyError`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, SigningKeyError> {
-        if is_der(bytes) {
-            return Self::from_pkcs1(bytes, DER);
-        }
-        let text = std::str::from_utf8(bytes).map_err(|_| SigningKeyError::NotText)?;
-        match packed(text) {
-            Some(der) if is_der(&der) => Self::from_pkcs1(&der, DER),
-            Some(inner) => match std::str::from_utf8(&inner) {
-                Ok(pem) if holds_pem(pem) => Self::from_pem(pem),
-                _ => Self::from_pem(text),
+        match (Block::first(bytes), DerKind::of(bytes)) {
+            (Some(block), _) => Self::from_block(&block),
+            (None, Some(kind)) => Self::from_der(bytes, kind),
+            (None, None) => match pem::decode(bytes) {
+                Some(inner) => Self::from_decoded(&inner, bytes),
+                None => Err(not_pem(bytes)),
             },
-            None => Self::from_pem(text),
         }
     }
 
@@ -82,17 +79,9 @@ impl SigningKey {
     /// # Errors
     /// See [`SigningKeyError`].
     pub fn from_pem(text: &str) -> Result<Self, SigningKeyError> {
-        let Block { label, is_encrypted, contents } = first_block(text)?;
-        match label {
-            "ENCRYPTED PRIVATE KEY" => Err(SigningKeyError::Encrypted),
-            _ if is_encrypted => Err(SigningKeyError::Encrypted),
-            PKCS1 => Self::from_pkcs1(&contents, PKCS1),
-            PKCS8 => Self::from_pkcs8(&contents),
-            _ if label.ends_with("PUBLIC KEY") => Err(SigningKeyError::PublicKey),
-            _ if label.starts_with("EC ") || label.starts_with("DSA ") => {
-                Err(SigningKeyError::NotRsa)
-            }
-            _ => Err(SigningKeyError::OtherBlock(label.chars().take(40).collect())),
+        match Block::first(text.as_bytes()) {
+            Some(block) => Self::from_block(&block),
+            None => Err(not_pem(text.as_bytes())),
         }
     }
 
@@ -102,21 +91,64 @@ impl SigningKey {
     /// # Errors
     /// See [`SigningKeyError`].
     pub fn from_secret(bytes: &[u8]) -> Result<Self, SigningKeyError> {
-        // The second byte of such a DER is no UTF-8.
-        let Ok(text) = std::str::from_utf8(bytes) else { return Self::from_pkcs1(bytes, PKCS1) };
-        match first_block(text)?.label {
-            PKCS8 => Err(SigningKeyError::Pkcs8InSecret),
-            _ => Self::from_pem(text),
+        match (Block::first(bytes), DerKind::of(bytes)) {
+            (Some(block), _) if block.label == PKCS8.as_bytes() => {
+                Err(SigningKeyError::Pkcs8InSecret)
+            }
+            (Some(block), _) => Self::from_block(&block),
+            (None, Some(DerKind::Pkcs8)) => Err(SigningKeyError::Pkcs8InSecret),
+            (None, Some(kind)) => Self::from_der(bytes, kind),
+            (None, None) => Err(not_pem(bytes)),
         }
     }
 
-    fn from_pkcs8(der: &[u8]) -> Result<Self, SigningKeyError> {
-        let info = PrivateKeyInfoRef::try_from(der)
-            .map_err(|_| SigningKeyError::Malformed { label: PKCS8 })?;
+    fn from_decoded(inner: &[u8], outer: &[u8]) -> Result<Self, SigningKeyError> {
+        match (Block::first(inner), DerKind::of(inner)) {
+            (Some(block), _) => Self::from_block(&block),
+            (None, Some(kind)) => Self::from_der(inner, kind),
+            // The damage is inside.
+            (None, None) if NotPem::of(outer) == NotPem::Base64OfPem => Err(not_pem(inner)),
+            (None, None) => Err(not_pem(outer)),
+        }
+    }
+
+    fn from_block(block: &Block<'_>) -> Result<Self, SigningKeyError> {
+        let label = block.label;
+        match label {
+            b"ENCRYPTED PRIVATE KEY" => Err(SigningKeyError::Encrypted),
+            // RFC 1421 §4.6.1.1.
+            _ if block.headers.windows(9).any(|word| word == b"ENCRYPTED") => {
+                Err(SigningKeyError::Encrypted)
+            }
+            _ if label == PKCS1.as_bytes() => Self::from_pkcs1(&block.contents, PKCS1),
+            _ if label == PKCS8.as_bytes() => Self::from_pkcs8(&block.contents, PKCS8),
+            _ if label.ends_with(b"PUBLIC KEY") => Err(SigningKeyError::PublicKey),
+            _ if label.ends_with(b"CERTIFICATE") => Err(SigningKeyError::Certificate),
+            _ if label.starts_with(b"EC ") || label.starts_with(b"DSA ") => {
+                Err(SigningKeyError::NotRsa)
+            }
+            _ => Err(SigningKeyError::OtherBlock(block.label_text())),
+        }
+    }
+
+    fn from_der(der: &[u8], kind: DerKind) -> Result<Self, SigningKeyError> {
+        match kind {
+            DerKind::Pkcs1Private => Self::from_pkcs1(der, PKCS1_DER),
+            DerKind::Pkcs8 => Self::from_pkcs8(der, PKCS8_DER),
+            DerKind::EncryptedPkcs8 => Err(SigningKeyError::Encrypted),
+            DerKind::Spki | DerKind::Pkcs1Public => Err(SigningKeyError::PublicKey),
+            DerKind::Pkcs12 => Err(SigningKeyError::Pkcs12),
+            DerKind::Certificate => Err(SigningKeyError::Certificate),
+        }
+    }
+
+    fn from_pkcs8(der: &[u8], label: &'static str) -> Result<Self, SigningKeyError> {
+        let info =
+            PrivateKeyInfoRef::try_from(der).map_err(|_| SigningKeyError::Malformed { label })?;
         if info.algorithm.oid != rsa::pkcs1::ALGORITHM_OID {
             return Err(SigningKeyError::NotRsa);
         }
-        Self::from_pkcs1(info.private_key.as_bytes(), PKCS8)
+        Self::from_pkcs1(info.private_key.as_bytes(), label)
     }
 
     fn from_pkcs1(der: &[u8], label: &'static str) -> Result<Self, SigningKeyError> {
@@ -165,10 +197,12 @@ impl SigningKey {
     }
 }
 
-/// Whether `bytes` begin as a SEQUENCE of more than 127 bytes does (X.690 §8.1.3.5), which no text
-/// does.
-fn is_der(bytes: &[u8]) -> bool {
-    matches!(bytes, [0x30, 0x81..=0x84, ..])
+/// Why `text` has no PEM block for a signing key.
+fn not_pem(text: &[u8]) -> SigningKeyError {
+    match NotPem::of(text) {
+        NotPem::Ssh => SigningKeyError::PublicKey,
+        what => SigningKeyError::NotPem(what),
+    }
 }
 
 fn check_size(bits: u32) -> Result<(), SigningKeyError> {
@@ -211,7 +245,7 @@ mod tests {
         let key = SigningKey::generate(1024).unwrap();
         let pem = key.to_pem();
         let base64 = STANDARD.encode(pem.as_bytes());
-        let der = pem::parse(&*pem).unwrap().into_contents();
+        let der = Block::first(pem.as_bytes()).unwrap().contents.to_vec();
         for text in [
             pem.to_string(),
             pem.replace('\n', "\r\n"),
@@ -224,7 +258,8 @@ mod tests {
             assert_eq!(*SigningKey::from_bytes(text.as_bytes()).unwrap().to_pem(), *pem, "{text}");
         }
         assert_eq!(*SigningKey::from_bytes(&der).unwrap().to_pem(), *pem);
-        assert_eq!(SigningKey::from_pem(&base64).unwrap_err(), SigningKeyError::Base64OfPem);
+        let not_pem = SigningKeyError::NotPem;
+        assert_eq!(SigningKey::from_pem(&base64).unwrap_err(), not_pem(NotPem::Base64OfPem));
     }
 
     #[test]
@@ -243,30 +278,40 @@ mod tests {
         };
         let encrypted = "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA";
         let malformed = |label| SigningKeyError::Malformed { label };
+        let not_pem = SigningKeyError::NotPem;
+        let (der, pkcs8) = ([0x30, 6, 2, 1, 0, 2, 1, 7], [0x30, 5, 2, 1, 0, 0x30, 0]);
         for (text, wanted) in [
-            (" \n".to_owned(), SigningKeyError::Empty),
-            ("hello".to_owned(), SigningKeyError::NotPem),
-            (format!("  {}", &*pem.to_pem()), SigningKeyError::NotPem),
-            (pem.to_pem().replace("-----END", "----END"), SigningKeyError::BrokenPem),
-            (block(PKCS1, "AA*A"), SigningKeyError::BrokenPem),
+            (" \n".to_owned(), not_pem(NotPem::Empty)),
+            ("hello".to_owned(), not_pem(NotPem::Other)),
+            (format!("  {}", &*pem.to_pem()), not_pem(NotPem::Indented)),
+            (pem.to_pem().replace("-----END", "----END"), not_pem(NotPem::EndLine)),
+            (block(PKCS1, "AA*A"), not_pem(NotPem::Base64)),
             (pem.public_key_pem().to_owned(), SigningKeyError::PublicKey),
             (block("PUBLIC KEY", "AAAA"), SigningKeyError::PublicKey),
             (block(PKCS1, encrypted), SigningKeyError::Encrypted),
             (block("ENCRYPTED PRIVATE KEY", "AAAA"), SigningKeyError::Encrypted),
             (block("EC PRIVATE KEY", "AAAA"), SigningKeyError::NotRsa),
-            (relabelled("CERTIFICATE"), SigningKeyError::OtherBlock("CERTIFICATE".into())),
+            (relabelled("CERTIFICATE"), SigningKeyError::Certificate),
+            (relabelled("CERTIFICATE X"), SigningKeyError::OtherBlock("CERTIFICATE X".into())),
+            ("ssh-rsa AAAA me".to_owned(), SigningKeyError::PublicKey),
             (relabelled(PKCS8), malformed(PKCS8)),
             (block(PKCS1, "AAAA"), malformed(PKCS1)),
             (block(PKCS1, ""), malformed(PKCS1)),
-            (STANDARD.encode([0x30, 0x82, 1, 0, 2, 1, 0]), malformed(DER)),
-            (STANDARD.encode("hello"), SigningKeyError::NotPem),
+            (STANDARD.encode(der), malformed(PKCS1_DER)),
+            (STANDARD.encode(pkcs8), malformed(PKCS8_DER)),
+            (STANDARD.encode("hello"), not_pem(NotPem::Other)),
         ] {
             let error = SigningKey::from_bytes(text.as_bytes()).unwrap_err();
             assert_eq!(error, wanted, "{text}");
         }
         for (bytes, wanted) in [
-            (&[0x30, 0x82, 1, 0, 2, 1, 0][..], malformed(DER)),
-            (&[0xff], SigningKeyError::NotText),
+            (&der[..], malformed(PKCS1_DER)),
+            (&pkcs8, malformed(PKCS8_DER)),
+            (&[0x30, 6, 2, 1, 3, 0x30, 1, 0], SigningKeyError::Pkcs12),
+            (&[0x30, 4, 0x30, 0, 3, 0], SigningKeyError::PublicKey),
+            (&[0x30, 4, 0x30, 0, 4, 0], SigningKeyError::Encrypted),
+            (&[0x30, 4, 0x30, 0, 0x30, 0], SigningKeyError::Certificate),
+            (&[0xff], not_pem(NotPem::Binary)),
         ] {
             assert_eq!(SigningKey::from_bytes(bytes).unwrap_err(), wanted);
         }

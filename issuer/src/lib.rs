@@ -9,7 +9,6 @@
 //!                   └─ ZoneTokenRequest::issue ─ token
 //! ```
 
-mod armour;
 mod error;
 mod key;
 mod public;

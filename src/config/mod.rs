@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::gate::{OpenStreams, Policy, Quoted};
 use crate::revocation::{OddKind, RevocationList};
-use crate::token::{KeySet, PublicKey, Verification};
+use crate::token::{KeySet, PublicKey, RSA_CRATE, SignatureBackend};
 use profile::Fields;
 use raw::{PublicKeyItem, RawConfig, Revocations};
 use wire::{Handed, Listed};
@@ -82,7 +82,10 @@ impl Config {
     ///
     /// # Errors
     /// The first thing in it that cannot be honoured.
-    pub fn from_host(bytes: Vec<u8>, verification: Verification) -> Result<Self, ConfigError> {
+    pub fn from_host(
+        bytes: Vec<u8>,
+        backend: &'static SignatureBackend,
+    ) -> Result<Self, ConfigError> {
         let Handed { json, revocations } = Handed::read(bytes);
         let raw = parse(&json)?;
         let revocations = match revocations {
@@ -93,7 +96,7 @@ impl Config {
             }
             None => revocation_list(&raw.revocations)?,
         };
-        Self::from_raw(raw, revocations, verification)
+        Self::from_raw(raw, revocations, backend)
     }
 
     /// Reads `json`.
@@ -103,13 +106,13 @@ impl Config {
     pub fn from_json(json: &[u8]) -> Result<Self, ConfigError> {
         let raw = parse(json)?;
         let revocations = revocation_list(&raw.revocations)?;
-        Self::from_raw(raw, revocations, Verification::default())
+        Self::from_raw(raw, revocations, &RSA_CRATE)
     }
 
     fn from_raw(
         raw: RawConfig,
         revocations: RevocationList,
-        verification: Verification,
+        backend: &'static SignatureBackend,
     ) -> Result<Self, ConfigError> {
         let RawConfig {
             profile,
@@ -126,22 +129,28 @@ impl Config {
             mode,
             open_streams,
             error_detail,
+            generation: _, // means nothing
         } = raw;
-        let raw::OpenStreams { on_revoked, on_key_removed, on_expired, cut_within_milliseconds } =
-            open_streams;
+        let raw::OpenStreams {
+            on_revoked,
+            on_key_removed,
+            on_expired,
+            on_enforce,
+            cut_within_milliseconds,
+        } = open_streams;
         if use_secrets {
             return Err(ConfigError::new("useSecrets", USE_SECRETS));
         }
         let mut warnings = warnings(&revocations);
         let policy = Policy {
             profile: Fields { zone, proxies, bootstrap, first_message_seconds }.of(profile)?,
-            keys: key_set(public_keys, verification)?,
+            keys: key_set(public_keys, backend)?,
             revocations,
             require_expiration,
             leeway: Duration::from_secs(within("leewaySeconds", leeway_seconds, 0, 300)?),
             max_token_bytes: max_token_length(max_token_bytes)?,
             mode,
-            open_streams: OpenStreams { on_revoked, on_key_removed, on_expired },
+            open_streams: OpenStreams { on_revoked, on_key_removed, on_expired, on_enforce },
             cut_within: Duration::from_millis(within(
                 "openStreams.cutWithinMilliseconds",
                 cut_within_milliseconds,
@@ -202,11 +211,14 @@ fn revocation_list(raw: &Revocations) -> Result<RevocationList, ConfigError> {
     }
 }
 
-fn key_set(items: Vec<PublicKeyItem>, verification: Verification) -> Result<KeySet, ConfigError> {
+fn key_set(
+    items: Vec<PublicKeyItem>,
+    backend: &'static SignatureBackend,
+) -> Result<KeySet, ConfigError> {
     if items.is_empty() {
         return Err(ConfigError::new("publicKeys", "at least one key is required"));
     }
-    let mut keys = KeySet::new(verification);
+    let mut keys = KeySet::new(backend);
     for (index, PublicKeyItem { kid, key, key_file }) in items.into_iter().enumerate() {
         let error = |field: &str, problem: &dyn fmt::Display| {
             ConfigError::new(format!("publicKeys[{index}].{field}"), problem)

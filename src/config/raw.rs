@@ -38,6 +38,10 @@ pub(super) struct RawConfig {
     pub(super) open_streams: OpenStreams,
     #[serde(default)]
     pub(super) error_detail: ErrorDetail,
+    /// Makes two pushes different, and means nothing else.
+    #[serde(default)]
+    #[expect(dead_code)] // nobody reads it, and it must be text
+    pub(super) generation: String,
 }
 
 fn yes() -> bool {
@@ -59,6 +63,7 @@ pub(super) enum Profile {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object of kid and key")]
 pub(super) struct PublicKeyItem {
+    #[serde(deserialize_with = "kid")]
     pub(super) kid: String,
     #[serde(default)]
     pub(super) key: String,
@@ -123,6 +128,7 @@ pub(super) struct OpenStreams {
     pub(super) on_revoked: OnOpen,
     pub(super) on_key_removed: OnOpen,
     pub(super) on_expired: OnOpen,
+    pub(super) on_enforce: OnOpen,
     #[serde(deserialize_with = "whole_number")]
     pub(super) cut_within_milliseconds: u64,
 }
@@ -133,9 +139,46 @@ impl Default for OpenStreams {
             on_revoked: OnOpen::Cut,
             on_key_removed: OnOpen::Keep,
             on_expired: OnOpen::Keep,
+            on_enforce: OnOpen::Keep,
             cut_within_milliseconds: 500,
         }
     }
+}
+
+/// A kid. kuma-cp's reader (sigs.k8s.io/yaml) makes text of a number where text is wanted, so `kid: 1` is
+/// one there too. What it makes of fractions, of large numbers and of `yes` is not what stands there: those
+/// must be in quotes.
+fn kid<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    struct Kid;
+    impl Visitor<'_> for Kid {
+        type Value = String;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("text (put it in quotes) or a whole number")
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<String, E> {
+            Ok(text.to_owned())
+        }
+
+        fn visit_u64<E: Error>(self, number: u64) -> Result<String, E> {
+            Ok(number.to_string())
+        }
+
+        fn visit_i64<E: Error>(self, number: i64) -> Result<String, E> {
+            Ok(number.to_string())
+        }
+
+        /// Every number in a `google.protobuf.Struct` is a double.
+        #[allow(clippy::cast_possible_truncation)] // in range, checked here
+        fn visit_f64<E: Error>(self, number: f64) -> Result<String, E> {
+            match number.fract() == 0.0 && number.abs() < 9e15 {
+                true => Ok((number as i64).to_string()),
+                false => Err(E::invalid_value(Unexpected::Float(number), &self)),
+            }
+        }
+    }
+    deserializer.deserialize_any(Kid)
 }
 
 /// A setting that is one of these words. Every one of them is read as a text first: the same code for

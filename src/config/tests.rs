@@ -43,8 +43,14 @@ fn defaults_are_those_of_the_contract() {
     assert_eq!(policy.error_detail, ErrorDetail::Reason);
     assert!(policy.revocations.ids() == 0 && !policy.revocations.has_empty_entry());
     assert_eq!(policy.mode, Mode::Enforce);
-    let (on_revoked, on_key_removed, on_expired) = (OnOpen::Cut, OnOpen::Keep, OnOpen::Keep);
-    assert_eq!(policy.open_streams, OpenStreams { on_revoked, on_key_removed, on_expired });
+    let kept = OnOpen::Keep;
+    let wanted = OpenStreams {
+        on_revoked: OnOpen::Cut,
+        on_key_removed: kept,
+        on_expired: kept,
+        on_enforce: kept,
+    };
+    assert_eq!(policy.open_streams, wanted);
     assert_eq!(policy.cut_within, Duration::from_millis(500));
 }
 
@@ -67,9 +73,11 @@ fn every_field_is_read() {
             "onRevoked": "keep",
             "onKeyRemoved": "cut",
             "onExpired": "cut",
+            "onEnforce": "cut",
             "cutWithinMilliseconds": 0,
         },
         "errorDetail": "none",
+        "generation": "2026-11-27T02:00:00Z",
     });
     let policy = read(&config).unwrap().policy;
     let server = dp_server(&policy);
@@ -85,8 +93,14 @@ fn every_field_is_read() {
     assert_eq!(server.first_message, Duration::from_secs(1));
     assert_eq!(policy.error_detail, ErrorDetail::None);
     assert_eq!(policy.mode, Mode::Shadow);
-    let (on_revoked, on_key_removed, on_expired) = (OnOpen::Keep, OnOpen::Cut, OnOpen::Cut);
-    assert_eq!(policy.open_streams, OpenStreams { on_revoked, on_key_removed, on_expired });
+    let cut = OnOpen::Cut;
+    let wanted = OpenStreams {
+        on_revoked: OnOpen::Keep,
+        on_key_removed: cut,
+        on_expired: cut,
+        on_enforce: cut,
+    };
+    assert_eq!(policy.open_streams, wanted);
     assert_eq!(policy.cut_within, Duration::ZERO);
 }
 
@@ -124,6 +138,17 @@ fn an_empty_revocation_is_warned_about() {
     }
 }
 
+/// As kuma-cp's reader takes them.
+#[test]
+fn a_kid_may_be_a_whole_number() {
+    for (kid, wanted) in
+        [(json!(1), "1"), (json!(-1), "-1"), (json!(20.0), "20"), (json!("01"), "01")]
+    {
+        let config = read(&json!({ "publicKeys": [{ "kid": kid, "key": KEY_1 }] })).unwrap();
+        assert!(config.policy.keys.get(wanted).is_some(), "{kid}");
+    }
+}
+
 /// Each bad configuration with the start of its error.
 #[test]
 fn what_cannot_be_honoured_is_refused_with_its_path() {
@@ -135,7 +160,14 @@ fn what_cannot_be_honoured_is_refused_with_its_path() {
         (json!({ "publicKeys": [] }), "publicKeys: at least one key"),
         (json!({ "publicKeys": "x" }), "publicKeys: invalid type: string"),
         (no_key(json!({})), "publicKeys[1]: missing field `kid`"),
-        (no_key(json!({ "kid": 1, "key": KEY_1 })), "publicKeys[1].kid: invalid type: integer"),
+        (no_key(json!({ "kid": 1, "key": KEY_1 })), "publicKeys[1].kid: \"1\" is there twice"),
+        (no_key(json!({ "kid": 1.5, "key": KEY_1 })), "publicKeys[1].kid: invalid value: floating"),
+        (
+            no_key(json!({ "kid": 1e16, "key": KEY_1 })),
+            "publicKeys[1].kid: invalid value: floating",
+        ),
+        (no_key(json!({ "kid": true, "key": KEY_1 })), "publicKeys[1].kid: invalid type: boolean"),
+        (no_key(json!({ "kid": null, "key": KEY_1 })), "publicKeys[1].kid: invalid type: null"),
         (no_key(json!({ "kid": "", "key": KEY_1 })), "publicKeys[1].kid: must not be empty"),
         (no_key(json!({ "kid": "1", "key": KEY_1 })), "publicKeys[1].kid: \"1\" is there twice"),
         (no_key(json!({ "kid": "2" })), "publicKeys[1].key: not PEM"),
@@ -216,7 +248,7 @@ fn a_struct_is_read_like_the_json_it_stands_for() {
         ])
         .encode_to_vec()
     };
-    let from_host = |bytes: &[u8]| Config::from_host(bytes.to_vec(), Verification::default());
+    let from_host = |bytes: &[u8]| Config::from_host(bytes.to_vec(), &RSA_CRATE);
     let policy = from_host(&config(7.0)).unwrap().policy;
     assert!(policy.keys.contains("1") && !policy.require_expiration);
     assert_eq!(policy.leeway, Duration::from_secs(7));
@@ -281,7 +313,7 @@ fn revocations_in_a_struct_mean_what_they_mean_in_json() {
         json!({ "a": "b" }),
     ] {
         let config = with("revocations", revocations.clone());
-        let from_struct = Config::from_host(encoded(&config), Verification::default());
+        let from_struct = Config::from_host(encoded(&config), &RSA_CRATE);
         let from_json = Config::from_json(config.to_string().as_bytes());
         match (from_struct, from_json) {
             (Ok(one), Ok(other)) => {
@@ -309,7 +341,7 @@ fn of_revocations_given_twice_the_last_counts() {
     let with_both = |first: Value, last: Value| {
         let last = encoded(&json!({ "revocations": last }));
         let bytes = [encoded(&with("revocations", first)), last].concat();
-        Config::from_host(bytes, Verification::default())
+        Config::from_host(bytes, &RSA_CRATE)
     };
     for (first, last) in [(json!("a"), json!("b")), (json!("a"), json!(["b"]))] {
         let list = with_both(first, last).unwrap().policy.revocations;
@@ -329,7 +361,7 @@ fn an_id_in_a_struct_must_be_utf8() {
     let at = bytes.windows(2).position(|pair| pair == b"##").unwrap();
     let mut broken = bytes.clone();
     *broken.get_mut(at).unwrap() = 0xff;
-    assert!(Config::from_host(bytes, Verification::default()).is_ok());
-    let error = Config::from_host(broken, Verification::default()).unwrap_err().to_string();
+    assert!(Config::from_host(bytes, &RSA_CRATE).is_ok());
+    let error = Config::from_host(broken, &RSA_CRATE).unwrap_err().to_string();
     assert!(error.starts_with("revocations: "), "{error}");
 }

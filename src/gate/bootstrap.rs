@@ -8,7 +8,7 @@ use crate::token::{fold_name, members, normalise};
 
 /// The largest body. Those of kuma-dp take a few KiB. It is held for anyone who connects, for its
 /// token is in it, so the limit is lower than that of a first message.
-pub const MAX_BOOTSTRAP: usize = 256 * 1024;
+pub const MAX_BOOTSTRAP: usize = 128 * 1024;
 
 /// What kuma-dp says of itself.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -18,6 +18,17 @@ pub enum Caller {
     ControlPlane,
 }
 
+/// Who a connection says that it is. What is said is believed only along with a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claimed {
+    /// A proxy of this type; `None` is one that Kuma does not know.
+    Proxy(Option<ProxyType>),
+    /// Some zone proxy; which one was not said yet.
+    ZoneProxy,
+    /// The control plane of this zone.
+    ControlPlane(Box<[u8]>),
+}
+
 impl Caller {
     /// The scope that a zone token needs for it; `None` where no zone token will do.
     pub fn scope(self) -> Option<&'static str> {

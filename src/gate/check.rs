@@ -92,7 +92,7 @@ impl Refusal {
     /// The check that refused.
     pub fn check(&self) -> Check {
         match self {
-            Self::PathDenied(_) => Check::Path,
+            Self::PathDenied(_) | Self::PolicyUnavailable => Check::Path,
             Self::MissingToken(_) | Self::MultipleTokens => Check::Credential,
             Self::TokenTooLong { .. } => Check::Length,
             Self::Token(error) => of_token(error),
@@ -106,7 +106,9 @@ impl Refusal {
             | Self::MalformedRequest(RequestError::NoClientId | RequestError::SeveralClientIds) => {
                 Check::Zone
             }
-            Self::MalformedRequest(_) | Self::NoFirstMessage { .. } => Check::Message,
+            Self::MalformedRequest(_) | Self::NoFirstMessage { .. } | Self::Overloaded => {
+                Check::Message
+            }
             Self::ProxyDenied(_) | Self::OutOfScope { .. } => Check::Scope,
         }
     }

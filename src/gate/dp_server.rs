@@ -82,16 +82,16 @@ impl DpServer {
     }
 
     /// Judges before it is known what connects: passes if some proxy type could pass.
-    pub(super) fn judge_any_proxy(&self, token: &ZoneToken) -> Result<(), Refusal> {
+    pub(super) fn judge_any_proxy(&self, token: &ZoneToken) -> Result<Caller, Refusal> {
         let zone_proxies = [ProxyType::Ingress, ProxyType::Egress];
         let mut in_scope =
             zone_proxies.into_iter().filter(|proxy| Caller::Proxy(*proxy).is_in_scope(token));
-        match in_scope.clone().next() {
-            None => Err(Refusal::out_of_scope(token, None)),
-            Some(first) if !in_scope.any(|proxy| self.admits(proxy)) => {
-                Err(Refusal::ProxyDenied(Some(first)))
-            }
-            Some(_) => Ok(()),
+        let Some(first) = in_scope.clone().next() else {
+            return Err(Refusal::out_of_scope(token, None));
+        };
+        match in_scope.find(|proxy| self.admits(*proxy)) {
+            Some(proxy) => Ok(Caller::Proxy(proxy)),
+            None => Err(Refusal::ProxyDenied(Some(first))),
         }
     }
 

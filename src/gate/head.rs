@@ -5,7 +5,7 @@
 
 use memchr::memchr;
 
-use super::{Place, Refusal, RequestError};
+use super::{Claimed, CredentialSource, Policy, Profile, Refusal, RequestError};
 
 /// The request headers that matter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,12 +42,22 @@ impl<'a> Head<'a> {
 
     /// The one value of `authorization` (Kuma: `pkg/xds/auth/callbacks.go`). Envoy joins repeated
     /// headers with a comma, which no token contains.
-    pub(super) fn credential(&self, place: Place) -> Result<&'a [u8], Refusal> {
+    pub(super) fn credential(&self, place: CredentialSource) -> Result<&'a [u8], Refusal> {
         match self.authorization.as_slice() {
             [] => Err(Refusal::MissingToken(place)),
             [one] if memchr(b',', one).is_some() => Err(Refusal::MultipleTokens),
             [one] => Ok(one),
             _ => Err(Refusal::MultipleTokens),
+        }
+    }
+
+    /// Who the headers say that connects, to a gate of this policy.
+    pub(crate) fn claimed(&self, policy: &Policy) -> Option<Claimed> {
+        match &policy.profile {
+            Profile::DpServer(_) => Some(Claimed::ZoneProxy),
+            Profile::GlobalKds => {
+                self.zone_of_client().ok().map(|zone| Claimed::ControlPlane(zone.into()))
+            }
         }
     }
 

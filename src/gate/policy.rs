@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{DpServer, RevocationList};
-use crate::token::{KeySet, ZoneToken};
+use crate::token::KeySet;
 
 /// What is allowed.
 #[derive(Debug)]
@@ -31,14 +31,10 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Whether the key that signed `token`, verified under the policy `before`, is here too.
-    pub fn knows_key_of(&self, token: &ZoneToken, before: &Self) -> bool {
-        // No push in between, as a rule.
-        if std::ptr::eq(self, before) {
-            return true;
-        }
-        let key = self.keys.get(&token.kid);
-        key.is_some() && key == before.keys.get(&token.kid)
+    /// About how many bytes it takes: what grows with its lists.
+    pub fn bytes(&self) -> usize {
+        const KEY: usize = 4096;
+        self.revocations.bytes().saturating_add(self.keys.iter().count().saturating_mul(KEY))
     }
 
     /// The zone that the control plane serves; a global one serves all.
@@ -68,7 +64,7 @@ pub enum Profile {
 }
 
 /// Whether refusals are carried out.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mode {
     /// They are.
     #[default]
@@ -86,6 +82,8 @@ pub struct OpenStreams {
     pub on_key_removed: OnOpen,
     /// When the token expires.
     pub on_expired: OnOpen,
+    /// When a stream that passed in shadow mode would be refused in enforce mode.
+    pub on_enforce: OnOpen,
 }
 
 /// What becomes of an open stream.

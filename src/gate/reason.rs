@@ -48,27 +48,62 @@ pub enum Reason {
     NoFirstMessage,
     /// The host has no credible time.
     ClockUnavailable,
+    /// The gateway has no policy to judge by.
+    PolicyUnavailable,
+    /// The gateway holds as much as it may.
+    Overloaded,
 }
 
 /// One refusal in the words of gRPC and of HTTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Status {
     /// The gRPC status code.
-    pub grpc: u32,
+    pub grpc: GrpcCode,
     /// The HTTP status code.
     pub http: u32,
 }
 
-const INVALID_ARGUMENT: Status = Status { grpc: 3, http: 400 };
-const DEADLINE_EXCEEDED: Status = Status { grpc: 4, http: 408 };
-const PERMISSION_DENIED: Status = Status { grpc: 7, http: 403 };
-const UNIMPLEMENTED: Status = Status { grpc: 12, http: 404 };
-const UNAVAILABLE: Status = Status { grpc: 14, http: 503 };
-const UNAUTHENTICATED: Status = Status { grpc: 16, http: 401 };
+/// The gRPC status codes of refusals, by their numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum GrpcCode {
+    /// The request cannot be read.
+    InvalidArgument = 3,
+    /// Nothing came in time.
+    DeadlineExceeded = 4,
+    /// Known, and not allowed.
+    PermissionDenied = 7,
+    /// Not served here.
+    Unimplemented = 12,
+    /// Not now.
+    Unavailable = 14,
+    /// Not known.
+    Unauthenticated = 16,
+}
+
+impl GrpcCode {
+    /// The number on the wire.
+    pub fn number(self) -> u32 {
+        self as u32
+    }
+}
+
+impl fmt::Display for GrpcCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.number().fmt(f)
+    }
+}
+
+const INVALID_ARGUMENT: Status = Status { grpc: GrpcCode::InvalidArgument, http: 400 };
+const DEADLINE_EXCEEDED: Status = Status { grpc: GrpcCode::DeadlineExceeded, http: 408 };
+const PERMISSION_DENIED: Status = Status { grpc: GrpcCode::PermissionDenied, http: 403 };
+const UNIMPLEMENTED: Status = Status { grpc: GrpcCode::Unimplemented, http: 404 };
+const UNAVAILABLE: Status = Status { grpc: GrpcCode::Unavailable, http: 503 };
+const UNAUTHENTICATED: Status = Status { grpc: GrpcCode::Unauthenticated, http: 401 };
 
 impl Reason {
     /// Every reason, once.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::MissingToken,
         Self::MultipleTokens,
         Self::TokenTooLong,
@@ -89,6 +124,8 @@ impl Reason {
         Self::MalformedRequest,
         Self::NoFirstMessage,
         Self::ClockUnavailable,
+        Self::PolicyUnavailable,
+        Self::Overloaded,
     ];
 
     /// Its one spelling.
@@ -114,6 +151,8 @@ impl Reason {
             Self::MalformedRequest => "malformed_request",
             Self::NoFirstMessage => "no_first_message",
             Self::ClockUnavailable => "clock_unavailable",
+            Self::PolicyUnavailable => "policy_unavailable",
+            Self::Overloaded => "overloaded",
         }
     }
 
@@ -124,7 +163,7 @@ impl Reason {
             Self::PathDenied => UNIMPLEMENTED,
             Self::MalformedRequest => INVALID_ARGUMENT,
             Self::NoFirstMessage => DEADLINE_EXCEEDED,
-            Self::ClockUnavailable => UNAVAILABLE,
+            Self::ClockUnavailable | Self::PolicyUnavailable | Self::Overloaded => UNAVAILABLE,
             Self::MissingToken
             | Self::MultipleTokens
             | Self::TokenTooLong

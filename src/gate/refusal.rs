@@ -5,14 +5,14 @@
 
 use std::time::Duration;
 
-use super::{Caller, ProxyType, Reason, UnixTime};
+use super::{Caller, ErrorDetail, ProxyType, Reason, UnixTime};
 use crate::token::{JsonError, NumericDate, TokenError, ZoneToken};
 
 /// Why a connection is refused, with what was compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     /// No token where one belongs.
-    MissingToken(Place),
+    MissingToken(CredentialSource),
     /// More than one `authorization` value.
     MultipleTokens,
     /// A token longer than the limit.
@@ -69,7 +69,7 @@ pub enum Refusal {
     /// This proxy type may not connect; `None` is one that Kuma does not know.
     ProxyDenied(Option<ProxyType>),
     /// Not a path of what is served here.
-    PathDenied(Served),
+    PathDenied(Audience),
     /// The request cannot be read.
     MalformedRequest(RequestError),
     /// The first message, or the bootstrap body, did not come in time.
@@ -79,11 +79,15 @@ pub enum Refusal {
     },
     /// The host has no credible time.
     ClockUnavailable,
+    /// There is no policy to judge by.
+    PolicyUnavailable,
+    /// The gateway holds as much as it may.
+    Overloaded,
 }
 
 /// Whom a gate serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Served {
+pub enum Audience {
     /// Zone proxies, in front of a dataplane server.
     ZoneProxies,
     /// Zone control planes, in front of a KDS server.
@@ -92,7 +96,7 @@ pub enum Served {
 
 /// Where a token belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum CredentialSource {
     /// The `authorization` header of a zone proxy.
     Header,
     /// The `authorization` header of a zone control plane.
@@ -133,6 +137,14 @@ impl Refusal {
         Self::OutOfScope { scope: token.claims.scope.clone(), caller }
     }
 
+    /// What a refused client is told.
+    pub fn message(&self, detail: ErrorDetail) -> String {
+        match detail {
+            ErrorDetail::Reason => format!("zonegate: {}: {self}", self.reason()),
+            ErrorDetail::None => "zonegate: denied".to_owned(),
+        }
+    }
+
     /// Its word.
     pub fn reason(&self) -> Reason {
         match self {
@@ -151,6 +163,8 @@ impl Refusal {
             Self::MalformedRequest(_) => Reason::MalformedRequest,
             Self::NoFirstMessage { .. } => Reason::NoFirstMessage,
             Self::ClockUnavailable => Reason::ClockUnavailable,
+            Self::PolicyUnavailable => Reason::PolicyUnavailable,
+            Self::Overloaded => Reason::Overloaded,
         }
     }
 }

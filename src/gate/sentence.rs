@@ -6,21 +6,21 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Caller, Place, Refusal, RequestError, Served, Span, UnixTime};
+use super::{Audience, Caller, CredentialSource, Refusal, RequestError, Span, UnixTime};
 use crate::token::{JsonError, MAX_DEPTH, NumericDate, TokenError};
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::MissingToken(Place::Header) => f.write_str(
+            Self::MissingToken(CredentialSource::Header) => f.write_str(
                 "the request has no zone token in its authorization header; start kuma-dp with \
                  --dataplane-token-file",
             ),
-            Self::MissingToken(Place::KdsHeader) => f.write_str(
+            Self::MissingToken(CredentialSource::KdsHeader) => f.write_str(
                 "the request has no zone token in its authorization header; the zone control plane \
                  needs one with scope cp",
             ),
-            Self::MissingToken(Place::Body) => f.write_str(
+            Self::MissingToken(CredentialSource::Body) => f.write_str(
                 "the bootstrap request has no dataplaneToken; start kuma-dp with \
                  --dataplane-token-file",
             ),
@@ -70,10 +70,10 @@ impl fmt::Display for Refusal {
             Self::ProxyDenied(None) => {
                 f.write_str("the proxy type is none of ingress, egress, dataplane")
             }
-            Self::PathDenied(Served::ZoneProxies) => {
+            Self::PathDenied(Audience::ZoneProxies) => {
                 f.write_str("only zone proxies are served here: ADS and /bootstrap")
             }
-            Self::PathDenied(Served::ControlPlanes) => {
+            Self::PathDenied(Audience::ControlPlanes) => {
                 f.write_str("only zone control planes are served here: KDS")
             }
             Self::MalformedRequest(error) => error.fmt(f),
@@ -82,6 +82,12 @@ impl fmt::Display for Refusal {
             }
             Self::ClockUnavailable => {
                 f.write_str("the gateway has no credible time, so no token can be judged")
+            }
+            Self::PolicyUnavailable => {
+                f.write_str("the gateway has no policy to judge this connection by; try again")
+            }
+            Self::Overloaded => {
+                f.write_str("the gateway holds too many unfinished requests; try again")
             }
         }
     }
@@ -157,9 +163,14 @@ pub struct Quoted<'a>(
     pub &'a str,
 );
 
+impl Quoted<'_> {
+    /// The most characters that are shown.
+    pub const LIMIT: usize = 64;
+}
+
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const LIMIT: usize = 64;
+        const LIMIT: usize = Quoted::LIMIT;
         // An id, as a rule: nothing in it is to be escaped.
         let is_plain = |byte| matches!(byte, b'-' | b'_' | b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9');
         if self.0.len() <= LIMIT && self.0.bytes().all(is_plain) {

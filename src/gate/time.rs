@@ -37,7 +37,7 @@ pub(super) fn check(claims: &Claims, clock: Clock, policy: &Policy) -> Result<()
     }
     let now = clock.now()?;
     if let Some(date) = claims.expires_at
-        && has_expired(claims, now, policy)
+        && has_expired(claims.expires_at, now, policy)
     {
         return Err(Refusal::Expired { date, now });
     }
@@ -49,9 +49,9 @@ pub(super) fn check(claims: &Claims, clock: Clock, policy: &Policy) -> Result<()
     Ok(())
 }
 
-/// Whether `exp` has passed at `now`.
-pub fn has_expired(claims: &Claims, now: UnixTime, policy: &Policy) -> bool {
-    claims.expires_at.is_some_and(|date| now >= since_epoch(date).saturating_add(policy.leeway))
+/// Whether `exp`, if there is one, has passed at `now`.
+pub fn has_expired(expires_at: Option<NumericDate>, now: UnixTime, policy: &Policy) -> bool {
+    expires_at.is_some_and(|date| now >= since_epoch(date).saturating_add(policy.leeway))
 }
 
 /// Dates before 1970 count as 1970: all of them have passed.

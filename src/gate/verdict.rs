@@ -3,7 +3,7 @@
 //! Success is a [`Permit`] that names what granted it; a failure is a [`Denial`] with what was
 //! verified by then; and a stream whose first message matters is [`Held`].
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::{Caller, Form, Refusal};
 use crate::token::ZoneToken;
@@ -25,7 +25,7 @@ pub enum Permit {
     /// A zone token.
     ZoneToken {
         /// The token, verified and judged.
-        token: Rc<ZoneToken>,
+        token: Arc<ZoneToken>,
         /// What it lets through.
         caller: Caller,
     },
@@ -48,7 +48,7 @@ pub struct Denial {
     /// Why.
     pub refusal: Refusal,
     /// Whose.
-    pub token: Option<Rc<ZoneToken>>,
+    pub token: Option<Arc<ZoneToken>>,
 }
 
 /// What is known of a request whose first message, or body, decides.
@@ -59,7 +59,7 @@ pub enum Held {
         /// What its first message is.
         form: Form,
         /// The outcome for its token. A refusal waits here only where a sidecar may pass unchecked.
-        token: Result<Rc<ZoneToken>, Refusal>,
+        token: Result<Arc<ZoneToken>, Refusal>,
     },
     /// A bootstrap request.
     Bootstrap,

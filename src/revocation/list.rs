@@ -25,6 +25,8 @@ pub struct RevocationList {
 
 /// Bytes that a UUID takes in a text.
 const WITH_COMMA: usize = TEXT + 1;
+/// What an ID that is no UUID takes besides its text.
+const OTHER_OVERHEAD: usize = 32;
 
 impl RevocationList {
     /// Reads the text of the secret, as [`entries`](super::entries) does. An empty entry revokes every
@@ -108,6 +110,12 @@ impl RevocationList {
     fn take(&mut self, uuids: Staged) {
         self.uuids = uuids.into_set();
         self.ids = self.ids.saturating_add(self.uuids.len());
+    }
+
+    /// About how many bytes it takes.
+    pub fn bytes(&self) -> usize {
+        let others = self.others.iter().map(|id| id.len().saturating_add(OTHER_OVERHEAD));
+        others.fold(self.uuids.bytes(), usize::saturating_add)
     }
 
     /// Whether every token without an ID is revoked.

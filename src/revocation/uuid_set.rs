@@ -195,6 +195,12 @@ impl UuidSet {
         }
     }
 
+    /// How many bytes it takes.
+    pub(super) fn bytes(&self) -> usize {
+        let ids = self.ids.capacity().saturating_mul(size_of::<Uuid>());
+        ids.saturating_add(self.buckets.capacity().saturating_mul(size_of::<Bucket>()))
+    }
+
     /// How many are in it.
     pub(super) fn len(&self) -> usize {
         self.ids.len()
@@ -281,7 +287,6 @@ mod tests {
         let mut staged = Staged::with_room_for(1_000_000);
         (0..ids).for_each(|index| staged.push(Uuid([index.wrapping_mul(0x9E37_79B9), index])));
         let set = staged.into_set();
-        let bytes = set.ids.capacity() * size_of::<Uuid>() + set.buckets.capacity() * 8;
-        assert!(bytes <= 18 * 1_000_000, "{bytes}");
+        assert!(set.bytes() <= 18 * 1_000_000, "{}", set.bytes());
     }
 }

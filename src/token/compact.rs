@@ -34,4 +34,9 @@ impl<'a> CompactToken<'a> {
         let (header, claims) = split(signing_input, first).ok_or(TokenError::SegmentCount)?;
         Ok(Self { header, claims, signature, signing_input })
     }
+    /// The length of the text, in bytes.
+    pub(super) fn len(&self) -> usize {
+        // The segments and the second dot; the signing input has the first one.
+        self.signing_input.len().saturating_add(self.signature.len()).saturating_add(1)
+    }
 }

@@ -4,7 +4,7 @@
 //! the like are not read, as in Kuma: a token does not choose how it is verified.
 
 use std::cell::RefCell;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::json::{members, normalise};
 use super::numbers::numbers_fit;
@@ -15,7 +15,7 @@ use super::{CompactToken, JsonError, Members, Segment, TokenError, base64url};
 #[derive(Debug)]
 pub struct SignedToken<'a> {
     pub(super) compact: CompactToken<'a>,
-    pub(super) kid: Rc<str>,
+    pub(super) kid: Arc<str>,
 }
 
 /// The header that was read last, and the kid in it. The tokens of one key all begin with the same
@@ -25,7 +25,7 @@ pub(super) struct LastHeader(RefCell<Option<HeaderRead>>);
 
 struct HeaderRead {
     encoded: Box<[u8]>,
-    kid: Rc<str>,
+    kid: Arc<str>,
 }
 
 impl LastHeader {
@@ -37,10 +37,10 @@ impl LastHeader {
         if let Some(last) = &*self.0.borrow()
             && same(&last.encoded, compact.header)
         {
-            return Ok(SignedToken { compact, kid: Rc::clone(&last.kid) });
+            return Ok(SignedToken { compact, kid: Arc::clone(&last.kid) });
         }
         let signed = compact.read_header()?;
-        let (encoded, kid) = (compact.header.into(), Rc::clone(&signed.kid));
+        let (encoded, kid) = (compact.header.into(), Arc::clone(&signed.kid));
         self.0.replace(Some(HeaderRead { encoded, kid }));
         Ok(signed)
     }

@@ -1,101 +1,33 @@
 //! RS256 by the host that the module runs in: Envoy verifies in machine code, several times faster than
 //! any arithmetic inside a VM.
 //!
-//! In: a [`Host`] that calls the foreign function `verify_signature`. Out: a [`CryptoProvider`] over
-//! it, and whether it is to be used: a host that lacks the function, or says yes to a signature that
-//! is wrong, is not. How the function is called is the shell's business.
+//! In: a [`Host`] that calls the foreign function `verify_signature`. Out: a [`SignatureBackend`] over
+//! it. A host that lacks the function, or says yes to a signature that is wrong, is found by
+//! [`SignatureBackend::or_rsa_crate`]. How the function is called is the shell's business.
 
 use std::marker::PhantomData;
 
-use jsonwebtoken::crypto::{CryptoProvider, JwtVerifier, KeyUtils};
-use jsonwebtoken::errors::{Error, ErrorKind};
-use jsonwebtoken::{Algorithm, DecodingKey};
+use jsonwebtoken::Algorithm;
+use jsonwebtoken::crypto::JwtVerifier;
 use prost::Message;
 
-use super::signature::signer_factory;
-use super::{PROVIDER, PublicKey, verifier};
+use super::{KeyError, PublicKey, SignatureBackend, Verifier};
 
 /// A host with the foreign function `verify_signature`.
-pub trait Host: 'static {
+pub trait Host: Send + Sync + 'static {
     /// Calls it with a `VerifySignatureArguments`. Out: a `VerifySignatureResult`, or `None` where the
     /// host has no such function or refuses the arguments (Envoy:
     /// `source/extensions/common/wasm/foreign.cc`).
     fn verify_signature(arguments: &[u8]) -> Option<Vec<u8>>;
 }
 
-/// RS256 by host `H`; it verifies and does not sign.
-pub const fn host_provider<H: Host>() -> CryptoProvider {
-    CryptoProvider {
-        signer_factory,
-        verifier_factory: verifier_factory::<H>,
-        key_utils: KeyUtils::new_unimplemented(),
-    }
+/// RS256 by host `H`.
+pub const fn host_backend<H: Host>() -> SignatureBackend {
+    SignatureBackend::new("host", prepare::<H>)
 }
 
-/// Whose arithmetic verifies signatures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Arithmetic {
-    /// The host's.
-    Host,
-    /// Crate `rsa`, compiled into the module.
-    Crate,
-}
-
-impl Arithmetic {
-    /// Tries `host` on a signature that is good and on two that are not.
-    pub fn choose(host: &CryptoProvider) -> Self {
-        match is_right(host) {
-            Some(true) => Self::Host,
-            Some(false) | None => Self::Crate,
-        }
-    }
-
-    /// Its provider, where `host` is that of the host.
-    pub fn provider(self, host: &'static CryptoProvider) -> &'static CryptoProvider {
-        match self {
-            Self::Host => host,
-            Self::Crate => &PROVIDER,
-        }
-    }
-
-    /// Its one spelling.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Host => "host",
-            Self::Crate => "crate",
-        }
-    }
-}
-
-/// A key that was made for this, and thrown away, with its signature of [`KNOWN_TEXT`].
-const KNOWN_KEY: &str = include_str!("known/key.pem");
-const KNOWN_SIGNATURE: &[u8] = include_bytes!("known/signature.bin");
-const KNOWN_TEXT: &[u8] = b"zonegate: known text";
-
-/// Whether `provider` judges three known signatures rightly; `None` where it cannot be tried.
-fn is_right(provider: &CryptoProvider) -> Option<bool> {
-    let key = PublicKey::from_pem(KNOWN_KEY).ok()?;
-    let verifier = verifier(provider, &key).ok()?;
-    let mut altered = KNOWN_SIGNATURE.to_vec();
-    *altered.last_mut()? ^= 1;
-    let accepts = |text: &[u8], signature| verifier.verify(text, &signature).is_ok();
-    Some(
-        accepts(KNOWN_TEXT, KNOWN_SIGNATURE.to_vec())
-            && !accepts(KNOWN_TEXT, altered)
-            && !accepts(b"another text", KNOWN_SIGNATURE.to_vec()),
-    )
-}
-
-fn verifier_factory<H: Host>(
-    algorithm: &Algorithm,
-    key: &DecodingKey,
-) -> Result<Box<dyn JwtVerifier>, Error> {
-    if *algorithm != Algorithm::RS256 {
-        return Err(ErrorKind::InvalidAlgorithm.into());
-    }
-    let key = PublicKey::from_pkcs1_der(key.try_get_as_bytes()?)
-        .map_err(|_| ErrorKind::InvalidKeyFormat)?;
-    Ok(Box::new(HostRs256::<H>::new(&key)))
+fn prepare<H: Host>(key: &PublicKey) -> Result<Verifier, KeyError> {
+    Ok(Box::new(HostRs256::<H>::new(key)))
 }
 
 struct HostRs256<H> {
@@ -170,6 +102,8 @@ struct VerifySignatureResult {
 #[allow(clippy::unwrap_used)] // a test may panic
 mod tests {
     use super::*;
+    use crate::token::RSA_CRATE;
+    use crate::token::signature::{KNOWN_KEY, KNOWN_SIGNATURE, KNOWN_TEXT};
 
     #[derive(Clone, PartialEq, prost::Message)]
     struct Arguments {
@@ -199,7 +133,7 @@ mod tests {
             assert_eq!(hash_function, "sha256");
             let key = PublicKey::from_pem(KNOWN_KEY).unwrap();
             assert_eq!(public_key, key.spki_der());
-            let result = verifier(&PROVIDER, &key).unwrap().verify(&text, &signature).is_ok();
+            let result = RSA_CRATE.verifier(&key).unwrap().verify(&text, &signature).is_ok();
             Some(VerifySignatureResult { result }.encode_to_vec())
         }
     }
@@ -222,16 +156,36 @@ mod tests {
         }
     }
 
-    #[test]
-    fn only_a_host_that_tells_good_from_bad_is_used() {
-        assert_eq!(Arithmetic::choose(&host_provider::<Verifies>()), Arithmetic::Host);
-        assert_eq!(Arithmetic::choose(&host_provider::<SaysYes>()), Arithmetic::Crate);
-        assert_eq!(Arithmetic::choose(&host_provider::<SaysNo>()), Arithmetic::Crate);
-        assert_eq!(Arithmetic::choose(&host_provider::<Lacks>()), Arithmetic::Crate);
+    /// Fails one part of the self-test each.
+    struct TakesAnySignature;
+    struct TakesAnyText;
+
+    impl Host for TakesAnySignature {
+        fn verify_signature(arguments: &[u8]) -> Option<Vec<u8>> {
+            let result = Arguments::decode(arguments).unwrap().text == KNOWN_TEXT;
+            Some(VerifySignatureResult { result }.encode_to_vec())
+        }
     }
 
+    impl Host for TakesAnyText {
+        fn verify_signature(arguments: &[u8]) -> Option<Vec<u8>> {
+            let result = Arguments::decode(arguments).unwrap().signature == KNOWN_SIGNATURE;
+            Some(VerifySignatureResult { result }.encode_to_vec())
+        }
+    }
+
+    static VERIFIES: SignatureBackend = host_backend::<Verifies>();
+    static SAYS_YES: SignatureBackend = host_backend::<SaysYes>();
+    static SAYS_NO: SignatureBackend = host_backend::<SaysNo>();
+    static LACKS: SignatureBackend = host_backend::<Lacks>();
+    static ANY_SIGNATURE: SignatureBackend = host_backend::<TakesAnySignature>();
+    static ANY_TEXT: SignatureBackend = host_backend::<TakesAnyText>();
+
     #[test]
-    fn the_known_signature_is_good() {
-        assert_eq!(is_right(&PROVIDER), Some(true));
+    fn only_a_host_that_tells_good_from_bad_is_used() {
+        assert_eq!(VERIFIES.or_rsa_crate().name(), "host");
+        for host in [&SAYS_YES, &SAYS_NO, &LACKS, &ANY_SIGNATURE, &ANY_TEXT] {
+            assert_eq!(host.or_rsa_crate().name(), "crate");
+        }
     }
 }

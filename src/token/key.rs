@@ -1,22 +1,32 @@
 //! Public keys: from PEM to an RSA key that may verify.
 //!
 //! In: PEM, `RSA PUBLIC KEY` (PKCS#1, RFC 8017 A.1.1) or `PUBLIC KEY` (SPKI, RFC 5280 §4.1), as in
-//! Kuma's `pkg/util/rsa/pem.go`. Out: a [`PublicKey`]. Who may use the key is not known here.
+//! Kuma's `pkg/util/rsa/pem.go`. Out: a [`PublicKey`] with which Go verifies, or what keeps Go from it:
+//! the rules are those of `x509.ParsePKCS1PublicKey`, `x509.ParsePKIXPublicKey` and
+//! `rsa.VerifyPKCS1v15` of Go 1.26, all at once, and held against them by `tests/differential`. Who may
+//! use the key is not known here.
 
 use std::fmt;
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use rsa::pkcs1::{DecodeRsaPublicKey, EncodeRsaPublicKey};
-use rsa::pkcs8::{DecodePublicKey, EncodePublicKey};
-use rsa::traits::PublicKeyParts;
 use sha2::{Digest, Sha256};
 
-/// The smallest modulus. Kuma loads smaller keys, but Go's crypto/rsa never verifies with them.
+use super::der::{BIT_STRING, INTEGER, SEQUENCE, element, take};
+use super::key_error::{KeyError, PKCS1, SPKI};
+use super::not_pem::NotPem;
+use super::pem::Block;
+
+/// The smallest modulus. Kuma loads smaller keys, but Go's crypto/rsa never verifies with them
+/// (`checkKeySize`).
 pub const MIN_BITS: u32 = 1024;
-/// The largest modulus: what crate `rsa` verifies; one verification costs 16 times that of a
+/// The largest modulus: what crate `rsa` and BoringSSL verify; one verification costs 16 times that of a
 /// 2048-bit key.
 pub const MAX_BITS: u32 = 8192;
+
+/// `AlgorithmIdentifier` of RSA: rsaEncryption, and NULL as parameters, which Go wants to be there
+/// (RFC 3279 §2.3.1; `parsePublicKey` in `crypto/x509/parser.go`).
+const RSA_ALGORITHM: &[u8] =
+    &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00];
 
 /// An RSA public key of a size that may verify.
 #[derive(Clone, PartialEq, Eq)]
@@ -32,111 +42,56 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-/// Why a text is not a public key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeyError {
-    /// No PEM block.
-    NotPem,
-    /// No PEM block, but base64 of one, as `generate signing-key` prints by default.
-    Base64OfPem,
-    /// The base64 or the armour of the block is broken.
-    BrokenPem,
-    /// A private key, which must not leave the issuer.
-    PrivateKey,
-    /// A PEM block of another kind; its label.
-    OtherBlock(String),
-    /// The block does not hold what its label says, or has bytes left over.
-    Malformed {
-        /// The block's label.
-        label: &'static str,
-        /// Whether it would be right under the other label.
-        other_label_fits: bool,
-    },
-    /// A key of another algorithm.
-    NotRsa,
-    /// Fewer bits than [`MIN_BITS`] or more than [`MAX_BITS`]; how many.
-    Size(u32),
-}
-
-const PKCS1: &str = "RSA PUBLIC KEY";
-const SPKI: &str = "PUBLIC KEY";
-
-impl fmt::Display for KeyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotPem => write!(f, "not PEM: no line -----BEGIN {PKCS1}----- in it"),
-            Self::Base64OfPem => {
-                f.write_str("this looks like base64 of a PEM: decode it first (base64 -d)")
-            }
-            Self::BrokenPem => f.write_str("broken PEM: its base64 or its END line is damaged"),
-            Self::PrivateKey => f.write_str(
-                "a private key: give the public one (zonegate generate public-key), and consider \
-                 this key exposed",
-            ),
-            Self::OtherBlock(label) => {
-                write!(f, "PEM block {label:?}: expected {PKCS1:?} or {SPKI:?}")
-            }
-            Self::Malformed { label, other_label_fits: true } => {
-                let right = if *label == PKCS1 { SPKI } else { PKCS1 };
-                write!(f, "PEM block {label:?} holds a {right:?}: correct its BEGIN and END lines")
-            }
-            Self::Malformed { label, .. } => {
-                write!(f, "PEM block {label:?} does not hold an RSA public key, or more than one")
-            }
-            Self::NotRsa => f.write_str("not an RSA key: zone tokens are signed with RS256"),
-            Self::Size(bits) if *bits < MIN_BITS => {
-                write!(f, "an RSA key of {bits} bits: Kuma verifies with {MIN_BITS} or more")
-            }
-            Self::Size(bits) => write!(f, "an RSA key of {bits} bits: at most {MAX_BITS}"),
-        }
-    }
-}
-
-impl std::error::Error for KeyError {}
-
 impl PublicKey {
-    /// Reads the first PEM block in `text`. Text around it, CRLF, PEM headers and one long line are
-    /// fine, as in Go's `pem.Decode`.
+    /// Reads the first PEM block in `text`, as Go's `pem.Decode` finds it: see [`Block`].
     ///
     /// # Errors
     /// See [`KeyError`].
     pub fn from_pem(text: &str) -> Result<Self, KeyError> {
-        let block = first_block(text)?;
-        let der = block.contents();
-        let key = match block.tag() {
-            PKCS1 => rsa::PublicKey::from_pkcs1_der(der).map_err(|_| KeyError::Malformed {
-                label: PKCS1,
-                other_label_fits: rsa::PublicKey::from_public_key_der(der).is_ok(),
-            }),
-            SPKI => rsa::PublicKey::from_public_key_der(der).map_err(|_| spki_error(der)),
-            label if label.ends_with("PRIVATE KEY") => Err(KeyError::PrivateKey),
-            label => Err(KeyError::OtherBlock(label.chars().take(40).collect())),
-        }?;
-        Self::from_rsa(&key)
+        Self::from_pem_bytes(text.as_bytes())
     }
 
-    /// Reads a PKCS#1 `RSAPublicKey`, DER.
+    /// Reads the first PEM block in a file. What stands around it need not be text.
     ///
     /// # Errors
-    /// It is none, or of a size that may not verify.
-    pub fn from_pkcs1_der(der: &[u8]) -> Result<Self, KeyError> {
-        let key = rsa::PublicKey::from_pkcs1_der(der)
-            .map_err(|_| KeyError::Malformed { label: PKCS1, other_label_fits: false })?;
-        Self::from_rsa(&key)
+    /// See [`KeyError`].
+    pub fn from_pem_bytes(bytes: &[u8]) -> Result<Self, KeyError> {
+        let block = Block::first(bytes).ok_or_else(|| KeyError::of_no_pem(NotPem::of(bytes)))?;
+        let der = block.contents.as_slice();
+        match block.label {
+            label if label == PKCS1.as_bytes() => Self::from_pkcs1_der(der),
+            label if label == SPKI.as_bytes() => Self::from_spki_der(der),
+            label if label.ends_with(b"PRIVATE KEY") => Err(KeyError::PrivateKey),
+            label if label.ends_with(b"CERTIFICATE") => Err(KeyError::Certificate),
+            label if label.starts_with(b"EC ") => Err(KeyError::NotRsa),
+            _ => Err(KeyError::OtherBlock(block.label_text())),
+        }
     }
 
-    fn from_rsa(key: &rsa::PublicKey) -> Result<Self, KeyError> {
-        let bits = key.n().bit_width_vartime();
-        if !(MIN_BITS..=MAX_BITS).contains(&bits) {
-            return Err(KeyError::Size(bits));
+    /// Reads a PKCS#1 `RSAPublicKey`, DER (Go: `x509.ParsePKCS1PublicKey`).
+    ///
+    /// # Errors
+    /// It is none, or Go never verifies with it.
+    pub fn from_pkcs1_der(der: &[u8]) -> Result<Self, KeyError> {
+        match Numbers::of_pkcs1(der) {
+            Some(numbers) => numbers.check(),
+            None => Err(KeyError::Malformed {
+                label: PKCS1,
+                other_label_fits: spki_contents(der).is_some(),
+            }),
         }
-        let malformed = KeyError::Malformed { label: PKCS1, other_label_fits: false };
-        match (key.to_pkcs1_der(), key.to_public_key_der()) {
-            (Ok(pkcs1), Ok(spki)) => {
-                Ok(Self { pkcs1_der: pkcs1.into_vec(), spki_der: spki.into_vec(), bits })
-            }
-            _ => Err(malformed),
-        }
+    }
+
+    /// Reads a `SubjectPublicKeyInfo`, DER (Go: `x509.ParsePKIXPublicKey`).
+    ///
+    /// # Errors
+    /// It is none, or Go never verifies with it.
+    fn from_spki_der(der: &[u8]) -> Result<Self, KeyError> {
+        let contents = spki_contents(der).ok_or_else(|| KeyError::of_spki(der))?;
+        let mut contents = contents.as_slice();
+        // What stands behind the key is left unread by Go.
+        let numbers = take(&mut contents, SEQUENCE).and_then(Numbers::of_sequence);
+        numbers.ok_or(KeyError::Malformed { label: SPKI, other_label_fits: false })?.check()
     }
 
     /// PKCS#1 `RSAPublicKey`, DER.
@@ -161,29 +116,100 @@ impl PublicKey {
     }
 }
 
-fn first_block(text: &str) -> Result<pem::Pem, KeyError> {
-    let Some(start) = text.find("-----BEGIN ") else {
-        return Err(if is_base64_of_pem(text) { KeyError::Base64OfPem } else { KeyError::NotPem });
-    };
-    // Go wants the armour at the start of a line; an indented block is no PEM to it.
-    let before = text.get(..start).unwrap_or_default();
-    if !before.is_empty() && !before.ends_with('\n') {
-        return Err(KeyError::NotPem);
-    }
-    pem::parse(text).map_err(|_| KeyError::BrokenPem)
+/// Modulus and exponent, each the contents of an INTEGER in its shortest form, above zero.
+#[derive(Clone, Copy)]
+struct Numbers<'a> {
+    modulus: &'a [u8],
+    exponent: &'a [u8],
 }
 
-fn is_base64_of_pem(text: &str) -> bool {
-    let packed: String = text.split_whitespace().collect();
-    STANDARD.decode(packed).is_ok_and(|bytes| bytes.starts_with(b"-----BEGIN "))
+impl<'a> Numbers<'a> {
+    fn of_pkcs1(mut der: &'a [u8]) -> Option<Self> {
+        let sequence = take(&mut der, SEQUENCE)?;
+        if der.is_empty() { Self::of_sequence(sequence) } else { None }
+    }
+
+    /// What stands behind the two is left unread by Go: `encoding/asn1` lets a SEQUENCE grow.
+    fn of_sequence(mut sequence: &'a [u8]) -> Option<Self> {
+        let modulus = positive(take(&mut sequence, INTEGER)?)?;
+        let exponent = positive(take(&mut sequence, INTEGER)?)?;
+        Some(Self { modulus, exponent })
+    }
+
+    /// What `rsa.VerifyPKCS1v15` asks of a key (`checkKeySize` in `crypto/rsa/rsa.go`, `checkPublicKey`
+    /// in `crypto/internal/fips140/rsa`). `ParsePKCS1PublicKey` refuses some of it earlier.
+    fn check(self) -> Result<PublicKey, KeyError> {
+        let bits = self.bits();
+        if !(MIN_BITS..=MAX_BITS).contains(&bits) {
+            return Err(KeyError::Size(bits));
+        }
+        if !is_odd(self.modulus) {
+            return Err(KeyError::EvenModulus);
+        }
+        if !self.has_usable_exponent() {
+            return Err(KeyError::Exponent);
+        }
+        let numbers = [self.modulus, self.exponent].map(|number| element(INTEGER, &[number]));
+        let pkcs1_der = element(SEQUENCE, &numbers.each_ref().map(Vec::as_slice));
+        let algorithm = element(SEQUENCE, &[RSA_ALGORITHM]);
+        let key = element(BIT_STRING, &[&[0], &pkcs1_der]);
+        let spki_der = element(SEQUENCE, &[&algorithm, &key]);
+        Ok(PublicKey { pkcs1_der, spki_der, bits })
+    }
+
+    fn bits(self) -> u32 {
+        let digits = self.modulus.strip_prefix(&[0]).unwrap_or(self.modulus);
+        let spare = digits.first().map_or(0, |first| first.leading_zeros());
+        u32::try_from(digits.len()).unwrap_or(u32::MAX).saturating_mul(8).saturating_sub(spare)
+    }
+
+    /// Odd, from 3 to 2³¹ − 1.
+    fn has_usable_exponent(self) -> bool {
+        match self.exponent {
+            [1] => false,
+            [_, _, _, _, _, ..] => false,
+            exponent => is_odd(exponent),
+        }
+    }
 }
 
-fn spki_error(der: &[u8]) -> KeyError {
-    if rsa::PublicKey::from_pkcs1_der(der).is_ok() {
-        return KeyError::Malformed { label: SPKI, other_label_fits: true };
-    }
-    match rsa::pkcs8::SubjectPublicKeyInfoRef::try_from(der) {
-        Ok(info) if info.algorithm.oid != rsa::pkcs1::ALGORITHM_OID => KeyError::NotRsa,
-        _ => KeyError::Malformed { label: SPKI, other_label_fits: false },
+fn is_odd(number: &[u8]) -> bool {
+    number.last().is_some_and(|last| last & 1 == 1)
+}
+
+/// `integer`, the contents of an INTEGER, if it is in its shortest form and above zero.
+fn positive(integer: &[u8]) -> Option<&[u8]> {
+    match integer {
+        [] | [0] | [0x80..=0xff, ..] | [0, 0..=0x7f, ..] => None,
+        _ => Some(integer),
     }
 }
+
+/// What the BIT STRING of a `SubjectPublicKeyInfo` of an RSA key holds. As in Go, what stands behind the
+/// parameters and behind the BIT STRING is left unread.
+fn spki_contents(mut der: &[u8]) -> Option<Vec<u8>> {
+    let mut info = take(&mut der, SEQUENCE).filter(|_| der.is_empty())?;
+    let algorithm = take(&mut info, SEQUENCE)?;
+    let bits = take(&mut info, BIT_STRING)?;
+    algorithm.starts_with(RSA_ALGORITHM).then(|| right_aligned(bits)).flatten()
+}
+
+/// The bytes of a BIT STRING, moved to the right by as many bits as it does not use at its end, which must
+/// be zero (Go: `parseBitString` and `RightAlign` in `encoding/asn1`).
+fn right_aligned(bit_string: &[u8]) -> Option<Vec<u8>> {
+    let (unused, bytes) = bit_string.split_first()?;
+    let spare = (1_u8.checked_shl(u32::from(*unused))?).wrapping_sub(1);
+    if *unused > 0 && bytes.last().is_none_or(|last| last & spare != 0) {
+        return None;
+    }
+    let mut above = 0_u8;
+    let shifted = bytes.iter().map(|byte| {
+        let both = u16::from_be_bytes([above, *byte]) >> unused;
+        above = *byte;
+        both.to_be_bytes()[1]
+    });
+    Some(shifted.collect())
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,70 +5,58 @@
 //! try them all.
 
 use std::fmt;
-use std::rc::Rc;
+use std::sync::Arc;
 
-use jsonwebtoken::crypto::{CryptoProvider, JwtVerifier};
-
-use super::header::LastHeader;
 use super::{
-    Claims, CompactToken, PROVIDER, PublicKey, Segment, SignedToken, TokenError, VerifiedTokens,
-    ZoneToken, base64url, verifier,
+    Claims, Fingerprint, PublicKey, RSA_CRATE, Segment, SignatureBackend, SignedToken, TokenError,
+    Verifier, ZoneToken, base64url,
 };
 
 /// The configured keys, each prepared for verifying.
-#[derive(Default)]
 pub struct KeySet {
     /// Sorted by kid.
     keys: Vec<Key>,
-    verification: Verification,
-    /// Depends on no key; it is here to live as long.
-    last_header: LastHeader,
-}
-
-/// How tokens are verified.
-#[derive(Clone)]
-pub struct Verification {
-    /// Whose arithmetic it is.
-    pub provider: &'static CryptoProvider,
-    /// Where verified tokens are remembered, if they are. Several key sets may share it.
-    pub verified: Option<Rc<VerifiedTokens>>,
+    backend: &'static SignatureBackend,
 }
 
 struct Key {
-    kid: String,
-    public: Rc<PublicKey>,
-    verifier: Box<dyn JwtVerifier>,
+    kid: Arc<str>,
+    public: PublicKey,
+    fingerprint: Fingerprint,
+    verifier: Verifier,
 }
 
 /// A token whose signature was verified; its claims are not read yet.
 #[derive(Debug)]
 pub struct VerifiedToken<'a> {
-    kid: Rc<str>,
+    kid: Arc<str>,
+    key: Fingerprint,
+    length: usize,
     claims: &'a [u8],
 }
 
-/// By crate `rsa`, and nothing is remembered.
-impl Default for Verification {
+/// No keys, and those that are added verify by crate `rsa`.
+impl Default for KeySet {
     fn default() -> Self {
-        Self { provider: &PROVIDER, verified: None }
+        Self::new(&RSA_CRATE)
     }
 }
 
 impl KeySet {
-    /// No keys yet.
-    pub fn new(verification: Verification) -> Self {
-        Self { verification, ..Self::default() }
+    /// No keys yet; those that are added verify by `backend`.
+    pub fn new(backend: &'static SignatureBackend) -> Self {
+        Self { keys: Vec::new(), backend }
     }
 
-    /// Adds a key.
+    /// Adds a key. One that is there under its kid is replaced.
     ///
     /// # Errors
-    /// The text of the provider's error, where it cannot use the key.
+    /// The text of the backend's error, where it cannot use the key.
     pub fn insert(&mut self, kid: String, public: PublicKey) -> Result<(), String> {
-        let verifier = verifier(self.verification.provider, &public);
-        let verifier = verifier.map_err(|error| error.to_string())?;
+        let verifier = self.backend.verifier(&public).map_err(|error| error.to_string())?;
         let place = self.place(&kid);
-        let key = Key { kid, public: Rc::new(public), verifier };
+        let (kid, fingerprint) = (kid.into(), Fingerprint::of(public.spki_der()));
+        let key = Key { kid, public, fingerprint, verifier };
         match place {
             Ok(there) => self.keys.splice(there..=there, [key]).for_each(drop),
             Err(free) => self.keys.insert(free, key),
@@ -83,36 +71,22 @@ impl KeySet {
 
     /// The key of this kid.
     pub fn get(&self, kid: &str) -> Option<&PublicKey> {
-        self.key(kid).map(|key| &*key.public)
+        self.key(kid).map(|key| &key.public)
+    }
+
+    /// Whether the key that signed `token` is here, under the same kid.
+    pub fn holds(&self, token: &ZoneToken) -> bool {
+        self.holds_key(&token.kid, token.key)
+    }
+
+    /// Whether the key of this kid is the one of this fingerprint.
+    pub fn holds_key(&self, kid: &str, fingerprint: Fingerprint) -> bool {
+        self.key(kid).is_some_and(|key| key.fingerprint == fingerprint)
     }
 
     /// The kids and their keys, in the order of the kids.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &PublicKey)> {
-        self.keys.iter().map(|key| (key.kid.as_str(), &*key.public))
-    }
-
-    /// The token that `text` was when it was verified, if its key is still the one of its kid.
-    pub(super) fn recall(&self, text: &[u8]) -> Option<Rc<ZoneToken>> {
-        let (token, key) = self.verification.verified.as_ref()?.find(text)?;
-        let known = &self.key(&token.kid)?.public;
-        (Rc::ptr_eq(known, &key) || *known == key).then_some(token)
-    }
-
-    /// Remembers that `text` was verified here and says `token`.
-    pub(super) fn remember(&self, text: &[u8], token: &Rc<ZoneToken>) {
-        if let Some(verified) = &self.verification.verified
-            && let Some(key) = self.key(&token.kid)
-        {
-            verified.insert(text, token, &key.public);
-        }
-    }
-
-    /// Reads the header of `token`.
-    ///
-    /// # Errors
-    /// As [`CompactToken::read_header`].
-    pub fn read_header<'a>(&self, token: CompactToken<'a>) -> Result<SignedToken<'a>, TokenError> {
-        self.last_header.read(token)
+        self.keys.iter().map(|key| (&*key.kid, &key.public))
     }
 
     /// Verifies the signature of `token` with the key that it names.
@@ -128,7 +102,8 @@ impl KeySet {
         key.verifier
             .verify(compact.signing_input, &signature)
             .map_err(|_| TokenError::InvalidSignature)?;
-        Ok(VerifiedToken { kid, claims: compact.claims })
+        let (kid, key) = (Arc::clone(&key.kid), key.fingerprint);
+        Ok(VerifiedToken { kid, key, length: compact.len(), claims: compact.claims })
     }
 
     fn key(&self, kid: &str) -> Option<&Key> {
@@ -137,7 +112,7 @@ impl KeySet {
 
     /// Where the key of this kid is, or would be.
     fn place(&self, kid: &str) -> Result<usize, usize> {
-        self.keys.binary_search_by(|key| key.kid.as_str().cmp(kid))
+        self.keys.binary_search_by(|key| (*key.kid).cmp(kid))
     }
 }
 
@@ -154,6 +129,7 @@ impl VerifiedToken<'_> {
     /// They are not base64url or JSON, or have the wrong type.
     pub fn read_claims(self) -> Result<ZoneToken, TokenError> {
         let payload = base64url::decode(self.claims).ok_or(TokenError::Base64(Segment::Claims))?;
-        Ok(ZoneToken { kid: (*self.kid).to_owned(), claims: Claims::parse(&payload)? })
+        let Self { kid, key, length, claims: _ } = self;
+        Ok(ZoneToken { kid, key, length, claims: Claims::parse(&payload)? })
     }
 }

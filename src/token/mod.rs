@@ -9,45 +9,59 @@
 //!        three segments  header read    RS256            claims text     claims read
 //! ```
 //!
-//! A text that went this way before is not verified again; see [`VerifiedTokens`].
+//! A text that went this way before is not verified again; see [`TokenCache`].
 //!
 //! Not checked here: time, revocation, zone and scope. They depend on when and where a token is
 //! used; see [`crate::gate`].
 
 mod base64url;
+mod cache;
 mod claims;
 mod compact;
+mod der;
 mod error;
+mod fingerprint;
 mod header;
 mod host_signature;
 mod json;
 mod key;
+mod key_error;
 mod keyset;
+mod not_pem;
 mod numbers;
+pub mod pem;
 mod same;
 mod signature;
 mod unverified;
-mod verified;
 
+pub use cache::{CACHE_BYTES, TokenCache};
 pub use claims::{Claims, NumericDate};
 pub use compact::CompactToken;
+pub use der::DerKind;
 pub use error::{Segment, TokenError};
+pub use fingerprint::Fingerprint;
 pub use header::SignedToken;
-pub use host_signature::{Arithmetic, Host, host_provider};
+pub use host_signature::{Host, host_backend};
 pub use json::{JsonError, MAX_DEPTH, Members, fold_name, members, normalise};
-pub use key::{KeyError, MAX_BITS, MIN_BITS, PublicKey};
-pub use keyset::{KeySet, Verification, VerifiedToken};
-pub use signature::{PROVIDER, verifier};
+pub use key::{MAX_BITS, MIN_BITS, PublicKey};
+pub use key_error::KeyError;
+pub use keyset::{KeySet, VerifiedToken};
+pub use not_pem::NotPem;
+pub use signature::{RSA_CRATE, SignatureBackend, Verifier};
 pub use unverified::Unverified;
-pub use verified::{MAX_REMEMBERED, VerifiedTokens};
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// A token whose signature was verified and whose claims were read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ZoneToken {
     /// The configured `kid` of the key that signed it.
-    pub kid: String,
+    pub kid: Arc<str>,
+    /// The key that signed it. Whether the key is still configured is a comparison with the policy in
+    /// force: [`KeySet::holds`].
+    pub key: Fingerprint,
+    /// How long its text is, in bytes.
+    pub length: usize,
     /// What it claims.
     pub claims: Claims,
 }
@@ -56,12 +70,7 @@ pub struct ZoneToken {
 ///
 /// # Errors
 /// The first rule of RFC 7515, RFC 7519 or Kuma's validator that the token breaks.
-pub fn authenticate(text: &[u8], keys: &KeySet) -> Result<Rc<ZoneToken>, TokenError> {
-    if let Some(token) = keys.recall(text) {
-        return Ok(token);
-    }
-    let signed = keys.read_header(CompactToken::parse(text)?)?;
-    let token = Rc::new(keys.verify(signed)?.read_claims()?);
-    keys.remember(text, &token);
-    Ok(token)
+pub fn authenticate(text: &[u8], keys: &KeySet) -> Result<Arc<ZoneToken>, TokenError> {
+    let signed = CompactToken::parse(text)?.read_header()?;
+    Ok(Arc::new(keys.verify(signed)?.read_claims()?))
 }

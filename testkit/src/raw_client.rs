@@ -5,16 +5,17 @@
 //! [`http1`], as bytes.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
-use h2::Reason;
-use h2::client::SendRequest;
+use h2::client::{ResponseFuture, SendRequest};
+use h2::{Ping, PingPong, Reason, SendStream};
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -89,7 +90,16 @@ impl Answer {
 
 /// One connection for raw requests.
 #[derive(Clone)]
-pub struct RawConnection(SendRequest<Bytes>);
+pub struct RawConnection {
+    requests: SendRequest<Bytes>,
+    pings: Arc<Mutex<PingPong>>,
+}
+
+/// A request that is sent piece by piece. Dropped, it is reset.
+pub struct RawStream {
+    answer: ResponseFuture,
+    body: SendStream<Bytes>,
+}
 
 impl RawConnection {
     /// Connects, trusting the CA in `ca` (PEM).
@@ -98,10 +108,40 @@ impl RawConnection {
     /// There is no connection.
     pub async fn open(gateway: SocketAddr, ca: &str) -> anyhow::Result<Self> {
         let tls = connect(gateway, ca, H2).await?;
-        let (sender, connection) = h2::client::handshake(tls).await?;
+        let (sender, mut connection) = h2::client::handshake(tls).await?;
+        let pings = connection.ping_pong().context("the pings are in use")?;
         // It ends with its last sender.
         tokio::spawn(connection);
-        Ok(Self(sender.ready().await?))
+        Ok(Self { requests: sender.ready().await?, pings: Arc::new(Mutex::new(pings)) })
+    }
+
+    /// Begins a request: its headers go out.
+    ///
+    /// # Errors
+    /// The connection broke, or h2 refuses to send the request.
+    pub async fn begin(
+        &self,
+        method: &str,
+        path: &str,
+        headers: Vec<(&str, Vec<u8>)>,
+    ) -> anyhow::Result<RawStream> {
+        let request = head(method, path, headers)?;
+        let mut sender = self.requests.clone().ready().await?;
+        let (answer, body) = sender.send_request(request, false)?;
+        Ok(RawStream { answer, body })
+    }
+
+    /// Waits until the other side has read what was sent so far.
+    ///
+    /// # Errors
+    /// The connection broke, or it does not answer.
+    pub async fn settled(&self) -> anyhow::Result<()> {
+        let mut pings = self.pings.lock().await;
+        // The first ping may overtake what is still to be written, the second one cannot.
+        for _ in 0..2 {
+            timeout(LIMIT, pings.ping(Ping::opaque())).await.context("no answer to a ping")??;
+        }
+        Ok(())
     }
 
     /// Sends one request and reads its answer.
@@ -136,15 +176,10 @@ impl RawConnection {
         seen: &mut Answer,
     ) -> anyhow::Result<()> {
         let RawRequest { method, path, headers, chunks, end } = raw;
-        let mut request = Request::builder().method(method);
-        request = request.uri(format!("https://localhost{path}"));
-        for (name, value) in headers {
-            let name = HeaderName::from_bytes(name.as_bytes())?;
-            request = request.header(name, HeaderValue::from_bytes(&value)?);
-        }
+        let request = head(method, path, headers)?;
         let ends_at_once = chunks.is_empty() && end == End::Stream;
-        let mut sender = self.0.clone().ready().await?;
-        let (answer, mut body) = sender.send_request(request.body(())?, ends_at_once)?;
+        let mut sender = self.requests.clone().ready().await?;
+        let (answer, mut body) = sender.send_request(request, ends_at_once)?;
         if !ends_at_once {
             let last = chunks.len().saturating_sub(1);
             for (index, chunk) in chunks.into_iter().enumerate() {
@@ -159,15 +194,51 @@ impl RawConnection {
                 let _ = body.send_trailers(HeaderMap::new());
             }
         }
-        match read(answer, seen).await {
-            Err(error) if error.reason().is_some() => seen.reset = error.reason(),
-            other => other?,
-        }
-        Ok(())
+        read(answer, seen).await
     }
 }
 
-async fn read(answer: h2::client::ResponseFuture, seen: &mut Answer) -> Result<(), h2::Error> {
+impl RawStream {
+    /// Sends a piece of the body, which is the last one if `end`. Once the request is answered, it
+    /// goes nowhere.
+    pub fn send(&mut self, piece: Vec<u8>, end: bool) {
+        let _ = self.body.send_data(piece.into(), end);
+    }
+
+    /// Reads the answer, to its end.
+    ///
+    /// # Errors
+    /// The connection broke, or there was no end within `limit`; what was seen by then.
+    pub async fn answer(self, limit: Duration) -> anyhow::Result<Answer> {
+        let mut seen = Answer::default();
+        let Self { answer, body } = self;
+        let read = timeout(limit, read(answer, &mut seen)).await;
+        read.with_context(|| format!("no end in time, but {seen:?}"))??;
+        drop(body);
+        Ok(seen)
+    }
+}
+
+fn head(method: &str, path: &str, headers: Vec<(&str, Vec<u8>)>) -> anyhow::Result<Request<()>> {
+    let mut request = Request::builder().method(method);
+    request = request.uri(format!("https://localhost{path}"));
+    for (name, value) in headers {
+        let name = HeaderName::from_bytes(name.as_bytes())?;
+        request = request.header(name, HeaderValue::from_bytes(&value)?);
+    }
+    Ok(request.body(())?)
+}
+
+/// A reset is an end.
+async fn read(answer: ResponseFuture, seen: &mut Answer) -> anyhow::Result<()> {
+    match read_on(answer, seen).await {
+        Err(error) if error.reason().is_some() => seen.reset = error.reason(),
+        other => other?,
+    }
+    Ok(())
+}
+
+async fn read_on(answer: ResponseFuture, seen: &mut Answer) -> Result<(), h2::Error> {
     let (head, mut body) = answer.await?.into_parts();
     seen.status = head.status.as_u16();
     seen.headers = head.headers;

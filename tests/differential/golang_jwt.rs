@@ -5,18 +5,27 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, bail};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
-use serde_json::json;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
 use crate::engine::cases::{Case, public_keys};
 use crate::engine::{Answer, Oracle};
 
 /// The program, running. Dropped, it ends.
-pub(crate) struct GolangJwt {
+struct Program {
     process: Child,
     input: ChildStdin,
     answers: Lines<BufReader<ChildStdout>>,
 }
+
+/// The program as a control plane that is asked about tokens.
+pub(crate) struct GolangJwt(Program);
+
+/// The program as a control plane that is given keys.
+pub(crate) struct GoKeys(Program);
 
 #[derive(Deserialize)]
 struct Line {
@@ -24,7 +33,21 @@ struct Line {
     error: String,
 }
 
-/// Builds the program, in `target`; `None` where there is no Go to build it with.
+/// What becomes of a key.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct KeyAnswer {
+    /// Whether a control plane starts with it and can verify with it.
+    pub(crate) accept: bool,
+    /// Whether the signature of the token beside it is good.
+    pub(crate) verified: bool,
+    /// Of the modulus.
+    pub(crate) bits: u32,
+    /// Why not.
+    pub(crate) error: String,
+}
+
+/// Builds the program, in `target`; `None` where there is no Go to build it with, or
+/// one that is older than Kuma's.
 pub(crate) fn build() -> anyhow::Result<Option<PathBuf>> {
     let source = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join("tests/kuma");
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kuma");
@@ -36,48 +59,88 @@ pub(crate) fn build() -> anyhow::Result<Option<PathBuf>> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).context("running go"),
     };
+    let problem = String::from_utf8_lossy(&output.stderr);
     match output.status.success() {
         true => Ok(Some(program)),
-        false => bail!("go build: {}", String::from_utf8_lossy(&output.stderr)),
+        // Older than the one that Kuma is built with.
+        false if problem.contains("requires go") => Ok(None),
+        false => bail!("go build: {problem}"),
     }
 }
 
-impl GolangJwt {
-    pub(crate) fn start(program: &Path) -> anyhow::Result<Self> {
-        let mut process =
-            Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+impl Program {
+    fn start(program: &Path, arguments: &[&str]) -> anyhow::Result<Self> {
+        let mut process = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
         let (input, output) = (process.stdin.take(), process.stdout.take());
-        let (mut input, output) = (input.context("no input")?, output.context("no output")?);
-        let keys: serde_json::Map<_, _> =
-            public_keys().into_iter().map(|(name, pem)| (name.to_owned(), json!(pem))).collect();
-        writeln!(input, "{}", json!({ "keys": keys }))?;
+        let (input, output) = (input.context("no input")?, output.context("no output")?);
         Ok(Self { process, input, answers: BufReader::new(output).lines() })
     }
 
-    fn answer(&mut self) -> anyhow::Result<Answer> {
-        let line = self.answers.next().context("the program has ended; see above")??;
-        let Line { accept, error } = serde_json::from_str(&line)?;
-        Ok(if accept { Answer::Accept } else { Answer::Refuse(error) })
+    /// Asks with a line for each case, and reads as many.
+    fn ask<T: DeserializeOwned>(
+        &mut self,
+        lines: impl ExactSizeIterator<Item = Value>,
+    ) -> anyhow::Result<Vec<T>> {
+        let count = lines.len();
+        let lines: String = lines.map(|line| format!("{line}\n")).collect();
+        self.input.write_all(lines.as_bytes())?;
+        (0..count)
+            .map(|_| {
+                let line = self.answers.next().context("the program has ended; see above")??;
+                Ok(serde_json::from_str(&line)?)
+            })
+            .collect()
+    }
+}
+
+/// As many at a time as its answers fit a pipe, so that neither side waits for the other.
+const AT_A_TIME: usize = 25;
+
+impl GolangJwt {
+    pub(crate) fn start(program: &Path) -> anyhow::Result<Self> {
+        let mut program = Program::start(program, &[])?;
+        let keys: serde_json::Map<_, _> =
+            public_keys().into_iter().map(|(name, pem)| (name.to_owned(), json!(pem))).collect();
+        writeln!(program.input, "{}", json!({ "keys": keys }))?;
+        Ok(Self(program))
     }
 }
 
 impl Oracle for GolangJwt {
     fn judge(&mut self, cases: &[Case]) -> anyhow::Result<Vec<Answer>> {
-        // As many at a time as its answers fit a pipe, so that neither side waits for the other.
-        const AT_A_TIME: usize = 25;
         let mut answers = Vec::with_capacity(cases.len());
         for part in cases.chunks(AT_A_TIME) {
-            let lines: String = part.iter().map(|case| line(case) + "\n").collect();
-            self.input.write_all(lines.as_bytes())?;
-            for _ in part {
-                answers.push(self.answer()?);
-            }
+            let lines: Vec<Line> = self.0.ask(part.iter().map(line))?;
+            answers.extend(lines.into_iter().map(|Line { accept, error }| match accept {
+                true => Answer::Accept,
+                false => Answer::Refuse(error),
+            }));
         }
         Ok(answers)
     }
 }
 
-fn line(case: &Case) -> String {
+impl GoKeys {
+    pub(crate) fn start(program: &Path) -> anyhow::Result<Self> {
+        Program::start(program, &["keys"]).map(Self)
+    }
+
+    /// One answer for each pair of key and token, in order.
+    pub(crate) fn judge(&mut self, cases: &[(Vec<u8>, &str)]) -> anyhow::Result<Vec<KeyAnswer>> {
+        let mut answers = Vec::with_capacity(cases.len());
+        for part in cases.chunks(AT_A_TIME) {
+            let line = |(key, token): &(Vec<u8>, &str)| json!({ "key": STANDARD.encode(key), "token": token });
+            answers.extend(self.0.ask::<KeyAnswer>(part.iter().map(line))?);
+        }
+        Ok(answers)
+    }
+}
+
+fn line(case: &Case) -> Value {
     json!({
         "authorization": case.authorization,
         "keys": case.ring.keys,
@@ -86,10 +149,9 @@ fn line(case: &Case) -> String {
         "scope": case.proxy,
         "zone": case.zone,
     })
-    .to_string()
 }
 
-impl Drop for GolangJwt {
+impl Drop for Program {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();

@@ -1,4 +1,5 @@
-//! The gate and golang-jwt judge the same tokens, a hundred thousand of them.
+//! The gate and golang-jwt judge the same tokens, and the gate and Go read the same keys, a hundred
+//! thousand of each.
 //!
 //! `ZONEGATE_CASES` says how many, `ZONEGATE_SEED` which ones. Needs Go; without it, it says that it
 //! was skipped. With `make test-kuma` the real kuma-cp judges as many.
@@ -7,6 +8,7 @@
 
 mod engine;
 mod golang_jwt;
+mod keys;
 mod kuma_cp;
 
 use std::str::FromStr;
@@ -15,7 +17,8 @@ use std::time::{Duration, Instant};
 
 use engine::cases::Surroundings;
 use engine::{Plan, Row, Summary, run};
-use golang_jwt::GolangJwt;
+use golang_jwt::{GoKeys, GolangJwt};
+use keys::KeyRow;
 use kuma_cp::KumaCp;
 use zonegate_testkit::kuma::{HOW_TO, Home};
 
@@ -54,6 +57,39 @@ fn the_gate_is_never_looser_than_golang_jwt_and_stricter_only_where_the_table_sa
     let unneeded: Vec<_> =
         Row::ALL.into_iter().filter(|row| !summary.rows.contains_key(row)).collect();
     assert!(unneeded.is_empty() || cases < CASES, "rows that no case needed: {unneeded:?}");
+}
+
+#[test]
+fn the_gate_reads_keys_as_go_does_and_refuses_more_only_where_the_table_says_so() {
+    let Some(program) = golang_jwt::build().unwrap() else {
+        println!("skipped: the differential test of keys (no Go to build tests/kuma with)");
+        return;
+    };
+    let cases = from_environment("ZONEGATE_CASES").unwrap_or(CASES);
+    let seed = from_environment("ZONEGATE_SEED").unwrap_or_else(rand::random::<u64>);
+    println!("{cases} keys; the same again with ZONEGATE_SEED={seed}");
+    let share = cases.div_ceil(usize::try_from(WORKERS).unwrap());
+    let start = Instant::now();
+    let summary = thread::scope(|scope| {
+        let read = |worker: u64| {
+            let mut go = GoKeys::start(&program).unwrap();
+            keys::run(share, seed.wrapping_add(worker), &mut go).unwrap()
+        };
+        let workers: Vec<_> =
+            (0..WORKERS).map(|worker| scope.spawn(move || read(worker))).collect();
+        let mut summary = keys::Summary::default();
+        workers.into_iter().for_each(|worker| summary.add(worker.join().unwrap()));
+        summary
+    });
+    let keys::Summary { judged, accepted, verified, rows, refused, differences } = summary;
+    println!("{judged} in {:.0?}: {accepted} taken, {verified} verify", start.elapsed());
+    println!("refused: {refused:#?}\nstricter: {rows:?}");
+    let texts: Vec<_> = differences.iter().map(ToString::to_string).collect();
+    assert!(texts.is_empty(), "ZONEGATE_SEED={seed}\n{}", texts.join("\n\n"));
+    assert!(accepted * 10 > judged, "few keys are good: {accepted}");
+    assert!(verified * 2 > accepted, "few good keys verify: {verified}");
+    let unneeded: Vec<_> = KeyRow::ALL.into_iter().filter(|row| !rows.contains_key(row)).collect();
+    assert!(unneeded.is_empty() || cases < CASES, "rows that no key needed: {unneeded:?}");
 }
 
 /// Texts of `zone-token-revocations`, and how many per cent of the cases each has. A good token is
@@ -96,8 +132,9 @@ fn the_gate_is_never_looser_than_kuma_and_stricter_only_where_the_table_says_so(
 #[test]
 fn every_row_stands_in_the_readme() {
     let readme = include_str!("../../README.md");
-    for row in Row::ALL {
-        assert!(readme.contains(&format!("\n| {} |", row.text())), "{row:?}");
+    let texts = Row::ALL.map(Row::text).into_iter().chain(KeyRow::ALL.map(KeyRow::text));
+    for text in texts {
+        assert!(readme.contains(&format!("\n| {text} |")), "{text}");
     }
 }
 

@@ -1,9 +1,9 @@
 //! A host without a credible clock: nothing passes, and the client is told to come back.
 
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::json;
-use tempfile::TempDir;
 use tonic::Code;
 use zonegate_testkit::raw_client::{End, RawRequest};
 use zonegate_testkit::zone_proxy::Claimed;
@@ -11,18 +11,22 @@ use zonegate_testkit::zone_proxy::Claimed;
 use crate::harness::Bench;
 use crate::refusals::assert_refused;
 
-#[tokio::test]
-async fn without_a_clock_nothing_passes() {
-    let dir = TempDir::new().unwrap();
-    let library = dir.path().join("no_clock.so");
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/no_clock.c");
+/// Lets Envoy run with a library of `tests/data` before all others.
+pub(crate) fn preload(bench: &mut Bench, source: &str) {
+    let library = bench.scratch().join(source).with_extension("so");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(source);
     let mut compile = Command::new("cc");
     compile.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source);
     // cargo links with the same cc.
     assert!(compile.status().unwrap().success());
-    let mut bench = Bench::new();
     let preload = library.to_str().unwrap().to_owned();
     bench.options.environment.push(("LD_PRELOAD".to_owned(), preload));
+}
+
+#[tokio::test]
+async fn without_a_clock_nothing_passes() {
+    let mut bench = Bench::new();
+    preload(&mut bench, "no_clock.c");
     let setup = bench.start().await;
     let token = setup.token();
     let connection = setup.connect().await;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use zonegate_issuer::SigningKey;
 use zonegate_testkit::control_plane::{self, ControlPlane};
-use zonegate_testkit::gateway::{Gateway, Pushed};
+use zonegate_testkit::gateway::{Delivery, Gateway, Pushed};
 use zonegate_testkit::zone_proxy::Claimed;
 
 use crate::harness::{Bench, policy};
@@ -22,7 +22,7 @@ fn bad(key: &SigningKey) -> Vec<(Value, &'static str)> {
         (json!({}), "no configuration; publicKeys is required"),
         (with("publicKeys", json!([])), "publicKeys: at least one key is required"),
         (one_key(json!({ "kid": "1", "key": "x" })), "publicKeys[0].key: not PEM"),
-        (one_key(json!({ "kid": 1, "key": pem })), "publicKeys[0].kid: invalid type"),
+        (one_key(json!({ "kid": true, "key": pem })), "publicKeys[0].kid: invalid type"),
         (one_key(json!({ "kid": "1", "key": &*key.to_pem() })), "publicKeys[0].key: a private key"),
         (with("publicKeys", json!([item, item])), "publicKeys[1].kid: \"1\" is there twice"),
         (with("zone", json!("")), "zone: must not be empty"),
@@ -49,7 +49,7 @@ fn bad(key: &SigningKey) -> Vec<(Value, &'static str)> {
 #[tokio::test]
 async fn envoy_does_not_start_and_its_log_names_the_path() {
     let mut bench = Bench::new();
-    bench.options.policy_in_gateway = true;
+    bench.options.delivery = Delivery::Gateway;
     bench.options.control_plane = "127.0.0.1:1".to_owned();
     // Good as it is, so that what follows is due to the policy.
     Gateway::start(bench.options.clone()).await.unwrap().stop().await;
@@ -61,6 +61,17 @@ async fn envoy_does_not_start_and_its_log_names_the_path() {
         let says = format!("zonegate: configuration refused: {says}");
         assert!(error.contains(&says), "{says}: {error}");
     }
+}
+
+/// As in kuma-cp's file. Envoy hands it on as a double.
+#[tokio::test]
+async fn a_kid_may_be_a_whole_number() {
+    let bench = Bench::new();
+    let keys = json!([{ "kid": 1, "key": bench.key.public_key_pem() }]);
+    let setup = bench.set("publicKeys", keys).start().await;
+    let connection = setup.connect().await;
+    let mut stream = connection.sotw(Some(&setup.token()), Claimed::INGRESS).await.unwrap();
+    stream.next().await.unwrap().unwrap();
 }
 
 /// By ECDS Envoy starts without the filter, and answers everything with an error.
@@ -95,6 +106,7 @@ async fn a_bad_push_changes_nothing() {
     let mut good = policy(&setup.key);
     good["revocations"] = json!("id-1");
     assert_eq!(setup.gateway.push(&good).await.unwrap(), Pushed::Accepted);
+    setup.refused_everywhere_as(&setup.witness("id-1"), "revoked").await;
     let refused = connection.sotw(Some(&token), Claimed::INGRESS).await.unwrap_err();
     assert!(refused.message().starts_with("zonegate: revoked: "), "{refused:?}");
     assert_eq!(setup.stat("config.accepted").await, 2);
@@ -112,6 +124,7 @@ async fn a_token_is_good_until_it_is_revoked() {
     let mut revoking = policy(&setup.key);
     revoking["revocations"] = json!("other, id-1\n");
     assert_eq!(setup.gateway.push(&revoking).await.unwrap(), Pushed::Accepted);
+    setup.refused_everywhere_as(&setup.witness("id-1"), "revoked").await;
     let refused = connection.sotw(Some(&token), Claimed::INGRESS).await.unwrap_err();
     assert_eq!(refused.message(), "zonegate: revoked: token \"id-1\" is revoked; issue a new one");
 }

@@ -1,7 +1,10 @@
 //! Whose arithmetic verifies signatures: Envoy's, or the module's own.
 
+use rsa::PrivateKey;
+use rsa::pkcs1::{EncodeRsaPrivateKey, LineEnding};
 use serde_json::json;
 use zonegate_issuer::SigningKey;
+use zonegate_testkit::gateway::Delivery;
 use zonegate_testkit::zone_proxy::Claimed;
 
 use crate::harness::{Bench, Setup, claims};
@@ -12,7 +15,7 @@ const VM: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_
 /// A gateway whose VM configuration is `text`.
 fn with_vm_configuration(text: &str) -> Bench {
     let mut bench = Bench::new();
-    bench.options.policy_in_gateway = true;
+    bench.options.delivery = Delivery::Gateway;
     let vm = json!({
         "vm_id": "zonegate",
         "runtime": "envoy.wasm.runtime.v8",
@@ -57,10 +60,18 @@ async fn another_vm_configuration_is_refused() {
     assert!(error.contains("VM configuration refused: the only text it may have is"), "{error}");
 }
 
+/// Every kind of key that Go verifies with: else a configuration would be accepted and no token pass.
 #[tokio::test]
-async fn envoys_arithmetic_takes_keys_of_other_sizes() {
+async fn envoys_arithmetic_takes_keys_of_other_sizes_and_exponents() {
     let sizes = [1024, 3072, 4096];
-    let keys = sizes.map(|bits| (bits.to_string(), SigningKey::generate(bits).unwrap()));
+    let usual = sizes.map(|bits| (bits.to_string(), SigningKey::generate(bits).unwrap()));
+    let others = [(1025, 65_537_u64), (1031, 3), (1536, 3), (2047, 17), (2048, 2_147_483_647)];
+    let others = others.map(|(bits, exponent)| {
+        let key = PrivateKey::new_with_exp(&mut rand::rng(), bits, exponent.into()).unwrap();
+        let pem = key.to_pkcs1_pem(LineEnding::LF).unwrap();
+        (format!("{bits}-{exponent}"), SigningKey::from_pem(&pem).unwrap())
+    });
+    let keys: Vec<_> = usual.into_iter().chain(others).collect();
     let public: Vec<_> =
         keys.iter().map(|(kid, key)| json!({ "kid": kid, "key": key.public_key_pem() })).collect();
     let setup = Bench::new().set("publicKeys", json!(public)).start().await;
@@ -68,7 +79,8 @@ async fn envoys_arithmetic_takes_keys_of_other_sizes() {
     for (kid, key) in &keys {
         let header = json!({ "alg": "RS256", "kid": kid }).to_string();
         let token = key.sign_raw(&header, claims().to_string());
-        let mut stream = connection.sotw(Some(&token), Claimed::INGRESS).await.unwrap();
+        let opened = connection.sotw(Some(&token), Claimed::INGRESS).await;
+        let mut stream = opened.unwrap_or_else(|refused| panic!("{kid}: {refused:?}"));
         stream.next().await.unwrap().unwrap();
     }
     assert!(setup.gateway.log().unwrap().contains(" crypto=host "));

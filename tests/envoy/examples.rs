@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -11,7 +12,7 @@ use zonegate_testkit::gateway::Pushed;
 use zonegate_testkit::zone_proxy::Claimed;
 use zonegate_tool::operator::plugin_file::PluginConfiguration;
 
-use crate::harness::{Bench, LIMIT, Setup};
+use crate::harness::{Bench, LIMIT, Setup, claims};
 
 /// What became of a connection with the token in `file`.
 async fn try_token(setup: &Setup, file: &Path) -> String {
@@ -41,6 +42,14 @@ async fn the_rotation_goes_as_its_readme_says() {
     for name in ["1-before.yaml", "2-both.yaml", "3-after.yaml"] {
         if name != "1-before.yaml" {
             assert_eq!(setup.gateway.push(&policy(name)).await.unwrap(), Pushed::Accepted);
+            // What is signed by nobody tells which keys there are.
+            let (kid, reason) = match name {
+                "2-both.yaml" => ("new", "invalid_signature"),
+                _ => ("old", "unknown_kid"),
+            };
+            let header = json!({ "alg": "RS256", "kid": kid }).to_string();
+            let forged = setup.key.sign_raw(&header, claims().to_string());
+            setup.refused_everywhere_as(&forged, reason).await;
         }
         let old = try_token(&setup, &dir.path().join("old.token")).await;
         let new = try_token(&setup, &dir.path().join("new.token")).await;
@@ -112,6 +121,11 @@ async fn of_two_tokens_the_leaked_one_is_cut() {
     let after = policy_in(&path("zonegate.yaml"));
     assert_eq!(setup.gateway.push(&after).await.unwrap(), Pushed::Accepted);
     assert!(timeout(LIMIT, leaks.next()).await.unwrap().is_err());
+    // The worker that cut it has the push; the other one will.
+    let start = Instant::now();
+    while try_token(&setup, &path("leaked.token")).await != "revoked" {
+        assert!(start.elapsed() < LIMIT, "it still passes");
+    }
     assert_eq!(try_token(&setup, &path("leaked.token")).await, "revoked");
     assert_eq!(try_token(&setup, &path("kept.token")).await, "passes");
     assert_eq!(setup.stat("streams.cut.revoked").await, 1);

@@ -62,7 +62,11 @@ async fn a_vm_that_fails_denies_until_it_is_started_anew() {
     setup.control_plane.push();
     assert!(goes_on(&mut streams[1 - hit]).await && goes_on(&mut again).await);
     let log = setup.gateway.log().unwrap();
-    assert!(log.contains("panicked at filters/wasm/src/fault.rs"), "{}", setup.gateway.log_tail());
+    assert!(
+        log.contains("panicked at filters/wasm/src/fault_injection.rs"),
+        "{}",
+        setup.gateway.log_tail()
+    );
 }
 
 /// While requests keep the one worker busy: each is denied until the VM is there again.

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use zonegate_issuer::SigningKey;
 use zonegate_testkit::certificates::Certificates;
 use zonegate_testkit::control_plane::{self, ControlPlane};
-use zonegate_testkit::gateway::{Gateway, Log, Options};
+use zonegate_testkit::gateway::{Delivery, Gateway, Log, Options};
 use zonegate_testkit::raw_client::RawConnection;
 use zonegate_testkit::zone_proxy::{Claimed, Connection};
 
@@ -54,7 +54,7 @@ impl Bench {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             concurrency: 2,
             log: Log::File,
-            policy_in_gateway: false,
+            delivery: Delivery::Ecds,
             edits: Vec::new(),
             environment: Vec::new(),
         };
@@ -68,6 +68,19 @@ impl Bench {
 
     pub(crate) fn set(mut self, field: &str, value: Value) -> Self {
         self.options.policy[field] = value;
+        self
+    }
+
+    /// Pushes that are the same to the byte where their policies are, and one worker.
+    pub(crate) fn text() -> Self {
+        let mut bench = Self::new();
+        bench.options.delivery = Delivery::EcdsText;
+        bench.options.concurrency = 1;
+        bench
+    }
+
+    pub(crate) fn workers(mut self, workers: u32) -> Self {
+        self.options.concurrency = workers;
         self
     }
 

@@ -24,8 +24,6 @@ const RATE: u32 = 1000;
 const AT_A_TIME: usize = 64;
 /// So many begin and end between two pushes, at least, as long as there are more to come.
 const BETWEEN: usize = CONNECTIONS / 10 + 1;
-/// Within this time of a push, either policy may judge.
-const SETTLE: Duration = Duration::from_millis(50);
 
 /// By the first policy a token of `id-a` passes and one of `id-b` is revoked, by the second it is the
 /// other way round.
@@ -41,18 +39,29 @@ async fn each_connection_is_judged_by_the_policy_before_or_after() {
     bench.record_bodies = false;
     let setup = bench.start().await;
     let (first, second) = (revoking(&setup, "id-b"), revoking(&setup, "id-a"));
+    // One for each worker.
+    let watching = [setup.connect().await, setup.connect().await];
+    let by_worker: Vec<u64> = setup.connections_by_worker().await.into_values().collect();
+    assert_eq!(by_worker, [1, 1]);
+    let in_force = async |id: &str| {
+        for connection in &watching {
+            setup.refused_as(connection, &setup.witness(id), "revoked").await;
+        }
+    };
     assert_eq!(setup.gateway.push(&first).await.unwrap(), Pushed::Accepted);
+    in_force("id-b").await;
     let progress = Arc::new(Progress::default());
     let clients = spawn_clients(&setup, Arc::clone(&progress));
     let mut pushes = Vec::new();
-    for (policy, is) in [(&second, JudgedBy::Second), (&first, JudgedBy::First)].iter().cycle() {
+    let turns = [(&second, "id-a", JudgedBy::Second), (&first, "id-b", JudgedBy::First)];
+    for (policy, revokes, is) in turns.iter().cycle() {
         if clients.is_finished() {
             break;
         }
         let begins = Instant::now();
         assert_eq!(setup.gateway.push(policy).await.unwrap(), Pushed::Accepted);
-        pushes.push(Push { begins, settled: Instant::now() + SETTLE, is: *is });
-        sleep(SETTLE).await;
+        in_force(revokes).await;
+        pushes.push(Push { begins, settled: Instant::now(), is: *is });
         // Once so many more have ended than had begun by now, `BETWEEN` of them began after it.
         let enough = progress.begun.load(Ordering::SeqCst) + BETWEEN;
         while progress.ended.load(Ordering::SeqCst) < enough && !clients.is_finished() {
@@ -60,7 +69,7 @@ async fn each_connection_is_judged_by_the_policy_before_or_after() {
         }
     }
     let (judged, elapsed) = clients.await.unwrap();
-    let known = judged.iter().filter_map(|one| Some((one, in_force(&pushes, one)?)));
+    let known = judged.iter().filter_map(|one| Some((one, policy_for(&pushes, one)?)));
     let known: Vec<_> = known.collect();
     println!(
         "{} connections in {elapsed:?}, {:.0} a second, during {} pushes; {} between two",
@@ -75,7 +84,8 @@ async fn each_connection_is_judged_by_the_policy_before_or_after() {
     }
     known.iter().for_each(|(one, is)| assert_eq!(one.by, *is));
     let allowed = setup.stat("allowed").await;
-    assert_eq!(allowed + setup.denied("revoked").await, CONNECTIONS as u64);
+    let watched = watching.len() * (1 + pushes.len());
+    assert_eq!(allowed + setup.denied("revoked").await, (CONNECTIONS + watched) as u64);
     assert_eq!(setup.control_plane.sightings().count() as u64, allowed);
 }
 
@@ -102,7 +112,7 @@ struct Progress {
 }
 
 /// The policy that was in force as long as `judged` took, if it was one.
-fn in_force(pushes: &[Push], judged: &Judged) -> Option<JudgedBy> {
+fn policy_for(pushes: &[Push], judged: &Judged) -> Option<JudgedBy> {
     let last = pushes.iter().rposition(|push| push.begins < judged.ends)?;
     let last = &pushes[last];
     (last.settled < judged.starts).then_some(last.is)

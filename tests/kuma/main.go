@@ -5,6 +5,8 @@
 //
 // In: JSON lines on standard input. The first holds the public keys by name, {"keys":{"a":"PEM"}};
 // each other one is a case. Out: a line for each case, in order, {"accept":false,"error":"..."}.
+//
+// With the argument "keys" each line is a key instead (see keys.go), and the answer is what becomes of it.
 package main
 
 import (
@@ -39,13 +41,17 @@ type answer struct {
 }
 
 func main() {
+	serve := serveTokens
+	if len(os.Args) > 1 && os.Args[1] == "keys" {
+		serve = serveKeys
+	}
 	if err := serve(os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "kuma:", err)
 		os.Exit(1)
 	}
 }
 
-func serve(in io.Reader, out io.Writer) error {
+func serveTokens(in io.Reader, out io.Writer) error {
 	lines := json.NewDecoder(bufio.NewReaderSize(in, 1<<20))
 	var first struct {
 		Keys map[string]string `json:"keys"`
@@ -61,14 +67,22 @@ func serve(in io.Reader, out io.Writer) error {
 		}
 		known[name] = key
 	}
+	return answerAll(lines, out, func(asked connection) answer { return answerTo(asked, known) })
+}
+
+func serveKeys(in io.Reader, out io.Writer) error {
+	return answerAll(json.NewDecoder(bufio.NewReaderSize(in, 1<<20)), out, answerToKey)
+}
+
+func answerAll[Case, Answer any](lines *json.Decoder, out io.Writer, answerTo func(Case) Answer) error {
 	answers := bufio.NewWriter(out)
 	encoder := json.NewEncoder(answers)
 	for lines.More() {
-		var asked connection
+		var asked Case
 		if err := lines.Decode(&asked); err != nil {
 			return fmt.Errorf("reading a case: %w", err)
 		}
-		if err := encoder.Encode(answerTo(asked, known)); err != nil {
+		if err := encoder.Encode(answerTo(asked)); err != nil {
 			return err
 		}
 		// The other side waits for this line before it sends more.

@@ -113,7 +113,8 @@ func (cp controlPlane) isRevoked(id string) bool {
 func publicKey(text string) (*rsa.PublicKey, error) {
 	block, _ := pem.Decode([]byte(text))
 	if block == nil {
-		return nil, errors.New("not PEM")
+		// Kuma asks for the type of this block, and the process ends.
+		return nil, errors.New("no PEM block: kuma-cp crashes")
 	}
 	switch block.Type {
 	case "RSA PUBLIC KEY":

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 use zonegate_issuer::SigningKey;
 use zonegate_testkit::certificates::Certificates;
-use zonegate_testkit::gateway::{self, Gateway, Log, Pushed};
+use zonegate_testkit::gateway::{self, Delivery, Gateway, Log, Pushed};
 use zonegate_testkit::kuma::{
     ControlPlane, HOW_TO, Home, Kind, Options, Proxy, ProxyOptions, StaticKey, free_port,
 };
@@ -110,7 +110,7 @@ impl Bench {
             listen: SocketAddr::from(([127, 0, 0, 1], port)),
             concurrency: 1,
             log: Log::File,
-            policy_in_gateway: false,
+            delivery: Delivery::Ecds,
             edits: Vec::new(),
             environment: Vec::new(),
         });

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use crate::api::Api;
-use crate::tool::{Place, once};
+use crate::tool::{Place, once, replace};
 
 #[tokio::test]
 async fn the_file_is_filled_then_left_alone_then_follows_the_secrets() {
@@ -274,8 +274,8 @@ async fn what_others_do_to_the_file_is_undone() {
     running.says("replaced file=").await;
     let (good, replaced) = (fs::read(&place.ecds).unwrap(), " keys=1 revocations=0\n");
     for damage in [&b""[..], b"resources: [", &good[..good.len() / 2]] {
-        fs::write(&place.ecds, damage).unwrap();
         let times = running.said().matches(replaced).count();
+        replace(&place.ecds, damage);
         while running.said().matches(replaced).count() == times {
             api.asked_again(1).await;
         }

@@ -34,11 +34,10 @@ impl Place {
         Self { dir, ecds }
     }
 
+    /// As a whole, by a rename: one that runs may read it at any time.
     pub(crate) fn write(&self, name: &str, text: &str) -> String {
-        // At once: a poll may come at any time.
-        let (new, path) = (self.dir.path().join("new"), self.dir.path().join(name));
-        fs::write(&new, text).unwrap();
-        fs::rename(&new, &path).unwrap();
+        let path = self.dir.path().join(name);
+        replace(&path, text.as_bytes());
         path.to_str().unwrap().to_owned()
     }
 
@@ -88,6 +87,13 @@ impl Place {
         }
         Running::spawn(command)
     }
+}
+
+/// Replaces a file by a rename.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) {
+    let new = path.with_extension("new");
+    fs::write(&new, bytes).unwrap();
+    fs::rename(&new, path).unwrap();
 }
 
 pub(crate) async fn once(mut command: Command) -> (i32, String) {

@@ -1,26 +1,53 @@
-//! What the gate asks of Envoy.
+//! What the shell asks of Envoy.
 //!
 //! In: nothing, or what to answer. Out: bytes and facts. A failure that the SDK reports is an error or
 //! an absence here. (It panics on statuses that a host does not give; Envoy then starts the VM anew,
 //! and denies meanwhile.)
 
-use std::cell::Cell;
+use std::borrow::Cow;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::time::SystemTime;
+use std::sync::OnceLock;
+use std::time::{Instant, SystemTime};
 
 use proxy_wasm::hostcalls;
-use proxy_wasm::types::{BufferType, GrpcStatusCode, MapType, Status as HostStatus};
-use zonegate::gate::{Clock, ErrorDetail, Head, Reason, Refusal, UnixTime};
-use zonegate::log_line::Origin;
-use zonegate::roll_call::Shared;
+use proxy_wasm::types::{BufferType, GrpcStatusCode, MapType};
 
-/// The request headers, owned.
+use zonegate::gate::{Clock, GrpcCode, Head, Status};
+use zonegate::lifecycle::{Answer, Facts, Now, Protocol, RequestBody};
+use zonegate::shared_data::SharedData;
+use zonegate::token::{Host, SignatureBackend, host_backend};
+
+/// Signatures verified by Envoy.
+pub(super) static ENVOY: SignatureBackend = host_backend::<Envoy>();
+
+/// Envoy, as what it offers to every VM.
+pub(super) struct Envoy;
+
+impl Host for Envoy {
+    fn verify_signature(arguments: &[u8]) -> Option<Vec<u8>> {
+        hostcalls::call_foreign_function("verify_signature", Some(arguments)).ok().flatten()
+    }
+}
+
+impl SharedData for Envoy {
+    fn get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
+        let (bytes, version) = hostcalls::get_shared_data(key).ok()?;
+        Some((bytes.unwrap_or_default(), version?))
+    }
+
+    fn set(&self, key: &str, bytes: &[u8], version: Option<u32>) -> bool {
+        hostcalls::set_shared_data(key, Some(bytes), version).is_ok()
+    }
+}
+
+/// The request headers, owned. None at all where Envoy does not hand them over, and then the request
+/// goes nowhere that is served.
 pub(super) struct Headers(Vec<(String, Vec<u8>)>);
 
 impl Headers {
     /// Fetches them.
-    pub(super) fn fetch() -> Result<Self, HostStatus> {
-        hostcalls::get_map_bytes(MapType::HttpRequestHeaders).map(Self)
+    pub(super) fn fetch() -> Self {
+        Self(hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default())
     }
 
     /// Those that the gate judges.
@@ -39,96 +66,51 @@ impl Headers {
         head
     }
 
-    /// Those that a log line needs.
-    pub(super) fn into_request(self) -> Request {
-        let mut request = Request::default();
-        for (name, value) in self.0 {
-            match name.as_str() {
-                ":path" => request.path = value,
-                "x-request-id" => request.id = value,
-                _ => {}
-            }
-        }
-        request
-    }
-
-    #[cfg(zonegate_fault)]
+    /// The first value of a header; empty where there is none.
     pub(super) fn first(&self, wanted: &str) -> &[u8] {
         let found = self.0.iter().find(|(name, _)| name == wanted);
         found.map_or(&[], |(_, value)| value)
     }
 }
 
-/// What a log line says of a request.
-#[derive(Default)]
-pub(super) struct Request {
-    path: Vec<u8>,
-    id: Vec<u8>,
-}
+/// The body of the request in effect, of which Envoy shows so many bytes.
+pub(super) struct Body(pub(super) usize);
 
-impl Request {
-    /// Whose it is: of the request in effect. The host is asked only now: most refusals in a flood
-    /// are not logged.
-    pub(super) fn origin(&self) -> Origin {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Origin {
-            // Without the query, in which someone may have put a secret.
-            path: text(self.path.split(|byte| *byte == b'?').next().unwrap_or_default()),
-            peer: text(&property(&["source", "address"]).unwrap_or_default()),
-            request_id: text(&self.id),
-        }
+impl RequestBody for Body {
+    fn size(&self) -> usize {
+        self.0
+    }
+
+    fn read(&self, length: usize) -> Option<Cow<'_, [u8]>> {
+        let bytes = hostcalls::get_buffer(BufferType::HttpRequestBody, 0, length);
+        bytes.ok().flatten().map(Cow::Owned)
     }
 }
 
-thread_local! {
-    static LAST_LOOK: Cell<UnixTime> = const { Cell::new(UnixTime::ZERO) };
-}
-
-/// The time of the host.
+/// The time of day.
 pub(super) fn clock() -> Clock {
     let now = hostcalls::get_current_time().ok();
-    let now = now.and_then(|now| now.duration_since(SystemTime::UNIX_EPOCH).ok());
-    LAST_LOOK.set(now.unwrap_or_default());
-    Clock(now)
+    Clock(now.and_then(|now| now.duration_since(SystemTime::UNIX_EPOCH).ok()))
 }
 
-/// The time when the clock was looked at last, which is in the callback that is running.
-pub(super) fn last_look() -> UnixTime {
-    LAST_LOOK.get()
-}
-
-/// The first `length` bytes of the request body that the host holds.
-pub(super) fn request_body(length: usize) -> Option<Vec<u8>> {
-    hostcalls::get_buffer(BufferType::HttpRequestBody, 0, length).ok().flatten()
+/// Both clocks.
+pub(super) fn now() -> Now {
+    static START: OnceLock<Instant> = OnceLock::new();
+    Now { wall: clock(), monotonic: START.get_or_init(Instant::now).elapsed() }
 }
 
 /// The plugin configuration.
-pub(super) fn plugin_configuration() -> Option<Vec<u8>> {
-    hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX).ok().flatten()
+pub(super) fn plugin_configuration() -> Vec<u8> {
+    configuration(BufferType::PluginConfiguration)
 }
 
 /// The VM configuration.
-pub(super) fn vm_configuration() -> Option<Vec<u8>> {
-    hostcalls::get_buffer(BufferType::VmConfiguration, 0, usize::MAX).ok().flatten()
+pub(super) fn vm_configuration() -> Vec<u8> {
+    configuration(BufferType::VmConfiguration)
 }
 
-/// Whether no VM has spoken of this configuration yet, the `count`th that ours has taken for
-/// `gateway`. Every worker and the main thread configure a VM of their own, some later than others,
-/// and one of them is to speak for all.
-pub(super) fn is_news(gateway: &str, count: u64) -> bool {
-    let key = format!("zonegate.{gateway}.configurations");
-    // Twice is enough for a few workers; after that, the same is said more than once.
-    for _ in 0..8 {
-        let (known, version) = hostcalls::get_shared_data(&key).unwrap_or_default();
-        let known = known.and_then(|known| known.try_into().ok()).map_or(0, u64::from_le_bytes);
-        if known >= count {
-            return false;
-        }
-        if hostcalls::set_shared_data(&key, Some(&count.to_le_bytes()), version).is_ok() {
-            break;
-        }
-    }
-    true
+fn configuration(buffer: BufferType) -> Vec<u8> {
+    hostcalls::get_buffer(buffer, 0, usize::MAX).ok().flatten().unwrap_or_default()
 }
 
 /// A number that no other VM has.
@@ -137,76 +119,69 @@ pub(super) fn vm_number() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-/// What all VMs share for the list of their open streams.
-pub(super) struct RollCallAtHost;
-
-impl Shared for RollCallAtHost {
-    fn get(&self) -> Option<(Vec<u8>, u32)> {
-        let (bytes, version) = hostcalls::get_shared_data(Self::KEY).ok()?;
-        Some((bytes.unwrap_or_default(), version?))
-    }
-
-    fn set(&self, bytes: &[u8], version: Option<u32>) -> bool {
-        hostcalls::set_shared_data(Self::KEY, Some(bytes), version).is_ok()
-    }
-}
-
-impl RollCallAtHost {
-    const KEY: &str = "zonegate.open";
-}
-
 /// The name of this plugin in Envoy's configuration.
 pub(super) fn plugin_name() -> String {
-    String::from_utf8_lossy(&property(&["plugin_name"]).unwrap_or_default()).into_owned()
+    text(&["plugin_name"])
+}
+
+/// Address and port of the peer of the request in effect.
+pub(super) fn peer() -> String {
+    text(&["source", "address"])
+}
+
+/// The number of the connection of the request in effect.
+pub(super) fn connection() -> Option<u64> {
+    let bytes = property(&["connection", "id"])?;
+    bytes.try_into().ok().map(u64::from_le_bytes)
+}
+
+fn text(path: &[&str]) -> String {
+    String::from_utf8_lossy(&property(path).unwrap_or_default()).into_owned()
 }
 
 fn property(path: &[&str]) -> Option<Vec<u8>> {
     hostcalls::get_property(path.to_vec()).ok().flatten()
 }
 
-/// Sets filter state `wasm.<name>` for access logs.
-pub(super) fn set_filter_state(name: &str, value: &str) {
-    // Only an access log misses it.
-    let _ = hostcalls::set_property(vec![name], Some(value.as_bytes()));
-}
-
-/// How a client wants to be answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Protocol {
-    /// gRPC: status and message in trailers.
-    Grpc,
-    /// Plain HTTP: status and text.
-    Http,
-}
-
-/// Answers the request in effect with a refusal.
-pub(super) fn reply(refusal: &Refusal, protocol: Protocol, detail: ErrorDetail) {
-    let reason = refusal.reason();
-    let message = match detail {
-        ErrorDetail::Reason => format!("zonegate: {reason}: {refusal}"),
-        ErrorDetail::None => "zonegate: denied".to_owned(),
+/// Sets filter state `wasm.zonegate.…` of the request in effect.
+pub(super) fn set_facts(facts: &Facts) {
+    // Only an access log misses what cannot be set, and what lacks a verdict is denied by a filter
+    // behind: see `envoy/gateway.yaml`.
+    let set = |name, value: &str| {
+        let _ = hostcalls::set_property(vec![name], Some(value.as_bytes()));
     };
-    // Should the host refuse to answer, the request stays paused and never reaches the upstream.
+    set("zonegate.verdict", facts.verdict.as_str());
+    if let Some(reason) = facts.reason {
+        set("zonegate.reason", reason.as_str());
+    }
+    if let Some(token) = &facts.token {
+        set("zonegate.zone", &token.claims.zone);
+        set("zonegate.kid", &token.kid);
+        set("zonegate.jti", &token.claims.id);
+    }
+}
+
+/// Answers the request in effect. Should Envoy refuse, the request stays paused and never reaches the
+/// upstream.
+pub(super) fn answer(Answer { protocol, status: Status { grpc, http }, message }: &Answer) {
     let _ = match protocol {
         Protocol::Grpc => {
-            hostcalls::send_grpc_response(grpc_status(reason), Some(&message), Vec::new())
+            hostcalls::send_grpc_response(grpc_status(*grpc), Some(message), Vec::new())
         }
-        Protocol::Http => hostcalls::send_http_response(
-            reason.status().http,
-            vec![("content-type", "text/plain")],
-            Some(message.as_bytes()),
-        ),
+        Protocol::Http => {
+            let headers = vec![("content-type", "text/plain")];
+            hostcalls::send_http_response(*http, headers, Some(message.as_bytes()))
+        }
     };
 }
 
-/// [`Reason::status`] in the SDK's type.
-fn grpc_status(reason: Reason) -> GrpcStatusCode {
-    match reason.status().grpc {
-        3 => GrpcStatusCode::InvalidArgument,
-        4 => GrpcStatusCode::DeadlineExceeded,
-        7 => GrpcStatusCode::PermissionDenied,
-        12 => GrpcStatusCode::Unimplemented,
-        14 => GrpcStatusCode::Unavailable,
-        _ => GrpcStatusCode::Unauthenticated,
+fn grpc_status(code: GrpcCode) -> GrpcStatusCode {
+    match code {
+        GrpcCode::InvalidArgument => GrpcStatusCode::InvalidArgument,
+        GrpcCode::DeadlineExceeded => GrpcStatusCode::DeadlineExceeded,
+        GrpcCode::PermissionDenied => GrpcStatusCode::PermissionDenied,
+        GrpcCode::Unimplemented => GrpcStatusCode::Unimplemented,
+        GrpcCode::Unavailable => GrpcStatusCode::Unavailable,
+        GrpcCode::Unauthenticated => GrpcStatusCode::Unauthenticated,
     }
 }

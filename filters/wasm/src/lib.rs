@@ -1,22 +1,19 @@
-//! The Envoy shell: proxy-wasm in, proxy-wasm out. It fetches facts, asks [`zonegate::gate`] and does
-//! what the verdict says. It decides nothing.
+//! The shell between proxy-wasm and the core: it translates Envoy's callbacks into events of
+//! [`Lifecycle`](zonegate::lifecycle::Lifecycle), and effects into host calls. It decides nothing.
 //!
 //! Only `hostcalls` that return bytes are used: the SDK's own getters for text panic on a header that
-//! is not UTF-8, and a panic takes the whole VM down. Where the host fails, the request is denied.
+//! is not UTF-8, and a panic takes the whole VM down.
 
 #![cfg(target_family = "wasm")] // natively there is no such host, and the crate is empty
 
-mod body;
-mod crypto;
-mod exchange;
+mod effects;
 #[cfg(zonegate_fault)]
-mod fault;
+mod fault_injection;
 mod host;
 mod metrics;
 mod root;
-mod shared;
 mod stream;
-mod waiting;
+mod vm_state;
 
 use proxy_wasm::types::LogLevel;
 
@@ -28,6 +25,6 @@ mod entry {
     proxy_wasm::main! {{
         // The host filters by its own level (`--component-log-level wasm:…`).
         proxy_wasm::set_log_level(LogLevel::Info);
-        proxy_wasm::set_root_context(|_| Box::new(root::Root::default()));
+        proxy_wasm::set_root_context(|id| Box::new(root::Root::new(id)));
     }}
 }

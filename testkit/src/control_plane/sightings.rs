@@ -111,6 +111,14 @@ impl Sightings {
         self.state().open
     }
 
+    /// How many requests are under way that came with this value of a header (lower case).
+    #[must_use]
+    pub fn open_with(&self, name: &str, value: &[u8]) -> usize {
+        let state = self.state();
+        let open = state.requests.values().filter(|request| request.ended.is_none());
+        open.filter(|request| request.header(name).any(|found| found == value)).count()
+    }
+
     /// Forgets what was seen so far. Streams that are open stay in [`Self::open_streams`], but
     /// their requests are gone from [`Self::requests`].
     pub fn clear(&self) {

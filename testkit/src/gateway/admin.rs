@@ -17,9 +17,6 @@ use serde_json::Value;
 /// The file that `--admin-address-path` names.
 pub(super) const ADDRESS_FILE: &str = "admin-address";
 
-/// The ECDS counters of the filter (Envoy: `extension_config_discovery.http_filter.<name>`).
-const PUSHES: &str = "extension_config_discovery";
-
 /// A client of one admin interface.
 #[derive(Debug)]
 pub(super) struct Admin {
@@ -60,9 +57,9 @@ impl Admin {
         value.map(|value| value.parse().with_context(|| format!("{name}: {value}"))).transpose()
     }
 
-    /// How many pushes were accepted and rejected.
-    pub(super) async fn pushes(&self) -> anyhow::Result<(u64, u64)> {
-        let text = self.get(&format!("/stats?filter={PUSHES}")).await?;
+    /// How many pushes were accepted and rejected, by the counters that have `name` in theirs.
+    pub(super) async fn pushes(&self, name: &str) -> anyhow::Result<(u64, u64)> {
+        let text = self.get(&format!("/stats?filter={}", name.replace('.', "%5C."))).await?;
         let sum = |name: &str| {
             let values = text.lines().filter_map(|line| line.split_once(": "));
             let values = values.filter(|(stat, _)| stat.ends_with(name));

@@ -1,7 +1,7 @@
 //! Envoy's configuration for a run: the very files in `envoy/`, with the values of this run in place
 //! of the ones to set. So what the tests run is what users copy.
 //!
-//! In: [`Options`]. Out: two files in a folder. A value that has no place in the files is an error.
+//! In: [`Options`]. Out: the files in a folder. A value that has no place in the files is an error.
 
 use std::fs;
 use std::net::IpAddr;
@@ -10,31 +10,34 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
-use super::Options;
+use super::{Delivery, Options};
 
 const GATEWAY: &str = include_str!("../../../envoy/gateway.yaml");
 const ECDS: &str = include_str!("../../../envoy/ecds/zonegate.yaml");
 
-/// Where the two files of a run are.
+/// Where the files of a run are.
 #[derive(Debug, Clone)]
 pub(super) struct Files {
     /// The bootstrap configuration.
     pub(super) gateway: PathBuf,
     /// The watched folder.
     folder: PathBuf,
-    /// The filter, but for its policy.
-    filter: Value,
+    /// The watched file, but for its policy.
+    watched: Value,
+    /// How the policy stands in it.
+    delivery: Delivery,
 }
 
 impl Files {
-    /// Writes both files to `dir`.
+    /// Writes all of them to `dir`.
     pub(super) fn write(dir: &Path, options: &Options) -> anyhow::Result<Self> {
         let folder = dir.join("ecds");
         fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
         let gateway = dir.join("gateway.json");
-        let text = gateway_configuration(options, &folder)?.to_string();
-        fs::write(&gateway, text).with_context(|| format!("writing {}", gateway.display()))?;
-        let files = Self { gateway, folder, filter: filter_configuration(options)? };
+        let (text, watched) = configurations(options, &folder)?;
+        fs::write(&gateway, text.to_string())
+            .with_context(|| format!("writing {}", gateway.display()))?;
+        let files = Self { gateway, folder, watched, delivery: options.delivery };
         files.push(&options.policy)?;
         Ok(files)
     }
@@ -44,28 +47,95 @@ impl Files {
     pub(super) fn for_successor(&self, options: &Options) -> anyhow::Result<Self> {
         let gateway =
             self.gateway.with_file_name(format!("gateway-{}.json", options.listen.port()));
-        let text = gateway_configuration(options, &self.folder)?.to_string();
-        fs::write(&gateway, text).with_context(|| format!("writing {}", gateway.display()))?;
+        let (text, _) = configurations(options, &self.folder)?;
+        fs::write(&gateway, text.to_string())
+            .with_context(|| format!("writing {}", gateway.display()))?;
         Ok(Self { gateway, ..self.clone() })
+    }
+
+    /// Names another module, for the pushes to come.
+    pub(super) fn use_module(&mut self, module: &Path) -> anyhow::Result<()> {
+        set(&mut self.watched, &self.delivery.plugin(CODE), json!(module))
     }
 
     /// Replaces the policy by a rename, as an operator does.
     pub(super) fn push(&self, policy: &Value) -> anyhow::Result<()> {
-        let mut filter = self.filter.clone();
-        set(&mut filter, POLICY, policy.clone())?;
-        let (new, place) = (self.folder.join(".new"), self.folder.join("zonegate.yaml"));
-        fs::write(&new, filter.to_string())
+        let mut watched = self.watched.clone();
+        set(&mut watched, &self.delivery.plugin(CONFIGURATION), self.delivery.written(policy))?;
+        let (new, place) = (self.folder.join(".new"), self.folder.join(self.delivery.file()));
+        fs::write(&new, watched.to_string())
             .and_then(|()| fs::rename(&new, &place))
             .with_context(|| format!("writing {}", place.display()))
     }
 }
 
-const POLICY: &str = "/resources/0/typed_config/config/configuration/value";
+/// In the configuration of a plugin.
+const CODE: &str = "/vm_config/code/local/filename";
+const CONFIGURATION: &str = "/configuration";
 
-fn filter_configuration(options: &Options) -> anyhow::Result<Value> {
+/// In the listener.
+const FILTER: &str = "/filter_chains/0/filters/0/typed_config/http_filters/0";
+
+impl Delivery {
+    /// The file in the watched folder.
+    fn file(self) -> &'static str {
+        match self {
+            // Envoy reads a long text as JSON in a tenth of the time that it takes as YAML.
+            Self::EcdsText | Self::Lds => "zonegate.json",
+            Self::Ecds | Self::Gateway => "zonegate.yaml",
+        }
+    }
+
+    /// Where `place` of the plugin's configuration is in the watched file.
+    fn plugin(self, place: &str) -> String {
+        match self {
+            Self::Ecds | Self::EcdsText | Self::Gateway => {
+                format!("/resources/0/typed_config/config{place}")
+            }
+            Self::Lds => format!("/resources/0{FILTER}/typed_config/config{place}"),
+        }
+    }
+
+    /// The policy, as it is written there.
+    fn written(self, policy: &Value) -> Value {
+        let (kind, value) = match self {
+            Self::Ecds | Self::Gateway => ("Struct", policy.clone()),
+            Self::EcdsText | Self::Lds => ("StringValue", Value::String(policy.to_string())),
+        };
+        json!({ "@type": format!("type.googleapis.com/google.protobuf.{kind}"), "value": value })
+    }
+
+    /// Where Envoy counts what it takes from the watched file.
+    pub(super) fn pushes(self) -> &'static str {
+        match self {
+            Self::Ecds | Self::EcdsText | Self::Gateway => "extension_config_discovery",
+            Self::Lds => "listener_manager.lds",
+        }
+    }
+}
+
+/// The bootstrap configuration, and what the watched file has but for its policy.
+fn configurations(options: &Options, folder: &Path) -> anyhow::Result<(Value, Value)> {
+    let (mut gateway, ecds) = (gateway_configuration(options, folder)?, filter(options)?);
+    if options.delivery != Delivery::Lds {
+        return Ok((gateway, ecds));
+    }
+    let listeners = gateway.pointer_mut("/static_resources/listeners").map(Value::take);
+    let mut listener = listeners.and_then(|all| all.get(0).cloned()).context("no listener")?;
+    let kind = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
+    add(&mut listener, "@type", kind)?;
+    set(&mut gateway, "/static_resources/listeners", json!([]))?;
+    let place = folder.join(options.delivery.file());
+    let source = json!({ "path": place, "watched_directory": { "path": folder } });
+    let source = json!({ "resource_api_version": "V3", "path_config_source": source });
+    add(&mut gateway, "dynamic_resources", json!({ "lds_config": source }))?;
+    Ok((gateway, json!({ "resources": [listener] })))
+}
+
+/// The resource of the ECDS file.
+fn filter(options: &Options) -> anyhow::Result<Value> {
     let mut filter = yaml(ECDS).context("envoy/ecds/zonegate.yaml")?;
-    let code = "/resources/0/typed_config/config/vm_config/code/local/filename";
-    set(&mut filter, code, json!(options.module))?;
+    set(&mut filter, &Delivery::Ecds.plugin(CODE), json!(options.module))?;
     Ok(filter)
 }
 
@@ -74,7 +144,7 @@ fn gateway_configuration(options: &Options, folder: &Path) -> anyhow::Result<Val
     const CLUSTER: &str = "/static_resources/clusters/0";
     let mut gateway = yaml(GATEWAY).context("envoy/gateway.yaml")?;
     let chain = format!("{LISTENER}/filter_chains/0");
-    let filter = format!("{chain}/filters/0/typed_config/http_filters/0");
+    let filter = format!("{LISTENER}{FILTER}");
     let source = format!("{filter}/config_discovery/config_source/path_config_source");
     let tls =
         format!("{chain}/transport_socket/typed_config/common_tls_context/tls_certificates/0");
@@ -91,7 +161,7 @@ fn gateway_configuration(options: &Options, folder: &Path) -> anyhow::Result<Val
         ("/admin/address/socket_address/port_value".to_owned(), json!(0)),
         (format!("{LISTENER}/address/socket_address/address"), json!(options.listen.ip())),
         (format!("{LISTENER}/address/socket_address/port_value"), json!(options.listen.port())),
-        (format!("{source}/path"), json!(folder.join("zonegate.yaml"))),
+        (format!("{source}/path"), json!(folder.join(options.delivery.file()))),
         (format!("{source}/watched_directory/path"), json!(folder)),
         (format!("{tls}/certificate_chain/filename"), json!(options.certificate)),
         (format!("{tls}/private_key/filename"), json!(options.key)),
@@ -104,9 +174,10 @@ fn gateway_configuration(options: &Options, folder: &Path) -> anyhow::Result<Val
     ] {
         set(&mut gateway, &pointer, value)?;
     }
-    if options.policy_in_gateway {
-        let mut ecds = filter_configuration(options)?;
-        set(&mut ecds, POLICY, options.policy.clone())?;
+    if matches!(options.delivery, Delivery::Gateway | Delivery::Lds) {
+        let mut ecds = self::filter(options)?;
+        let place = Delivery::Ecds.plugin(CONFIGURATION);
+        set(&mut ecds, &place, options.delivery.written(&options.policy))?;
         let wasm = ecds.pointer("/resources/0/typed_config").cloned().unwrap_or_default();
         set(&mut gateway, &filter, json!({ "name": "zonegate", "typed_config": wasm }))?;
     }
@@ -132,5 +203,12 @@ fn yaml(text: &str) -> anyhow::Result<Value> {
 fn set(file: &mut Value, pointer: &str, value: Value) -> anyhow::Result<()> {
     let place = file.pointer_mut(pointer);
     *place.with_context(|| format!("the configuration has no {pointer}"))? = value;
+    Ok(())
+}
+
+/// Adds a member to an object.
+fn add(object: &mut Value, name: &str, value: Value) -> anyhow::Result<()> {
+    let members = object.as_object_mut().with_context(|| format!("no object for {name}"))?;
+    members.insert(name.to_owned(), value);
     Ok(())
 }

@@ -59,12 +59,27 @@ pub struct Options {
     pub concurrency: u32,
     /// Where Envoy's log goes.
     pub log: Log,
-    /// The policy in `gateway.yaml` itself instead of by ECDS.
-    pub policy_in_gateway: bool,
+    /// How the policy reaches Envoy.
+    pub delivery: Delivery,
     /// More edits of `gateway.yaml`, by JSON pointer.
     pub edits: Vec<(String, Value)>,
     /// More environment for Envoy.
     pub environment: Vec<(String, String)>,
+}
+
+/// How the policy reaches Envoy.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Delivery {
+    /// By ECDS from a watched file, as it is shipped: a `google.protobuf.Struct`, which Envoy writes
+    /// down in another order each time, so that two pushes of one policy are two configurations.
+    #[default]
+    Ecds,
+    /// The same, as JSON in a `StringValue`: a policy that is pushed again is the same to the byte.
+    EcdsText,
+    /// In `gateway.yaml` itself; there are no pushes.
+    Gateway,
+    /// As a part of the listener, by LDS from a watched file, as JSON in a `StringValue`.
+    Lds,
 }
 
 /// What became of a push.
@@ -155,7 +170,8 @@ impl Gateway {
                 && admin.is_ready().await
             {
                 // Envoy starts without the filter's policy and answers 500 to everything.
-                if !options.policy_in_gateway && admin.pushes().await?.0 == 0 {
+                let pushes = admin.pushes(options.delivery.pushes()).await?;
+                if options.delivery != Delivery::Gateway && pushes.0 == 0 {
                     bail!("the policy was refused");
                 }
                 let address = admin.listener().await?;
@@ -220,16 +236,25 @@ impl Gateway {
         }
     }
 
+    /// Names another module for the pushes to come.
+    ///
+    /// # Errors
+    /// The configuration names none.
+    pub fn use_module(&mut self, module: &Path) -> anyhow::Result<()> {
+        self.files.use_module(module)
+    }
+
     /// Pushes a policy and waits until Envoy has taken or refused it.
     ///
     /// # Errors
     /// The file cannot be written, or Envoy does not look at it.
     pub async fn push(&self, policy: &Value) -> anyhow::Result<Pushed> {
-        let before = self.admin.pushes().await?;
+        let pushes = self.options.delivery.pushes();
+        let before = self.admin.pushes(pushes).await?;
         self.files.push(policy)?;
         let start = Instant::now();
         while start.elapsed() < PUSH {
-            let now = self.admin.pushes().await?;
+            let now = self.admin.pushes(pushes).await?;
             if now.1 > before.1 {
                 return Ok(Pushed::Rejected);
             }

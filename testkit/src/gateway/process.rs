@@ -6,9 +6,9 @@ use std::path::Path;
 
 use tokio::process::Command;
 
-use super::Options;
 use super::admin::ADDRESS_FILE;
 use super::epoch::Epoch;
+use super::{Delivery, Options};
 use crate::process::Process;
 
 /// Starts Envoy, or func-e with it, in `dir`.
@@ -34,9 +34,19 @@ pub(super) fn start(
         .arg(dir.join(ADDRESS_FILE))
         .args(["--concurrency", &options.concurrency.to_string()])
         .args(epoch.arguments(dir))
+        .args(connections(options.delivery))
         .args(["--log-level", "warning"])
         .args(["--component-log-level", "wasm:info,config:info"])
         .envs(options.environment.iter().map(|(name, value)| (name, value)))
         .current_dir(dir);
     Process::start(command, options.log, dir.join("envoy.log"))
+}
+
+/// What becomes of connections when the listener is replaced: they stay, as if the drain time were never
+/// over. Envoy would ask them to go, one by one and by chance.
+fn connections(delivery: Delivery) -> &'static [&'static str] {
+    match delivery {
+        Delivery::Lds => &["--drain-time-s", "86400"],
+        Delivery::Ecds | Delivery::EcdsText | Delivery::Gateway => &[],
+    }
 }

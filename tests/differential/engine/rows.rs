@@ -5,6 +5,7 @@ use zonegate::gate::Reason;
 use super::cases::Case;
 use super::facts::{Facts, Object};
 use super::gate::Judged;
+use crate::keys::KeyRow;
 
 /// A row that a token can fall under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -12,16 +13,18 @@ pub(crate) enum Row {
     NoExpiration,
     Crit,
     Keys,
+    LargeKeys,
     WhiteSpace,
     Bounds,
     OverwrittenScope,
 }
 
 impl Row {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::NoExpiration,
         Self::Crit,
         Self::Keys,
+        Self::LargeKeys,
         Self::WhiteSpace,
         Self::Bounds,
         Self::OverwrittenScope,
@@ -32,7 +35,8 @@ impl Row {
         match self {
             Self::NoExpiration => "no `exp` (unless `requireExpiration: false`)",
             Self::Crit => "any `crit` in the header",
-            Self::Keys => "keys that are unreadable, too small, or twice under one kid",
+            Self::Keys => "keys that never verify, or two under one kid",
+            Self::LargeKeys => KeyRow::TooLarge.text(),
             Self::WhiteSpace => {
                 "white space and a byte order mark around revoked ids, and in the IDs of tokens"
             }
@@ -44,12 +48,21 @@ impl Row {
     /// The row that `case` falls under, refused by the gate like this and accepted by Kuma.
     pub(super) fn of(case: &Case, judged: &Judged) -> Option<Self> {
         let reason = match judged {
-            Judged::NotConfigured => return is_refused_ring(case).then_some(Self::Keys),
+            Judged::NotConfigured => return Self::of_ring(case),
             Judged::Denied(reason) => *reason,
             Judged::Allowed => return None,
         };
         let facts = Facts::of(case)?;
         Self::ALL.into_iter().find(|row| row.covers(case, &facts, reason))
+    }
+
+    fn of_ring(case: &Case) -> Option<Self> {
+        let keys = case.ring.keys;
+        let is_twice = |kid: &str| keys.iter().filter(|(other, _)| *other == kid).count() > 1;
+        match keys.iter().any(|(kid, name)| *name == "small" || is_twice(kid)) {
+            true => Some(Self::Keys),
+            false => keys.iter().any(|(_, name)| *name == "huge").then_some(Self::LargeKeys),
+        }
     }
 
     fn covers(self, case: &Case, facts: &Facts, reason: Reason) -> bool {
@@ -77,12 +90,6 @@ impl Row {
 const MAX_DEPTH: usize = 64;
 /// The default of `maxTokenBytes`.
 const MAX_TOKEN_BYTES: usize = 16_384;
-
-fn is_refused_ring(case: &Case) -> bool {
-    let keys = case.ring.keys;
-    let twice = |(kid, _): &(&str, &str)| keys.iter().filter(|(other, _)| other == kid).count() > 1;
-    keys.iter().any(|key| twice(key) || matches!(key.1, "small" | "huge"))
-}
 
 fn is_among_white_space(id: &str, revocations: &str) -> bool {
     let as_kuma: Vec<&str> =

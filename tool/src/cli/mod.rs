@@ -13,6 +13,7 @@ mod failure;
 mod generate;
 mod input;
 mod inspect;
+mod key_file;
 mod man;
 mod output;
 mod printable;

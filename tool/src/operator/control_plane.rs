@@ -262,7 +262,9 @@ fn keys(file: &Value) -> Result<Vec<ConfiguredKey>, ControlPlaneError> {
 fn key(item: &Value, path: String) -> Result<ConfiguredKey, ControlPlaneError> {
     let text = |name: &str| match item.get(name) {
         None | Some(Value::Null) => Ok(String::new()),
-        Some(value) => plain(value).ok_or_else(|| field(&format!("{path}.{name}"), "text")),
+        Some(value) => {
+            plain(value).ok_or_else(|| field(&format!("{path}.{name}"), "text: write it in quotes"))
+        }
     };
     let (kid, key, file) = (text("kid")?, text("key")?, text("keyFile")?);
     if kid.is_empty() {
@@ -411,7 +413,10 @@ dpServer:
                 keys("[{kid: a, key: b, keyFile: c}]"),
                 format!("{path}[0]: must be a kid with either key or keyFile"),
             ),
-            (keys("[{kid: [a], key: b}]"), format!("{path}[0].kid: must be text")),
+            (
+                keys("[{kid: [a], key: b}]"),
+                format!("{path}[0].kid: must be text: write it in quotes"),
+            ),
         ] {
             let error = ControlPlane::parse(file.as_bytes()).unwrap_err().to_string();
             assert_eq!(error, wanted, "{file}");

@@ -104,7 +104,11 @@ impl Plugin {
                 path: path("key"),
                 problem: error.to_string(),
             })?;
-            plugin.add_key(field("kid")?, key, place).map_err(BaseError::Duplicate)?;
+            let kid = match item.get("kid").cloned().map(whole) {
+                Some(Value::Number(number)) if !number.is_f64() => number.to_string(),
+                _ => field("kid")?,
+            };
+            plugin.add_key(kid, key, place).map_err(BaseError::Duplicate)?;
         }
         Ok(plugin)
     }
@@ -290,6 +294,15 @@ mod tests {
         assert!(error.starts_with("future: unknown field"), "{error}");
     }
 
+    /// As the filter and kuma-cp take it.
+    #[test]
+    fn a_kid_may_be_a_whole_number() {
+        let base = json!({ "publicKeys": [{ "kid": 20, "key": KEY }, { "kid": 3.0, "key": KEY }] });
+        let written = Plugin::from_base(&base, "base.yaml").unwrap().to_json();
+        assert_eq!(written["publicKeys"][0]["kid"], "20");
+        assert_eq!(written["publicKeys"][1]["kid"], "3");
+    }
+
     #[test]
     fn a_kid_in_two_places_names_both() {
         let base = json!({ "publicKeys": [{ "kid": "1", "key": KEY }] });
@@ -307,8 +320,8 @@ mod tests {
             (json!({ "zone": 1 }), "zone: must be text: write it in quotes, \"1\""),
             (json!({ "publicKeys": {} }), "publicKeys: must be a list of kid and key"),
             (
-                json!({ "publicKeys": [{ "kid": 1, "key": KEY }] }),
-                "publicKeys[0].kid: must be text",
+                json!({ "publicKeys": [{ "kid": 1.5, "key": KEY }] }),
+                "publicKeys[0].kid: must be text: write it in quotes, \"1.5\"",
             ),
             (json!({ "publicKeys": [{ "kid": "1" }] }), "publicKeys[0].key: is missing"),
             (json!({ "publicKeys": [{ "kid": "1", "key": "x" }] }), "publicKeys[0].key: not PEM"),

@@ -16,7 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use zeroize::Zeroizing;
 use zonegate::gate::Quoted;
-use zonegate::token::{KeyError, PublicKey};
+use zonegate::token::{DerKind, KeyError, PublicKey};
 use zonegate_issuer::{SigningKey, SigningKeyError};
 
 use super::FileKind;
@@ -105,6 +105,8 @@ impl fmt::Display for Unusable {
             Self::NoData => f.write_str("it holds no data"),
             Self::NotBase64 => f.write_str("its data are not base64"),
             Self::SigningKey(error) => error.fmt(f),
+            // No reason to crash, from a secret.
+            Self::PublicKey(KeyError::NotPem(what)) => what.fmt(f),
             Self::PublicKey(error) => error.fmt(f),
         }
     }
@@ -404,9 +406,9 @@ impl<'a> Raw<'a> {
 
 /// PEM, or PKCS#1 DER (Kuma: `keyBytesToRsaPublicKey`).
 fn public_key(bytes: &[u8]) -> Result<PublicKey, KeyError> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => PublicKey::from_pem(text),
-        Err(_) => PublicKey::from_pem(&pem::encode(&pem::Pem::new("RSA PUBLIC KEY", bytes))),
+    match DerKind::of(bytes) {
+        Some(DerKind::Pkcs1Public) => PublicKey::from_pkcs1_der(bytes),
+        _ => PublicKey::from_pem_bytes(bytes),
     }
 }
 

@@ -12,12 +12,11 @@ use zonegate::token::PublicKey;
 
 use crate::cli::failure::{BadInput, warn};
 use crate::cli::input;
+use crate::cli::key_file::{KeyFile, public_key};
 use crate::operator::control_plane::{ConfiguredKey, ControlPlane, KeySource};
 use crate::operator::plugin_file::{MAX_BYTES, PluginConfiguration};
 use crate::operator::{Plugin, Revocations, Secrets};
 
-/// The largest public key as PEM is under 2 KiB; text may stand around it.
-const MAX_KEY: usize = 64 * 1024;
 /// kuma-cp's own file, all comments included, is 40 KiB.
 const MAX_KUMA: usize = 4 * 1024 * 1024;
 /// A list of secrets, the other ones of a control plane included.
@@ -30,9 +29,9 @@ pub(super) struct Sources {
     /// standard input. Signing keys in it are reduced to public keys
     #[arg(long, value_name = "FILE")]
     secrets: Vec<PathBuf>,
-    /// Public key (PEM) and the kid under which tokens name it
-    #[arg(long, value_name = "KID=FILE", value_parser = kid_and_file)]
-    public_key: Vec<(String, PathBuf)>,
+    /// Kid under which tokens name a public key, up to the first =, and the file with it (PEM)
+    #[arg(long, value_name = "KID=FILE")]
+    public_key: Vec<KeyFile>,
     /// kuma-cp's own configuration file, YAML, or JSON as its API shows it at /config
     #[arg(long, value_name = "FILE")]
     kuma_cp_config: Option<PathBuf>,
@@ -59,24 +58,15 @@ enum Mode {
     Shadow,
 }
 
-fn kid_and_file(text: &str) -> Result<(String, PathBuf), &'static str> {
-    match text.rsplit_once('=') {
-        Some((kid, file)) if !kid.is_empty() && !file.is_empty() => {
-            Ok((kid.to_owned(), file.into()))
-        }
-        _ => Err("give the kid and the file with its key, for example key-1=key-1.pub.pem"),
-    }
-}
-
 impl Sources {
     /// Reads them all, and warns of what the operator should know about them.
     pub(super) fn gather(&self) -> anyhow::Result<Plugin> {
         let mut plugin = self.base()?;
-        for (kid, path) in &self.public_key {
-            let name = input::name(path);
-            let bytes = input::public(path, MAX_KEY, "public key")?;
-            let key = public_key(&bytes).with_context(|| BadInput(name.clone()))?;
-            plugin.add_key(kid.clone(), key, &name).map_err(|error| BadInput(error.to_string()))?;
+        for file in &self.public_key {
+            let (kid, name) = (file.kid.clone(), input::name(&file.path));
+            plugin
+                .add_key(kid, file.read()?, &name)
+                .map_err(|error| BadInput(error.to_string()))?;
         }
         self.control_plane(&mut plugin)?;
         for path in &self.secrets {
@@ -169,11 +159,6 @@ impl Sources {
     }
 }
 
-fn public_key(bytes: &[u8]) -> anyhow::Result<PublicKey> {
-    let text = std::str::from_utf8(bytes).ok().context("not a public key: not UTF-8 text")?;
-    Ok(PublicKey::from_pem(text)?)
-}
-
 fn add_configured(
     plugin: &mut Plugin,
     configured: &ConfiguredKey,
@@ -183,10 +168,7 @@ fn add_configured(
     let bad = || BadInput(format!("{name}: {path}"));
     let key = match key {
         KeySource::Text(pem) => PublicKey::from_pem(pem).with_context(bad)?,
-        KeySource::File(file) => {
-            let bytes = input::public(Path::new(file), MAX_KEY, "public key").with_context(bad)?;
-            public_key(&bytes).context(file.clone()).with_context(bad)?
-        }
+        KeySource::File(file) => public_key(Path::new(file)).with_context(bad)?,
     };
     plugin
         .add_key(kid.clone(), key, &format!("{name} ({path})"))

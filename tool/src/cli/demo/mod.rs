@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use uuid::Uuid;
 use zonegate_issuer::{Scope, SigningKey, ZoneTokenRequest};
 use zonegate_testkit::certificates::Certificates;
-use zonegate_testkit::gateway::{Log, Options};
+use zonegate_testkit::gateway::{Delivery, Log, Options};
 
 use crate::cli::failure::BadInput;
 
@@ -132,7 +132,7 @@ impl Workshop {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             concurrency: 2,
             log: Log::File,
-            policy_in_gateway: false,
+            delivery: Delivery::Ecds,
             edits: Vec::new(),
             environment: Vec::new(),
         })

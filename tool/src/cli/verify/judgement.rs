@@ -4,13 +4,13 @@
 //! that was asked about. The connection is made up; its headers and its first message go through the
 //! filter's own code.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use anyhow::bail;
 use zonegate::config::Config;
 use zonegate::gate::{
-    ADS_SOTW, Caller, Clock, Denial, Form, Head, Held, KDS, Permit, Policy, Profile, ProxyType,
-    Refusal, Served, UnixTime, Verdict,
+    ADS_SOTW, Audience, Caller, Clock, Denial, Form, Head, Held, KDS, Permit, Policy, Profile,
+    ProxyType, Refusal, UnixTime, Verdict,
 };
 use zonegate::token::{Unverified, ZoneToken};
 
@@ -111,7 +111,7 @@ fn judge_control_plane(
     let path = KDS.first().copied().unwrap_or_default();
     let head = Head { client_id: vec![zone.as_bytes()], ..head(path, text) };
     conclude(policy.judge(&head, clock), |_, _| {
-        Err(Refusal::PathDenied(Served::ControlPlanes).into())
+        Err(Refusal::PathDenied(Audience::ControlPlanes).into())
     })
 }
 
@@ -139,13 +139,13 @@ fn head<'a>(path: &'a str, token: &'a [u8]) -> Head<'a> {
 /// The verdict, once the first message has come where it is waited for.
 fn conclude(
     verdict: Verdict,
-    on_first_message: impl FnOnce(Form, Result<Rc<ZoneToken>, Refusal>) -> Result<Permit, Denial>,
+    on_first_message: impl FnOnce(Form, Result<Arc<ZoneToken>, Refusal>) -> Result<Permit, Denial>,
 ) -> Result<Permit, Denial> {
     match verdict {
         Verdict::Allow(permit) => Ok(permit),
         Verdict::Deny(denial) => Err(denial),
         Verdict::Hold(Held::FirstMessage { form, token }) => on_first_message(form, token),
         // No stream is a bootstrap request.
-        Verdict::Hold(Held::Bootstrap) => Err(Refusal::PathDenied(Served::ZoneProxies).into()),
+        Verdict::Hold(Held::Bootstrap) => Err(Refusal::PathDenied(Audience::ZoneProxies).into()),
     }
 }

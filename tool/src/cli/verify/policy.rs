@@ -8,14 +8,12 @@ use anyhow::Context;
 use clap::{ArgGroup, Args};
 use serde_json::json;
 use zonegate::config::Config;
-use zonegate::token::PublicKey;
+use zonegate_issuer::spki_pem;
 
 use crate::cli::failure::BadInput;
 use crate::cli::input;
+use crate::cli::key_file::KeyFile;
 use crate::operator::plugin_file::{MAX_BYTES, PluginConfiguration};
-
-/// The largest key that the gate takes is under 2 KiB as PEM.
-const MAX_KEY: usize = 64 * 1024;
 
 #[derive(Args)]
 #[group(skip)]
@@ -24,14 +22,10 @@ pub(super) struct PolicyArgs {
     /// Plugin configuration, or the file of Envoy that holds it, YAML or JSON, or -
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Instead of --config: a kid and the file with its public key (PEM); once for each key
-    #[arg(
-        long = "public-key",
-        id = "public_keys",
-        value_name = "KID=FILE",
-        value_parser = kid_and_file
-    )]
-    public_keys: Vec<(String, PathBuf)>,
+    /// Instead of --config: a kid, up to the first =, and the file with its public key (PEM); once
+    /// for each key
+    #[arg(long = "public-key", id = "public_keys", value_name = "KID=FILE")]
+    public_keys: Vec<KeyFile>,
     /// With --public-key: the zone that the control plane serves [default: default]
     #[arg(long, requires = "public_keys", conflicts_with = "config")]
     zone: Option<String>,
@@ -52,10 +46,11 @@ fn from_file(path: &Path) -> anyhow::Result<Config> {
     config.with_context(|| BadInput(format!("{} cannot be used", input::name(path))))
 }
 
-fn from_keys(keys: &[(String, PathBuf)], zone: Option<&str>) -> anyhow::Result<Config> {
+fn from_keys(keys: &[KeyFile], zone: Option<&str>) -> anyhow::Result<Config> {
     let mut public_keys = Vec::new();
-    for (kid, path) in keys {
-        public_keys.push(json!({ "kid": kid, "key": public_key(path)? }));
+    for file in keys {
+        // An error of the reader names the file; the configuration's would not.
+        public_keys.push(json!({ "kid": file.kid, "key": spki_pem(&file.read()?) }));
     }
     let mut configuration = json!({ "publicKeys": public_keys });
     if let (Some(zone), Some(fields)) = (zone, configuration.as_object_mut()) {
@@ -63,23 +58,4 @@ fn from_keys(keys: &[(String, PathBuf)], zone: Option<&str>) -> anyhow::Result<C
     }
     Config::from_json(configuration.to_string().as_bytes())
         .with_context(|| BadInput("these flags are no policy".to_owned()))
-}
-
-/// The text of a public key, once it is known to be one: then an error can name the file.
-fn public_key(path: &Path) -> anyhow::Result<String> {
-    let bytes = input::secret(path, MAX_KEY, "public key")?;
-    let not_a_key = || BadInput(format!("{} is not a public key", input::name(path)));
-    let text =
-        std::str::from_utf8(&bytes).ok().context("it is not text").with_context(not_a_key)?;
-    PublicKey::from_pem(text).with_context(not_a_key)?;
-    Ok(text.to_owned())
-}
-
-fn kid_and_file(text: &str) -> Result<(String, PathBuf), &'static str> {
-    match text.split_once('=') {
-        Some((kid, path)) if !kid.is_empty() && !path.is_empty() => {
-            Ok((kid.to_owned(), path.into()))
-        }
-        _ => Err("a kid and a file are expected, for example key-1=key.pub.pem"),
-    }
 }

@@ -114,7 +114,7 @@ fn token_tree(token: &ZoneToken) -> Tree {
     let date = |date: Option<NumericDate>| date.and_then(when::utc).map(Tree::Text);
     Tree::object([
         ("id", Some(Tree::text(&claims.id))),
-        ("kid", Some(Tree::text(&token.kid))),
+        ("kid", Some(Tree::text(&*token.kid))),
         ("zone", Some(Tree::text(&claims.zone))),
         ("scope", Some(Tree::texts(&claims.scope))),
         ("notBefore", date(claims.not_before)),

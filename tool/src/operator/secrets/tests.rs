@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use zonegate::token::NotPem;
 
 const PRIVATE: &str = include_str!("../../../../tests/cmd/files.in/key.pem");
 const PKCS8: &str = include_str!("../../../../tests/cmd/files.in/key-pkcs8.pem");
@@ -108,12 +109,12 @@ fn what_kuma_cannot_use_is_left_out_by_name() {
         (secret(name, PKCS8), Unusable::SigningKey(SigningKeyError::Pkcs8InSecret)),
         (
             secret(name, STANDARD.encode(PRIVATE)),
-            Unusable::SigningKey(SigningKeyError::Base64OfPem),
+            Unusable::SigningKey(SigningKeyError::NotPem(NotPem::Base64OfPem)),
         ),
-        (secret(name, "x"), Unusable::SigningKey(SigningKeyError::NotPem)),
+        (secret(name, "x"), Unusable::SigningKey(SigningKeyError::NotPem(NotPem::Other))),
         (
-            secret(name, [0x30, 0x82, 1]),
-            Unusable::SigningKey(SigningKeyError::Malformed { label: "RSA PRIVATE KEY" }),
+            secret(name, [0x30, 6, 2, 1, 0, 2, 1, 7]),
+            Unusable::SigningKey(SigningKeyError::Malformed { label: "RSA PRIVATE KEY, as DER" }),
         ),
         (secret(public, PRIVATE), Unusable::PublicKey(KeyError::PrivateKey)),
     ] {

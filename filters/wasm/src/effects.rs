@@ -1,0 +1,67 @@
+//! Effects, as host calls.
+//!
+//! In: effects, and the context of the callback that is running. Out: host calls, each for the stream
+//! that its effect names. The context in effect is switched in one place, which switches back.
+
+use log::{Level, log};
+use proxy_wasm::hostcalls;
+
+use super::host;
+use super::metrics::Metrics;
+use zonegate::lifecycle::{Effect, StreamId};
+use zonegate::log_line::{self, LogLine};
+
+/// Performs `effects` in a callback of context `current`.
+pub(super) fn perform(effects: Vec<Effect>, current: u32, metrics: &Metrics) {
+    for effect in effects {
+        match effect {
+            Effect::Resume(stream) => in_context(stream, current, || {
+                let _ = hostcalls::resume_http_request();
+            }),
+            Effect::Answer(stream, answer) => {
+                in_context(stream, current, || host::answer(&answer));
+            }
+            Effect::Cut(stream) => in_context(stream, current, || {
+                let _ = hostcalls::reset_http_request();
+            }),
+            Effect::Facts(stream, facts) => {
+                in_context(stream, current, || host::set_facts(&facts));
+            }
+            Effect::Define(kids) => metrics.define(&kids),
+            Effect::Count(counter) => metrics.count(&counter),
+            Effect::Add(gauge, change) => metrics.add(gauge, change),
+            Effect::Set(gauge, value) => metrics.set(gauge, value),
+            Effect::Log(line) => write(&line, current),
+        }
+    }
+}
+
+fn write(line: &LogLine, current: u32) {
+    let level = match line.level() {
+        log_line::Level::Debug => Level::Debug,
+        log_line::Level::Info => Level::Info,
+        log_line::Level::Warn => Level::Warn,
+        log_line::Level::Error => Level::Error,
+    };
+    // Most lines of the lowest level are not asked for.
+    if level > log::max_level() {
+        return;
+    }
+    let mut peer = String::new();
+    if let Some(stream) = line.peer_of() {
+        in_context(stream, current, || peer = host::peer());
+    }
+    log!(level, "{}", line.render(&peer));
+}
+
+/// Runs `call` with the context of `stream` in effect, in a callback of `current`.
+fn in_context(StreamId(stream): StreamId, current: u32, call: impl FnOnce()) {
+    if stream == current {
+        return call();
+    }
+    // A stream that is gone needs nothing any more.
+    if hostcalls::set_effective_context(stream).is_ok() {
+        call();
+        let _ = hostcalls::set_effective_context(current);
+    }
+}

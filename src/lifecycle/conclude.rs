@@ -1,0 +1,185 @@
+//! How a stream is let in or refused.
+//!
+//! In: what a stream is judged to be, or that its time is over. Out: its next state, and the effects that
+//! follow. What a policy says of a stream is written in [`super::judging`].
+
+use std::sync::Arc;
+
+use super::cuts::earlier;
+use super::effect::{Answer, Decision, Effect, Facts, Protocol, Step};
+use super::held::HeldStream;
+use super::judging::{Judged, Refused};
+use super::open::Shadowed;
+use super::streams::State;
+use super::{Identity, Lifecycle, RequestBody, StreamId};
+use crate::gate::{Clock, Mode, Permit, Refusal};
+use crate::log_line::{LogLine, Origin};
+use crate::metrics::Counter;
+
+impl Lifecycle {
+    /// Judges a held stream by what has come of it.
+    pub(super) fn conclude(
+        &mut self,
+        id: StreamId,
+        body: &dyn RequestBody,
+        is_end: bool,
+        clock: &dyn Fn() -> Clock,
+        effects: &mut Vec<Effect>,
+    ) -> Step {
+        let Some(mut stream) = self.streams.take_held(id) else { return self.step_of(id) };
+        match self.judge_held(&mut stream, body, is_end, clock) {
+            None => {
+                self.streams.set(id, State::Held(stream));
+                self.step_of(id)
+            }
+            Some(judged) => {
+                self.held.leave(&stream);
+                self.finish(id, *stream, judged, effects)
+            }
+        }
+    }
+
+    pub(super) fn finish(
+        &mut self,
+        id: StreamId,
+        stream: HeldStream,
+        judged: Judged,
+        effects: &mut Vec<Effect>,
+    ) -> Step {
+        match judged {
+            Judged::Allowed(permit) => self.allow(id, permit, effects),
+            Judged::Refused(refused) => {
+                let HeldStream { protocol, origin, .. } = stream;
+                self.refuse(id, refused, protocol, || origin, effects)
+            }
+        }
+    }
+
+    pub(super) fn allow(
+        &mut self,
+        id: StreamId,
+        permit: Permit,
+        effects: &mut Vec<Effect>,
+    ) -> Step {
+        let token = match &permit {
+            Permit::ZoneToken { token, caller: _ } => Some(Arc::clone(token)),
+            Permit::Unchecked(_) => None,
+        };
+        let identity = token.as_ref().map(|token| Box::new(Identity::of(token)));
+        let expires_at = identity.as_ref().and_then(|identity| identity.expires_at);
+        self.next_expiry = earlier(self.next_expiry, expires_at);
+        self.streams.set(id, State::Open(identity));
+        match &token {
+            Some(token) => {
+                effects.push(Effect::Count(Counter::Allowed));
+                effects.push(Effect::Count(Counter::AllowedByKid(Arc::clone(&token.kid))));
+            }
+            None => effects.push(Effect::Count(Counter::Unchecked)),
+        }
+        effects.push(Effect::Facts(id, Facts { verdict: Decision::Allow, reason: None, token }));
+        effects.push(Effect::Log(LogLine::Allowed(permit)));
+        Step::Continue
+    }
+
+    /// Answers a stream with a refusal; in shadow mode it passes, and the refusal is only counted.
+    pub(super) fn refuse(
+        &mut self,
+        id: StreamId,
+        refused: Refused,
+        protocol: Protocol,
+        origin: impl FnOnce() -> Origin,
+        effects: &mut Vec<Effect>,
+    ) -> Step {
+        let Refused { denial, mode, detail, claimed } = refused;
+        let reason = denial.refusal.reason();
+        let (verdict, step) = match mode {
+            Mode::Enforce => (Decision::Deny, Step::Pause),
+            Mode::Shadow => (Decision::WouldDeny, Step::Continue),
+        };
+        let token = denial.token.clone();
+        effects.push(Effect::Count(Counter::Denied(mode, reason)));
+        effects.push(Effect::Facts(id, Facts { verdict, reason: Some(reason), token }));
+        match mode {
+            Mode::Enforce => {
+                let message = denial.refusal.message(detail);
+                let answer = Answer { protocol, status: reason.status(), message };
+                effects.push(Effect::Answer(id, answer));
+                self.streams.set(id, State::Answered);
+            }
+            Mode::Shadow => {
+                let verified = denial.token.clone().zip(claimed);
+                self.streams.set(id, State::Shadowed(Box::new(Shadowed { verified })));
+            }
+        }
+        if let Some(suppressed) = self.log_limit.admit(self.ticked) {
+            let origin = origin();
+            let line = LogLine::Refused { stream: id, mode, denial, origin, suppressed };
+            effects.push(Effect::Log(line));
+        }
+        step
+    }
+
+    /// Refuses a stream that is held: what the host does with it, and whether it kept the body.
+    pub(super) fn refuse_held(
+        &mut self,
+        id: StreamId,
+        refusal: &Refusal,
+        effects: &mut Vec<Effect>,
+    ) -> Option<(Step, bool)> {
+        let stream = self.streams.take_held(id)?;
+        self.held.leave(&stream);
+        let is_kept = stream.body.is_kept();
+        let judged = self.judge_by(stream.also_by, |_| Err(refusal.clone().into()), None);
+        Some((self.finish(id, *stream, judged, effects), is_kept))
+    }
+
+    /// As [`Self::refuse_held`], outside the stream's own callback.
+    fn refuse_other(&mut self, id: StreamId, refusal: &Refusal, effects: &mut Vec<Effect>) {
+        if let Some((Step::Continue, true)) = self.refuse_held(id, refusal, effects) {
+            effects.push(Effect::Resume(id));
+        }
+    }
+
+    /// Refuses the held streams whose time is over.
+    pub(super) fn refuse_overdue(&mut self, effects: &mut Vec<Effect>) {
+        let Some(policy) = self.policies.newest() else { return };
+        let (limit, now) = (policy.held_at_most(), self.ticked);
+        let mut overdue = Vec::new();
+        for (id, stream) in self.streams.all_held_mut() {
+            let since = *stream.since.get_or_insert(now);
+            if now.saturating_sub(since) >= limit {
+                overdue.push(id);
+            }
+        }
+        overdue.sort_unstable();
+        for id in overdue {
+            self.refuse_other(id, &Refusal::NoFirstMessage { waited: limit }, effects);
+        }
+    }
+
+    /// Refuses streams until what the others hold is within the bound: strangers, the one that has
+    /// waited longest first. Where there are none, it is `id`, which has just made it too much.
+    pub(super) fn shed(&mut self, id: StreamId, effects: &mut Vec<Effect>) {
+        while self.held.is_over()
+            && let Some(stranger) = self.held.oldest_stranger()
+        {
+            match stranger == id {
+                true => drop(self.refuse_held(id, &Refusal::Overloaded, effects)),
+                false => self.refuse_other(stranger, &Refusal::Overloaded, effects),
+            }
+        }
+        if self.held.is_over() {
+            let _ = self.refuse_held(id, &Refusal::Overloaded, effects);
+        }
+    }
+
+    /// What the host does with a stream of which nothing new is known.
+    pub(super) fn step_of(&self, id: StreamId) -> Step {
+        match self.streams.get(id) {
+            Some(State::Open(_) | State::Shadowed(_)) => Step::Continue,
+            Some(State::Held(stream)) if !stream.body.is_kept() => Step::Continue,
+            // Nothing passes that was not judged.
+            Some(State::Held(_) | State::Answered) | None => Step::Pause,
+        }
+    }
+}

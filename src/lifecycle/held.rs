@@ -1,0 +1,235 @@
+//! Streams that wait for their first message, or their body.
+//!
+//! In: pieces of a body. Out: the first message or the body once it is whole, and which streams hold
+//! too much. What the message says is not looked at here.
+//!
+//! In enforce mode the host keeps a held body, and it is read once, when it is whole. In shadow mode the
+//! body passes in pieces, which are copied.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{PolicyNumber, Protocol, RequestBody, StreamId};
+use crate::gate::{Frame, Held, MAX_BOOTSTRAP, MAX_FIRST_MESSAGE, PREFIX, RequestError};
+use crate::log_line::Origin;
+
+/// The most that all held streams of a worker hold together, in bytes. A proxy's first message takes a
+/// few KiB and is whole within milliseconds, so thousands of proxies can come at once.
+pub const HELD_BYTES: usize = 16 * 1024 * 1024;
+/// What a held stream takes besides its body: its headers, and what host and gate keep of it.
+const HELD_OVERHEAD: usize = 2 * 1024;
+/// How much of a body is read at first: a first message comes in one piece, as a rule, and then
+/// this is all of it.
+const FIRST_READ: usize = 16 * 1024;
+
+/// A stream that waits.
+#[derive(Debug)]
+pub(super) struct HeldStream {
+    pub(super) held: Held,
+    /// An earlier policy that it must satisfy, too.
+    pub(super) also_by: Option<PolicyNumber>,
+    pub(super) body: Body,
+    pub(super) protocol: Protocol,
+    pub(super) origin: Origin,
+    /// When it was seen to wait, at the first tick after it came.
+    pub(super) since: Option<Duration>,
+    /// Which held stream it was.
+    order: u64,
+}
+
+impl HeldStream {
+    pub(super) fn new(
+        held: Held,
+        also_by: Option<PolicyNumber>,
+        body: Body,
+        protocol: Protocol,
+        origin: Origin,
+    ) -> Self {
+        Self { held, also_by, body, protocol, origin, since: None, order: 0 }
+    }
+
+    /// Whether no token of it was verified yet.
+    fn is_stranger(&self) -> bool {
+        match &self.held {
+            Held::FirstMessage { token, .. } => token.is_err(),
+            Held::Bootstrap => true,
+        }
+    }
+
+    fn weight(&self) -> usize {
+        self.body.size().saturating_add(HELD_OVERHEAD)
+    }
+}
+
+/// What the held streams of a worker hold together, and which of them are strangers.
+#[derive(Debug, Default)]
+pub(super) struct HeldTotal {
+    bytes: usize,
+    strangers: BTreeMap<u64, StreamId>,
+    last: u64,
+}
+
+impl HeldTotal {
+    /// Counts a stream that begins to wait.
+    pub(super) fn enter(&mut self, id: StreamId, stream: &mut HeldStream) {
+        self.last = self.last.saturating_add(1);
+        stream.order = self.last;
+        if stream.is_stranger() {
+            self.strangers.insert(stream.order, id);
+        }
+        self.bytes = self.bytes.saturating_add(stream.weight());
+    }
+
+    /// No longer counts it.
+    pub(super) fn leave(&mut self, stream: &HeldStream) {
+        self.strangers.remove(&stream.order);
+        self.bytes = self.bytes.saturating_sub(stream.weight());
+    }
+
+    /// Adds what has come of the body of a stream that waits.
+    pub(super) fn grow(&mut self, stream: &mut HeldStream, body: &dyn RequestBody) {
+        let before = stream.weight();
+        stream.body.add(body);
+        self.bytes = self.bytes.saturating_sub(before).saturating_add(stream.weight());
+    }
+
+    /// Whether they hold too much.
+    pub(super) fn is_over(&self) -> bool {
+        self.bytes > HELD_BYTES
+    }
+
+    /// The stranger that has waited longest.
+    pub(super) fn oldest_stranger(&self) -> Option<StreamId> {
+        self.strangers.values().next().copied()
+    }
+
+    /// How many bytes they hold together.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+/// Where the bytes of a body are.
+#[derive(Debug)]
+pub(super) enum Body {
+    /// With the host, all of them.
+    Kept {
+        /// How many.
+        size: usize,
+        /// How long the first message is, once its prefix has come.
+        frame: Option<Frame>,
+    },
+    /// Here: the host has let them pass.
+    Copied {
+        /// The first of them.
+        bytes: Vec<u8>,
+        /// Whether some were left out.
+        is_cut_off: bool,
+    },
+}
+
+impl Body {
+    /// A body that the host keeps; nothing of it has gone upstream.
+    pub(super) const KEPT: Self = Self::Kept { size: 0, frame: None };
+    /// A body that the host lets pass.
+    pub(super) const COPIED: Self = Self::Copied { bytes: Vec::new(), is_cut_off: false };
+
+    pub(super) fn is_kept(&self) -> bool {
+        matches!(self, Self::Kept { .. })
+    }
+
+    fn size(&self) -> usize {
+        match self {
+            Self::Kept { size, .. } => *size,
+            Self::Copied { bytes, .. } => bytes.capacity(),
+        }
+    }
+
+    fn add(&mut self, shown: &dyn RequestBody) {
+        match self {
+            Self::Kept { size, .. } => *size = shown.size(),
+            Self::Copied { bytes, is_cut_off } => {
+                // A piece may hold the end of the first message and more, so the last one may go beyond.
+                let is_enough = bytes.len() >= MAX_FIRST_MESSAGE.saturating_add(PREFIX);
+                *is_cut_off |= is_enough;
+                if *is_cut_off || shown.size() == 0 {
+                    return;
+                }
+                match shown.read(shown.size()) {
+                    Some(piece) => bytes.extend_from_slice(&piece),
+                    None => *is_cut_off = true,
+                }
+            }
+        }
+    }
+
+    /// The first message; `None` while it is not whole. The five bytes before it say how long it is:
+    /// only when it is whole is it read, however many pieces it comes in.
+    pub(super) fn first_message<'a>(
+        &'a mut self,
+        shown: &'a dyn RequestBody,
+    ) -> Result<Option<Cow<'a, [u8]>>, RequestError> {
+        match self {
+            Self::Copied { bytes, is_cut_off } => {
+                let frame = Frame::of(bytes)?;
+                match frame.and_then(|frame| frame.message(bytes)) {
+                    None if *is_cut_off => Err(RequestError::TooLarge),
+                    message => Ok(message.map(Cow::Borrowed)),
+                }
+            }
+            Self::Kept { size, frame } => {
+                if frame.is_none() {
+                    let start = shown.read((*size).min(FIRST_READ)).unwrap_or_default();
+                    *frame = Frame::of(&start)?;
+                    if let Some(known) = frame
+                        && start.len() >= known.length
+                    {
+                        return Ok(whole_message(start, *known));
+                    }
+                }
+                match frame {
+                    Some(frame) if *size >= frame.length => {
+                        let body = shown.read(frame.length).unwrap_or_default();
+                        whole_message(body, *frame).ok_or(RequestError::Host).map(Some)
+                    }
+                    _ => Ok(None),
+                }
+            }
+        }
+    }
+
+    /// All of it, once it has ended.
+    ///
+    /// # Errors
+    /// It is longer than a bootstrap request may be, or the host does not hand it over.
+    pub(super) fn bootstrap<'a>(
+        &'a self,
+        shown: &'a dyn RequestBody,
+        is_end: bool,
+    ) -> Result<Option<Cow<'a, [u8]>>, RequestError> {
+        match self {
+            Self::Kept { size, .. } if *size > MAX_BOOTSTRAP => Err(RequestError::TooLarge),
+            Self::Copied { bytes, is_cut_off } if *is_cut_off || bytes.len() > MAX_BOOTSTRAP => {
+                Err(RequestError::TooLarge)
+            }
+            _ if !is_end => Ok(None),
+            Self::Kept { size: 0, .. } => Ok(Some(Cow::Borrowed(&[]))),
+            Self::Kept { size, .. } => shown.read(*size).ok_or(RequestError::Host).map(Some),
+            Self::Copied { bytes, .. } => Ok(Some(Cow::Borrowed(bytes))),
+        }
+    }
+}
+
+/// The message in `body`, which holds it to its end.
+fn whole_message(body: Cow<'_, [u8]>, frame: Frame) -> Option<Cow<'_, [u8]>> {
+    match body {
+        Cow::Borrowed(bytes) => frame.message(bytes).map(Cow::Borrowed),
+        Cow::Owned(mut bytes) => {
+            frame.message(&bytes)?;
+            bytes.truncate(frame.length);
+            bytes.drain(..PREFIX);
+            Some(Cow::Owned(bytes))
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! By which policies a stream is judged, and what comes of it.
+//!
+//! In: a stream, and under which policy it began. Out: allowed, refused, or held. What one policy says is
+//! written in [`crate::gate`].
+
+use std::sync::Arc;
+
+use super::held::{Body, HeldStream};
+use super::policies::JudgedBy;
+use super::{Lifecycle, PolicyNumber, Request, RequestBody};
+use crate::gate::{
+    Claimed, Clock, Denial, ErrorDetail, Held, Judge, Mode, Permit, Policy, Refusal, RequestError,
+    Verdict, proxy_type,
+};
+
+/// What a stream is judged to be.
+pub(super) enum Judged {
+    Allowed(Permit),
+    Refused(Refused),
+}
+
+/// A refusal, and what the policy that it comes from says of refusals.
+pub(super) struct Refused {
+    pub(super) denial: Denial,
+    pub(super) mode: Mode,
+    pub(super) detail: ErrorDetail,
+    /// Who says to have the token, where both are known: what it takes to judge it again.
+    pub(super) claimed: Option<Claimed>,
+}
+
+/// What the headers of a stream are judged to be.
+pub(super) enum HeadersJudged {
+    Now(Judged),
+    /// What is to come decides.
+    Hold {
+        held: Held,
+        also_by: Option<PolicyNumber>,
+        body: Body,
+    },
+}
+
+impl Refused {
+    fn by(policy: &Policy, denial: Denial) -> Self {
+        Self { denial, mode: policy.mode, detail: policy.error_detail, claimed: None }
+    }
+
+    /// Where no policy can say how to refuse.
+    fn unavailable() -> Self {
+        let denial = Refusal::PolicyUnavailable.into();
+        Self { denial, mode: Mode::Enforce, detail: ErrorDetail::Reason, claimed: None }
+    }
+
+    /// The stricter of two: one that is carried out before one that is only counted, then the first.
+    fn or_stricter(first: Option<Self>, second: Self) -> Self {
+        match first {
+            Some(first) if first.mode == Mode::Enforce || second.mode == Mode::Shadow => first,
+            _ => second,
+        }
+    }
+}
+
+impl Lifecycle {
+    /// The policies that judge a stream: an earlier one, if any, and the newest.
+    fn judges(
+        &self,
+        also_by: Option<PolicyNumber>,
+    ) -> Option<(Option<&Arc<Policy>>, &Arc<Policy>)> {
+        let newest = self.policies.newest()?;
+        let also = match also_by {
+            Some(number) => self.policies.earlier(number).ok()?,
+            None => None,
+        };
+        Some((also, newest))
+    }
+
+    /// Judges the headers of a stream.
+    pub(super) fn judge_headers(
+        &self,
+        by: JudgedBy,
+        request: &Request<'_>,
+        clock: Clock,
+    ) -> HeadersJudged {
+        let also_by = match by {
+            JudgedBy::Newest => None,
+            JudgedBy::Both(number) => Some(number),
+            JudgedBy::None => {
+                return HeadersJudged::Now(Judged::Refused(Refused::unavailable()));
+            }
+        };
+        let Some((also, newest)) = self.judges(also_by) else {
+            return HeadersJudged::Now(Judged::Refused(Refused::unavailable()));
+        };
+        let (mut refused, mut hold, mut permit) = (None, None, None);
+        let mut body = Body::COPIED;
+        for policy in also.into_iter().chain([newest]) {
+            if policy.mode == Mode::Enforce {
+                body = Body::KEPT;
+            }
+            match Judge::new(policy, &self.cache).headers(&request.head, clock) {
+                Verdict::Allow(granted) => permit = Some(granted),
+                Verdict::Hold(held) => hold = Some(held),
+                Verdict::Deny(denial) => {
+                    let mut one = Refused::by(policy, denial);
+                    one.claimed = request.head.claimed(policy);
+                    refused = Some(Refused::or_stricter(refused, one));
+                }
+            }
+        }
+        match (refused, hold, permit) {
+            (Some(refused), _, _) if refused.mode == Mode::Enforce => {
+                HeadersJudged::Now(Judged::Refused(refused))
+            }
+            (_, Some(held), _) => HeadersJudged::Hold { held, also_by, body },
+            (Some(refused), None, _) => HeadersJudged::Now(Judged::Refused(refused)),
+            (None, None, Some(permit)) => HeadersJudged::Now(Judged::Allowed(permit)),
+            (None, None, None) => HeadersJudged::Now(Judged::Refused(Refused::unavailable())),
+        }
+    }
+
+    /// Judges what has come of a held stream. `None` while that is too little.
+    pub(super) fn judge_held(
+        &self,
+        stream: &mut HeldStream,
+        shown: &dyn RequestBody,
+        is_end: bool,
+        clock: &dyn Fn() -> Clock,
+    ) -> Option<Judged> {
+        let HeldStream { held, also_by, body, .. } = stream;
+        let malformed = |error| {
+            Some(self.judge_by(*also_by, |_| Err(Refusal::MalformedRequest(error).into()), None))
+        };
+        match held {
+            Held::FirstMessage { form, token } => match body.first_message(shown) {
+                Err(error) => malformed(error),
+                Ok(None) if is_end => malformed(RequestError::Incomplete),
+                Ok(None) => None,
+                Ok(Some(message)) => {
+                    let claimed = || Claimed::Proxy(proxy_type(*form, &message).ok().flatten());
+                    let clock = clock();
+                    let judge = |policy: &Policy| {
+                        policy.judge_first_message(*form, token.clone(), &message, clock)
+                    };
+                    Some(self.judge_by(*also_by, judge, Some(&claimed)))
+                }
+            },
+            Held::Bootstrap => match body.bootstrap(shown, is_end) {
+                Err(error) => malformed(error),
+                Ok(None) => None,
+                Ok(Some(body)) => {
+                    let clock = clock();
+                    let judge = |policy: &Policy| {
+                        Judge::new(policy, &self.cache).bootstrap_body(&body, clock)
+                    };
+                    Some(self.judge_by(*also_by, judge, None))
+                }
+            },
+        }
+    }
+
+    /// Judges by each policy that has a say: all of them must allow it.
+    pub(super) fn judge_by(
+        &self,
+        also_by: Option<PolicyNumber>,
+        judge: impl Fn(&Policy) -> Result<Permit, Denial>,
+        claimed: Option<&dyn Fn() -> Claimed>,
+    ) -> Judged {
+        let Some((also, newest)) = self.judges(also_by) else {
+            return Judged::Refused(Refused::unavailable());
+        };
+        let (mut refused, mut permit) = (None, None);
+        for policy in also.into_iter().chain([newest]) {
+            match judge(policy) {
+                Ok(granted) => permit = Some(granted),
+                Err(denial) => {
+                    let mut one = Refused::by(policy, denial);
+                    one.claimed =
+                        claimed.filter(|_| one.mode == Mode::Shadow).map(|claimed| claimed());
+                    refused = Some(Refused::or_stricter(refused, one));
+                }
+            }
+        }
+        match (refused, permit) {
+            (Some(refused), _) => Judged::Refused(refused),
+            (None, Some(permit)) => Judged::Allowed(permit),
+            (None, None) => Judged::Refused(Refused::unavailable()),
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! The life of the connections of one gateway on one worker.
+//!
+//! In: events of the host (a policy was pushed, headers, pieces of a body, trailers, the end of a stream,
+//! a tick) and what its clocks say. Out: a [`Step`] for the stream of the event, and [`Effect`]s, each of
+//! which names its stream. No I/O, no clock, no thread: a host drives it.
+//!
+//! ```text
+//!              ┌──────────────┐ allowed                         ┌────────┐ revoked, key removed,
+//!  headers ───▶│    judge     │────────────────────────────────▶│  open  │ expired ──────▶ cut ─▶ answered
+//!              └──────────────┘                                 └────────┘
+//!                │  │ hold                                          ▲ ▲
+//!                │  ▼                                               │ │ a push that allows it
+//!                │ ┌──────────────┐ message whole, allowed          │ │
+//!                │ │     held     │─────────────────────────────────┘ │
+//!                │ └──────────────┘                                 ┌──────────┐ a push that enforces
+//!                │  │ refused, late, cut off, too much held         │ shadowed │ ──────▶ cut ─▶ answered
+//!                │  │             └── in shadow mode ──────────────▶└──────────┘
+//!        refused ▼  ▼                                                   ▲
+//!              ┌──────────────┐                                         │
+//!              │   answered   │   (refused by the headers in shadow mode)
+//!              └──────────────┘
+//! ```
+//!
+//! Every state ends with the end of its stream. What holds throughout:
+//!
+//! - One policy is in force, the newest that was handed over. A stream is judged by the policy in force
+//!   when it is judged; one that is open belongs to no policy. (A stream that the host begins under an
+//!   earlier policy must satisfy that one, too: see [`policies`].)
+//! - A stream that is held is answered when `firstMessageSeconds` are over, at the next tick.
+//! - A stream is answered at most once.
+//! - [`Gauges`] are what is open, held and shadowed.
+//! - What all held streams hold is bounded: [`HELD_BYTES`]. What an open stream takes is an [`Identity`].
+
+mod conclude;
+mod cuts;
+mod effect;
+mod held;
+mod judging;
+mod open;
+mod policies;
+mod streams;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use effect::{
+    Answer, Decision, Effect, Facts, Gauges, Now, PolicyNumber, Protocol, Request, RequestBody,
+    Step, StreamId,
+};
+pub use held::HELD_BYTES;
+pub use open::{Cut, Identity};
+
+use crate::gate::{Clock, Policy, Refusal, RequestError};
+use crate::log_line::{LogLine, Origin, RateLimit};
+use crate::token::{NumericDate, TokenCache};
+use cuts::Cuts;
+use held::{HeldStream, HeldTotal};
+use judging::{HeadersJudged, Judged};
+use policies::{Began, Policies};
+use streams::{State, Streams};
+
+/// The connections of one gateway on one worker.
+#[derive(Debug, Default)]
+pub struct Lifecycle {
+    policies: Policies,
+    streams: Streams,
+    held: HeldTotal,
+    cuts: Cuts,
+    /// No token of an open stream expires before this.
+    next_expiry: Option<NumericDate>,
+    cache: TokenCache,
+    log_limit: RateLimit,
+    /// The monotonic time of the last tick or push.
+    ticked: Duration,
+}
+
+impl Lifecycle {
+    /// The host hands over a policy: it is in force from now on. The streams that it ends are cut, the
+    /// first at once.
+    pub fn on_policy(
+        &mut self,
+        policy: Arc<Policy>,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) -> PolicyNumber {
+        self.ticked = self.ticked.max(now.monotonic);
+        let number = self.policies.push(policy);
+        self.review_open(now.wall);
+        self.cut_due(effects);
+        number
+    }
+
+    /// The host has gone back to a policy that was handed over before: it is in force from now on. Does
+    /// nothing where the policy is not kept.
+    pub fn on_policy_again(&mut self, number: PolicyNumber, now: Now, effects: &mut Vec<Effect>) {
+        self.ticked = self.ticked.max(now.monotonic);
+        if self.policies.go_back(number) {
+            effects.push(Effect::Log(LogLine::WentBack));
+            self.review_open(now.wall);
+            self.cut_due(effects);
+        }
+    }
+
+    /// Whether a policy that was handed over is kept.
+    pub fn has(&self, number: PolicyNumber) -> bool {
+        self.policies.earlier(number).is_ok()
+    }
+
+    /// The host begins no more streams under this policy. Does nothing to the one in force.
+    pub fn on_policy_dropped(&mut self, number: PolicyNumber) {
+        self.policies.forget(number);
+    }
+
+    /// The policy in force.
+    pub fn policy(&self) -> Option<&Arc<Policy>> {
+        self.policies.newest()
+    }
+
+    /// The number of the policy in force.
+    pub fn policy_number(&self) -> Option<PolicyNumber> {
+        self.policies.newest_number()
+    }
+
+    /// How many streams are in each state.
+    pub fn gauges(&self) -> Gauges {
+        self.streams.gauges()
+    }
+
+    /// How many bytes the held streams hold together.
+    pub fn held_bytes(&self) -> usize {
+        self.held.bytes()
+    }
+
+    /// How many streams have begun and not ended, in whatever state.
+    pub fn streams(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// The headers of a stream have come.
+    pub fn on_headers(
+        &mut self,
+        request: &Request<'_>,
+        clock: Clock,
+        effects: &mut Vec<Effect>,
+    ) -> Step {
+        let id = request.stream;
+        let Began { by, went_back } = self.policies.begin(request.under, request.connection);
+        if went_back {
+            // What it ends is cut at the next tick: this is the callback of another stream.
+            self.review_open(clock);
+            effects.push(Effect::Log(LogLine::WentBack));
+        }
+        let protocol = if request.head.is_grpc() { Protocol::Grpc } else { Protocol::Http };
+        let origin = || Origin::new(request.head.path, request.request_id);
+        match self.judge_headers(by, request, clock) {
+            HeadersJudged::Now(Judged::Allowed(permit)) => self.allow(id, permit, effects),
+            HeadersJudged::Now(Judged::Refused(refused)) => {
+                self.refuse(id, refused, protocol, origin, effects)
+            }
+            HeadersJudged::Hold { held, also_by, body } => {
+                let stream = HeldStream::new(held, also_by, body, protocol, origin());
+                self.hold(request, stream, clock, effects)
+            }
+        }
+    }
+
+    /// Another piece of a body has come. `is_end` where it is the last and no trailers follow. The clock
+    /// is looked at only where the stream is judged: nothing of an open stream costs a look.
+    pub fn on_body(
+        &mut self,
+        id: StreamId,
+        body: &dyn RequestBody,
+        is_end: bool,
+        clock: &dyn Fn() -> Clock,
+        effects: &mut Vec<Effect>,
+    ) -> Step {
+        let Some(stream) = self.streams.held_mut(id) else { return self.step_of(id) };
+        self.held.grow(stream, body);
+        let step = self.conclude(id, body, is_end, clock, effects);
+        if self.held.is_over() {
+            self.shed(id, effects);
+            return self.step_of(id);
+        }
+        step
+    }
+
+    /// The trailers of a stream have come, and with them its end.
+    pub fn on_trailers(&mut self, id: StreamId, effects: &mut Vec<Effect>) -> Step {
+        let refusal = Refusal::MalformedRequest(RequestError::Incomplete);
+        match self.refuse_held(id, &refusal, effects) {
+            Some((step, _)) => step,
+            None => self.step_of(id),
+        }
+    }
+
+    /// A stream has ended, whoever ended it.
+    pub fn on_end(&mut self, id: StreamId) {
+        self.cuts.remove(id);
+        if let Some(State::Held(stream)) = self.streams.remove(id) {
+            self.held.leave(&stream);
+        }
+    }
+
+    /// Time has passed. To be called about ten times a second.
+    pub fn on_tick(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        self.ticked = self.ticked.max(now.monotonic);
+        self.refuse_overdue(effects);
+        self.review_expiry(now.wall);
+        self.cut_due(effects);
+    }
+
+    fn hold(
+        &mut self,
+        request: &Request<'_>,
+        mut stream: HeldStream,
+        clock: Clock,
+        effects: &mut Vec<Effect>,
+    ) -> Step {
+        let id = request.stream;
+        if let Err(refusal) = clock.now() {
+            let judged = self.judge_by(stream.also_by, |_| Err(refusal.clone().into()), None);
+            return self.finish(id, stream, judged, effects);
+        }
+        if !stream.body.is_kept() {
+            effects.push(Effect::Facts(id, Facts::pending()));
+        }
+        self.held.enter(id, &mut stream);
+        self.streams.set(id, State::Held(Box::new(stream)));
+        if request.is_end {
+            return self.on_body(id, &NoBody, true, &|| clock, effects);
+        }
+        if self.held.is_over() {
+            self.shed(id, effects);
+        }
+        self.step_of(id)
+    }
+}
+
+/// The body of a request that has none.
+struct NoBody;
+
+impl RequestBody for NoBody {
+    fn size(&self) -> usize {
+        0
+    }
+
+    fn read(&self, _: usize) -> Option<std::borrow::Cow<'_, [u8]>> {
+        Some(std::borrow::Cow::Borrowed(&[]))
+    }
+}

@@ -1,0 +1,133 @@
+//! What an open stream is held to: whose it is, and which policy or time ends it.
+//!
+//! In: a verified token, a policy, the time. Out: why the stream is cut, if it is. How a stream is cut
+//! is not known here.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::gate::{Claimed, Clock, Mode, OnOpen, Policy, UnixTime, has_expired};
+use crate::token::{Fingerprint, NumericDate, ZoneToken};
+
+/// Why an open stream is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cut {
+    /// Its token was revoked.
+    Revoked,
+    /// The key that signed its token is no longer configured.
+    KeyRemoved,
+    /// Its token has expired.
+    Expired,
+    /// It passed in shadow mode, and the policy in force refuses it.
+    Enforced,
+    /// Another module serves the gateway now, with a policy that this one cannot read.
+    ModuleReplaced,
+}
+
+impl Cut {
+    /// Every cause, once.
+    pub const ALL: [Self; 5] =
+        [Self::Revoked, Self::KeyRemoved, Self::Expired, Self::Enforced, Self::ModuleReplaced];
+
+    /// Its one spelling.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Revoked => "revoked",
+            Self::KeyRemoved => "key_removed",
+            Self::Expired => "expired",
+            Self::Enforced => "enforced",
+            Self::ModuleReplaced => "module_replaced",
+        }
+    }
+}
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Whose an open stream is: all that is kept of a token once its stream is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The kid of the key that signed the token.
+    pub kid: Arc<str>,
+    /// That key.
+    pub key: Fingerprint,
+    /// `jti`.
+    pub id: Box<str>,
+    /// `Zone`.
+    pub zone: Box<str>,
+    /// `exp`.
+    pub expires_at: Option<NumericDate>,
+}
+
+impl Identity {
+    /// What is kept of `token`.
+    pub(super) fn of(token: &ZoneToken) -> Self {
+        let claims = &token.claims;
+        Self {
+            kid: Arc::clone(&token.kid),
+            key: token.key,
+            id: claims.id.as_str().into(),
+            zone: claims.zone.as_str().into(),
+            expires_at: claims.expires_at,
+        }
+    }
+}
+
+/// A stream that passed in shadow mode and would have been refused.
+#[derive(Debug)]
+pub(super) struct Shadowed {
+    /// The token and who said to have it; `None` where no token was verified, so that none can be
+    /// judged again.
+    pub(super) verified: Option<(Arc<ZoneToken>, Claimed)>,
+}
+
+impl Shadowed {
+    /// Why `policy` ends the stream, or `None` where the stream may stay.
+    pub(super) fn ended_by(&self, policy: &Policy, clock: Clock) -> Option<Cut> {
+        let switch = policy.open_streams.on_enforce;
+        (policy.mode == Mode::Enforce
+            && switch == OnOpen::Cut
+            && self.now_allowed(policy, clock).is_none())
+        .then_some(Cut::Enforced)
+    }
+
+    /// Whose it is where `policy` would let it in.
+    pub(super) fn now_allowed(&self, policy: &Policy, clock: Clock) -> Option<Identity> {
+        let (token, caller) = self.verified.as_ref()?;
+        policy.judge_again(token, caller, clock).ok()?;
+        self.identity()
+    }
+
+    /// Whose it is, where that was verified.
+    pub(super) fn identity(&self) -> Option<Identity> {
+        self.verified.as_ref().map(|(token, _)| Identity::of(token))
+    }
+}
+
+impl Policy {
+    /// Why this policy ends a stream that is open with a token of `identity`.
+    pub(super) fn ends(&self, identity: &Identity, clock: Clock) -> Option<Cut> {
+        if self.mode == Mode::Shadow {
+            return None;
+        }
+        let switches = self.open_streams;
+        if switches.on_revoked == OnOpen::Cut && self.revocations.contains(&identity.id) {
+            return Some(Cut::Revoked);
+        }
+        let is_here = self.keys.holds_key(&identity.kid, identity.key);
+        if switches.on_key_removed == OnOpen::Cut && !is_here {
+            return Some(Cut::KeyRemoved);
+        }
+        clock.now().ok().and_then(|now| self.expires(identity, now))
+    }
+
+    /// [`Cut::Expired`] where this policy ends a stream of `identity` at `now`, for its token has
+    /// expired.
+    pub(super) fn expires(&self, identity: &Identity, now: UnixTime) -> Option<Cut> {
+        let cuts = self.mode == Mode::Enforce && self.open_streams.on_expired == OnOpen::Cut;
+        (cuts && has_expired(identity.expires_at, now, self)).then_some(Cut::Expired)
+    }
+}

@@ -1,0 +1,118 @@
+//! What is counted, and under which names.
+//!
+//! In: what happened. Out: the names of counters and gauges, the same in every form of the gate. All of
+//! them can be listed when a configuration is taken: none comes from request data.
+
+use std::sync::Arc;
+
+use crate::gate::{Mode, Reason};
+use crate::hash;
+use crate::lifecycle::Cut;
+
+/// What is counted.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Counter {
+    /// A request passes by a token.
+    Allowed,
+    /// A request passes by a token that the key of this kid signed.
+    AllowedByKid(Arc<str>),
+    /// A request passes unchecked, by a switch of the configuration.
+    Unchecked,
+    /// A request is refused, or would be.
+    Denied(Mode, Reason),
+    /// An open stream is cut.
+    Cut(Cut),
+    /// A configuration was put in force.
+    ConfigAccepted,
+    /// A configuration was refused.
+    ConfigRejected,
+}
+
+/// What is shown as it is now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Gauge {
+    /// Streams that were let in and have not ended.
+    Open,
+    /// Streams that wait for their first message, or their body.
+    Held,
+    /// Streams that passed in shadow mode and would be refused in enforce mode.
+    Shadowed,
+    /// Keys of the policy in force.
+    ConfigKeys,
+    /// Revoked ids of the policy in force.
+    ConfigRevocations,
+}
+
+impl Counter {
+    /// Every counter that there can be with these kids, once.
+    pub fn all<'a>(kids: impl Iterator<Item = &'a str>) -> Vec<Self> {
+        let mut all =
+            vec![Self::Allowed, Self::Unchecked, Self::ConfigAccepted, Self::ConfigRejected];
+        for mode in [Mode::Enforce, Mode::Shadow] {
+            all.extend(Reason::ALL.map(|reason| Self::Denied(mode, reason)));
+        }
+        all.extend(Cut::ALL.map(Self::Cut));
+        all.extend(kids.map(|kid| Self::AllowedByKid(kid.into())));
+        all
+    }
+
+    /// Its name.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Allowed => "zonegate.allowed".to_owned(),
+            Self::AllowedByKid(kid) => format!("zonegate.kid.{}.allowed", stat_name(kid)),
+            Self::Unchecked => "zonegate.unchecked".to_owned(),
+            Self::Denied(Mode::Enforce, reason) => format!("zonegate.denied.{reason}"),
+            Self::Denied(Mode::Shadow, reason) => format!("zonegate.would_deny.{reason}"),
+            Self::Cut(why) => format!("zonegate.streams.cut.{why}"),
+            Self::ConfigAccepted => "zonegate.config.accepted".to_owned(),
+            Self::ConfigRejected => "zonegate.config.rejected".to_owned(),
+        }
+    }
+}
+
+impl Gauge {
+    /// Every gauge, once.
+    pub const ALL: [Self; 5] =
+        [Self::Open, Self::Held, Self::Shadowed, Self::ConfigKeys, Self::ConfigRevocations];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Open => "zonegate.streams.open",
+            Self::Held => "zonegate.streams.held",
+            Self::Shadowed => "zonegate.streams.shadowed",
+            Self::ConfigKeys => "zonegate.config.keys",
+            Self::ConfigRevocations => "zonegate.config.revocations",
+        }
+    }
+}
+
+/// A kid in the characters that every stats sink takes. One that has others is told apart from its like
+/// by a few digits at its end.
+fn stat_name(kid: &str) -> String {
+    let is_plain = |rune: char| rune.is_ascii_alphanumeric() || matches!(rune, '-' | '_');
+    if kid.chars().all(is_plain) {
+        return kid.to_owned();
+    }
+    let plain: String = kid.chars().map(|rune| if is_plain(rune) { rune } else { '_' }).collect();
+    format!("{plain}-{:08x}", hash::of(kid.as_bytes()) >> 32)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_counters_share_a_name() {
+        let kids = ["1", "a.b", "a b", "a_b", "a-b", "é", "è", ""];
+        let all = Counter::all(kids.into_iter());
+        let names: BTreeSet<String> = all.iter().map(Counter::name).collect();
+        assert_eq!(names.len(), all.len(), "{names:?}");
+        let is_plain = |byte| matches!(byte, b'-' | b'_' | b'.' | b'a'..=b'z' | b'0'..=b'9');
+        assert!(names.iter().all(|name| name.bytes().all(is_plain)), "{names:?}");
+        assert!(names.contains("zonegate.kid.a_b.allowed"), "{names:?}");
+    }
+}

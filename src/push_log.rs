@@ -1,0 +1,296 @@
+//! Which configurations a gateway was given, as all VMs of a host see it.
+//!
+//! In: each configuration that a VM takes. Out: whether this VM is the first to take it, so that one VM
+//! speaks for all; and a newer configuration that others have taken and this VM was not given.
+//!
+//! A VM is not given a configuration where another module serves the gateway now: the streams that are
+//! open in the VM of the module before stay there, and nobody tells that VM of pushes. Nor is a VM given
+//! one that it was given before, as long as streams that began under it are open: Envoy takes its root
+//! context up again. But the VM on Envoy's main thread, which has no streams, is given every push. So
+//! whoever is the first to take a configuration leaves it with the host for all. A worker that is only
+//! late finds there what the host is about to give it anyway.
+
+use std::time::Duration;
+
+use crate::hash;
+use crate::shared_data::SharedData;
+
+/// The largest configuration that is left with the host: some 28,000 revoked ids.
+pub const LEFT_BYTES: usize = 1024 * 1024;
+/// How long a VM may be behind with a configuration that is too large to be left, before it counts as
+/// one that is no longer given any.
+const LATE: Duration = Duration::from_secs(30);
+/// How many configurations are known: more than any VM is behind.
+const KNOWN: usize = 32;
+const ENTRY: usize = 16;
+
+/// What one VM knows of the configurations of a gateway.
+#[derive(Debug)]
+pub struct PushLog {
+    gateway: Box<str>,
+    /// The number of the last one that the host gave; the first of all is 1.
+    given: u64,
+    /// The number of the last one that was found here, without being given.
+    found: u64,
+    /// Since when a newer one is known that was not left.
+    late_since: Option<Duration>,
+}
+
+/// A configuration, as far as others need to know of it.
+#[derive(Debug, Clone)]
+pub struct Push {
+    content: Content,
+    /// Its bytes, where they are few enough to be left.
+    left: Option<Vec<u8>>,
+}
+
+impl Push {
+    /// What the configuration says, as a number.
+    pub fn content(&self) -> Content {
+        self.content
+    }
+
+    /// What others need to know of `configuration`.
+    pub fn of(configuration: &[u8]) -> Self {
+        let is_small = configuration.len() <= LEFT_BYTES;
+        Self { content: Content::of(configuration), left: is_small.then(|| configuration.to_vec()) }
+    }
+}
+
+/// A newer configuration than the last one that was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Newer {
+    /// One whose policy this VM still has: the host went back to it.
+    Known(Content),
+    /// As the host would have given it.
+    Configuration(Vec<u8>),
+    /// One that was not left, and is not given either.
+    Unknown,
+}
+
+/// A configuration that some VM took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Entry {
+    number: u64,
+    content: Content,
+}
+
+/// What a configuration says, as a number: the same for the same bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Content(u64);
+
+impl Content {
+    fn of(configuration: &[u8]) -> Self {
+        Self(hash::of(configuration))
+    }
+}
+
+impl PushLog {
+    /// No configuration was taken yet.
+    pub fn new(gateway: &str) -> Self {
+        Self { gateway: gateway.into(), given: 0, found: 0, late_since: None }
+    }
+
+    /// Takes a configuration that the host gives. Whether no other VM has taken it before.
+    pub fn take(&mut self, shared: &impl SharedData, push: &Push) -> bool {
+        self.late_since = None;
+        // Twice is enough for a few workers; after that, the same is said more than once.
+        for _ in 0..8 {
+            let (entries, version) = self.entries(shared);
+            let known =
+                entries.iter().find(|one| one.number > self.given && one.content == push.content);
+            if let Some(known) = known {
+                self.given = known.number;
+                return false;
+            }
+            let last = entries.last().map_or(0, |last| last.number);
+            let number = last.saturating_add(1);
+            let kept = entries.len().saturating_sub(KNOWN.saturating_sub(1));
+            let all =
+                entries.iter().skip(kept).copied().chain([Entry { number, content: push.content }]);
+            let bytes: Vec<u8> = all.flat_map(Entry::to_bytes).collect();
+            if shared.set(&self.key("pushes"), &bytes, version) {
+                self.leave(shared, number, push);
+                self.given = number;
+                return true;
+            }
+        }
+        true
+    }
+
+    /// A configuration that others have taken after the last one that this VM was given. `has` says of
+    /// which this VM still has the policy. `now` is on a clock that cannot go back.
+    pub fn newer(
+        &mut self,
+        shared: &impl SharedData,
+        now: Duration,
+        has: impl Fn(Content) -> bool,
+    ) -> Option<Newer> {
+        let (entries, _) = self.entries(shared);
+        let newest = *entries.last().filter(|newest| newest.number > self.given.max(self.found))?;
+        let found = match has(newest.content) {
+            true => Some(Newer::Known(newest.content)),
+            false => self.left(shared, newest).map(Newer::Configuration),
+        };
+        let since = *self.late_since.get_or_insert(now);
+        let found = found.or((now.saturating_sub(since) >= LATE).then_some(Newer::Unknown));
+        if found.is_some() {
+            (self.found, self.late_since) = (newest.number, None);
+        }
+        found
+    }
+
+    /// The configuration that was left of `push`, if it was.
+    fn left(&self, shared: &impl SharedData, push: Entry) -> Option<Vec<u8>> {
+        let (bytes, _) = shared.get(&self.key("configuration"))?;
+        let (number, configuration) = bytes.split_first_chunk()?;
+        (u64::from_le_bytes(*number) == push.number).then(|| configuration.to_vec())
+    }
+
+    /// Leaves a configuration for the VMs that the host does not give it to.
+    fn leave(&self, shared: &impl SharedData, number: u64, push: &Push) {
+        let mut bytes = Vec::new();
+        // What is too large takes the place of the one before, too, so that none is found.
+        if let Some(configuration) = &push.left {
+            bytes.extend_from_slice(&number.to_le_bytes());
+            bytes.extend_from_slice(configuration);
+        }
+        shared.set(&self.key("configuration"), &bytes, None);
+    }
+
+    fn entries(&self, shared: &impl SharedData) -> (Vec<Entry>, Option<u32>) {
+        let Some((bytes, version)) = shared.get(&self.key("pushes")) else {
+            return (Vec::new(), None);
+        };
+        let (entries, _) = bytes.as_chunks::<ENTRY>();
+        (entries.iter().filter_map(Entry::from_bytes).collect(), Some(version))
+    }
+
+    fn key(&self, what: &str) -> String {
+        format!("zonegate.{}.{what}", self.gateway)
+    }
+}
+
+impl Entry {
+    fn to_bytes(self) -> Vec<u8> {
+        [self.number, self.content.0].into_iter().flat_map(u64::to_le_bytes).collect()
+    }
+
+    fn from_bytes(bytes: &[u8; ENTRY]) -> Option<Self> {
+        let (number, rest) = bytes.split_first_chunk()?;
+        let content = Content(u64::from_le_bytes(*rest.first_chunk()?));
+        Some(Self { number: u64::from_le_bytes(*number), content })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a test may panic
+mod tests {
+    use super::*;
+    use crate::shared_data::tests::Host;
+
+    const NOW: Duration = Duration::from_secs(10);
+
+    fn none(_: Content) -> bool {
+        false
+    }
+
+    fn log() -> PushLog {
+        PushLog::new("g")
+    }
+
+    #[test]
+    fn one_vm_speaks_of_each_push_also_of_one_that_was_there_before() {
+        let host = Host::default();
+        let (mut main, mut fast, mut slow) = (log(), log(), log());
+        for configuration in [b"a", b"b", b"a", b"b"] {
+            assert!(main.take(&host, &Push::of(configuration)));
+            assert!(!fast.take(&host, &Push::of(configuration)));
+        }
+        for configuration in [b"a", b"b", b"a", b"b"] {
+            assert!(!slow.take(&host, &Push::of(configuration)));
+        }
+        assert!(slow.take(&host, &Push::of(b"c")));
+        assert!(!main.take(&host, &Push::of(b"c")) && !fast.take(&host, &Push::of(b"c")));
+        assert_eq!([main.given, fast.given, slow.given], [5; 3]);
+    }
+
+    #[test]
+    fn two_vms_at_once_speak_once() {
+        let host = Host::default();
+        log().take(&host, &Push::of(b"before"));
+        host.meanwhile.set(Some(|host| {
+            let mut other = log();
+            other.take(host, &Push::of(b"before"));
+            assert!(other.take(host, &Push::of(b"a")));
+        }));
+        let mut ours = log();
+        ours.given = 1;
+        assert!(!ours.take(&host, &Push::of(b"a")));
+    }
+
+    #[test]
+    fn many_pushes_take_no_more_room_than_some() {
+        let host = Host::default();
+        let mut vm = log();
+        for index in 0..1_000_u32 {
+            assert!(vm.take(&host, &Push::of(&index.to_le_bytes())));
+        }
+        let data = host.data.borrow();
+        assert_eq!(data.get("zonegate.g.pushes").unwrap().0.len(), KNOWN * ENTRY);
+        assert_eq!(vm.given, 1_000);
+    }
+
+    #[test]
+    fn a_vm_that_is_given_no_more_finds_what_others_are_given() {
+        let host = Host::default();
+        let (mut before, mut new) = (log(), log());
+        before.take(&host, &Push::of(b"a"));
+        new.take(&host, &Push::of(b"a"));
+        assert_eq!(before.newer(&host, NOW, none), None);
+        new.take(&host, &Push::of(b"b"));
+        assert_eq!(before.newer(&host, NOW, none), Some(Newer::Configuration(b"b".to_vec())));
+        assert_eq!(before.newer(&host, NOW, none), None);
+        // It is given after all: nothing that others do not know.
+        assert!(!before.take(&host, &Push::of(b"b")));
+        assert_eq!(before.newer(&host, NOW, none), None);
+        // Of another gateway nothing is found.
+        assert_eq!(PushLog::new("other").newer(&host, NOW, none), None);
+    }
+
+    #[test]
+    fn one_that_is_too_large_is_waited_for_and_then_unknown() {
+        let host = Host::default();
+        let (mut before, mut late, mut new) = (log(), log(), log());
+        for vm in [&mut new, &mut before, &mut late] {
+            vm.take(&host, &Push::of(b"a"));
+        }
+        let large = vec![b'x'; LEFT_BYTES + 1];
+        new.take(&host, &Push::of(&large));
+        for vm in [&mut before, &mut late] {
+            assert_eq!(vm.newer(&host, NOW, none), None);
+            assert_eq!(vm.newer(&host, NOW + LATE - Duration::from_millis(1), none), None);
+        }
+        assert!(!late.take(&host, &Push::of(&large)));
+        assert_eq!(late.newer(&host, NOW + LATE, none), None);
+        assert_eq!(before.newer(&host, NOW + LATE, none), Some(Newer::Unknown));
+        assert_eq!(before.newer(&host, NOW + LATE, none), None);
+    }
+
+    /// However large it is, one that the VM still has is found at once.
+    #[test]
+    fn one_that_is_given_again_is_known() {
+        let host = Host::default();
+        let (mut main, mut worker) = (log(), log());
+        let large = vec![b'x'; LEFT_BYTES + 1];
+        for configuration in [&large[..], b"b"] {
+            assert!(main.take(&host, &Push::of(configuration)));
+            assert!(!worker.take(&host, &Push::of(configuration)));
+        }
+        assert!(main.take(&host, &Push::of(&large)));
+        let content = Content::of(&large);
+        let found = worker.newer(&host, NOW, |known| known == content);
+        assert_eq!(found, Some(Newer::Known(content)));
+        assert_eq!(worker.newer(&host, NOW, none), None);
+    }
+}

@@ -1,0 +1,184 @@
+//! One gateway in one VM of a host that runs many: each worker has a VM, and another module has others.
+//!
+//! In: configurations as the host gives them, ticks, and what the VMs share. Out: effects. The life of
+//! the connections is [`Lifecycle`]; here is what only a VM needs: it must find out by itself that it is
+//! no longer given configurations, and its gauges are one part of a sum.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::gate::Policy;
+use crate::lifecycle::{Cut, Effect, Lifecycle, Now, PolicyNumber};
+use crate::log_line::{self, Level, LogLine};
+use crate::metrics::{Counter, Gauge};
+use crate::push_log::{Content, Newer, Push, PushLog};
+use crate::shared_data::SharedData;
+use crate::shared_gauge;
+use crate::token::SignatureBackend;
+
+/// How often a host is to tick.
+pub const TICK: Duration = Duration::from_millis(100);
+/// What is less than this after a tick belongs to it.
+const SAME_TICK: Duration = Duration::from_millis(50);
+
+/// One gateway in one VM.
+#[derive(Debug)]
+pub struct VmGateway {
+    /// The life of its connections.
+    pub lifecycle: Lifecycle,
+    pushes: PushLog,
+    /// Which policy was made of which configuration, the latest last.
+    numbers: Vec<(PolicyNumber, Content)>,
+    backend: &'static SignatureBackend,
+    ticked: Duration,
+}
+
+/// What became of a configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Configured {
+    /// The policy that is in force for the streams that begin under this configuration; `None` where there
+    /// is none.
+    pub number: Option<PolicyNumber>,
+    /// Whether the configuration was taken. One that was not leaves the policy before in force.
+    pub is_accepted: bool,
+}
+
+impl VmGateway {
+    /// The gateway of this name; signatures are verified by `backend`.
+    pub fn new(name: &str, backend: &'static SignatureBackend) -> Self {
+        let (lifecycle, pushes) = (Lifecycle::default(), PushLog::new(name));
+        Self { lifecycle, pushes, numbers: Vec::new(), backend, ticked: Duration::ZERO }
+    }
+
+    /// The host gives a configuration. Envoy asks a new VM on its main thread first, and then those of the
+    /// workers; a worker that then says no is left without the filter. So there the previous policy goes
+    /// on.
+    pub fn on_configuration(
+        &mut self,
+        shared: &impl SharedData,
+        bytes: Vec<u8>,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) -> Configured {
+        shared_gauge::begin(shared);
+        let push = Push::of(&bytes);
+        let config = match Config::from_host(bytes, self.backend) {
+            Ok(config) => config,
+            Err(error) => {
+                let line = format!("zonegate: configuration refused: {error}");
+                effects.push(Effect::Define(Vec::new()));
+                effects.push(Effect::Count(Counter::ConfigRejected));
+                effects.push(Effect::Log(LogLine::Text(Level::Error, line)));
+                // As a push of its own: a number belongs to one configuration of the host.
+                let policy = self.lifecycle.policy().cloned();
+                let number = policy.map(|policy| self.lifecycle.on_policy(policy, now, effects));
+                return Configured { number, is_accepted: false };
+            }
+        };
+        if self.pushes.take(shared, &push) {
+            self.announce(&config, effects);
+            effects.push(Effect::Define(Vec::new()));
+            effects.push(Effect::Count(Counter::ConfigAccepted));
+        }
+        let number = self.put_in_force(config, now, effects);
+        self.numbers.push((number, push.content()));
+        Configured { number: Some(number), is_accepted: true }
+    }
+
+    /// Says once for all VMs that a configuration is in force.
+    fn announce(&self, config: &Config, effects: &mut Vec<Effect>) {
+        let line = log_line::accepted(config, self.backend.name());
+        effects.push(Effect::Log(LogLine::Text(Level::Info, line)));
+        for warning in &config.warnings {
+            let line = format!("zonegate: configuration: {warning}");
+            effects.push(Effect::Log(LogLine::Text(Level::Warn, line)));
+        }
+    }
+
+    /// The host begins no more streams under this policy.
+    pub fn on_configuration_dropped(&mut self, number: PolicyNumber) {
+        self.numbers.retain(|(known, _)| *known != number);
+        self.lifecycle.on_policy_dropped(number);
+    }
+
+    fn put_in_force(
+        &mut self,
+        config: Config,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) -> PolicyNumber {
+        let policy = config.policy;
+        effects.push(Effect::Define(policy.keys.iter().map(|(kid, _)| kid.into()).collect()));
+        show(&policy, effects);
+        self.lifecycle.on_policy(Arc::new(policy), now, effects)
+    }
+
+    /// Time has passed. Every configuration of the host may tick, so that the time of a gateway goes on
+    /// whichever of them are left; all but the first of a tick do nothing.
+    pub fn on_tick(
+        &mut self,
+        vm: u64,
+        shared: &impl SharedData,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        if now.monotonic.saturating_sub(self.ticked) < SAME_TICK {
+            return;
+        }
+        self.ticked = now.monotonic;
+        self.catch_up(shared, now, effects);
+        self.lifecycle.on_tick(now, effects);
+        let changes = shared_gauge::report(shared, vm, self.lifecycle.gauges(), now.monotonic);
+        let gauges = [Gauge::Open, Gauge::Held, Gauge::Shadowed];
+        let changed = gauges.into_iter().zip(changes).filter(|(_, change)| *change != 0);
+        effects.extend(changed.map(|(gauge, change)| Effect::Add(gauge, change)));
+    }
+
+    /// Puts in force what other VMs were given and this one was not.
+    fn catch_up(&mut self, shared: &impl SharedData, now: Now, effects: &mut Vec<Effect>) {
+        let place = |content| self.numbers.iter().rfind(|(_, known)| *known == content);
+        let has = |content| place(content).is_some_and(|(number, _)| self.lifecycle.has(*number));
+        let Some(newer) = self.pushes.newer(shared, now.monotonic, has) else { return };
+        let config = match newer {
+            Newer::Known(content) => {
+                let number = place(content).map(|(number, _)| *number);
+                return self.go_back(number, now, effects);
+            }
+            Newer::Configuration(bytes) => Config::from_host(bytes, self.backend).ok(),
+            Newer::Unknown => None,
+        };
+        let (level, line) = match &config {
+            Some(_) => (Level::Debug, GIVEN_TO_ANOTHER),
+            None => (Level::Warn, UNREADABLE),
+        };
+        effects.push(Effect::Log(LogLine::Text(level, line.to_owned())));
+        match config {
+            Some(config) => {
+                let number = self.put_in_force(config, now, effects);
+                // No configuration of the host stands for it.
+                self.lifecycle.on_policy_dropped(number);
+            }
+            None => self.lifecycle.cut_all(Cut::ModuleReplaced, effects),
+        }
+    }
+
+    fn go_back(&mut self, number: Option<PolicyNumber>, now: Now, effects: &mut Vec<Effect>) {
+        let Some(number) = number else { return };
+        self.lifecycle.on_policy_again(number, now, effects);
+        if let Some(policy) = self.lifecycle.policy() {
+            show(policy, effects);
+        }
+    }
+}
+
+/// Shows what the policy in force holds.
+fn show(policy: &Policy, effects: &mut Vec<Effect>) {
+    effects.push(Effect::Set(Gauge::ConfigKeys, policy.keys.iter().count()));
+    effects.push(Effect::Set(Gauge::ConfigRevocations, policy.revocations.ids()));
+}
+
+const GIVEN_TO_ANOTHER: &str = "zonegate: a newer configuration was given to another VM; \
+                              it is in force for the streams of this one, too";
+const UNREADABLE: &str = "zonegate: another module serves this gateway now, with a \
+                                         configuration that this one does not know: its streams are cut";

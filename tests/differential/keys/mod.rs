@@ -1,0 +1,83 @@
+//! The gate and Go read the same public keys: PEM texts and DER, good ones and spoiled ones.
+//!
+//! In: a seed, a number of keys and Go. Out: a [`Summary`]. Of each key both say whether a control plane
+//! starts with it and can verify with it, and whether the signature of a token is good. The gate may
+//! never be looser, and stricter only in a [`KeyRow`] of the README's table.
+
+mod armour;
+mod der;
+mod run;
+mod signers;
+mod strategy;
+
+use std::fmt;
+
+pub(crate) use run::{Summary, run};
+
+use armour::{Armour, PemEdit};
+use der::{Der, DerEdit};
+
+use super::golang_jwt::KeyAnswer;
+
+/// What is drawn and shrunk: a good key, and what is done to it.
+#[derive(Debug, Clone)]
+pub(crate) struct Recipe {
+    key: usize,
+    is_pkcs1: bool,
+    der: Vec<DerEdit>,
+    pem: Vec<PemEdit>,
+}
+
+impl Recipe {
+    /// The text of the key, and a token that it signed if it still can.
+    fn case(&self) -> (Vec<u8>, &'static str) {
+        let Self { key, is_pkcs1, der, pem } = self;
+        let mut draft = Der::good(*key, *is_pkcs1);
+        der.iter().for_each(|edit| edit.apply(&mut draft));
+        let mut armour = Armour::good(*is_pkcs1, &draft.encode());
+        pem.iter().for_each(|edit| edit.apply(&mut armour));
+        (armour.finish(), signers::token_of(*key, draft.exponent()))
+    }
+}
+
+/// A row of the README's table that a key can fall under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum KeyRow {
+    TooLarge,
+}
+
+impl KeyRow {
+    pub(crate) const ALL: [Self; 1] = [Self::TooLarge];
+
+    /// How it stands in the table.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::TooLarge => "RSA keys of more than 8192 bits",
+        }
+    }
+
+    /// The row that a key falls under that Go takes.
+    fn of(answer: &KeyAnswer) -> Option<Self> {
+        (answer.bits > 8192).then_some(Self::TooLarge)
+    }
+}
+
+/// A key on which the two may not differ, and do.
+#[derive(Debug)]
+pub(crate) struct Difference {
+    recipe: Recipe,
+    key: Vec<u8>,
+    gate: String,
+    answer: KeyAnswer,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { recipe, key, gate, answer } = self;
+        let KeyAnswer { accept, verified, bits, error } = answer;
+        let key = String::from_utf8_lossy(key);
+        writeln!(f, "made by: {recipe:?}\n  gate: {gate}")?;
+        writeln!(f, "  Go: taken {accept}, token verified {verified}, {bits} bits, {error:?}")?;
+        write!(f, "  key: {key:?}\n{key}")
+    }
+}

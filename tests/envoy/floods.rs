@@ -1,0 +1,238 @@
+//! Floods of requests that are never whole, beside clients with good tokens.
+//!
+//! One worker, so that what is held is held in one place.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use zonegate::gate::{ADS_SOTW, BOOTSTRAP};
+use zonegate_testkit::raw_client::{Answer, End, RawConnection, RawRequest, RawStream};
+use zonegate_testkit::zone_proxy::Claimed;
+
+use crate::harness::{Bench, LIMIT, Setup, grpc_headers};
+use crate::open_stream::open;
+
+const CONNECTIONS: usize = 18;
+/// As many as fit into the window of a connection.
+const STREAMS: usize = 50;
+const SIZE: usize = 100 * 1024;
+/// All of it together, which nobody holds.
+const FLOOD: u64 = (CONNECTIONS * STREAMS * SIZE) as u64;
+/// What Envoy may hold of it, with whatever else it needs meanwhile.
+const HELD_AT_MOST: u64 = 64 * 1024 * 1024;
+/// The largest bootstrap request.
+const BOOTSTRAP_AT_MOST: usize = 128 * 1024;
+
+const OVERLOADED: &str = "overload.envoy.overload_actions.stop_accepting_requests.active";
+const HEAP: &str = "/overload_manager/resource_monitors/1/typed_config/max_heap_size_bytes";
+
+/// A gateway in which the flood alone would not fit.
+async fn start(policy: impl Fn(Bench) -> Bench) -> Setup {
+    let mut bench = policy(Bench::text());
+    bench.record_bodies = false;
+    // Nothing is answered because its time is over.
+    bench = bench.set("firstMessageSeconds", json!(60));
+    bench.options.edits.push((HEAP.to_owned(), json!(120 * 1024 * 1024)));
+    bench.start().await
+}
+
+fn json_headers() -> Vec<(&'static str, Vec<u8>)> {
+    vec![("content-type", b"application/json".to_vec())]
+}
+
+/// What strangers have under way.
+struct Flood {
+    streams: Vec<RawStream>,
+    /// Lest they end with their last request.
+    _connections: Vec<RawConnection>,
+}
+
+impl Flood {
+    /// Sends to `path` what `body` has, and no end.
+    async fn of(
+        setup: &Setup,
+        path: &str,
+        headers: &[(&'static str, Vec<u8>)],
+        body: &[u8],
+    ) -> Self {
+        let (mut streams, mut connections) = (Vec::new(), Vec::new());
+        for _ in 0..CONNECTIONS {
+            let connection = setup.raw().await;
+            for _ in 0..STREAMS {
+                let mut stream = connection.begin("POST", path, headers.to_vec()).await.unwrap();
+                stream.send(body.to_vec(), false);
+                streams.push(stream);
+            }
+            connection.settled().await.unwrap();
+            connections.push(connection);
+        }
+        Self { streams, _connections: connections }
+    }
+
+    async fn of_bootstraps(setup: &Setup) -> Self {
+        let body = format!("{{\"name\":\"{}", "x".repeat(SIZE));
+        Self::of(setup, BOOTSTRAP, &json_headers(), body.as_bytes()).await
+    }
+
+    async fn of_small_bootstraps(setup: &Setup) -> Self {
+        let body = format!("{{\"name\":\"{}", "x".repeat(300));
+        Self::of(setup, BOOTSTRAP, &json_headers(), body.as_bytes()).await
+    }
+
+    /// First messages that say how long they are and have all but their end, with a token of nobody.
+    async fn of_first_messages(setup: &Setup) -> Self {
+        let length = u32::try_from(SIZE + 1).unwrap();
+        let body = [&[0], &length.to_be_bytes()[..], &vec![0x12; SIZE]].concat();
+        Self::of(setup, ADS_SOTW, &grpc_headers("garbage"), &body).await
+    }
+
+    /// The answers to those that were answered by now.
+    async fn answers(self) -> Vec<Answer> {
+        let mut answers = Vec::new();
+        for stream in self.streams {
+            answers.extend(stream.answer(Duration::from_millis(1)).await.ok());
+        }
+        answers
+    }
+}
+
+/// Good clients of both kinds, on connections of their own, are let in.
+async fn assert_good_clients_are_let_in(setup: &Setup, times: usize) {
+    for _ in 0..times {
+        let answer = bootstrap(setup, &request(&setup.token())).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let connection = setup.connect().await;
+        let stream = connection.sotw(Some(&setup.token()), Claimed::INGRESS).await;
+        assert!(stream.is_ok(), "{:?}", stream.err());
+    }
+}
+
+fn request(token: &str) -> Value {
+    json!({ "mesh": "", "name": "zone-proxy-1", "proxyType": "ingress", "dataplaneToken": token })
+}
+
+async fn bootstrap(setup: &Setup, body: &Value) -> Answer {
+    let chunks = vec![body.to_string().into_bytes()];
+    let (headers, end) = (json_headers(), End::Stream);
+    let request = RawRequest { method: "POST", path: BOOTSTRAP, headers, chunks, end };
+    setup.raw().await.send(request).await.unwrap()
+}
+
+/// A flood beside good clients: what is held of it, and how its streams were answered.
+async fn flood(setup: &Setup, begin: impl AsyncFn(&Setup) -> Flood) -> Vec<Answer> {
+    let stream = open(&setup.connect().await, &setup.token()).await;
+    let before = setup.allocated().await + setup.vm_memory();
+    let mut most = before;
+    let mut floods = Vec::new();
+    for _ in 0..2 {
+        floods.push(begin(setup).await);
+        most = most.max(setup.allocated().await + setup.vm_memory());
+        assert_good_clients_are_let_in(setup, 10).await;
+    }
+    let mebibytes = |bytes: u64| bytes / 1024 / 1024;
+    println!(
+        "{} MiB before, {} at most, of twice {} MiB",
+        mebibytes(before),
+        mebibytes(most),
+        mebibytes(FLOOD)
+    );
+    assert!(most - before < HELD_AT_MOST, "{} MiB are held", mebibytes(most - before));
+    drop(stream);
+    let mut answers = Vec::new();
+    for flood in floods {
+        answers.extend(flood.answers().await);
+    }
+    answers
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_of_strangers_do_not_keep_good_clients_out() {
+    let setup = start(|bench| bench).await;
+    let answers = flood(&setup, Flood::of_bootstraps).await;
+    // Half of the flood does not fit, and is told so in a way after which kuma-dp tries again.
+    assert!(answers.len() > CONNECTIONS * STREAMS / 2, "{} were answered", answers.len());
+    for answer in &answers {
+        assert_eq!(answer.status, 503, "{answer:?}");
+        assert!(answer.text().starts_with("zonegate: overloaded: "), "{}", answer.text());
+    }
+    // More of them may have been on their way.
+    assert!(setup.denied("overloaded").await >= answers.len() as u64);
+}
+
+/// Where sidecars pass unchecked, anyone may send a first message.
+#[tokio::test(flavor = "multi_thread")]
+async fn first_messages_of_strangers_do_not_keep_good_clients_out() {
+    let pass = json!({ "dataplane": "pass" });
+    let setup = start(|bench| bench.set("proxies", pass.clone())).await;
+    let answers = flood(&setup, Flood::of_first_messages).await;
+    assert!(answers.len() > CONNECTIONS * STREAMS / 2, "{} were answered", answers.len());
+    for answer in &answers {
+        assert_eq!(answer.grpc_status(), Some(14), "{answer:?}");
+        let message = answer.grpc_message().unwrap();
+        assert!(message.starts_with("zonegate: overloaded: "), "{message}");
+    }
+}
+
+/// When the strangers are gone, so is what was held.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_flood_there_is_room_again() {
+    let setup = start(|bench| bench).await;
+    for _ in 0..3 {
+        drop(Flood::of_bootstraps(&setup).await);
+        setup.gateway.wait_stat("http.zonegate.downstream_rq_active", 0, LIMIT).await.unwrap();
+        // What Envoy measures of its heap is a moment old.
+        setup.gateway.wait_stat(OVERLOADED, 0, LIMIT).await.unwrap();
+    }
+    // As much as fits, and no more of it than before.
+    let raw = setup.raw().await;
+    let mut slow = Vec::new();
+    for _ in 0..STREAMS {
+        let mut stream = raw.begin("POST", BOOTSTRAP, json_headers()).await.unwrap();
+        let body = request(&setup.token()).to_string().into_bytes();
+        let padded = [vec![b' '; SIZE / 2], body].concat();
+        stream.send(padded, false);
+        slow.push(stream);
+    }
+    raw.settled().await.unwrap();
+    for mut stream in slow {
+        stream.send(Vec::new(), true);
+        let answer = stream.answer(LIMIT).await.unwrap();
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+}
+
+/// Nothing is held in shadow mode, and what is copied has a bound: good clients must not count as ones
+/// that would be denied because of others.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_shadow_mode_bodies_of_strangers_do_not_make_good_clients_look_bad() {
+    let mut bench = Bench::text().set("mode", json!("shadow"));
+    bench.record_bodies = false;
+    let setup = bench.set("firstMessageSeconds", json!(60)).start().await;
+    // Large pieces first, then small ones, into whatever room they leave.
+    let flood = [Flood::of_bootstraps(&setup).await, Flood::of_small_bootstraps(&setup).await];
+    let allowed = setup.stat("allowed").await;
+    assert_good_clients_are_let_in(&setup, 10).await;
+    let wanted = allowed + 20;
+    let seen = setup.gateway.wait_stat("wasmcustom.zonegate.allowed", wanted, LIMIT).await;
+    let stats = setup.gateway.admin("/stats?filter=would_deny&usedonly").await.unwrap();
+    assert!(seen.is_ok(), "{seen:?}: {stats}");
+    drop(flood);
+}
+
+#[tokio::test]
+async fn a_bootstrap_request_may_have_128_kib() {
+    let setup = Bench::text().start().await;
+    let good = request(&setup.token()).to_string();
+    for (length, status) in [(BOOTSTRAP_AT_MOST, 200), (BOOTSTRAP_AT_MOST + 1, 400)] {
+        let body = [vec![b' '; length - good.len()], good.clone().into_bytes()].concat();
+        let chunks = body.chunks(16_000).map(<[u8]>::to_vec).collect();
+        let (headers, end) = (json_headers(), End::Stream);
+        let request = RawRequest { method: "POST", path: BOOTSTRAP, headers, chunks, end };
+        let answer = setup.raw().await.send(request).await.unwrap();
+        assert_eq!(answer.status, status, "{length} bytes: {answer:?}");
+        if status == 400 {
+            let text = answer.text();
+            assert!(text.starts_with("zonegate: malformed_request: "), "{text}");
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The life of connections: a specification in tables, and properties of any order of events.
+//!
+//! No Envoy is needed: [`host`] plays the host.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may panic
+#![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+mod host;
+mod property;
+mod spec;
+mod spec_open;
+mod spec_pushes;

@@ -1,0 +1,270 @@
+//! What pushes and time do to streams that are open, in the form of [`crate::spec`].
+
+use crate::spec::{LET_IN, tell};
+
+const CUT: &str = "1:cut, streams.cut.revoked, warn";
+
+#[test]
+fn a_push_cuts_what_it_revokes_and_nothing_else() {
+    tell(&[
+        ("push a", ""),
+        ("headers 1 good", "pause"),
+        ("body 1 ingress", LET_IN),
+        ("headers 2 other", "pause"),
+        ("body 2 ingress", "continue, allowed, kid.1.allowed, 2:allow"),
+        ("push b {\"revocations\": \"id-1\"}", CUT),
+        ("gauges", "open 1 held 0 shadowed 0"),
+        ("body 1 garbage", "pause"),
+        ("push b {\"revocations\": \"id-1\"}", ""),
+        ("tick 100", ""),
+        ("end 1", ""),
+        ("headers 3 good", "pause, denied.revoked, 3:deny revoked, 3:answer 16, warn"),
+        ("body 2 garbage", "continue"),
+        ("gauges", "open 1 held 0 shadowed 0"),
+    ]);
+}
+
+#[test]
+fn what_is_to_be_kept_is_kept_until_a_push_says_otherwise() {
+    const KEEP: &str = r#"push b {"revocations": "id-1", "openStreams": {"onRevoked": "keep"}}"#;
+    tell(&[
+        ("push a", ""),
+        ("headers 1 good", "pause"),
+        ("body 1 ingress", LET_IN),
+        (KEEP, ""),
+        ("tick 100", ""),
+        (r#"push c {"revocations": "id-1"}"#, CUT),
+    ]);
+}
+
+/// Three streams of one push, 300 ms: the first at once, and then one each 100 ms.
+#[test]
+fn cuts_are_spread_and_another_push_neither_hastens_nor_delays_them() {
+    const REVOKE: &str =
+        r#"push b {"revocations": "id-1", "openStreams": {"cutWithinMilliseconds": 300}}"#;
+    tell(&[
+        ("push a", ""),
+        ("headers 1 good", "pause"),
+        ("body 1 ingress", LET_IN),
+        ("headers 2 good", "pause"),
+        ("body 2 ingress", "continue, allowed, kid.1.allowed, 2:allow"),
+        ("headers 3 good", "pause"),
+        ("body 3 ingress", "continue, allowed, kid.1.allowed, 3:allow"),
+        (REVOKE, CUT),
+        ("tick 99", ""),
+        ("tick 1", "2:cut, streams.cut.revoked, warn"),
+        (REVOKE, ""),
+        ("tick 99", ""),
+        ("tick 1", "3:cut, streams.cut.revoked, warn"),
+        ("tick 1000", ""),
+    ]);
+}
+
+#[test]
+fn a_push_that_takes_a_revocation_back_spares_the_streams_that_still_stand() {
+    tell(&[
+        ("push a", ""),
+        ("headers 1 good", "pause"),
+        ("body 1 ingress", LET_IN),
+        ("headers 2 good", "pause"),
+        ("body 2 ingress", "continue, allowed, kid.1.allowed, 2:allow"),
+        (r#"push b {"revocations": "id-1", "openStreams": {"cutWithinMilliseconds": 300}}"#, CUT),
+        ("push a", ""),
+        ("tick 1000", ""),
+        ("gauges", "open 1 held 0 shadowed 0"),
+    ]);
+}
+
+#[test]
+fn a_stream_that_ends_before_it_is_cut_is_not_cut() {
+    tell(&[
+        ("push a", ""),
+        ("headers 1 good", "pause"),
+        ("body 1 ingress", LET_IN),
+        ("headers 2 good", "pause"),
+        ("body 2 ingress", "continue, allowed, kid.1.allowed, 2:allow"),
+        (r#"push b {"revocations": "id-1", "openStreams": {"cutWithinMilliseconds": 300}}"#, CUT),
+        ("end 2", ""),
+        ("headers 2 other", "pause"),
+        ("body 2 ingress", "continue, allowed, kid.1.allowed, 2:allow"),
+        ("tick 1000", ""),
+        ("gauges", "open 1 held 0 shadowed 0"),
+    ]);
+}
+
+#[test]
+fn a_key_that_is_gone_or_replaced_cuts_where_it_is_to() {
+    const CUT: &str = "1:cut, streams.cut.key_removed, warn";
+    for keys in ["OTHER", "KID 2"] {
+        let keep = format!(r#"push b {{"publicKeys": "{keys}"}}"#);
+        let cut = format!(
+            r#"push c {{"publicKeys": "{keys}", "openStreams": {{"onKeyRemoved": "cut"}}}}"#
+        );
+        tell(&[
+            ("push a", ""),
+            ("headers 1 good", "pause"),
+            ("body 1 ingress", LET_IN),
+            (keep.as_str(), ""),
+            // Whichever policy the key was lost under.
+            (cut.as_str(), CUT),
+        ]);
+        let shadow = format!(
+            r#"push b {{"mode": "shadow", "publicKeys": "{keys}", "openStreams": {{"onKeyRemoved": "cut"}}}}"#
+        );
+        tell(&[
+            ("push a", ""),
+            ("headers 1 good", "pause"),
+            ("body 1 ingress", LET_IN),
+            (shadow.as_str(), ""),
+            ("tick 100", ""),
+            (cut.as_str(), CUT),
+        ]);
+        tell(&[
+            ("push a", ""),
+            ("headers 1 good", "pause"),
+            ("body 1 ingress", LET_IN),
+            (keep.as_str(), ""),
+            (r#"push a {"openStreams": {"onKeyRemoved": "cut"}}"#, ""),
+        ]);
+    }
+}
+
+#[test]
+fn an_expiry_cuts_at_its_second_and_only_where_it_is_to() {
+    const EXPIRED: &str = "1:cut, streams.cut.expired, warn";
+    const CUT: &str = r#"push a {"openStreams": {"onExpired": "cut"}}"#;
+    tell(&[
+        (CUT, ""),
+        ("headers 1 short", "pause"),
+        ("body 1 ingress", LET_IN),
+        ("headers 2 good", "pause"),
+        ("body 2 ingress", "continue, allowed, kid.1.allowed, 2:allow"),
+        ("tick 9999", ""),
+        ("tick 1", EXPIRED),
+        ("gauges", "open 1 held 0 shadowed 0"),
+    ]);
+    // One after the other.
+    tell(&[
+        (CUT, ""),
+        ("headers 1 short", "pause"),
+        ("body 1 ingress", LET_IN),
+        ("headers 2 longer", "pause"),
+        ("body 2 ingress", "continue, allowed, kid.1.allowed, 2:allow"),
+        ("tick 10000", EXPIRED),
+        ("tick 9999", ""),
+        ("tick 1", "2:cut, streams.cut.expired, warn"),
+    ]);
+    // By the clock as it is set.
+    tell(&[
+        (CUT, ""),
+        ("headers 1 short", "pause"),
+        ("body 1 ingress", LET_IN),
+        ("clock 10", ""),
+        ("tick 1", EXPIRED),
+    ]);
+    // A push that says so finds what has expired meanwhile, also in shadow mode before.
+    for before in ["push a", r#"push a {"mode": "shadow", "openStreams": {"onExpired": "cut"}}"#] {
+        let let_in = "continue, allowed, kid.1.allowed, 1:allow";
+        let held = if before.contains("shadow") { "continue, 1:pending" } else { "pause" };
+        tell(&[
+            (before, ""),
+            ("headers 1 short", held),
+            ("body 1 ingress", let_in),
+            ("tick 20000", ""),
+            (CUT, EXPIRED),
+        ]);
+    }
+    // With leeway, and no later than then.
+    tell(&[
+        (r#"push a {"leewaySeconds": 5, "openStreams": {"onExpired": "cut"}}"#, ""),
+        ("headers 1 short", "pause"),
+        ("body 1 ingress", LET_IN),
+        ("tick 14999", ""),
+        ("tick 1", EXPIRED),
+    ]);
+}
+
+#[test]
+fn in_shadow_mode_everything_passes_and_is_known() {
+    const SHADOW: &str = r#"push a {"mode": "shadow"}"#;
+    tell(&[
+        (SHADOW, ""),
+        (
+            "headers 1 garbage",
+            "continue, would_deny.malformed_token, 1:would_deny malformed_token, warn",
+        ),
+        ("headers 2 good", "continue, 2:pending"),
+        ("body 2 half", "continue"),
+        ("body 2 rest", "continue, allowed, kid.1.allowed, 2:allow"),
+        ("headers 3 good", "continue, 3:pending"),
+        ("body 3 egress", "continue, would_deny.out_of_scope, 3:would_deny out_of_scope, warn"),
+        ("headers 4 good", "continue, 4:pending"),
+        ("tick 100", ""),
+        ("tick 1000", "would_deny.no_first_message, 4:would_deny no_first_message, warn"),
+        ("body 4 ingress", "continue"),
+        ("gauges", "open 1 held 0 shadowed 3"),
+        // A push in shadow mode cuts nothing.
+        (
+            r#"push b {"mode": "shadow", "revocations": "id-1", "openStreams": {"onEnforce": "cut"}}"#,
+            "",
+        ),
+        ("tick 1000", ""),
+        ("gauges", "open 1 held 0 shadowed 3"),
+        // The switch does, as it says.
+        (r#"push c {"revocations": "id-1"}"#, "2:cut, streams.cut.revoked, warn"),
+        ("gauges", "open 0 held 0 shadowed 3"),
+        (
+            r#"push d {"openStreams": {"onEnforce": "cut"}}"#,
+            // Stream 3 said that it was an egress, which this policy does not let in either.
+            "1:cut, streams.cut.enforced, warn, 3:cut, streams.cut.enforced, warn, \
+             4:cut, streams.cut.enforced, warn",
+        ),
+        ("gauges", "open 0 held 0 shadowed 0"),
+    ]);
+}
+
+#[test]
+fn a_stream_that_a_later_policy_lets_in_is_open() {
+    tell(&[
+        (r#"push a {"mode": "shadow", "revocations": "id-1"}"#, ""),
+        ("headers 1 good", "continue, would_deny.revoked, 1:would_deny revoked, warn"),
+        (r#"push b {"mode": "shadow", "proxies": {"ingress": "deny"}}"#, ""),
+        ("headers 2 good", "continue, would_deny.proxy_denied, 2:would_deny proxy_denied, warn"),
+        ("gauges", "open 0 held 0 shadowed 2"),
+        (r#"push c {"openStreams": {"onEnforce": "cut"}}"#, ""),
+        ("gauges", "open 2 held 0 shadowed 0"),
+        // And is held to what open streams are held to.
+        (
+            r#"push d {"revocations": "id-1"}"#,
+            "1:cut, streams.cut.revoked, warn, 2:cut, streams.cut.revoked, warn",
+        ),
+    ]);
+}
+
+/// A stream that was held when the mode changed.
+#[test]
+fn the_mode_that_counts_is_that_of_the_conclusion() {
+    const SHADOW: &str = r#"push b {"mode": "shadow"}"#;
+    tell(&[
+        ("push a", ""),
+        ("headers 1 good", "pause"),
+        ("headers 2 good", "pause"),
+        ("headers 3 good", "pause"),
+        (SHADOW, ""),
+        ("body 1 egress", "continue, would_deny.out_of_scope, 1:would_deny out_of_scope, warn"),
+        ("body 2 ingress", "continue, allowed, kid.1.allowed, 2:allow"),
+        ("tick 100", ""),
+        // The host still keeps it, and must let it go.
+        ("tick 1000", "would_deny.no_first_message, 3:would_deny no_first_message, warn, 3:resume"),
+        ("gauges", "open 1 held 0 shadowed 2"),
+    ]);
+    tell(&[
+        (SHADOW, ""),
+        ("headers 1 good", "continue, 1:pending"),
+        ("body 1 half", "continue"),
+        ("headers 2 good", "continue, 2:pending"),
+        ("push a", ""),
+        ("body 1 rest", LET_IN),
+        ("body 2 egress", "pause, denied.out_of_scope, 2:deny out_of_scope, 2:answer 7, warn"),
+    ]);
+}
