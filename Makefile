@@ -32,7 +32,7 @@ help:
 	@echo "make run     the gateway in a real Envoy, in front of a demo control plane"
 	@echo "             CP=host:port   in front of this control plane instead"
 	@echo "             CP_CA=file     the CA of its certificate"
-	@echo "             CONFIG=file    the plugin configuration, YAML"
+	@echo "             CONFIG=file    the policy: a plugin configuration, an ECDS file ..."
 	@echo "             PORT=number    where the gateway listens"
 	@echo "make demo    good and bad connections through the gateway, as a table"
 	@echo "make test    everything that must hold"

@@ -8,6 +8,7 @@
 //!
 //! - [`token`] says what a token is, and that one of our keys signed it.
 //! - [`gate`] decides whether a request may pass: one pure function, a [`gate::Verdict`] out.
+//! - [`revocation`] is the list of revoked ids, and its reader.
 //! - [`config`] makes a [`gate::Policy`] of the plugin configuration.
 //!
 //! Nothing here does input or output. `zonegate-wasm` (`filters/wasm`) speaks proxy-wasm with Envoy
@@ -24,6 +25,7 @@ pub mod log_line;
 pub mod metrics;
 mod protobuf;
 pub mod push_log;
+pub mod revocation;
 pub mod shared_data;
 pub mod shared_gauge;
 pub mod token;

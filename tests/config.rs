@@ -47,7 +47,7 @@ fn secrets(items: &[Value]) -> Vec<u8> {
 }
 
 const RENDER: [&str; 8] =
-    ["config", "render", "--zone", "z", "--secrets", "-", "--output", "zonegate.yaml"];
+    ["config", "render", "--zone", "z", "--secrets", "-", "--output-file", "zonegate.yaml"];
 
 #[test]
 fn a_file_is_replaced_as_a_whole_and_keeps_its_mode() {

@@ -52,7 +52,7 @@ fn many_at_once_lose_nothing() {
     let text = fs::read_to_string(&file).unwrap();
     let line = text.lines().find(|line| line.contains(" revocations:")).unwrap();
     let found: BTreeSet<&str> =
-        line.split(['"', ',']).filter(|id| id.starts_with("new-")).collect();
+        line.split(['"', ',', ' ']).filter(|id| id.starts_with("new-")).collect();
     assert_eq!(found, ids.iter().map(String::as_str).collect());
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
 }
@@ -114,6 +114,69 @@ fn a_token_is_never_shown() {
             }
         }
     }
+}
+
+/// An ID that no token has would look revoked.
+#[test]
+fn a_slip_is_refused_at_that_moment() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("zonegate.yaml");
+    fs::write(&file, ECDS).unwrap();
+    for id in [
+        "\"id1\"",
+        "'id1'",
+        "\u{feff}id1",
+        "id\u{200b}1",
+        "a\u{2011}b",
+        "id1;id2",
+        "aWQxLGlkMg==",
+        "[id1]",
+        "#id1",
+    ] {
+        let output = revoke(folder.path(), &["zonegate.yaml", id]);
+        assert_eq!(output.status.code(), Some(2), "{id}: {}", shown(&output));
+        assert!(shown(&output).contains("--literal revokes it as it is"), "{}", shown(&output));
+        assert_eq!(fs::read_to_string(&file).unwrap(), ECDS);
+    }
+    let output = revoke(folder.path(), &["zonegate.yaml", "\"id1\"", "--literal"]);
+    assert!(output.status.success() && shown(&output).contains("warning: "), "{}", shown(&output));
+    // What is in the file already is warned of, too, whatever is revoked.
+    let output = revoke(folder.path(), &["zonegate.yaml", "id9", "AeyJb"]);
+    assert!(output.status.success(), "{}", shown(&output));
+    assert!(shown(&output).contains("a quote or bracket is at its end"), "{}", shown(&output));
+}
+
+/// The list that was written is a list the next time.
+#[test]
+fn what_was_written_is_read_back() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("list");
+    for (before, id) in [("", "{"), ("", "a:"), ("", "- "), ("", "#x")] {
+        fs::write(&file, before).unwrap();
+        let output = revoke(folder.path(), &["list", id, "--literal"]);
+        assert_eq!(output.status.code(), Some(2), "{id:?}: {}", shown(&output));
+        assert_eq!(fs::read_to_string(&file).unwrap(), before);
+    }
+    fs::write(&file, "urn:uuid:1,b").unwrap();
+    assert!(revoke(folder.path(), &["list", "c"]).status.success());
+    assert!(revoke(folder.path(), &["list", "d"]).status.success());
+    assert_eq!(fs::read_to_string(&file).unwrap(), "urn:uuid:1,b,c,d");
+}
+
+/// Seconds in a debug build; it was minutes for a tenth of them.
+#[test]
+fn many_ids_are_revoked_in_linear_time() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("zonegate.yaml"), ECDS).unwrap();
+    let ids = |count: u32| {
+        (0..count).map(|id| format!("{id:08}-1111-4222-8333-444444444444\n")).collect::<String>()
+    };
+    let start = std::time::Instant::now();
+    fs::write(folder.path().join("ids"), ids(50_000)).unwrap();
+    let output = revoke(folder.path(), &["zonegate.yaml", "--from", "ids"]);
+    assert!(output.status.success());
+    assert!(shown(&output).ends_with("zonegate.yaml: 50002 ids\n"));
+    assert!(start.elapsed().as_secs() < 30, "{:?}", start.elapsed());
 }
 
 #[test]

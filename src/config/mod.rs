@@ -7,16 +7,19 @@
 mod profile;
 mod raw;
 mod wire;
+mod zone;
 
 use std::fmt;
 use std::str::Utf8Error;
 use std::time::Duration;
 
-use crate::gate::{OpenStreams, Policy, RevocationList};
+use crate::gate::{OpenStreams, Policy, Quoted};
+use crate::revocation::{OddKind, RevocationList};
 use crate::token::{KeySet, PublicKey, RSA_CRATE, SignatureBackend};
 use profile::Fields;
 use raw::{PublicKeyItem, RawConfig, Revocations};
 use wire::{Handed, Listed};
+pub use zone::{ZoneDoubt, ZoneError, zone};
 
 /// A configuration that can be honoured in full.
 #[derive(Debug)]
@@ -35,10 +38,14 @@ pub struct ConfigError {
 }
 
 /// What the author of a configuration may not have meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Warning {
     /// An empty entry in the revocation list revokes every token without an ID, as in Kuma.
     EmptyRevocation,
+    /// Entries in the revocation list that are no ids that tokens have.
+    OddRevocations(OddKind),
+    /// A zone that may not be meant.
+    OddZone(String, ZoneDoubt),
 }
 
 impl fmt::Display for Warning {
@@ -47,6 +54,8 @@ impl fmt::Display for Warning {
             Self::EmptyRevocation => f.write_str(
                 "revocations: an empty entry (a comma too many?) revokes every token without an ID",
             ),
+            Self::OddRevocations(odd) => write!(f, "revocations: {odd}"),
+            Self::OddZone(zone, doubt) => write!(f, "zone: {}: {doubt}", Quoted(zone)),
         }
     }
 }
@@ -132,7 +141,7 @@ impl Config {
         if use_secrets {
             return Err(ConfigError::new("useSecrets", USE_SECRETS));
         }
-        let warnings = warnings(&revocations);
+        let mut warnings = warnings(&revocations);
         let policy = Policy {
             profile: Fields { zone, proxies, bootstrap, first_message_seconds }.of(profile)?,
             keys: key_set(public_keys, backend)?,
@@ -150,6 +159,7 @@ impl Config {
             )?),
             error_detail,
         };
+        warnings.extend(odd_zone(&policy));
         Ok(Self { policy, warnings })
     }
 }
@@ -181,11 +191,17 @@ fn parse(json: &[u8]) -> Result<RawConfig, ConfigError> {
 const USE_SECRETS: &str = "the gate has no access to the control plane's secrets; \
                            give its public keys in publicKeys and set useSecrets to false";
 
+/// No more than there are kinds of them, however long the list is.
 fn warnings(revocations: &RevocationList) -> Vec<Warning> {
-    match revocations.has_empty_entry() {
-        true => vec![Warning::EmptyRevocation],
-        false => Vec::new(),
-    }
+    let empty = revocations.has_empty_entry().then_some(Warning::EmptyRevocation);
+    let odd = revocations.odd().kinds().iter().cloned().map(Warning::OddRevocations);
+    empty.into_iter().chain(odd).collect()
+}
+
+fn odd_zone(policy: &Policy) -> Option<Warning> {
+    let name = policy.zone()?;
+    let doubt = zone(name).ok().flatten()?;
+    Some(Warning::OddZone(name.to_owned(), doubt))
 }
 
 fn revocation_list(raw: &Revocations) -> Result<RevocationList, ConfigError> {

@@ -31,9 +31,7 @@ impl Fields {
     fn of_dp_server(self) -> Result<DpServer, ConfigError> {
         let Self { zone, proxies, bootstrap, first_message_seconds } = self;
         let zone = zone.unwrap_or_else(|| DEFAULT_ZONE.to_owned());
-        if zone.is_empty() {
-            return Err(ConfigError::new("zone", "must not be empty"));
-        }
+        super::zone(&zone).map_err(|error| ConfigError::new("zone", error))?;
         let raw::RawProxies { ingress, egress, dataplane } = proxies.unwrap_or_default();
         let seconds = first_message_seconds.unwrap_or(DEFAULT_FIRST_MESSAGE_SECONDS);
         Ok(DpServer {

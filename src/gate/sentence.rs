@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{Audience, Caller, CredentialSource, Refusal, RequestError, Span, UnixTime};
-use crate::token::{JsonError, MAX_DEPTH, NumericDate, TokenError};
+use crate::token::{JsonError, MAX_DEPTH, NumericDate, Segment, TokenError};
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -39,7 +39,7 @@ impl fmt::Display for Refusal {
             }
             Self::NotYetValid { date, now } => write!(
                 f,
-                "the token is valid only in {} from now; check the clocks",
+                "the token is not valid yet: it begins in {}; check the clocks",
                 Span(until(*date, *now))
             ),
             Self::Revoked { id } if id.is_empty() => {
@@ -71,7 +71,7 @@ impl fmt::Display for Refusal {
                 f.write_str("the proxy type is none of ingress, egress, dataplane")
             }
             Self::PathDenied(Audience::ZoneProxies) => {
-                f.write_str("only zone proxies are served here: ADS and /bootstrap")
+                f.write_str("only what zone proxies ask for is served here: ADS by gRPC, and POST to /bootstrap")
             }
             Self::PathDenied(Audience::ControlPlanes) => {
                 f.write_str("only zone control planes are served here: KDS")
@@ -96,8 +96,12 @@ impl fmt::Display for Refusal {
 fn token_sentence(error: &TokenError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match error {
         TokenError::SegmentCount => {
-            f.write_str("the token is not three segments; send it bare, without Bearer")
+            f.write_str("the token is not three segments with dots between them")
         }
+        TokenError::Base64(Segment::Header) => f.write_str(
+            "the token's header is not base64url; send it bare, without Bearer, quotes or a byte \
+             order mark",
+        ),
         TokenError::UnknownKid => f.write_str("no configured key has this kid; rotated out?"),
         TokenError::InvalidSignature => {
             f.write_str("the signature does not verify with the key of this kid")

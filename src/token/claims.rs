@@ -6,7 +6,7 @@
 use serde::de::IgnoredAny;
 
 use super::json::{fold_name, normalise};
-use super::{TokenError, members};
+use super::{MistypedClaim, TokenError, members};
 
 /// What a zone token says. An absent string is empty, as in Go.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,34 +41,36 @@ impl Claims {
         let members = members(&text).map_err(TokenError::ClaimsJson)?;
         let mut claims = Self::default();
         for (name, value) in members.iter() {
-            claims.set(&fold_name(name), value)?;
+            claims.set(&fold_name(name), value).map_err(|claim| {
+                TokenError::ClaimType(MistypedClaim { claim, spelled: name.to_owned() })
+            })?;
         }
         Ok(claims)
     }
 
     /// Takes one member. Of several spellings and duplicates the last wins; `null` leaves a string
     /// as it was and clears a date or a list (Go's `encoding/json`).
-    fn set(&mut self, name: &str, value: &str) -> Result<(), TokenError> {
+    fn set(&mut self, name: &str, value: &str) -> Result<(), &'static str> {
         match name {
-            "zone" => set_string(&mut self.zone, value).ok_or(TokenError::ClaimType("Zone")),
+            "zone" => set_string(&mut self.zone, value).ok_or("Zone"),
             "scope" => {
-                self.scope = string_list(value).ok_or(TokenError::ClaimType("Scope"))?;
+                self.scope = string_list(value).ok_or("Scope")?;
                 Ok(())
             }
-            "jti" => set_string(&mut self.id, value).ok_or(TokenError::ClaimType("jti")),
+            "jti" => set_string(&mut self.id, value).ok_or("jti"),
             "exp" => {
-                self.expires_at = date(value).ok_or(TokenError::ClaimType("exp"))?;
+                self.expires_at = date(value).ok_or("exp")?;
                 Ok(())
             }
             "nbf" => {
-                self.not_before = date(value).ok_or(TokenError::ClaimType("nbf"))?;
+                self.not_before = date(value).ok_or("nbf")?;
                 Ok(())
             }
             // Read for their types only, as golang-jwt does.
-            "iat" => date(value).map(drop).ok_or(TokenError::ClaimType("iat")),
-            "iss" => set_string(&mut String::new(), value).ok_or(TokenError::ClaimType("iss")),
-            "sub" => set_string(&mut String::new(), value).ok_or(TokenError::ClaimType("sub")),
-            "aud" => audience(value).ok_or(TokenError::ClaimType("aud")),
+            "iat" => date(value).map(drop).ok_or("iat"),
+            "iss" => set_string(&mut String::new(), value).ok_or("iss"),
+            "sub" => set_string(&mut String::new(), value).ok_or("sub"),
+            "aud" => audience(value).ok_or("aud"),
             _ => Ok(()),
         }
     }
@@ -135,5 +137,31 @@ impl NumericDate {
         #[allow(clippy::cast_possible_truncation)]
         let whole = seconds.floor() as i64;
         Self(if whole > Self::LATEST { i64::MIN } else { whole })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a test may panic
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_of_the_wrong_type_is_named_as_it_is_spelled() {
+        for (payload, wanted) in [
+            (r#"{"Scope":1}"#, "its claim Scope has the wrong type"),
+            (
+                r#"{"Scope":["ingress"],"scope":"openid email"}"#,
+                "its claim \"scope\" has the wrong type; it is read as Scope, for names count without \
+                 case",
+            ),
+            (
+                "{\"\u{17f}cope\":1}",
+                "its claim \"\\u{17f}cope\" has the wrong type; it is read as Scope, for names count \
+                 without case",
+            ),
+        ] {
+            let error = Claims::parse(payload.as_bytes()).unwrap_err();
+            assert_eq!(error.to_string(), wanted, "{payload}");
+        }
     }
 }

@@ -25,6 +25,29 @@ impl fmt::Display for Segment {
     }
 }
 
+/// A claim of the wrong type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MistypedClaim {
+    /// The claim that Go reads it as: names count without case.
+    pub claim: &'static str,
+    /// As the token spells it.
+    pub spelled: String,
+}
+
+impl fmt::Display for MistypedClaim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { claim, spelled } = self;
+        match claim == spelled {
+            true => write!(f, "its claim {claim} has the wrong type"),
+            false => write!(
+                f,
+                "its claim \"{}\" has the wrong type; it is read as {claim}, for names count without case",
+                spelled.escape_default()
+            ),
+        }
+    }
+}
+
 /// Why a text is not a token that one of our keys signed.
 ///
 /// Holds nothing that an unauthenticated token said, so it is safe to log and to send.
@@ -51,7 +74,7 @@ pub enum TokenError {
     /// The claims are not a JSON object as Go reads it.
     ClaimsJson(JsonError),
     /// A claim has the wrong type.
-    ClaimType(&'static str),
+    ClaimType(MistypedClaim),
 }
 
 impl fmt::Display for TokenError {
@@ -69,7 +92,7 @@ impl fmt::Display for TokenError {
             Self::UnknownKid => f.write_str("no configured key has its kid"),
             Self::InvalidSignature => f.write_str("its signature does not verify"),
             Self::ClaimsJson(error) => write!(f, "its claims segment {error}"),
-            Self::ClaimType(claim) => write!(f, "its claim {claim} has the wrong type"),
+            Self::ClaimType(claim) => claim.fmt(f),
         }
     }
 }

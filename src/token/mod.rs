@@ -38,7 +38,7 @@ pub use cache::{CACHE_BYTES, TokenCache};
 pub use claims::{Claims, NumericDate};
 pub use compact::CompactToken;
 pub use der::DerKind;
-pub use error::{Segment, TokenError};
+pub use error::{MistypedClaim, Segment, TokenError};
 pub use fingerprint::Fingerprint;
 pub use header::SignedToken;
 pub use host_signature::{Host, host_backend};

@@ -4,7 +4,7 @@
 //! In: any text. Out: each segment on its own, with the error that the gate's own reader has for it.
 //! No signature is checked, and no date.
 
-use super::{Claims, CompactToken, Segment, TokenError, base64url};
+use super::{Claims, CompactToken, Segment, TokenError, base64url, members, normalise};
 
 /// A text that may be a token, in its segments.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +40,12 @@ impl<'a> Unverified<'a> {
     pub fn decoded(self, segment: Segment) -> Option<Result<Vec<u8>, TokenError>> {
         let encoded = self.encoded(segment)?;
         Some(base64url::decode(encoded).ok_or(TokenError::Base64(segment)))
+    }
+
+    /// Whether the first segment is a JSON object, as every header is.
+    pub fn has_header(self) -> bool {
+        let Some(Ok(bytes)) = self.decoded(Segment::Header) else { return false };
+        normalise(&bytes).is_ok_and(|text| members(&text).is_ok())
     }
 
     /// The kid that the header names.

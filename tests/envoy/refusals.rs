@@ -45,7 +45,7 @@ fn cases(setup: &Setup) -> Vec<Case> {
         case(signed("exp", json!(true)), "malformed_claims", no, "exp has the wrong type"),
         case(signed("exp", Value::Null), "missing_expiration", no, "never expire"),
         case(signed("exp", json!(now() - 7200)), "expired", no, "expired 2 hours ago"),
-        case(signed("nbf", json!(now() + 1000)), "not_yet_valid", no, "valid only in 16 minutes"),
+        case(signed("nbf", json!(now() + 1000)), "not_yet_valid", no, "it begins in 16 minutes"),
         case(signed("jti", json!("revoked-1")), "revoked", no, "token \"revoked-1\" is revoked"),
         case(
             signed("Zone", json!("zone-2")),

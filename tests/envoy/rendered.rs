@@ -26,7 +26,9 @@ fn render(bench: &mut Bench, flags: &[&str]) -> PathBuf {
     let module = from_environment("ZONEGATE_WASM");
     zonegate(
         &["config", "render", "--zone", ZONE, "--module", module.to_str().unwrap()],
-        |command| command.arg("--secrets").arg(&secrets).arg("--output").arg(&file).args(flags),
+        |command| {
+            command.arg("--secrets").arg(&secrets).arg("--output-file").arg(&file).args(flags)
+        },
     );
     bench.options.edits = vec![
         (format!("{SOURCE}/path_config_source/path"), json!(file)),

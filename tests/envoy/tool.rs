@@ -29,7 +29,7 @@ fn zonegate(dir: &Path, arguments: &[&str]) -> String {
 async fn a_generated_token_opens_a_stream_until_it_is_revoked() {
     let dir = TempDir::new().unwrap();
     let dir = dir.path();
-    let key = ["generate", "signing-key", "--format", "pem", "--output", "key.pem"];
+    let key = ["generate", "signing-key", "--format", "pem", "--output-file", "key.pem"];
     zonegate(dir, &key);
     let public = zonegate(dir, &["generate", "public-key", "--signing-key-path", "key.pem"]);
     let token = ["generate", "zone-token", "--zone", ZONE, "--valid-for", "1h"];

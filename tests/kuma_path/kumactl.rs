@@ -58,7 +58,7 @@ async fn kumactl_online_is_accepted_by_the_gate() {
 async fn zonegate_generate_is_accepted_by_kuma() {
     let dir = TempDir::new().unwrap();
     let dir = dir.path();
-    zonegate(dir, &["generate", "signing-key", "--format", "pem", "--output", "key.pem"]);
+    zonegate(dir, &["generate", "signing-key", "--format", "pem", "--output-file", "key.pem"]);
     let public_key = ["generate", "public-key", "--signing-key-path", "key.pem"];
     let public = zonegate(dir, &public_key);
     assert_eq!(home().kumactl(dir, &public_key).await.unwrap(), public);

@@ -76,7 +76,7 @@ impl Sync {
 fn command(ecds: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_zonegate"));
     command.arg("sync").arg("--module").arg(from_environment("ZONEGATE_WASM"));
-    command.arg("--output").arg(ecds).env_remove("ZONEGATE_ADMIN_TOKEN");
+    command.arg("--output-file").arg(ecds).env_remove("ZONEGATE_ADMIN_TOKEN");
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
     command
 }

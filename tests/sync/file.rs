@@ -53,7 +53,7 @@ async fn the_file_is_filled_then_left_alone_then_follows_the_secrets() {
 async fn a_restart_says_only_what_is_new() {
     let (api, place) = (Api::start().await, Place::new());
     api.add_key("1");
-    assert_eq!(place.once(&api, &[]).await.0, 0);
+    assert_eq!(place.once(&api, &["--zone", "east"]).await.0, 0);
     let before = place.identity();
     let (code, said) = place.once(&api, &[]).await;
     let current =
@@ -63,6 +63,132 @@ async fn a_restart_says_only_what_is_new() {
     api.revoke("id");
     let (_, said) = place.once(&api, &[]).await;
     assert!(said.starts_with("zonegate sync: ids revoked=1 unrevoked=0 total=1\n"), "{said}");
+}
+
+/// What the file sets and the secrets do not say stays, and so does what stands around it.
+#[tokio::test]
+async fn the_rest_of_a_file_stays_and_the_first_run_says_what_it_takes_over() {
+    let (api, place) = (Api::start().await, Place::new());
+    api.add_key("7");
+    api.revoke("id-1");
+    let shipped = include_str!("../../envoy/ecds/zonegate.yaml");
+    let mine = shipped
+        .replace("zone: default", "zone: east # ours")
+        .replace("mode: enforce", "mode: shadow # until Monday")
+        .replace("dataplane: deny", "dataplane: pass")
+        .replace("vm_id: zonegate", "vm_id: second")
+        .replace("onExpired: keep", "onExpired: cut");
+    fs::write(&place.ecds, &mine).unwrap();
+    let (code, said) = place.once(&api, &[]).await;
+    assert_eq!(code, 0, "{said}");
+    let taking = format!(
+        "zonegate sync: taking over file={}: keys and revoked ids are the control plane's from now on; \
+         settings of the file: mode=\"shadow\" openStreams.onExpired=\"cut\" \
+         proxies.dataplane=\"pass\" zone=\"east\"\n",
+        place.ecds.display()
+    );
+    assert!(said.contains(&taking), "{said}");
+    assert!(
+        said.contains("key removed kid=\"1\"") && said.contains("key added kid=\"7\""),
+        "{said}"
+    );
+    assert!(!said.contains("warning"), "{said}");
+    let text = fs::read_to_string(&place.ecds).unwrap();
+    for line in [
+        "zone: east # ours",
+        "mode: shadow # until Monday",
+        "dataplane: pass",
+        "vm_id: second",
+        "onExpired: cut",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+    assert_eq!(place.kids(), ["7"]);
+    assert!(place.config().policy.revocations.contains("id-1"));
+    // Once only; and the zone where it is told.
+    let (_, said) = place.once(&api, &["--zone", "west"]).await;
+    assert!(!said.contains("taking over"), "{said}");
+    assert!(said.contains("setting zone=\"west\" was=\"east\""), "{said}");
+    let text = fs::read_to_string(&place.ecds).unwrap();
+    assert!(
+        text.contains("mode: shadow # until Monday") && text.contains("zone: west\n"),
+        "{text}"
+    );
+}
+
+/// With a base, the base says all that is not in secrets, and what it changes is told.
+#[tokio::test]
+async fn a_base_says_the_rest_and_what_it_changes_is_told() {
+    let (api, place) = (Api::start().await, Place::new());
+    api.add_key("7");
+    let mine =
+        include_str!("../../envoy/ecds/zonegate.yaml").replace("mode: enforce", "mode: shadow");
+    fs::write(&place.ecds, mine).unwrap();
+    let base = place.write("gate.yaml", "zone: east\n");
+    let (code, said) = place.once(&api, &["--base", &base]).await;
+    assert_eq!(code, 0, "{said}");
+    for line in [
+        "settings of the base: zone=\"east\"\n",
+        "setting mode=\"enforce\" was=\"shadow\"\n",
+        "setting zone=\"east\" was=\"default\"\n",
+    ] {
+        assert!(said.contains(line), "{line} is not in\n{said}");
+    }
+    let text = fs::read_to_string(&place.ecds).unwrap();
+    assert!(!text.contains("mode: shadow") && text.contains("# Keep it fixed"), "{text}");
+}
+
+#[tokio::test]
+async fn without_a_zone_it_says_which_it_uses() {
+    let (api, place) = (Api::start().await, Place::new());
+    api.add_key("1");
+    let (_, said) = place.once(&api, &[]).await;
+    assert!(
+        said.contains("warning: zone: neither --zone nor the policy names one: \"default\""),
+        "{said}"
+    );
+    assert_eq!(place.config().policy.zone(), Some("default"));
+}
+
+/// Revoking in a file that is kept would last until the next poll, and look like success.
+#[tokio::test]
+async fn revoke_refuses_a_file_that_is_kept() {
+    let (api, place) = (Api::start().await, Place::new());
+    api.add_key("1");
+    let running = place.run(&api, &["--zone", "east"]);
+    running.says("replaced file=").await;
+    let before = place.identity();
+    let link = place.dir.path().join("link.yaml");
+    std::os::unix::fs::symlink(&place.ecds, &link).unwrap();
+    let revoke = async |file: &std::path::Path, more: &[&str]| {
+        let mut command = tokio::process::Command::new(crate::tool::ZONEGATE);
+        let output = command.arg("revoke").arg(file).arg("id-9").args(more).output().await.unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    for file in [&place.ecds, &link] {
+        let (code, said) = revoke(file, &[]).await;
+        assert_eq!(code, 2, "{said}");
+        assert!(said.contains("a running zonegate sync keeps this file"), "{said}");
+        assert!(said.contains("secret zone-token-revocations"), "{said}");
+        assert_eq!(place.identity(), before);
+        let (code, said) = revoke(file, &["--dry-run"]).await;
+        assert!(code == 0 && said.contains("warning: "), "{said}");
+    }
+    running.stop(&api, &place).await;
+    let (code, said) = revoke(&place.ecds, &[]).await;
+    assert!(code == 0 && said.contains("has kept this file"), "{said}");
+    assert!(place.config().policy.revocations.contains("id-9"));
+}
+
+#[tokio::test]
+async fn odd_ids_in_the_secret_are_warned_of() {
+    let (api, place) = (Api::start().await, Place::new());
+    api.add_key("1");
+    api.revoke("\u{feff}id-1;id-2,\"id-3\"");
+    let (code, said) = place.once(&api, &["--zone", "east"]).await;
+    assert_eq!(code, 0);
+    assert!(said.contains("warning: revocations: entry 1, \"id-1;id-2\": a separator"), "{said}");
+    assert!(said.contains("warning: revocations: entry 2, \"\\\"id-3\\\"\": a quote"), "{said}");
 }
 
 #[tokio::test]

@@ -64,7 +64,7 @@ impl Place {
 
     pub(crate) fn command_at(&self, url: &str, more: &[&str]) -> Command {
         let mut command = Command::new(ZONEGATE);
-        command.args(["sync", "--address", url, "--output"]).arg(&self.ecds).args(more);
+        command.args(["sync", "--address", url, "--output-file"]).arg(&self.ecds).args(more);
         command.env_remove("ZONEGATE_ADMIN_TOKEN");
         command
     }

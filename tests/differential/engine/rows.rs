@@ -38,7 +38,7 @@ impl Row {
             Self::Keys => "keys that never verify, or two under one kid",
             Self::LargeKeys => KeyRow::TooLarge.text(),
             Self::WhiteSpace => {
-                "revoked ids separated by white space, and then token IDs with white space in them"
+                "white space and a byte order mark around revoked ids, and in the IDs of tokens"
             }
             Self::Bounds => "JSON nested deeper than 64, tokens over `maxTokenBytes`",
             Self::OverwrittenScope => r#"`"Scope":["ingress"],"Scope":[null]`"#,
@@ -92,12 +92,15 @@ const MAX_DEPTH: usize = 64;
 const MAX_TOKEN_BYTES: usize = 16_384;
 
 fn is_among_white_space(id: &str, revocations: &str) -> bool {
-    let has_space = |text: &str| text.contains(char::is_whitespace);
     let as_kuma: Vec<&str> =
         revocations.strip_suffix('\n').unwrap_or(revocations).split(',').collect();
-    let mut parts = revocations.split(',').flat_map(str::split_whitespace);
-    let both_spaced = has_space(id) && as_kuma.iter().any(|entry| has_space(entry));
-    !as_kuma.contains(&id) && (both_spaced || parts.any(|part| part == id))
+    let parts = revocations.split(',').flat_map(str::split_whitespace);
+    let marked = |text: &str| text.trim_start_matches('\u{feff}').to_owned();
+    let is_there = |word: &str| parts.clone().any(|part| marked(part) == marked(word));
+    let is_blank = |text: &str| !text.is_empty() && text.trim().is_empty();
+    let blank = is_blank(id) && as_kuma.iter().any(|entry| is_blank(entry));
+    let words = !id.trim().is_empty() && id.split_whitespace().all(is_there);
+    !as_kuma.contains(&id) && (blank || words)
 }
 
 /// Whether a `null` in a later list keeps what an earlier one had in its place.

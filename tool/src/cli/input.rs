@@ -50,7 +50,7 @@ pub(super) fn public(path: &Path, limit: usize, what: &str) -> anyhow::Result<Ve
 /// How an error names `path`.
 pub(super) fn name(path: &Path) -> String {
     match is_standard_input(path) {
-        true => "on standard input".to_owned(),
+        true => "standard input".to_owned(),
         false => path.display().to_string(),
     }
 }
@@ -61,9 +61,12 @@ fn is_standard_input(path: &Path) -> bool {
 
 fn fill(bytes: &mut Vec<u8>, path: &Path, limit: usize, what: &str) -> anyhow::Result<()> {
     let one_more = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    open(path)
-        .and_then(|source| source.take(one_more).read_to_end(bytes))
-        .with_context(|| BadInput(format!("could not read the {what} {}", name(path))))?;
+    open(path).and_then(|source| source.take(one_more).read_to_end(bytes)).with_context(|| {
+        match is_standard_input(path) {
+            true => BadInput(format!("could not read the {what} on standard input")),
+            false => BadInput(format!("could not read the {what} {}", name(path))),
+        }
+    })?;
     match bytes.len() > limit {
         false => Ok(()),
         true => Err(anyhow!("it is larger than {}", size(limit)))

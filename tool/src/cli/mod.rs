@@ -16,6 +16,7 @@ mod inspect;
 mod key_file;
 mod man;
 mod output;
+mod pasted;
 mod printable;
 mod revoke;
 mod sync;
@@ -50,6 +51,9 @@ enum Verb {
     Demo(demo::Demo),
     Completion(completion::Completion),
     Man(man::Manual),
+    /// Print the version, as --version does
+    #[command(hide = true)]
+    Version,
 }
 
 impl Verb {
@@ -66,6 +70,10 @@ impl Verb {
             Self::Demo(what) => what.run().map(done),
             Self::Completion(completion) => completion.run(),
             Self::Man(manual) => manual.run(),
+            Self::Version => {
+                output::line(format_args!("zonegate {}", env!("ZONEGATE_VERSION")));
+                Ok(ExitCode::SUCCESS)
+            }
         }
     }
 }

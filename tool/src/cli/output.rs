@@ -12,12 +12,24 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 
-/// The flag `--output`.
+use super::failure::warn;
+
+/// Where a new file goes.
 #[derive(Args)]
 pub(super) struct Output {
     /// New file to write, or - for standard output; an existing file is never replaced
     #[arg(long, value_name = "FILE", default_value = "-")]
-    output: PathBuf,
+    output_file: PathBuf,
+    /// As --output-file, which it was called before
+    #[arg(long, value_name = "FILE", hide = true, conflicts_with = "output_file")]
+    output: Option<PathBuf>,
+}
+
+/// Tells of a file that was given with the flag that now means a format. It goes on working.
+pub(super) fn hint_at_output_file(flag: &str) {
+    warn(&format!(
+        "{flag} FILE is now --output-file FILE, for -o is a format everywhere; it goes on working"
+    ));
 }
 
 /// Who may read the result.
@@ -32,18 +44,27 @@ pub(super) enum Secrecy {
 impl Output {
     /// Writes `text`.
     pub(super) fn write(&self, text: &str, secrecy: Secrecy) -> anyhow::Result<()> {
-        if self.output == Path::new("-") {
+        let file = match &self.output {
+            Some(file) => {
+                hint_at_output_file("--output");
+                file
+            }
+            None => &self.output_file,
+        };
+        if file == Path::new("-") {
             return print(text).context("could not write to standard output");
         }
-        let path = self.output.display();
-        match create(&self.output, secrecy) {
+        let path = file.display();
+        match create(file, secrecy) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 Err(error).with_context(|| {
-                    format!("{path} is left as it is: give another --output, or move it away first")
+                    format!(
+                        "{path} is left as it is: give another --output-file, or move it away first"
+                    )
                 })
             }
             Err(error) => Err(error).with_context(|| format!("could not create {path}")),
-            Ok(file) => fill(file, &self.output, text)
+            Ok(new) => fill(new, file, text)
                 .with_context(|| format!("could not write {path}; it is removed again")),
         }
     }
@@ -54,13 +75,32 @@ impl Output {
 ///
 /// Colours of `text` are taken out where standard output is no terminal, and where NO_COLOR asks for
 /// it.
+///
+/// Whoever reads it may have seen enough (`| head`, `| grep -q`): a closed pipe is no error.
 pub(super) fn print(text: &str) -> io::Result<()> {
     let mut out = anstream::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    if io::stdout().is_terminal() && !text.ends_with('\n') {
-        out.write_all(b"\n")?;
+    let end = if io::stdout().is_terminal() && !text.ends_with('\n') { "\n" } else { "" };
+    let written = out
+        .write_all(text.as_bytes())
+        .and_then(|()| out.write_all(end.as_bytes()))
+        .and_then(|()| out.flush());
+    match written {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written,
     }
-    out.flush()
+}
+
+/// Prints a line of what goes on, to whom it may concern.
+macro_rules! say {
+    ($($text:tt)*) => {
+        $crate::cli::output::line(format_args!($($text)*))
+    };
+}
+pub(super) use say;
+
+/// As [`print`], and nobody needs to know that standard output is gone.
+pub(super) fn line(text: std::fmt::Arguments<'_>) {
+    let _ = print(&format!("{text}\n"));
 }
 
 /// The mode is set as the file comes to be: there is no moment in which others could open it.

@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::failure::BadInput;
+use super::output::hint_at_output_file;
 use super::printable;
 use crate::sync::{
     Address, ApiServer, ClientCertificate, ErrorKind, Gateway, Keeper, PlainHttp, Settings, Status,
@@ -33,14 +34,19 @@ SIGHUP polls at once; SIGTERM and SIGINT end it.
 
 Examples:
   $ zonegate sync --address https://control-plane:5682 --ca-cert-file ca.pem \\
-      --token-file admin-token --zone us-east --output /etc/zonegate/ecds/zonegate.yaml
+      --token-file admin-token --zone us-east \\
+      --output-file /etc/zonegate/ecds/zonegate.yaml
 
   Once, in a pipeline: exit code 0 means that the file is current
-  $ zonegate sync --once --address http://localhost:5681 --base gate.yaml --output zonegate.yaml";
+  $ zonegate sync --once --address http://localhost:5681 --base gate.yaml \\
+      --output-file zonegate.yaml";
 
 /// Keep a gateway current with the secrets of a running control plane
 #[derive(Args)]
-#[command(after_help = EXAMPLES)]
+#[command(
+    after_help = EXAMPLES,
+    override_usage = "zonegate sync [OPTIONS] --address <URL> --output-file <FILE>"
+)]
 pub(super) struct SyncArgs {
     /// API server: https://HOST:5682, or http://localhost:5681 on this machine
     #[arg(long, value_name = "URL")]
@@ -70,8 +76,11 @@ pub(super) struct SyncArgs {
     #[arg(long, value_name = "PATH")]
     module: Option<String>,
     /// The file to keep current, in the folder that Envoy watches
-    #[arg(short, long, value_name = "FILE")]
-    output: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "output")]
+    output_file: Option<PathBuf>,
+    /// As --output-file, which it was called before
+    #[arg(short, long, value_name = "FILE", hide = true, conflicts_with = "output_file")]
+    output: Option<PathBuf>,
     /// At most so long from one poll to the next
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     interval: Duration,
@@ -107,7 +116,13 @@ impl SyncArgs {
 
     async fn keep(self) -> anyhow::Result<()> {
         let settings = self.settings()?;
-        let target = Target::open(&self.output).map_err(of_target)?;
+        if self.output.is_some() {
+            hint_at_output_file("--output");
+        }
+        let file = self.output_file.as_ref().or(self.output.as_ref());
+        // One of them is required.
+        let file = file.ok_or_else(|| BadInput("give --output-file".to_owned()))?;
+        let target = Target::open(file).map_err(of_target)?;
         let status = Arc::new(Status::default());
         let (address, interval) = (settings.server.address.clone(), self.interval);
         let mut keeper = Keeper::new(settings, target, Arc::clone(&status), say);
@@ -152,6 +167,13 @@ impl SyncArgs {
             zone: self.zone.clone(),
             module: self.module.clone(),
         };
+        if let Some(zone) = &self.zone {
+            let doubt = zonegate::config::zone(zone)
+                .map_err(|error| BadInput(format!("--zone: {error}")))?;
+            if let Some(doubt) = doubt {
+                say(&format!("warning: --zone: {zone:?}: {doubt}"));
+            }
+        }
         gateway.plugin().map_err(|error| BadInput(error.to_string()))?;
         Ok(Settings { server, gateway, interval: self.interval })
     }

@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use super::failure::BadInput;
 use super::input;
+use super::pasted::Pasted;
 
 /// The longest text: twice what `maxTokenBytes` can be.
 const MAX_BYTES: usize = 128 * 1024;
@@ -64,5 +65,6 @@ impl TokenText {
 /// Every JWT begins with `ey`, which is `{"` in base64url.
 fn is_like_a_token(text: &str) -> bool {
     let dots = text.bytes().filter(|byte| *byte == b'.').count();
-    text.starts_with("ey") || text.starts_with("Bearer ") || (dots == 2 && !text.contains('/'))
+    let pasted = Pasted::read(text.as_bytes());
+    text.starts_with("ey") || pasted.fault().is_some() || (dots == 2 && !text.contains('/'))
 }

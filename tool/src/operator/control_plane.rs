@@ -5,11 +5,13 @@
 //! Kuma reads no public keys from its environment: the list has no variable (`pkg/config/dp-server`).
 //! Files that the configuration names are not opened here.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::FileKind;
 use super::text::{self, TextError};
 
 /// What kuma-cp's own configuration says about zone tokens.
@@ -63,6 +65,8 @@ pub enum ControlPlaneError {
     NotAnObject,
     /// A field has not the form that it must have; which, and what form.
     Field(String, &'static str),
+    /// It is another file that operators have.
+    OtherKind(FileKind),
     /// A line of an environment is no `NAME=VALUE`; which, from 1.
     Line(usize),
 }
@@ -92,6 +96,7 @@ impl fmt::Display for ControlPlaneError {
         match self {
             Self::Text(error) => error.fmt(f),
             Self::NotAnObject => f.write_str("not a configuration of kuma-cp: no fields in it"),
+            Self::OtherKind(kind) => write!(f, "not a configuration of kuma-cp: {kind}"),
             Self::Field(path, form) => write!(f, "{path}: must be {form}"),
             Self::Line(line) => write!(f, "line {line} is not NAME=VALUE"),
         }
@@ -108,7 +113,15 @@ impl ControlPlane {
     /// # Errors
     /// See [`ControlPlaneError`].
     pub fn parse(bytes: &[u8]) -> Result<Self, ControlPlaneError> {
-        let (file, _) = text::value(bytes).map_err(ControlPlaneError::Text)?;
+        let bytes = &*wrapped(bytes)?;
+        let (file, _) = text::value(bytes).map_err(|error| match FileKind::of_text(bytes) {
+            Some(kind) => ControlPlaneError::OtherKind(kind),
+            None => ControlPlaneError::Text(error),
+        })?;
+        match FileKind::of(&file).or_else(|| FileKind::of_text(bytes)) {
+            None | Some(FileKind::KumaCp) => {}
+            Some(kind) => return Err(ControlPlaneError::OtherKind(kind)),
+        }
         if !file.is_object() {
             return Err(ControlPlaneError::NotAnObject);
         }
@@ -189,6 +202,22 @@ fn field(path: &str, form: &'static str) -> ControlPlaneError {
     ControlPlaneError::Field(path.to_owned(), form)
 }
 
+/// The file that a ConfigMap of Kuma's Helm chart holds; of all else, the bytes themselves.
+fn wrapped(bytes: &[u8]) -> Result<Cow<'_, [u8]>, ControlPlaneError> {
+    let Ok((file, _)) = text::value(bytes) else { return Ok(Cow::Borrowed(bytes)) };
+    if file.get("kind").and_then(Value::as_str) != Some("ConfigMap") {
+        return Ok(Cow::Borrowed(bytes));
+    }
+    let files = file.get("data").and_then(Value::as_object);
+    let mut texts = files.into_iter().flat_map(Map::values).filter_map(Value::as_str);
+    let is_kumas = |text: &&str| {
+        text::value(text.as_bytes())
+            .is_ok_and(|(file, _)| FileKind::of(&file) == Some(FileKind::KumaCp))
+    };
+    let text = texts.find(is_kumas).ok_or(ControlPlaneError::OtherKind(FileKind::ConfigMap))?;
+    Ok(Cow::Owned(text.as_bytes().to_vec()))
+}
+
 /// What stands at `path`; a field on the way that is no object is an error.
 fn at<'a>(file: &'a Value, path: &str) -> Result<Option<&'a Value>, ControlPlaneError> {
     let mut value = file;
@@ -249,10 +278,19 @@ fn key(item: &Value, path: String) -> Result<ConfiguredKey, ControlPlaneError> {
     Ok(ConfiguredKey { path, kid, key })
 }
 
-/// Lines of `NAME=VALUE`, as `env` prints them and as systemd and Docker read them. Lines that are
-/// empty or a comment are passed over.
+/// Lines of `NAME=VALUE`, as `env` prints them and as systemd and Docker read them, or the same with a NUL
+/// behind each, as `/proc/PID/environ` has them. Lines that are empty or a comment are passed over.
 fn variables(text: &str) -> Result<BTreeMap<String, String>, ControlPlaneError> {
     let mut variables = BTreeMap::new();
+    if text.contains('\0') {
+        // As the kernel has them: nothing is quoted, and a line feed belongs to its value.
+        for (index, variable) in text.split('\0').enumerate().filter(|(_, it)| !it.is_empty()) {
+            let (name, value) =
+                variable.split_once('=').ok_or(ControlPlaneError::Line(index.saturating_add(1)))?;
+            variables.insert(name.to_owned(), value.to_owned());
+        }
+        return Ok(variables);
+    }
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with(['#', ';']) {
@@ -327,6 +365,15 @@ dpServer:
         assert_eq!(read.notices(false, false), [Notice::Global, Notice::SecretsToo]);
         assert_eq!(read.notices(true, false), [Notice::Global]);
         assert_eq!(read.notices(true, true), []);
+    }
+
+    #[test]
+    fn an_environment_of_the_kernel_is_read_too() {
+        let mut read = ControlPlane::default();
+        read.override_by("A=x\ny\0KUMA_MULTIZONE_ZONE_NAME=east\0KUMA_MODE=zone\0").unwrap();
+        assert_eq!(read.zone(), Some("east"));
+        let broken = read.override_by("A=1\0secret\0");
+        assert_eq!(broken, Err(ControlPlaneError::Line(2)));
     }
 
     #[test]

@@ -68,10 +68,12 @@ impl Difference {
             is_listed: true,
             ..Self::default()
         };
-        match (ids(&old), ids(&new)) {
+        let (before, after) = (revocations(&old), revocations(&new));
+        match (before.revoked(), after.revoked()) {
             (Some(before), Some(after)) => {
-                difference.revoked = after.difference(&before).cloned().collect();
-                difference.unrevoked = before.difference(&after).cloned().collect();
+                let owned = |id: &&str| (*id).to_owned();
+                difference.revoked = after.difference(&before).map(owned).collect();
+                difference.unrevoked = before.difference(&after).map(owned).collect();
             }
             _ => difference.compare_whole(&old, &new),
         }
@@ -107,11 +109,11 @@ fn keys(old: &Config, new: &Config) -> Vec<KeyChange> {
         .collect()
 }
 
-/// What a list revokes, with the empty entry; `None` for a form that only the filter reads.
-fn ids(json: &Value) -> Option<BTreeSet<String>> {
+/// Of a plugin configuration.
+fn revocations(json: &Value) -> Revocations {
     match json.get("revocations") {
-        None | Some(Value::Null) => Some(BTreeSet::new()),
-        Some(value) => Revocations::of(value.clone()).ids().ok().map(BTreeSet::from_iter),
+        None | Some(Value::Null) => Revocations::Ids(Vec::new()),
+        Some(value) => Revocations::of(value.clone()),
     }
 }
 
@@ -136,7 +138,9 @@ fn changed_settings(old: &Value, new: &Value) -> Vec<SettingChange> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)] // a test may panic
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
+    use zonegate::revocation::RevocationList;
 
     use super::*;
 
@@ -169,6 +173,48 @@ mod tests {
             &json!({ "revocations": ["b", "a"], "zone": "default" }),
         );
         assert!(difference(&one, &two).is_empty());
+    }
+
+    /// A text or a list of words that make trouble.
+    fn written() -> impl Strategy<Value = Value> {
+        let uuid = "0123abcd-4567-89ef-0011-aabbccddeeff";
+        let word = proptest::sample::select(vec![
+            "a", "b", "", " ", ",", "\n", "\r\n", "\u{feff}", "\u{200b}", ";", "\"", uuid, "A",
+        ]);
+        let words = || proptest::collection::vec(word.clone(), 0..6);
+        let text = words().prop_map(|words| json!(words.concat()));
+        let list = proptest::collection::vec(words().prop_map(|words| words.concat()), 0..4);
+        prop_oneof![text, list.prop_map(|ids| json!(ids))]
+    }
+
+    proptest! {
+        /// What is called unchanged, the gate treats alike.
+        #[test]
+        fn what_is_no_difference_is_none_to_the_gate(
+            old in written(),
+            new in written(),
+            probes in proptest::collection::vec("[ab,\u{feff}\u{200b}; \n\r\"A]{0,4}", 0..40),
+        ) {
+            let list = |value: &Value| match Revocations::of(value.clone()) {
+                Revocations::Text(text) => RevocationList::from_text(text.as_bytes()).unwrap(),
+                Revocations::Ids(ids) => RevocationList::from_ids(ids.iter().map(String::as_str)),
+                Revocations::Other(_) => RevocationList::default(),
+            };
+            let of = |value: &Value| revocations(&json!({ "revocations": value }));
+            let is_same = of(&old).revoked() == of(&new).revoked();
+            let (before, after) = (list(&old), list(&new));
+            let words = of(&old).ids().unwrap().into_iter().chain(of(&new).ids().unwrap());
+            let spaced = |id: &String| [id.clone(), format!(" {id}"), format!("{id}\n{id}"), format!("\u{feff}{id}")];
+            for probe in probes.into_iter().chain(words).flat_map(|id| spaced(&id)) {
+                if is_same {
+                    prop_assert_eq!(before.contains(&probe), after.contains(&probe), "{:?}", probe);
+                }
+            }
+            // Nor is there a difference that is none: some entry of one of them tells them apart.
+            let ids = of(&old).ids().unwrap().into_iter().chain(of(&new).ids().unwrap());
+            let told = ids.into_iter().any(|id| before.contains(&id) != after.contains(&id));
+            prop_assert!(is_same || told);
+        }
     }
 
     #[test]

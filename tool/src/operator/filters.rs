@@ -40,6 +40,16 @@ pub(super) fn filters(file: &Value) -> Vec<Filter<'_>> {
                 found.push(filter);
             }
         }
+        // As kubectl prints several.
+        Some("List") => {
+            let list = file.get("items").and_then(Value::as_array);
+            for (index, item) in list.into_iter().flatten().enumerate() {
+                found.extend(filters(item).into_iter().map(|filter| Filter {
+                    place: format!("items[{index}].{}", filter.place),
+                    ..filter
+                }));
+            }
+        }
         _ => collect(file, "", &mut found),
     }
     found

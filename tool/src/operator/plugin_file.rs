@@ -1,7 +1,8 @@
 //! The plugin configuration, wherever it stands in a file that an operator has.
 //!
 //! In: the bytes of YAML or JSON: a plugin configuration, an ECDS file or a bootstrap configuration of
-//! Envoy, an Istio `WasmPlugin` or an Envoy Gateway `EnvoyExtensionPolicy`. Out: the plugin
+//! Envoy, its `/config_dump`, an Istio `WasmPlugin`, an Envoy Gateway `EnvoyExtensionPolicy`, or a
+//! ConfigMap with one of these in it. Out: the plugin
 //! configuration as JSON, as the filter would be given it, and its place in the file. Whether Envoy
 //! takes the rest of the file is not checked.
 
@@ -11,6 +12,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 use zonegate::config::{Config, ConfigError};
 
+use super::FileKind;
 use super::filters::{Filter, Form, filters, watched_files};
 use super::text::{self, Syntax, TextError};
 
@@ -33,6 +35,8 @@ pub enum PluginFileError {
     Text(TextError),
     /// Not an object.
     NotAnObject,
+    /// Another file that operators have.
+    OtherKind(FileKind),
     /// A file of Envoy or Kubernetes without the filter.
     NoFilter,
     /// The filter is there, and its configuration in another file, to be given instead.
@@ -66,6 +70,7 @@ impl fmt::Display for PluginFileError {
             Self::NotAnObject => {
                 f.write_str("it is neither a plugin configuration nor a file of Envoy")
             }
+            Self::OtherKind(kind) => write!(f, "not a policy for the gate: {kind}"),
             Self::NoFilter => f.write_str(
                 "no Wasm filter is in it: give a plugin configuration, or the file of Envoy that \
                  holds it",
@@ -104,19 +109,45 @@ impl PluginConfiguration {
     /// # Errors
     /// There is none, or more than one.
     pub fn find(bytes: &[u8]) -> Result<Self, PluginFileError> {
-        let (file, syntax) = text::value(bytes).map_err(PluginFileError::Text)?;
-        let Some(fields) = file.as_object() else { return Err(PluginFileError::NotAnObject) };
+        Self::open(bytes).map(|(found, _)| found)
+    }
+
+    /// The plugin configuration in `bytes`, and the file in which it stands: of a ConfigMap, the one in it.
+    ///
+    /// # Errors
+    /// There is none, or more than one.
+    pub fn open(bytes: &[u8]) -> Result<(Self, Value), PluginFileError> {
+        let (file, syntax) =
+            text::value(bytes).map_err(|error| match FileKind::of_text(bytes) {
+                Some(kind) => PluginFileError::OtherKind(kind),
+                None => PluginFileError::Text(error),
+            })?;
+        let Some(fields) = file.as_object() else {
+            let kind = FileKind::of_text(bytes).map(PluginFileError::OtherKind);
+            return Err(kind.unwrap_or(PluginFileError::NotAnObject));
+        };
+        if file.get("kind").and_then(Value::as_str) == Some("ConfigMap") {
+            return in_config_map(&file);
+        }
+        let whole = || Self { place: String::new(), json: as_given(bytes, &file) };
         if fields.contains_key("publicKeys") {
-            return Ok(Self { place: String::new(), json: as_given(bytes, &file) });
+            return Ok((whole(), file));
         }
-        match ours(filters(&file)).as_slice() {
-            [] if names_another_kind(fields) => Err(nowhere(&file)),
-            [] => Ok(Self { place: String::new(), json: as_given(bytes, &file) }),
-            [filter] => filter.configuration(syntax),
+        let found = match ours(filters(&file)).as_slice() {
+            [] => match FileKind::of(&file) {
+                Some(kind) if kind != FileKind::Policy => {
+                    return Err(PluginFileError::OtherKind(kind));
+                }
+                _ if names_another_kind(fields) => return Err(nowhere(&file)),
+                _ => whole(),
+            },
+            [filter] => filter.configuration(syntax)?,
             several => {
-                Err(PluginFileError::Several(several.iter().map(|it| it.place.clone()).collect()))
+                let places = several.iter().map(|it| it.place.clone()).collect();
+                return Err(PluginFileError::Several(places));
             }
-        }
+        };
+        Ok((found, file))
     }
 
     /// Reads it with the filter's own code.
@@ -126,6 +157,38 @@ impl PluginConfiguration {
     pub fn config(&self) -> Result<Config, PluginFileError> {
         Config::from_json(&self.json)
             .map_err(|error| PluginFileError::Refused { place: self.place.clone(), error })
+    }
+}
+
+/// In one of the files of a ConfigMap, as a gateway mounts it.
+fn in_config_map(file: &Value) -> Result<(PluginConfiguration, Value), PluginFileError> {
+    let files = file.get("data").and_then(Value::as_object);
+    let mut found = Vec::new();
+    let mut problem = PluginFileError::OtherKind(FileKind::ConfigMap);
+    for (name, text) in files.into_iter().flatten() {
+        let Some(text) = text.as_str() else { continue };
+        match PluginConfiguration::open(text.as_bytes()) {
+            Ok((mut inner, file)) => {
+                let place = format!("data[{}]", zonegate::gate::Quoted(name));
+                let dot = if inner.place.is_empty() { "" } else { "." };
+                inner.place = format!("{place}{dot}{}", inner.place);
+                found.push((inner, file));
+            }
+            // A file of the right kind with a fault tells more than one of another kind.
+            Err(
+                error @ (PluginFileError::OtherKind(FileKind::KumaCp) | PluginFileError::Number(_)),
+            ) => {
+                problem = error;
+            }
+            Err(_) => {}
+        }
+    }
+    match (found.pop(), found.pop()) {
+        (None, _) => Err(problem),
+        (Some(one), None) => Ok(one),
+        (Some((one, _)), Some((other, _))) => {
+            Err(PluginFileError::Several(vec![other.place, one.place]))
+        }
     }
 }
 
@@ -201,6 +264,7 @@ fn names_another_kind(fields: &Map<String, Value>) -> bool {
         "@type",
         "admin",
         "apiVersion",
+        "configs",
         "dynamic_resources",
         "dynamicResources",
         "kind",
@@ -284,6 +348,35 @@ mod tests {
                 json!({ "kind": "EnvoyExtensionPolicy", "spec": { "wasm": [{ "config": plugin }] } }),
                 "spec.wasm[0].config".to_owned(),
             ),
+            (
+                json!({ "kind": "List", "items": [{ "kind": "WasmPlugin", "spec": { "pluginConfig": plugin } }] }),
+                "items[0].spec.pluginConfig".to_owned(),
+            ),
+            (
+                json!({ "kind": "ConfigMap", "data": { "zonegate.yaml": ECDS, "other.txt": "x" } }),
+                "data[\"zonegate.yaml\"].resources[0].typed_config.config.configuration.value"
+                    .to_owned(),
+            ),
+            (
+                json!({ "kind": "ConfigMap", "data": { "policy.json": text } }),
+                "data[\"policy.json\"]".to_owned(),
+            ),
+            // As Envoy shows it at /config_dump.
+            (
+                json!({ "configs": [
+                    { "@type": "type.googleapis.com/envoy.admin.v3.BootstrapConfigDump" },
+                    {
+                        "@type": "type.googleapis.com/envoy.admin.v3.EcdsConfigDump",
+                        "ecds_filters": [{ "ecds_filter": {
+                            "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
+                            "name": "zonegate",
+                            "typed_config": filter("zonegate", structured(plugin.clone())),
+                        }}],
+                    },
+                ]}),
+                "configs[1].ecds_filters[0].ecds_filter.typed_config.config.configuration.value"
+                    .to_owned(),
+            ),
         ] {
             assert_eq!(find(&file), Ok((place, plugin.clone())), "{file}");
         }
@@ -310,7 +403,16 @@ mod tests {
             (json!([]), PluginFileError::NotAnObject),
             (json!("text"), PluginFileError::NotAnObject),
             (json!({ "static_resources": {} }), PluginFileError::NoFilter),
-            (json!({ "kind": "Secret", "data": {} }), PluginFileError::NoFilter),
+            (
+                json!({ "kind": "Secret", "data": {} }),
+                PluginFileError::OtherKind(FileKind::Secrets),
+            ),
+            (json!({ "dpServer": {} }), PluginFileError::OtherKind(FileKind::KumaCp)),
+            (json!({ "kind": "ConfigMap" }), PluginFileError::OtherKind(FileKind::ConfigMap)),
+            (
+                json!({ "kind": "ConfigMap", "data": { "config.yaml": "dpServer: {}" } }),
+                PluginFileError::OtherKind(FileKind::KumaCp),
+            ),
             (
                 json!({ "kind": "WasmPlugin" }),
                 PluginFileError::NoConfiguration("spec.pluginConfig".into()),

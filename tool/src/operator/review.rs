@@ -51,7 +51,7 @@ impl Review {
         let json: Value = serde_json::from_slice(&found.json).unwrap_or_default();
         let around = filters(file)
             .into_iter()
-            .find(|filter| !found.place.is_empty() && found.place.starts_with(&filter.place))
+            .find(|filter| !found.place.is_empty() && found.place.contains(&filter.place))
             .and_then(|filter| filter.around);
         Self {
             place: found.place.clone(),

@@ -1,10 +1,13 @@
 //! Revocations as an operator has them: the text of the secret, a list, or something else.
 //!
-//! In: the value of `revocations`. Out: the same, or several of them as one list. What an id revokes is
-//! the filter's to say; see [`RevocationList`](zonegate::gate::RevocationList).
+//! In: the value of `revocations`. Out: the same, several of them as one list, or their entries. How a text
+//! is read, and what an id revokes, is the filter's to say; see [`zonegate::revocation`].
+
+use std::collections::BTreeSet;
 
 use serde::ser::{Serialize, Serializer};
 use serde_json::Value;
+use zonegate::revocation::{Entry, entries, items};
 
 /// What is revoked, as it was written.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,7 +49,7 @@ impl Revocations {
         match (self.ids(), more.ids()) {
             (Ok(mut ids), Ok(more)) => {
                 ids.extend(more);
-                let mut seen = std::collections::BTreeSet::new();
+                let mut seen = BTreeSet::new();
                 ids.retain(|id| seen.insert(id.clone()));
                 Self::Ids(ids)
             }
@@ -56,26 +59,28 @@ impl Revocations {
         }
     }
 
-    /// Every entry that a reader of the text compares with: as Kuma splits it, and between white
-    /// space as well.
+    /// Every id that is revoked, in the order in which they stand there, repetitions as well.
     pub(super) fn ids(self) -> Result<Vec<String>, Value> {
         match self {
-            Self::Ids(ids) => Ok(ids),
             Self::Other(value) => Err(value),
-            Self::Text(text) if text.is_empty() => Ok(Vec::new()),
-            Self::Text(text) => {
-                let as_kuma = text.strip_suffix('\n').unwrap_or(&text).split(',');
-                Ok(as_kuma.flat_map(entry).map(str::to_owned).collect())
-            }
+            other => Ok(other.entries().map(|entry| entry.id.to_owned()).collect()),
         }
     }
-}
 
-/// A list entry is taken without the white space around it too, but not split within.
-fn entry(text: &str) -> Vec<&str> {
-    let pieces: Vec<&str> = text.split_whitespace().collect();
-    match pieces.as_slice() {
-        [] | [_] => vec![text],
-        _ => [text].into_iter().chain(pieces).collect(),
+    /// The entries as the filter reads them; none of a form that only the filter reads.
+    pub fn entries(&self) -> Box<dyn Iterator<Item = Entry<'_>> + '_> {
+        match self {
+            Self::Text(text) => Box::new(entries(text)),
+            Self::Ids(ids) => Box::new(items(ids.iter().map(String::as_str))),
+            Self::Other(_) => Box::new(std::iter::empty()),
+        }
+    }
+
+    /// What is revoked, however it is written; `None` for a form that only the filter reads.
+    pub fn revoked(&self) -> Option<BTreeSet<&str>> {
+        match self {
+            Self::Other(_) => None,
+            other => Some(other.entries().map(|entry| entry.id).collect()),
+        }
     }
 }

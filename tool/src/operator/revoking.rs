@@ -2,18 +2,19 @@
 //!
 //! In: the bytes of a revocation list (text as in the secret `zone-token-revocations`) or of a file with
 //! a plugin configuration, and ids. Out: the new text of the file, in which nothing but the revocations is
-//! different. Comments and layout stay where the place of the revocations can be found in the text;
-//! otherwise the file is written anew, and the result says so. No file is opened or written here.
+//! different: comments, order, line breaks and quotes stay. Where that cannot be, it is an error, unless the
+//! caller lets the file be written anew. What was written is read back. No file is opened or written here.
 
-mod entries;
+mod id_text;
 mod place;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 
-use entries::Entries;
+use place::Change;
 use serde_json::Value;
 use zonegate::config::Config;
+use zonegate::revocation::{OddEntries, OddKind};
 
 use super::Revocations;
 use super::plugin_file::{PluginConfiguration, PluginFileError};
@@ -24,7 +25,8 @@ use super::text;
 pub struct RevocationFile {
     text: String,
     form: Form,
-    entries: Entries,
+    /// What is revoked, however it is written.
+    revoked: BTreeSet<String>,
 }
 
 #[derive(Debug)]
@@ -38,6 +40,8 @@ struct Plugin {
     file: Value,
     json: Value,
     config: Config,
+    /// Whether its revocations are a list of items.
+    has_items: bool,
 }
 
 /// A file with other ids in it.
@@ -68,6 +72,15 @@ pub enum Layout {
     Anew,
 }
 
+/// What may become of the layout of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reformat {
+    /// Nothing: where it cannot stay, it is an error.
+    Never,
+    /// The file may be written anew.
+    WhereNeeded,
+}
+
 /// Why a file cannot be edited.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RevokeError {
@@ -77,12 +90,16 @@ pub enum RevokeError {
     Plugin(PluginFileError),
     /// The revocations in it have a form that only the filter reads.
     OtherForm,
+    /// The policy is a file in a manifest.
+    InConfigMap,
     /// An empty id would revoke every token without one.
     EmptyId,
     /// An id that cannot stand in a text of ids.
     NotInText(String),
     /// A whole token stands in the list, which no longer is one then.
     NotAList,
+    /// The place of the revocations cannot be changed alone.
+    LayoutLost,
     /// The new text would not be read as what is meant.
     NotReadBack,
 }
@@ -96,6 +113,11 @@ impl fmt::Display for RevokeError {
                 "the revocations in it are neither a text nor a list: change them by hand, or \
                  render the file anew",
             ),
+            Self::InConfigMap => f.write_str(
+                "it is a ConfigMap, and the policy a text in it: change the file that it is made of \
+                 (zonegate revoke FILE ID), and make the ConfigMap anew (kubectl create configmap \
+                 --from-file)",
+            ),
             Self::EmptyId => f.write_str("an empty ID would revoke every token that has none"),
             Self::NotInText(id) => write!(
                 f,
@@ -105,6 +127,11 @@ impl fmt::Display for RevokeError {
             ),
             Self::NotAList => f.write_str(
                 "not a revocation list: it has other lines than ids (a PEM, a configuration?)",
+            ),
+            Self::LayoutLost => f.write_str(
+                "its revocations are written in a way that cannot be changed alone (an alias, a tag?): \
+                 change them by hand, or give --reformat, which writes the whole file anew, without \
+                 its comments",
             ),
             Self::NotReadBack => {
                 f.write_str("an ID would not survive in this file; nothing was changed")
@@ -126,9 +153,11 @@ impl RevocationFile {
             Ok(found) => Self::plugin(text, &found),
             Err(error) if is_structured(&text) => Err(RevokeError::Plugin(error)),
             Err(_) => {
-                let entries = Entries::of_text(&text);
-                entries.is_a_list().then_some(()).ok_or(RevokeError::NotAList)?;
-                Ok(Self { text, form: Form::List, entries })
+                let revoked = revoked(&Revocations::Text(text.clone()));
+                match revoked.iter().any(|id| id.starts_with("-----")) {
+                    true => Err(RevokeError::NotAList),
+                    false => Ok(Self { text, form: Form::List, revoked }),
+                }
             }
         }
     }
@@ -139,16 +168,18 @@ impl RevocationFile {
             serde_json::from_slice(&found.json).map_err(|_| RevokeError::NotReadBack)?;
         let (file, _) = text::value(text.as_bytes())
             .map_err(|error| RevokeError::Plugin(PluginFileError::Text(error)))?;
-        let entries = match json.get("revocations") {
-            None => Entries::of_text(""),
-            Some(value) => match Revocations::of(value.clone()) {
-                Revocations::Text(text) => Entries::of_text(&text),
-                Revocations::Ids(ids) => Entries::of_ids(ids),
-                Revocations::Other(_) => return Err(RevokeError::OtherForm),
-            },
-        };
-        let form = Form::Plugin(Box::new(Plugin { file, json, config }));
-        Ok(Self { text, form, entries })
+        if file.get("kind").and_then(Value::as_str) == Some("ConfigMap") {
+            return Err(RevokeError::InConfigMap);
+        }
+        let revocations = of_plugin(&json);
+        if matches!(revocations, Revocations::Other(_)) {
+            return Err(RevokeError::OtherForm);
+        }
+        let revoked = revoked(&revocations);
+        let has_items =
+            matches!(revocations, Revocations::Ids(_)) && json.get("revocations").is_some();
+        let form = Form::Plugin(Box::new(Plugin { file, json, config, has_items }));
+        Ok(Self { text, form, revoked })
     }
 
     /// What the filter makes of the file, where it is not a mere list.
@@ -159,83 +190,215 @@ impl RevocationFile {
         }
     }
 
+    /// What is odd about the ids that are in it.
+    pub fn odd(&self) -> Vec<OddKind> {
+        match &self.form {
+            Form::Plugin(plugin) => plugin.config.policy.revocations.odd().kinds().to_vec(),
+            Form::List => {
+                let mut odd = OddEntries::default();
+                zonegate::revocation::entries(&self.text).for_each(|entry| odd.look(entry));
+                odd.kinds().to_vec()
+            }
+        }
+    }
+
     /// Whether `id` is revoked.
     pub fn contains(&self, id: &str) -> bool {
-        self.entries.contains(id)
+        self.revoked.contains(id)
     }
 
     /// With the ids in `add`, and without those in `drop`.
     ///
     /// # Errors
     /// See [`RevokeError`]; then nothing is to be written.
-    pub fn edit(&self, add: &[String], drop: &BTreeSet<String>) -> Result<Edited, RevokeError> {
-        let mut entries = self.entries.clone();
+    pub fn edit(
+        &self,
+        add: &[String],
+        drop: &BTreeSet<String>,
+        reformat: Reformat,
+    ) -> Result<Edited, RevokeError> {
         let (mut added, mut already) = (Vec::new(), Vec::new());
+        let mut seen = HashSet::new();
         for id in add {
-            match entries.add(id)? {
-                true => added.push(id.clone()),
-                false => already.push(id.clone()),
+            self.check(id)?;
+            match self.contains(id) || !seen.insert(id) {
+                true => already.push(id.clone()),
+                false => added.push(id.clone()),
             }
         }
-        let dropped = entries.drop_all(drop);
-        let mut edited = Edited {
-            text: self.text.clone(),
-            added,
-            already,
-            dropped,
-            total: entries.count(),
-            layout: Layout::Kept,
+        let dropped: BTreeSet<String> =
+            drop.iter().filter(|id| self.contains(id) && !seen.contains(*id)).cloned().collect();
+        let mut revoked = self.revoked.clone();
+        revoked.retain(|id| !dropped.contains(id));
+        revoked.extend(added.iter().cloned());
+        let change = Change { add: &added, drop: &dropped };
+        let (text, layout) = match (&self.form, added.is_empty() && dropped.is_empty()) {
+            (_, true) => (self.text.clone(), Layout::Kept),
+            (Form::List, false) => self.list(change, &revoked)?,
+            (Form::Plugin(plugin), false) => self.in_plugin(plugin, change, &revoked, reformat)?,
         };
-        if edited.added.is_empty() && edited.dropped.is_empty() {
-            return Ok(edited);
-        }
-        (edited.text, edited.layout) = match &self.form {
-            Form::List => self.list(&entries),
-            Form::Plugin(plugin) => self.in_plugin(plugin, &entries)?,
-        };
-        Ok(edited)
+        let total = revoked.iter().filter(|id| !id.trim().is_empty()).count();
+        let dropped = dropped.into_iter().collect();
+        Ok(Edited { text, added, already, dropped, total, layout })
     }
 
-    /// The last line ends as it did.
-    fn list(&self, entries: &Entries) -> (String, Layout) {
-        let end = if self.text.is_empty() || self.text.ends_with('\n') { "\n" } else { "" };
-        let layout = if self.entries.is_spaced() { Layout::Commas } else { Layout::Kept };
-        (entries.text() + end, layout)
+    fn check(&self, id: &str) -> Result<(), RevokeError> {
+        let has_items = matches!(&self.form, Form::Plugin(plugin) if plugin.has_items);
+        match id {
+            "" => Err(RevokeError::EmptyId),
+            _ if !has_items && id.contains(|c: char| c == ',' || c.is_whitespace()) => {
+                Err(RevokeError::NotInText(id.to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// White space between ids is made commas, for the list may be for Kuma. The last line ends as it did.
+    fn list(
+        &self,
+        change: Change<'_>,
+        revoked: &BTreeSet<String>,
+    ) -> Result<(String, Layout), RevokeError> {
+        let content = self.text.strip_prefix('\u{feff}').unwrap_or(&self.text);
+        let body = content.strip_suffix('\n').unwrap_or(content).trim_end_matches('\r');
+        let is_spaced = body.contains(char::is_whitespace);
+        let end = if content.is_empty() || content.ends_with('\n') { "\n" } else { "" };
+        let plain = match (is_spaced, content) {
+            (false, "" | "\n") => content.to_owned(),
+            (false, _) => format!("{body}{end}"),
+            (true, _) => {
+                let ids = zonegate::revocation::entries(content).map(|entry| entry.id);
+                format!("{}{end}", ids.collect::<Vec<_>>().join(","))
+            }
+        };
+        let mut text = id_text::edited(&plain, change.add, change.drop);
+        if self.text.is_empty() {
+            text.push_str(end);
+        }
+        let layout = if is_spaced { Layout::Commas } else { Layout::Kept };
+        // As it will be read the next time.
+        match Self::read(text.as_bytes()) {
+            Ok(Self { form: Form::List, revoked: read, .. }) if read == *revoked => {
+                Ok((text, layout))
+            }
+            _ => Err(RevokeError::NotReadBack),
+        }
     }
 
     fn in_plugin(
         &self,
         plugin: &Plugin,
-        entries: &Entries,
+        change: Change<'_>,
+        revoked: &BTreeSet<String>,
+        reformat: Reformat,
     ) -> Result<(String, Layout), RevokeError> {
-        let revocations = entries.value();
-        let meant = place::with_revocations(&plugin.file, &plugin.json, &revocations)
-            .ok_or(RevokeError::NotReadBack)?;
-        let is_meant =
-            |text: &String| text::value(text.as_bytes()).is_ok_and(|(read, _)| read == meant);
-        let kept = place::edits(&self.text, &revocations).into_iter().find(is_meant);
-        let layout = match (&kept, self.entries.is_spaced()) {
-            (None, _) => Layout::Anew,
-            (_, true) => Layout::Commas,
-            (_, false) => Layout::Kept,
+        let is_meant = |text: &String| plugin.is_meant(text, revoked);
+        let candidates = place::candidates(&self.text, change);
+        if let Some(text) = candidates.into_iter().find(is_meant) {
+            return Ok((text, Layout::Kept));
+        }
+        let ids: Vec<&str> = revoked.iter().map(String::as_str).collect();
+        let written = match plugin.has_items {
+            true => Value::from(ids),
+            false => Value::from(ids.join(",")),
         };
-        let text = kept.or_else(|| place::anew(&self.text, &meant).filter(is_meant));
-        let text = text.ok_or(RevokeError::NotReadBack)?;
-        // As the gateway will.
-        PluginConfiguration::find(text.as_bytes())
-            .and_then(|found| found.config())
-            .map_err(RevokeError::Plugin)?;
-        Ok((text, layout))
+        let anew = plugin
+            .with_revocations(&written)
+            .and_then(|file| place::anew(&self.text, &file))
+            .filter(is_meant)
+            .ok_or(RevokeError::NotReadBack)?;
+        match reformat {
+            Reformat::Never => Err(RevokeError::LayoutLost),
+            Reformat::WhereNeeded => Ok((anew, Layout::Anew)),
+        }
     }
 }
 
-/// Whether a text is meant to be YAML with fields, or JSON. Ids have neither colons followed by space nor
-/// braces.
+impl Plugin {
+    /// Whether a new text of the file is read as the old one with these ids, and by the gateway.
+    fn is_meant(&self, text: &str, revoked: &BTreeSet<String>) -> bool {
+        let Ok(found) = PluginConfiguration::find(text.as_bytes()) else { return false };
+        let Ok(json) = serde_json::from_slice::<Value>(&found.json) else { return false };
+        let Ok((file, _)) = text::value(text.as_bytes()) else { return false };
+        self::revoked(&of_plugin(&json)) == *revoked
+            && json
+                .get("revocations")
+                .and_then(|written| self.with_revocations(written))
+                .is_some_and(|meant| same(&meant, &file))
+            && found.config().is_ok()
+    }
+
+    /// The file with other revocations in the plugin configuration, which is in it as it is, or as the text
+    /// of a `StringValue`.
+    fn with_revocations(&self, revocations: &Value) -> Option<Value> {
+        let mut file = self.file.clone();
+        let mut changed = self.json.clone();
+        changed.as_object_mut()?.insert("revocations".to_owned(), revocations.clone());
+        set(&mut file, &self.json, &changed).then_some(file)
+    }
+}
+
+/// Whether `before` was found at or below `value`, and replaced.
+fn set(value: &mut Value, before: &Value, after: &Value) -> bool {
+    if value == before {
+        *value = after.clone();
+        return true;
+    }
+    match value {
+        Value::Object(fields) => fields.values_mut().any(|field| set(field, before, after)),
+        Value::Array(items) => items.iter_mut().any(|item| set(item, before, after)),
+        Value::String(text) if text.trim_start().starts_with('{') => {
+            let is_it = serde_json::from_str::<Value>(text).is_ok_and(|read| read == *before);
+            if is_it {
+                *text = after.to_string();
+            }
+            is_it
+        }
+        _ => false,
+    }
+}
+
+/// Whether two files say the same; texts that hold JSON are compared by what they say.
+fn same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Object(one), Value::Object(other)) => {
+            one.len() == other.len()
+                && one
+                    .iter()
+                    .all(|(name, value)| other.get(name).is_some_and(|other| same(value, other)))
+        }
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
+        }
+        (Value::String(one), Value::String(other)) if one != other && one.starts_with('{') => {
+            let read = |text: &str| serde_json::from_str::<Value>(text).ok();
+            read(one).is_some_and(|one| Some(one) == read(other))
+        }
+        (one, other) => one == other,
+    }
+}
+
+fn of_plugin(json: &Value) -> Revocations {
+    json.get("revocations").cloned().map_or(Revocations::Text(String::new()), Revocations::of)
+}
+
+fn revoked(revocations: &Revocations) -> BTreeSet<String> {
+    revocations.entries().map(|entry| entry.id.to_owned()).collect()
+}
+
+/// Whether a text is meant to be YAML with fields, or JSON: it is read as such, or it breaks off where it
+/// begins so.
 fn is_structured(text: &str) -> bool {
-    let start = text.trim_start();
-    start.starts_with(['{', '[', '#'])
-        || start.starts_with("- ")
-        || text.lines().any(|line| line.contains(": ") || line.trim_end().ends_with(':'))
+    match text::value(text.as_bytes()) {
+        Ok((Value::Null, _)) => text.trim_start().starts_with('#'),
+        Ok((value, _)) => value.is_object() || value.is_array(),
+        Err(_) => {
+            let start = text.trim_start();
+            start.starts_with(['{', '[', '#'])
+                || start.starts_with("- ")
+                || text.lines().any(|line| line.contains(": ") || line.trim_end().ends_with(':'))
+        }
+    }
 }
 
 #[cfg(test)]

@@ -15,9 +15,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use zeroize::Zeroizing;
+use zonegate::gate::Quoted;
 use zonegate::token::{DerKind, KeyError, PublicKey};
 use zonegate_issuer::{SigningKey, SigningKeyError};
 
+use super::FileKind;
 use super::document::{Document, SyntaxError};
 
 /// What zone tokens depend on.
@@ -29,7 +31,7 @@ pub struct Secrets {
     others: usize,
 }
 
-/// A secret with the name of a key that no token can be verified with.
+/// A secret with the name of a key or of revocations, or one like it, that Kuma does not use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skipped {
     /// The secret's name.
@@ -38,13 +40,15 @@ pub struct Skipped {
     pub why: Unusable,
 }
 
-/// Why Kuma cannot use the key in a secret.
+/// Why Kuma does not use a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unusable {
     /// A kid of `0` is looked up under the name without a serial.
     NeverLookedUp,
-    /// It is a secret of a mesh, or of another kind.
-    NotGlobal,
+    /// It is a secret of a mesh, or of another kind; of which type.
+    NotGlobal(String),
+    /// Its name is like this one, and not it.
+    OtherName(&'static str),
     /// No data in it.
     NoData,
     /// The data are not base64.
@@ -62,6 +66,8 @@ pub enum SecretsError {
     Syntax(SyntaxError),
     /// A document, or an item of a list, is no resource; where.
     NotAResource(String),
+    /// It is another file that operators have.
+    OtherKind(FileKind),
     /// A list from which something is missing.
     Incomplete {
         /// How many items it has.
@@ -88,7 +94,14 @@ impl fmt::Display for Unusable {
             Self::NeverLookedUp => {
                 f.write_str("Kuma looks the kid 0 up under the name without a serial")
             }
-            Self::NotGlobal => f.write_str("it is not a GlobalSecret"),
+            Self::NotGlobal(kind) if kind.is_empty() => f.write_str("it is not a GlobalSecret"),
+            Self::NotGlobal(kind) => write!(
+                f,
+                "it is of type {}, and Kuma reads it from a GlobalSecret alone (on Kubernetes: type \
+                 {KUBERNETES_TYPE})",
+                Quoted(kind)
+            ),
+            Self::OtherName(name) => write!(f, "Kuma reads {name}, and no secret of another name"),
             Self::NoData => f.write_str("it holds no data"),
             Self::NotBase64 => f.write_str("its data are not base64"),
             Self::SigningKey(error) => error.fmt(f),
@@ -115,6 +128,7 @@ impl fmt::Display for SecretsError {
                     "{place} is no resource: it has neither a type (Kuma) nor a kind (Kubernetes)"
                 )
             }
+            Self::OtherKind(kind) => kind.fmt(f),
             Self::Incomplete { there, total: Some(total) } => write!(
                 f,
                 "a part of a list: {there} of {total} items; a missing revocation list would let \
@@ -151,13 +165,18 @@ impl Secrets {
     /// # Errors
     /// See [`SecretsError`].
     pub fn parse(text: &str) -> Result<Self, SecretsError> {
-        let documents = Document::all(text).map_err(SecretsError::Syntax)?;
+        let kind = FileKind::of_text(text.as_bytes());
+        let documents = Document::all(text)
+            .map_err(|error| kind.map_or(SecretsError::Syntax(error), SecretsError::OtherKind))?;
         let mut secrets = Self::default();
         let several = documents.len() > 1;
         for (index, document) in documents.iter().enumerate() {
             let place =
                 if several { format!("document {}", index.saturating_add(1)) } else { "it".into() };
-            secrets.read(document, &place)?;
+            secrets.read(document, &place).map_err(|error| match (error, kind) {
+                (SecretsError::NotAResource(_), Some(kind)) => SecretsError::OtherKind(kind),
+                (error, _) => error,
+            })?;
         }
         Ok(secrets)
     }
@@ -198,26 +217,45 @@ impl Secrets {
     }
 
     fn read_one(&mut self, value: &Value, place: &str) -> Result<(), SecretsError> {
-        let secret = Raw::of(value).ok_or_else(|| SecretsError::NotAResource(place.to_owned()))?;
+        let other = FileKind::of(value).filter(|kind| *kind != FileKind::Secrets);
+        let secret = match (other, Raw::of(value)) {
+            (Some(kind), _) => return Err(SecretsError::OtherKind(kind)),
+            (None, Some(secret)) => secret,
+            (None, None) => return Err(SecretsError::NotAResource(place.to_owned())),
+        };
         let name = secret.name;
-        match name {
-            REVOCATIONS if secret.is_global => return self.read_revocations(&secret),
-            _ => {}
+        if name == REVOCATIONS {
+            if secret.is_global {
+                return self.read_revocations(&secret);
+            }
+            self.skip(name, Unusable::NotGlobal(secret.kind.to_owned()));
+            return Ok(());
         }
         let (kid, is_private) = match (kid(name, SIGNING_KEY), kid(name, PUBLIC_KEY)) {
             (Some(kid), _) => (kid, true),
             (_, Some(kid)) => (kid, false),
             _ => {
-                self.others = self.others.saturating_add(1);
+                match meant(name) {
+                    Some(meant) => self.skip(name, Unusable::OtherName(meant)),
+                    None => self.others = self.others.saturating_add(1),
+                }
                 return Ok(());
             }
         };
         match secret.key(kid, is_private) {
             Ok(key) => self.insert(kid_of(kid), key, name),
             Err(why) => {
-                self.skipped.push(Skipped { secret: name.to_owned(), why });
+                self.skip(name, why);
                 Ok(())
             }
+        }
+    }
+
+    /// Names it, once.
+    fn skip(&mut self, secret: &str, why: Unusable) {
+        let skipped = Skipped { secret: secret.to_owned(), why };
+        if !self.skipped.contains(&skipped) {
+            self.skipped.push(skipped);
         }
     }
 
@@ -277,6 +315,21 @@ fn kid<'a>(name: &'a str, prefix: &str) -> Option<Option<&'a str>> {
     }
 }
 
+/// The name that a name like it is meant to be. Other tokens have secrets of their own
+/// (`dataplane-token-…`, `user-token-…`).
+fn meant(name: &str) -> Option<&'static str> {
+    let name = name.to_ascii_lowercase().replace(['_', '.', ' '], "-");
+    if !name.starts_with("zone") && !name.starts_with("token") && !name.starts_with("revo") {
+        return None;
+    }
+    match () {
+        () if name.contains("revo") => Some(REVOCATIONS),
+        () if name.contains("public-key") => Some(PUBLIC_KEY),
+        () if name.contains("signing-key") => Some(SIGNING_KEY),
+        () => None,
+    }
+}
+
 fn kid_of(serial: Option<&str>) -> &str {
     serial.unwrap_or(NO_SERIAL)
 }
@@ -284,6 +337,8 @@ fn kid_of(serial: Option<&str>) -> &str {
 /// A resource that may be a secret.
 struct Raw<'a> {
     name: &'a str,
+    /// Its type, where that is not the one of a global secret.
+    kind: &'a str,
     is_global: bool,
     /// Base64, or plain where a Kubernetes manifest says `stringData`.
     data: Option<&'a Value>,
@@ -298,6 +353,7 @@ impl<'a> Raw<'a> {
             let plain = value.pointer("/stringData/value");
             return Some(Self {
                 name: text("/metadata/name").unwrap_or_default(),
+                kind: text("/type").unwrap_or(kind),
                 is_global: kind == "Secret"
                     && text("/type").is_none_or(|secret_type| secret_type == KUBERNETES_TYPE),
                 // As the API server does: stringData over data.
@@ -308,6 +364,7 @@ impl<'a> Raw<'a> {
         let kind = text("/type")?;
         Some(Self {
             name: text("/name").unwrap_or_default(),
+            kind,
             is_global: kind == "GlobalSecret",
             data: value.get("data"),
             is_plain: false,
@@ -317,7 +374,7 @@ impl<'a> Raw<'a> {
     /// The public key of this secret, as a control plane would read it.
     fn key(&self, serial: Option<&str>, is_private: bool) -> Result<PublicKey, Unusable> {
         if !self.is_global {
-            return Err(Unusable::NotGlobal);
+            return Err(Unusable::NotGlobal(self.kind.to_owned()));
         }
         if serial == Some(NO_SERIAL) || serial == Some("") {
             return Err(Unusable::NeverLookedUp);

@@ -10,6 +10,8 @@
 mod connector;
 mod trust;
 
+pub(super) use trust::is_ca_as_server;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;

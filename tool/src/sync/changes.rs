@@ -1,7 +1,7 @@
 //! What a new file changes, in words for the log.
 //!
 //! In: the plugin configuration before and after. Out: a line for each key that came or went, and one
-//! for the revoked ids. A key is shown by its fingerprint. What a change means for open streams is not
+//! for the revoked ids, and one for each setting. A key is shown by its fingerprint. What a change means for open streams is not
 //! said here: that is the policy's `openStreams`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,6 +10,8 @@ use serde_json::Value;
 use zonegate::config::Config;
 use zonegate::gate::Quoted;
 
+use crate::operator::{Revocations, settings};
+
 /// What of a plugin configuration comes from secrets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Snapshot {
@@ -17,19 +19,26 @@ pub struct Snapshot {
     keys: BTreeMap<String, String>,
     /// The ids that are revoked.
     revoked: BTreeSet<String>,
+    /// Settings, defaults filled in; none where there is no policy.
+    settings: BTreeMap<String, Value>,
 }
 
 impl Snapshot {
     /// Of a plugin configuration that the filter takes; nothing of any other.
     pub fn of(json: &[u8]) -> Self {
-        let (Ok(config), Ok(value)) = (Config::from_json(json), serde_json::from_slice(json))
+        let (Ok(config), Ok(value)) =
+            (Config::from_json(json), serde_json::from_slice::<Value>(json))
         else {
             return Self::default();
         };
         let keys = config.policy.keys.iter();
         Self {
             keys: keys.map(|(kid, key)| (kid.to_owned(), key.fingerprint())).collect(),
-            revoked: revoked(&value),
+            revoked: Revocations::of(value.get("revocations").cloned().unwrap_or_default())
+                .entries()
+                .map(|entry| entry.id.to_owned())
+                .collect(),
+            settings: settings(&value).into_iter().collect(),
         }
     }
 
@@ -65,21 +74,23 @@ impl Snapshot {
             let total = after.revocations();
             lines.push(format!("ids revoked={revoked} unrevoked={restored} total={total}"));
         }
+        lines.extend(self.changed_settings(after));
         lines
     }
-}
 
-/// The ids that are meant, however they are separated (see [`zonegate::gate::RevocationList`]).
-fn revoked(plugin: &Value) -> BTreeSet<String> {
-    match plugin.get("revocations") {
-        Some(Value::String(text)) => {
-            let pieces = text.split(|c: char| c == ',' || c.is_whitespace());
-            pieces.filter(|id| !id.is_empty()).map(str::to_owned).collect()
-        }
-        Some(Value::Array(ids)) => {
-            ids.iter().filter_map(|id| Some(id.as_str()?.trim().to_owned())).collect()
-        }
-        _ => BTreeSet::new(),
+    fn changed_settings(&self, after: &Self) -> Vec<String> {
+        let changed = after.settings.iter().filter_map(|(path, new)| {
+            let old = self.settings.get(path).filter(|old| *old != new)?;
+            Some(format!("setting {path}={new} was={old}"))
+        });
+        changed.collect()
+    }
+
+    /// The settings that are not the defaults, in words.
+    pub fn own_settings(&self) -> Vec<String> {
+        let defaults: BTreeMap<String, Value> = settings(&Value::Null).into_iter().collect();
+        let own = self.settings.iter().filter(|(path, value)| defaults.get(*path) != Some(value));
+        own.map(|(path, value)| format!("{path}={value}")).collect()
     }
 }
 

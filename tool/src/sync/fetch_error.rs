@@ -15,6 +15,7 @@ use tokio_rustls::rustls;
 
 use super::address::AddressError;
 use super::admin_token::{TokenError, TokenSource, VARIABLE};
+use super::api_server::is_ca_as_server;
 use super::error_kind::ErrorKind;
 use crate::operator::SecretsError;
 
@@ -122,13 +123,23 @@ impl FetchError {
     /// What hyper means: a server that is not there, one that is not trusted, or one that broke off.
     pub(super) fn of(error: &(dyn Error + 'static)) -> Self {
         if let Some(tls) = Chain::new(error).find_map(tls_error) {
-            return Self::Tls(tls.to_string());
+            return Self::Tls(tls_words(tls));
         }
         let text = Chain::new(error).last().map_or_else(String::new, ToString::to_string);
         let is_connect = error
             .downcast_ref::<hyper_util::client::legacy::Error>()
             .is_some_and(hyper_util::client::legacy::Error::is_connect);
         if is_connect { Self::Connect(text) } else { Self::Broken(text) }
+    }
+}
+
+/// rustls shows what it has no name for as code.
+fn tls_words(error: &rustls::Error) -> String {
+    match is_ca_as_server(error) {
+        true => "invalid peer certificate: it is one that the control plane made itself, and not the one \
+                 in --ca-cert-file"
+            .to_owned(),
+        false => error.to_string(),
     }
 }
 

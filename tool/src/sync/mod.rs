@@ -3,7 +3,7 @@
 //! ```text
 //! API server ─ ApiServer::fetch ─ Secrets ─┐
 //!                                          ├─ Plugin ─ checked by the filter's own code ─ Target ─ Envoy
-//! the gateway's policy, a file ────────────┘
+//! the gateway's policy, a file ────────────┘      the rest of the file stays
 //! ```
 //!
 //! In: [`Settings`]. Out: an ECDS file that has the keys and revocations of the control plane, replaced
@@ -31,7 +31,7 @@ pub use changes::Snapshot;
 pub use error_kind::ErrorKind;
 pub use fetch_error::FetchError;
 pub use listener::serve;
-pub use rendered::{Gateway, PolicyError, Rendered};
+pub use rendered::{Before, Gateway, PolicyError, Rendered};
 pub use schedule::{MAX_BACKOFF, Schedule};
 pub use status::Status;
 pub use target::{Replaced, Target, TargetError};

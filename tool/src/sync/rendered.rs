@@ -1,7 +1,9 @@
 //! The file that Envoy is given.
 //!
-//! In: the gateway's policy, a file that is read anew each time, and a control plane's secrets. Out:
-//! the text of the ECDS file, which the filter's own code has accepted, or why it was not made.
+//! In: the gateway's policy, a file that is read anew each time, the file as it is, and a control plane's
+//! secrets. Out: the new text of the file, which the filter's own code has accepted, or why it was not made.
+//! Keys and revocations are the secrets'; the zone is what `--zone` says; all else is the base's, or, without
+//! a base, what the file has. What stands around the policy in the file stays as it is.
 
 use std::fmt;
 use std::fs::File;
@@ -13,12 +15,14 @@ use zonegate::config::{ConfigError, Warning};
 
 use super::changes::Snapshot;
 use crate::operator::plugin_file::{MAX_BYTES, PluginConfiguration, PluginFileError};
-use crate::operator::{BaseError, DuplicateKid, Plugin, RenderError, Secrets, ecds};
+use crate::operator::{
+    BaseError, DuplicateKid, Owned, Plugin, RenderError, Secrets, ecds, with_policy,
+};
 
 /// What of the file does not come from secrets.
 #[derive(Debug, Clone)]
 pub struct Gateway {
-    /// The policy to start from; without it, the defaults. Keys and ids in it count too.
+    /// The policy to start from; without it, what the file has, or the defaults. Keys and ids in it count too.
     pub base: Option<PathBuf>,
     /// The zone, if not that of the base.
     pub zone: Option<String>,
@@ -35,6 +39,10 @@ pub struct Rendered {
     pub snapshot: Snapshot,
     /// What its author may not have meant.
     pub warnings: Vec<Warning>,
+    /// What of the policy is neither the secrets' nor told: what to go on with, should the file be damaged.
+    pub own: Value,
+    /// Whether nobody names the zone, and it is Kuma's default.
+    pub is_default_zone: bool,
 }
 
 /// Why there is no file.
@@ -71,30 +79,62 @@ impl fmt::Display for PolicyError {
 
 impl std::error::Error for PolicyError {}
 
+/// The file as it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Before<'a> {
+    /// Its text; `None` where there is no file.
+    pub text: Option<&'a str>,
+    /// What its policy was when it was last good ([`Rendered::own`]).
+    pub own: Option<&'a Value>,
+}
+
 impl Gateway {
     /// The file with these secrets.
     ///
     /// # Errors
     /// See [`PolicyError`].
-    pub fn render(&self, secrets: &Secrets) -> Result<Rendered, PolicyError> {
-        let mut plugin = self.plugin()?;
+    pub fn render(&self, secrets: &Secrets, before: Before<'_>) -> Result<Rendered, PolicyError> {
+        let (mut plugin, own) = match (&self.base, own(before.text).or(before.own.cloned())) {
+            (Some(_), _) | (None, None) => (self.start()?, Value::Null),
+            (None, Some(own)) => {
+                let plugin = Plugin::from_base(&own, "the file")
+                    .map_err(|error| PolicyError::Base(PathBuf::from("the file"), error))?;
+                (plugin, own)
+            }
+        };
+        self.name_zone(&mut plugin);
         plugin.add_secrets(secrets, "the control plane").map_err(PolicyError::Duplicate)?;
         let config = plugin.check().map_err(PolicyError::Refused)?;
-        let text = ecds(&plugin, self.module.as_deref()).map_err(PolicyError::Render)?;
+        let owned = match (&self.base, &self.zone) {
+            (Some(_), _) => Owned::All,
+            (None, Some(_)) => Owned::SecretsAndZone,
+            (None, None) => Owned::Secrets,
+        };
+        let module = self.module.as_deref();
+        let in_place = before.text.and_then(|text| with_policy(text, &plugin, owned, module));
+        let text = match in_place {
+            Some(text) => text,
+            None => ecds(&plugin, module).map_err(PolicyError::Render)?,
+        };
         let snapshot = Snapshot::of(plugin.to_json().to_string().as_bytes());
-        Ok(Rendered { text, snapshot, warnings: config.warnings })
+        let is_default_zone = plugin.zone().is_none() && !plugin.is_for_global();
+        Ok(Rendered { text, snapshot, warnings: config.warnings, own, is_default_zone })
     }
 
-    /// The policy as it is now.
+    /// The policy to start from as it is now.
     ///
     /// # Errors
     /// See [`PolicyError`].
     pub fn plugin(&self) -> Result<Plugin, PolicyError> {
         let mut plugin = self.start()?;
+        self.name_zone(&mut plugin);
+        Ok(plugin)
+    }
+
+    fn name_zone(&self, plugin: &mut Plugin) {
         if let Some(zone) = &self.zone {
             plugin.set_zone(zone.clone());
         }
-        Ok(plugin)
     }
 
     fn start(&self) -> Result<Plugin, PolicyError> {
@@ -110,6 +150,18 @@ impl Gateway {
         Plugin::from_base(&base, &path.display().to_string())
             .map_err(|error| PolicyError::Base(path.clone(), error))
     }
+}
+
+/// What of the policy in a file is not the secrets'; nothing of one that the filter would not take.
+fn own(text: Option<&str>) -> Option<Value> {
+    let found = PluginConfiguration::find(text?.as_bytes()).ok()?;
+    found.config().ok()?;
+    let mut own: Value = serde_json::from_slice(&found.json).ok()?;
+    let fields = own.as_object_mut()?;
+    fields.remove("publicKeys");
+    fields.remove("revocations");
+    fields.remove("useSecrets");
+    Some(own)
 }
 
 /// What is longer is cut, and then no configuration any more.

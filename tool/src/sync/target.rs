@@ -11,12 +11,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::operator::plugin_file::MAX_BYTES;
-use crate::operator::{FolderLock, ReplaceError, replace};
+use crate::operator::{FileLock, ReplaceError, SYNC_LOCK, beside, replace};
 
 /// A file, and the right to keep it current.
 #[derive(Debug)]
 pub struct Target {
     path: PathBuf,
+    has_kept: bool,
     /// Held as long as this lives.
     _lock: File,
 }
@@ -105,7 +106,7 @@ pub enum Replaced {
     WasCurrent,
 }
 
-/// How long another zonegate may be at work in the folder, such as `zonegate revoke`.
+/// How long another zonegate may be at work on the file, such as `zonegate revoke`.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Target {
@@ -115,14 +116,16 @@ impl Target {
     /// See [`TargetError`].
     pub fn open(path: &Path) -> Result<Self, TargetError> {
         let not_a_file = || TargetError::NotAFile(path.to_owned());
-        let name = path.file_name().ok_or_else(not_a_file)?.to_string_lossy();
+        path.file_name().ok_or_else(not_a_file)?;
         match fs::symlink_metadata(path) {
             Ok(found) if found.is_symlink() => return Err(TargetError::SymbolicLink(path.into())),
             Ok(found) if !found.is_file() => return Err(not_a_file()),
             _ => {}
         }
-        let lock = lock(&path.with_file_name(format!(".{name}.sync-lock")), path)?;
-        let target = Self { path: path.to_owned(), _lock: lock };
+        let lock_path = beside(path, SYNC_LOCK);
+        let has_kept = lock_path.exists();
+        let lock = lock(&lock_path, path)?;
+        let target = Self { path: path.to_owned(), has_kept, _lock: lock };
         match target.read(MAX_BYTES)? {
             Some(text) if !is_ecds(&text) => Err(TargetError::OtherFile(path.to_owned())),
             _ => Ok(target),
@@ -132,6 +135,11 @@ impl Target {
     /// The file's path.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether a sync has kept it before.
+    pub fn has_kept(&self) -> bool {
+        self.has_kept
     }
 
     /// What the file holds, at most `limit` bytes of it; `None` where there is no file.
@@ -154,7 +162,7 @@ impl Target {
     /// [`TargetError::NotReplaced`] and [`TargetError::Io`]; the file then still has its old text.
     pub fn replace(&self, text: &str) -> Result<Replaced, TargetError> {
         let not_replaced = |error| TargetError::NotReplaced(self.path.clone(), error);
-        let _lock = FolderLock::of(&self.path, PATIENCE).map_err(not_replaced)?;
+        let _lock = FileLock::of(&self.path, PATIENCE).map_err(not_replaced)?;
         // One more byte, to see that there is more.
         let old = self.read(text.len().saturating_add(1))?;
         if old.as_deref() == Some(text.as_bytes()) {

@@ -8,13 +8,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use zonegate::config::Warning;
 
 use super::api_server::{ApiServer, Etag, Found};
 use super::changes::Snapshot;
 use super::error_kind::ErrorKind;
 use super::fetch_error::FetchError;
-use super::rendered::{Gateway, PolicyError, Rendered};
+use super::rendered::{self, Gateway, PolicyError, Rendered};
 use super::schedule::Schedule;
 use super::status::Status;
 use super::target::{Replaced, Target, TargetError};
@@ -78,6 +79,8 @@ pub struct Keeper {
     known: Option<Known>,
     /// What was warned of already.
     warned: (Vec<Skipped>, Vec<Warning>),
+    /// What the policy in the file is, of what does not come from secrets.
+    own: Option<Value>,
 }
 
 struct Known {
@@ -88,15 +91,31 @@ struct Known {
 /// What a turn did.
 struct Done {
     rendered: Rendered,
-    before: Snapshot,
+    before: Before,
     replaced: Replaced,
+}
+
+/// The file as it was, whoever wrote it.
+struct Before {
+    snapshot: Snapshot,
+    /// Whether something was in it.
+    is_there: bool,
 }
 
 impl Keeper {
     /// Nothing is done yet.
     pub fn new(settings: Settings, target: Target, status: Arc<Status>, say: fn(&str)) -> Self {
         let schedule = Schedule::new(settings.interval);
-        Self { settings, target, status, say, schedule, known: None, warned: Default::default() }
+        Self {
+            settings,
+            target,
+            status,
+            say,
+            schedule,
+            known: None,
+            warned: Default::default(),
+            own: None,
+        }
     }
 
     /// One turn: `Ok` where the file is current now.
@@ -158,17 +177,20 @@ impl Keeper {
         }
         // Unchanged is only said about what is known.
         let Some(known) = &self.known else { return Err(SyncError::Fetch(FetchError::NotTheApi)) };
-        let rendered = self.settings.gateway.render(&known.secrets).map_err(SyncError::Policy)?;
-        let before = self.file()?;
+        let file = self.target.read(MAX_BYTES).map_err(SyncError::Target)?;
+        let text = file.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok());
+        let as_it_is = rendered::Before { text, own: self.own.as_ref() };
+        let rendered = self.settings.gateway.render(&known.secrets, as_it_is);
+        let rendered = rendered.map_err(SyncError::Policy)?;
+        let before = Before {
+            snapshot: file
+                .as_deref()
+                .and_then(|bytes| PluginConfiguration::find(bytes).ok())
+                .map_or_else(Snapshot::default, |plugin| Snapshot::of(&plugin.json)),
+            is_there: file.is_some_and(|bytes| !bytes.trim_ascii().is_empty()),
+        };
         let replaced = self.target.replace(&rendered.text).map_err(SyncError::Target)?;
         Ok(Done { rendered, before, replaced })
-    }
-
-    /// What the file has now, whoever wrote it.
-    fn file(&self) -> Result<Snapshot, SyncError> {
-        let file = self.target.read(MAX_BYTES).map_err(SyncError::Target)?;
-        let plugin = file.and_then(|bytes| PluginConfiguration::find(&bytes).ok());
-        Ok(plugin.map_or_else(Snapshot::default, |plugin| Snapshot::of(&plugin.json)))
     }
 
     fn succeeded(&mut self, done: &Done) {
@@ -177,10 +199,25 @@ impl Keeper {
         let is_first = !self.status.is_ready();
         let changed = *replaced == Replaced::Yes;
         self.status.succeeded(keys, ids, changed);
-        self.warn(rendered);
+        if !rendered.own.is_null() {
+            self.own = Some(rendered.own.clone());
+        }
+        self.warn(rendered, is_first);
         let path = self.target.path().display();
+        if is_first && before.is_there && !self.target.has_kept() {
+            let of = match self.settings.gateway.base {
+                Some(_) => "the base",
+                None => "the file",
+            };
+            let kept = rendered.snapshot.own_settings();
+            let kept = if kept.is_empty() { "the defaults".to_owned() } else { kept.join(" ") };
+            (self.say)(&format!(
+                "taking over file={path}: keys and revoked ids are the control plane's from now on; \
+                 settings of {of}: {kept}"
+            ));
+        }
         if changed {
-            for line in before.changes(&rendered.snapshot) {
+            for line in before.snapshot.changes(&rendered.snapshot) {
                 (self.say)(&line);
             }
             (self.say)(&format!("replaced file={path} keys={keys} revocations={ids}"));
@@ -190,7 +227,12 @@ impl Keeper {
     }
 
     /// Of each thing once, for as long as it is there.
-    fn warn(&mut self, rendered: &Rendered) {
+    fn warn(&mut self, rendered: &Rendered, is_first: bool) {
+        if is_first && rendered.is_default_zone {
+            (self.say)(
+                "warning: zone: neither --zone nor the policy names one: \"default\" is used, as Kuma does",
+            );
+        }
         let skipped = self.known.as_ref().map_or(&[][..], |known| known.secrets.skipped());
         for skipped in skipped.iter().filter(|skipped| !self.warned.0.contains(skipped)) {
             (self.say)(&format!("warning: {skipped}"));

@@ -21,7 +21,6 @@ use zonegate::config::Config as Accepted;
 use super::failure::BadInput;
 use super::{input, output, printable};
 use crate::operator::plugin_file::{MAX_BYTES, PluginConfiguration};
-use crate::operator::text;
 
 /// Make, check and compare configurations of the filter
 #[derive(Subcommand)]
@@ -55,8 +54,7 @@ impl Found {
         let name = input::name(path);
         let bytes = input::public(path, MAX_BYTES, "configuration")?;
         let bad = || BadInput(format!("{name}: no configuration of the filter"));
-        let plugin = PluginConfiguration::find(&bytes).with_context(bad)?;
-        let (file, _) = text::value(&bytes).with_context(bad)?;
+        let (plugin, file) = PluginConfiguration::open(&bytes).with_context(bad)?;
         Ok(Self { name, file, plugin })
     }
 

@@ -13,6 +13,7 @@ use clap::{Args, ValueEnum};
 use super::print;
 use super::sources::Sources;
 use crate::cli::failure::{BadInput, warn};
+use crate::cli::output::hint_at_output_file;
 use crate::operator::kubernetes::{Target, extension_policy, wasm_plugin};
 use crate::operator::plugin_file::PluginConfiguration;
 use crate::operator::review::Review;
@@ -25,10 +26,11 @@ add up. What is rendered has been accepted by the filter's own code; warnings go
 Examples:
   From a running control plane to the file that Envoy watches:
   $ kumactl get global-secrets -o yaml |
-      zonegate config render --secrets - --zone us-east -o /etc/zonegate/ecds/zonegate.yaml
+      zonegate config render --secrets - --zone us-east \\
+        --output-file /etc/zonegate/ecds/zonegate.yaml
 
   With keys of offline issuing, from kuma-cp's own file:
-  $ zonegate config render --kuma-cp-config kuma-cp.yaml -o zonegate.yaml
+  $ zonegate config render --kuma-cp-config kuma-cp.yaml --output-file zonegate.yaml
 
   On Kubernetes, for Istio's ingress gateway:
   $ kubectl get secrets -n kuma-system -o yaml | zonegate config render --secrets - --zone us-east \\
@@ -44,9 +46,18 @@ pub(in crate::cli) struct RenderArgs {
     /// What is rendered
     #[arg(long, value_enum, default_value = "ecds", help_heading = "To where")]
     format: Format,
+    /// As --format
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        value_parser = FormatOrFile::parse,
+        help_heading = "To where"
+    )]
+    output: Option<FormatOrFile>,
     /// File to write, replaced as a whole, or - for standard output
-    #[arg(short, long, value_name = "FILE", default_value = "-", help_heading = "To where")]
-    output: PathBuf,
+    #[arg(long, value_name = "FILE", default_value = "-", help_heading = "To where")]
+    output_file: PathBuf,
     /// ecds: where Envoy finds the filter [default: /etc/zonegate/zonegate.wasm]
     #[arg(long, value_name = "PATH", help_heading = "To where")]
     module: Option<String>,
@@ -64,6 +75,20 @@ enum Format {
     Istio,
     /// An Envoy Gateway EnvoyExtensionPolicy
     EnvoyGateway,
+}
+
+/// What `--output` may say: a format, as with the other verbs; or a file, as it once did here.
+#[derive(Clone)]
+enum FormatOrFile {
+    Format(Format),
+    File(PathBuf),
+}
+
+impl FormatOrFile {
+    fn parse(text: &str) -> Result<Self, std::convert::Infallible> {
+        let format = Format::from_str(text, false);
+        Ok(format.map_or_else(|_| Self::File(text.into()), Self::Format))
+    }
 }
 
 #[derive(Args)]
@@ -104,15 +129,23 @@ fn label(text: &str) -> Result<(String, String), &'static str> {
 }
 
 impl RenderArgs {
-    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(mut self) -> anyhow::Result<ExitCode> {
+        match self.output.take() {
+            None => {}
+            Some(FormatOrFile::Format(format)) => self.format = format,
+            Some(FormatOrFile::File(file)) => {
+                hint_at_output_file("--output");
+                self.output_file = file;
+            }
+        }
         let plugin = self.sources.gather()?;
         let text = self.render(&plugin)?;
         review(&text)?;
-        if self.output == Path::new("-") {
+        if self.output_file == Path::new("-") {
             print(&text)?;
         } else {
-            let name = self.output.display();
-            replace(&self.output, text.as_bytes())
+            let name = self.output_file.display();
+            replace(&self.output_file, text.as_bytes())
                 .with_context(|| format!("{name} is left as it is"))?;
         }
         Ok(ExitCode::SUCCESS)

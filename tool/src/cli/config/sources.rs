@@ -184,7 +184,8 @@ fn add_secrets(plugin: &mut Plugin, path: &Path) -> anyhow::Result<()> {
     for skipped in secrets.skipped() {
         warn(&format!("{name}: {skipped}"));
     }
-    if secrets.keys().count() == 0 && secrets.revocations().is_none() {
+    let is_none = secrets.keys().count() == 0 && secrets.revocations().is_none();
+    if is_none && secrets.skipped().is_empty() {
         warn(&format!(
             "{name}: no secret in it is about zone tokens ({} others)",
             secrets.others()

@@ -18,6 +18,9 @@ use zonegate_testkit::gateway::{Gateway, Options};
 
 use super::{KID, Programs, Workshop, ZONE, on_first_sight};
 use crate::cli::failure::BadInput;
+use crate::cli::input;
+use crate::cli::output::say;
+use crate::operator::plugin_file::{MAX_BYTES, PluginConfiguration};
 
 /// Run the gateway in the foreground
 ///
@@ -32,7 +35,7 @@ pub(crate) struct Run {
     /// The CA of its certificate, PEM; without it, the certificate that it presents now is trusted
     #[arg(long, value_name = "FILE", requires = "control_plane")]
     control_plane_ca: Option<PathBuf>,
-    /// The plugin configuration, YAML or JSON; without it, one with a new key
+    /// The policy, in any form that config check reads; without it, one with a new key
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Where to listen, on loopback; 0 takes a free port
@@ -60,7 +63,7 @@ impl Run {
         if let Some(status) = ended {
             bail!("Envoy has ended ({status}); its log ends:\n{}", gateway.log_tail());
         }
-        println!("\nStopping.");
+        say!("\nStopping.");
         gateway.stop().await;
         if let Some(demo) = demo {
             demo.stop().await;
@@ -95,7 +98,7 @@ impl Run {
         if demo.is_none() {
             self.trust(&mut options).await?;
         }
-        println!("Starting Envoy ...");
+        say!("Starting Envoy ...");
         Ok((Gateway::start(options).await?, demo))
     }
 
@@ -115,9 +118,9 @@ impl Run {
         let hash = on_first_sight::fingerprint(control_plane, &host)
             .await
             .with_context(|| format!("asking {control_plane} for its certificate"))?;
-        println!("Trusting, for this run, the certificate that {control_plane} presents now:");
-        println!("  SHA-256 {hash}");
-        println!("  (give --control-plane-ca, or CP_CA= with make, to trust a CA instead)");
+        say!("Trusting, for this run, the certificate that {control_plane} presents now:");
+        say!("  SHA-256 {hash}");
+        say!("  (give --control-plane-ca, or CP_CA= with make, to trust a CA instead)");
         let place = "/static_resources/clusters/0/transport_socket/typed_config\
                      /common_tls_context/validation_context";
         options.edits.push((place.to_owned(), json!({ "verify_certificate_hash": [hash] })));
@@ -133,22 +136,22 @@ impl Run {
         let port = gateway.address().port();
         let ca = workshop.certificates.ca_path.display();
         // Not localhost: kuma-dp's Envoy would look for it at ::1 first, and nowhere else.
-        println!("\nThe gateway listens on https://127.0.0.1:{port}   (its CA: {ca})");
+        say!("\nThe gateway listens on https://127.0.0.1:{port}   (its CA: {ca})");
         match (&self.control_plane, demo) {
-            (Some(address), _) => println!("It stands in front of {address}."),
+            (Some(address), _) => say!("It stands in front of {address}."),
             (None, Some(demo)) => {
-                println!("It stands in front of a demo control plane, {}.", demo.address());
+                say!("It stands in front of a demo control plane, {}.", demo.address());
             }
             (None, None) => {}
         }
-        println!("Counters: http://{}/stats?filter=zonegate", gateway.admin_address());
-        println!("Envoy's log: {}", gateway.log_path().display());
+        say!("Counters: http://{}/stats?filter=zonegate", gateway.admin_address());
+        say!("Envoy's log: {}", gateway.log_path().display());
         match (&self.config, demo) {
             (Some(_), _) => {}
             (None, Some(_)) => try_it(workshop, port)?,
             (None, None) => introduce_key(workshop)?,
         }
-        println!("\nCtrl-C stops it. What happens:\n");
+        say!("\nCtrl-C stops it. What happens:\n");
         Ok(())
     }
 }
@@ -164,18 +167,18 @@ fn try_it(workshop: &Workshop, port: u16) -> anyhow::Result<()> {
     write_secret(&dir.join("good"), &good)?;
     write_secret(&dir.join("expired"), &expired)?;
     write_secret(&dir.join("other-zone"), &other)?;
-    println!("\nTry it in another terminal, as kuma-dp would. A good token:\n");
-    println!("  cd {}", dir.display());
+    say!("\nTry it in another terminal, as kuma-dp would. A good token:\n");
+    say!("  cd {}", dir.display());
     let post = format!("curl --cacert ca.pem https://127.0.0.1:{port}/bootstrap -d");
     let body = |file: &str| {
         format!(
             "\"{{\\\"proxyType\\\":\\\"ingress\\\",\\\"dataplaneToken\\\":\\\"$(cat {file})\\\"}}\""
         )
     };
-    println!("  {post} {}", body("good"));
-    println!("\nAn expired one, and one of another zone:\n");
-    println!("  {post} {}", body("expired"));
-    println!("  {post} {}", body("other-zone"));
+    say!("  {post} {}", body("good"));
+    say!("\nAn expired one, and one of another zone:\n");
+    say!("  {post} {}", body("expired"));
+    say!("  {post} {}", body("other-zone"));
     Ok(())
 }
 
@@ -183,32 +186,28 @@ fn try_it(workshop: &Workshop, port: u16) -> anyhow::Result<()> {
 fn introduce_key(workshop: &Workshop) -> anyhow::Result<()> {
     let key = workshop.dir.path().join("signing-key.pem");
     write_secret(&key, &workshop.key.to_pem())?;
-    println!("\nA new signing key was made for this run: {}", key.display());
-    println!(
-        "Its public key belongs into kuma-cp's configuration too, or kuma-cp would refuse what"
-    );
-    println!("the gateway lets in (or give your own keys with --config, or CONFIG= with make):\n");
-    println!("  dpServer:\n    authn:\n      zoneProxy:\n        zoneToken:\n          validator:");
-    println!("            publicKeys:\n            - kid: {KID}\n              key: |");
+    say!("\nA new signing key was made for this run: {}", key.display());
+    say!("Its public key belongs into kuma-cp's configuration too, or kuma-cp would refuse what");
+    say!("the gateway lets in (or give your own keys with --config, or CONFIG= with make):\n");
+    say!("  dpServer:\n    authn:\n      zoneProxy:\n        zoneToken:\n          validator:");
+    say!("            publicKeys:\n            - kid: {KID}\n              key: |");
     for line in workshop.key.public_key_pem().lines() {
-        println!("                {line}");
+        say!("                {line}");
     }
-    println!("\nA token for a zone proxy:\n");
+    say!("\nA token for a zone proxy:\n");
     let tool = std::env::current_exe().context("the path of this program")?;
-    println!("  {} generate zone-token --zone {ZONE} --valid-for 24h \\", tool.display());
-    println!("    --signing-key-path {} --kid {KID}", key.display());
+    say!("  {} generate zone-token --zone {ZONE} --valid-for 24h \\", tool.display());
+    say!("    --signing-key-path {} --kid {KID}", key.display());
     Ok(())
 }
 
+/// Every form that the other verbs take. The filter would say the same, but at the end of Envoy's log.
 fn read_policy(path: &Path) -> anyhow::Result<Value> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| BadInput(format!("--config {}: cannot be read", path.display())))?;
-    let policy: Value = serde_saphyr::from_str(&text)
-        .with_context(|| BadInput(format!("--config {}: not YAML", path.display())))?;
-    // The filter would say the same, but at the end of Envoy's log.
-    let checked = zonegate::config::Config::from_json(policy.to_string().as_bytes());
-    checked.with_context(|| BadInput(format!("--config {}", path.display())))?;
-    Ok(policy)
+    let bad = || BadInput(format!("--config {}", path.display()));
+    let bytes = input::public(path, MAX_BYTES, "configuration")?;
+    let found = PluginConfiguration::find(&bytes).with_context(bad)?;
+    found.config().with_context(bad)?;
+    serde_json::from_slice(&found.json).with_context(bad)
 }
 
 fn write_secret(path: &Path, text: &str) -> anyhow::Result<()> {
@@ -230,7 +229,7 @@ async fn follow(log: &Path) -> anyhow::Result<()> {
         rest.push_str(&String::from_utf8_lossy(&bytes));
         while let Some((line, after)) = rest.split_once('\n') {
             if let Some((_, said)) = line.split_once(" zonegate: zonegate: ") {
-                println!("gateway: {said}");
+                say!("gateway: {said}");
             }
             rest = after.to_owned();
         }

@@ -14,6 +14,7 @@ use zonegate_testkit::control_plane::{self, ControlPlane};
 use zonegate_testkit::gateway::{Gateway, Pushed};
 
 use super::{Programs, Workshop};
+use crate::cli::output::say;
 
 /// Drive good and bad connections through the gateway and compare the verdicts
 #[derive(Args)]
@@ -48,7 +49,7 @@ impl Verdicts {
         let mut policy = workshop.policy();
         set(&mut policy, "firstMessageSeconds", json!(1))?;
         let address = control_plane.address().to_string();
-        println!("Starting Envoy ...");
+        say!("Starting Envoy ...");
         let options = workshop.options(&self.programs, address, policy.clone())?;
         let gateway = Gateway::start(options).await?;
         let mut rows = Vec::new();
@@ -105,9 +106,9 @@ fn print(rows: &[Row]) {
             if row.agrees() { "ok" } else { "WRONG" },
         ]);
     }
-    println!("\n{table}\n\nWhat a refused proxy is told:\n");
+    say!("\n{table}\n\nWhat a refused proxy is told:\n");
     for row in rows.iter().filter(|row| !row.seen.message.is_empty()) {
-        println!("  {}:\n    {}", row.name, row.seen.message);
+        say!("  {}:\n    {}", row.name, row.seen.message);
     }
 }
 
@@ -117,7 +118,7 @@ fn conclude(rows: &[Row]) -> anyhow::Result<()> {
     let missing: Vec<_> = Reason::ALL.into_iter().filter(|reason| !shown(reason)).collect();
     let not_shown = [Reason::ClockUnavailable, Reason::PolicyUnavailable, Reason::Overloaded];
     ensure!(missing == not_shown, "these reasons were not seen: {missing:?}");
-    println!(
+    say!(
         "\nNot shown, for each takes a gateway in trouble: {}.",
         not_shown.map(Reason::as_str).join(", ")
     );
@@ -125,7 +126,7 @@ fn conclude(rows: &[Row]) -> anyhow::Result<()> {
     if wrong > 0 {
         bail!("{wrong} of {} verdicts are not as expected", rows.len());
     }
-    println!("All {} verdicts are as expected.", rows.len());
+    say!("All {} verdicts are as expected.", rows.len());
     Ok(())
 }
 

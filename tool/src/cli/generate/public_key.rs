@@ -16,7 +16,7 @@ use crate::cli::output::{Output, Secrecy};
 
 const EXAMPLES: &str = "\
 Examples:
-  $ zonegate generate signing-key --format pem --output key.pem
+  $ zonegate generate signing-key --format pem --output-file key.pem
   $ zonegate generate public-key --signing-key-path key.pem
 
   Of the key that a control plane signs with, on Universal and on Kubernetes:

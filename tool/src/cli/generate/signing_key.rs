@@ -13,8 +13,8 @@ use crate::cli::output::{Output, Secrecy};
 const EXAMPLES: &str = "\
 Examples:
   Keep the key offline, and give control plane and gate its public half:
-  $ zonegate generate signing-key --format pem --output key.pem
-  $ zonegate generate public-key --signing-key-path key.pem --output key.pub.pem
+  $ zonegate generate signing-key --format pem --output-file key.pem
+  $ zonegate generate public-key --signing-key-path key.pem --output-file key.pub.pem
 
   Give the key to a control plane on Universal, which then issues the tokens itself:
   $ echo \"

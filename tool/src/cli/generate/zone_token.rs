@@ -28,7 +28,7 @@ Examples:
 
   One that is good from next year on, under an ID of your own, in a file for kuma-dp:
   $ zonegate generate zone-token --zone east --valid-for 720h --not-before 2027-01-01T00:00:00Z \\
-      --id east-2027 --signing-key-path key.pem --kid 1 --output east.token";
+      --id east-2027 --signing-key-path key.pem --kid 1 --output-file east.token";
 
 /// Generate a zone token, the proof of identity of a zone's ingress and egress
 #[derive(Args)]

@@ -6,34 +6,29 @@
 use serde::de::IgnoredAny;
 use zonegate::token::{JsonError, Segment, TokenError, Unverified, normalise};
 
+use crate::cli::pasted::Pasted;
+
 /// Every fault of `token`, the first one first.
 pub(super) fn faults(text: &[u8], token: Unverified<'_>) -> Vec<String> {
-    let mut faults = of_the_text(text, token);
+    let pasted = Pasted::read(text);
+    let mut faults = pasted.faults;
+    if let Some(other) = pasted.other {
+        faults.push(other.to_owned());
+        return faults;
+    }
+    faults.extend(of_the_text(token));
     for segment in [Segment::Header, Segment::Claims, Segment::Signature] {
         faults.extend(of_segment(token, segment));
     }
     faults
 }
 
-fn of_the_text(text: &[u8], token: Unverified<'_>) -> Vec<String> {
-    let mut faults = Vec::new();
-    if text.starts_with(b"Bearer ") {
-        faults.push("it begins with Bearer: Kuma wants the bare token".to_owned());
-    }
-    if text.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
-        faults.push("a line break is in it: no header can carry it".to_owned());
-    }
+fn of_the_text(token: Unverified<'_>) -> Option<String> {
     match token.segments() {
-        3 => {}
-        // RFC 7516 §7.1.
-        5 => faults
-            .push("it has 5 segments, as an encrypted token has: a signed one has 3".to_owned()),
-        1 => faults.push("it has no dots: a token is header.claims.signature".to_owned()),
-        count => {
-            faults.push(format!("it has {count} segments: a token is header.claims.signature"))
-        }
+        3 => None,
+        1 => Some("it has no dots: a token is header.claims.signature".to_owned()),
+        count => Some(format!("it has {count} segments: a token is header.claims.signature")),
     }
-    faults
 }
 
 fn of_segment(token: Unverified<'_>, segment: Segment) -> Option<String> {

@@ -7,6 +7,7 @@ use zonegate::gate::UnixTime;
 use zonegate::token::{Claims, NumericDate, Segment, Unverified, fold_name, members, normalise};
 
 use super::faults::{faults, refused_header};
+use crate::cli::pasted::Pasted;
 use crate::cli::tree::Tree;
 use crate::cli::when;
 
@@ -41,7 +42,8 @@ pub(super) const UNVERIFIED: &str =
 impl Report {
     /// Reads `text`, as seen at `now`.
     pub(super) fn of(text: &[u8], now: UnixTime) -> Self {
-        let token = Unverified::new(text.strip_prefix(b"Bearer ").unwrap_or(text));
+        let pasted = Pasted::read(text);
+        let token = Unverified::new(&pasted.token);
         let claims_text = json_text(token, Segment::Claims);
         let claims = token.claims().and_then(Result::ok);
         Self {

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{anyhow, bail};
 use zonegate::config::Config;
 use zonegate::gate::Quoted;
+use zonegate::revocation::Oddity;
 use zonegate::token::{Claims, Unverified, authenticate};
 
 /// What shall be revoked.
@@ -50,7 +51,12 @@ impl Given {
     pub(super) fn read(text: &str, config: Option<&Config>) -> anyhow::Result<Self> {
         let text = text.trim();
         let text = text.strip_prefix("Bearer ").unwrap_or(text).trim_start();
-        if !is_like_a_token(text) {
+        if !is_a_token(text) {
+            if is_a_broken_token(text) {
+                bail!(
+                    "a token that cannot be read: it is cut off, or something else stands before it"
+                );
+            }
             let id = text.to_owned();
             return Ok(Self { id, verified: Verified::NoToken, claims: None });
         }
@@ -89,6 +95,14 @@ impl Given {
         self.verified == Verified::Yes && self.is_expired()
     }
 
+    /// Why it may not be an ID that tokens have.
+    pub(super) fn oddity(&self) -> Option<Oddity> {
+        match self.verified {
+            Verified::NoToken => Oddity::of(&self.id),
+            _ => None,
+        }
+    }
+
     /// What is known of it; nothing of a mere id.
     pub(super) fn describe(&self) -> String {
         let Some(claims) = &self.claims else { return String::new() };
@@ -106,8 +120,16 @@ pub(super) fn is_plain(word: &str) -> bool {
     word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte))
 }
 
-/// Every JWT begins with `ey`, which is `{"` in base64url, and nearly every one with `eyJ`. A part of one,
-/// or one with something before it, is not taken for an ID.
-fn is_like_a_token(text: &str) -> bool {
-    text.contains("eyJ") || (text.matches('.').count() == 2 && text.starts_with("ey"))
+/// Two dots and a header that decodes.
+fn is_a_token(text: &str) -> bool {
+    Oddity::of(text) == Some(Oddity::Token)
+}
+
+/// What is left of a token that was cut off, or was pasted with something before it: no ID is so long and has
+/// the start of a JWT in it. It is not to be taken for an ID, and not to be shown.
+fn is_a_broken_token(text: &str) -> bool {
+    const LONGER_THAN_IDS: usize = 80;
+    let dots = text.matches('.').count();
+    (dots == 2 && text.starts_with("eyJ"))
+        || (dots > 0 && text.contains("eyJ") && text.len() > LONGER_THAN_IDS)
 }

@@ -6,7 +6,7 @@
 mod given;
 mod report;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -17,18 +17,20 @@ use clap::Args;
 use given::Given;
 use report::Report;
 use zonegate::config::Config;
+use zonegate::gate::Quoted;
+use zonegate::revocation::entries;
 
-use super::failure::BadInput;
+use super::failure::{BadInput, warn};
 use super::{input, output, printable};
 use crate::operator::plugin_file::{MAX_BYTES, PluginConfiguration};
-use crate::operator::revoking::RevocationFile;
-use crate::operator::{FolderLock, replace};
+use crate::operator::revoking::{Reformat, RevocationFile};
+use crate::operator::{FileLock, KeptBySync, kept_by_sync, replace};
 
 const EXAMPLES: &str = "\
 FILE is a revocation list (text as in the secret zone-token-revocations), a plugin configuration, or
 the ECDS file that Envoy watches: then the token is refused, and its open streams are cut, as soon as
 the file is in place. The file is replaced as a whole; comments in it stay. What is revoked already is
-no error.
+no error. A file that a running zonegate sync keeps is refused: revoke in the control plane's secret.
 
 Examples:
   $ zonegate revoke /etc/zonegate/ecds/zonegate.yaml 9f2c1a52-6f0e-4c7b-8d8e-0f6f2b9b4c11
@@ -66,6 +68,12 @@ pub(super) struct RevokeArgs {
     /// Make FILE, a revocation list, if it is not there
     #[arg(long)]
     create: bool,
+    /// Take ids that look like a slip (quotes, separators, characters that do not show) as they are
+    #[arg(long)]
+    literal: bool,
+    /// Write FILE anew, without its comments, where its revocations cannot be changed alone
+    #[arg(long)]
+    reformat: bool,
     /// Say what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -73,6 +81,13 @@ pub(super) struct RevokeArgs {
 
 /// As long as another zonegate may take for a large file.
 const PATIENCE: Duration = Duration::from_secs(10);
+const KEPT: &str = "a running zonegate sync keeps this file, and would undo the change at its next poll: \
+                    revoke in the control plane's secret zone-token-revocations, which it follows (see \
+                    zonegate revoke --help), or, for this gateway alone, in the file of its --base";
+const WAS_KEPT: &str = "a zonegate sync has kept this file (it is not running now): when it runs again, it \
+                        undoes this unless the control plane's secret zone-token-revocations has the ids too";
+const MAY_BE_KEPT: &str = "another user's zonegate sync may keep this file, and would undo the change: see \
+                           whether one is running";
 /// Why a word in a file is not taken.
 const ODD: &str = "neither an ID nor a token: only letters, digits, - . _ ~ are expected (an ID with \
                    others can be given as an argument)";
@@ -88,14 +103,21 @@ impl RevokeArgs {
             );
         }
         // Before it is read, so that nothing another one writes is lost.
-        let _lock = FolderLock::of(&self.file, PATIENCE).with_context(|| name.clone())?;
+        let _lock = FileLock::of(&self.file, PATIENCE).with_context(|| name.clone())?;
+        self.not_kept_by_sync(&name)?;
         let file = RevocationFile::read(&self.read()?)
             .with_context(|| BadInput(format!("{name} is left as it is")))?;
+        for odd in file.odd() {
+            warn(&format!("{name}: revocations: {odd}"));
+        }
         let others = self.keys()?;
         let given = self.given(others.as_ref().or(file.config()))?;
         let (add, drop) = self.sorted(&file, &given);
-        let edited =
-            file.edit(&add, &drop).with_context(|| BadInput(format!("{name} is left as it is")))?;
+        let reformat = if self.reformat { Reformat::WhereNeeded } else { Reformat::Never };
+        let edited = file
+            .edit(&add, &drop, reformat)
+            .with_context(|| BadInput(format!("{name} is left as it is")))?;
+        self.no_slip(&name, &given)?;
         let is_changed = !edited.added.is_empty() || !edited.dropped.is_empty();
         if is_changed && !self.dry_run {
             replace(&self.file, edited.text.as_bytes())
@@ -111,6 +133,36 @@ impl RevokeArgs {
         output::print(&printable::lines(&report.to_string()))
             .context("could not write to standard output")?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// What a running sync keeps would be as it was after its next poll, and the token good again.
+    fn not_kept_by_sync(&self, name: &str) -> anyhow::Result<()> {
+        match kept_by_sync(&self.file).with_context(|| name.to_owned())? {
+            KeptBySync::No => {}
+            KeptBySync::Yes if self.dry_run => warn(&format!("{name}: {KEPT}")),
+            KeptBySync::Yes => {
+                return Err(BadInput(format!("{name} is left as it is: {KEPT}")).into());
+            }
+            KeptBySync::WasOnce => warn(&format!("{name}: {WAS_KEPT}")),
+            KeptBySync::Unknown => warn(&format!("{name}: {MAY_BE_KEPT}")),
+        }
+        Ok(())
+    }
+
+    /// An ID that no token has would look revoked, and the token stay good.
+    fn no_slip(&self, name: &str, given: &[Given]) -> anyhow::Result<()> {
+        for (id, oddity) in given.iter().filter_map(|given| Some((&given.id, given.oddity()?))) {
+            let problem = format!("{}: {oddity}", Quoted(id));
+            if self.literal || oddity.may_be_meant() {
+                warn(&problem);
+                continue;
+            }
+            return Err(BadInput(format!(
+                "{name} is left as it is: {problem} (--literal revokes it as it is)"
+            ))
+            .into());
+        }
+        Ok(())
     }
 
     fn read(&self) -> anyhow::Result<Vec<u8>> {
@@ -158,14 +210,12 @@ impl RevokeArgs {
             let text =
                 std::str::from_utf8(&bytes).ok().context("not UTF-8 text").with_context(bad)?;
             let before = given.len();
-            for (index, line) in text.lines().enumerate() {
-                let place = || BadInput(format!("{name}: line {}", index.saturating_add(1)));
-                for piece in line.split([',', ' ', '\t', '\r']).filter(|piece| !piece.is_empty()) {
-                    if !given::is_plain(piece) {
-                        return Err(anyhow!(ODD)).with_context(place);
-                    }
-                    given.push(Given::read(piece, config).with_context(place)?);
+            for entry in entries(text).filter(|entry| !entry.id.trim().is_empty()) {
+                let place = || BadInput(format!("{name}: line {}", entry.place.line));
+                if !given::is_plain(entry.id) {
+                    return Err(anyhow!(ODD)).with_context(place);
                 }
+                given.push(Given::read(entry.id, config).with_context(place)?);
             }
             if given.len() == before {
                 return Err(BadInput(format!("{name}: no ids or tokens: it is empty")).into());
@@ -183,14 +233,11 @@ impl RevokeArgs {
             given.iter().partition(|given| self.prune && given.may_be_dropped());
         // An expired token that cannot be verified is neither added by --prune nor dropped.
         let is_left = |given: &Given| self.prune && given.is_expired() && !file.contains(&given.id);
-        let mut add: Vec<String> = Vec::new();
-        for given in rest.into_iter().filter(|given| !is_left(given)) {
-            if !add.contains(&given.id) {
-                add.push(given.id.clone());
-            }
-        }
-        let drop = droppable.into_iter().map(|given| given.id.clone());
-        let drop = drop.filter(|id| !add.contains(id)).collect();
+        let mut seen = HashSet::new();
+        let wanted = rest.into_iter().filter(|given| !is_left(given)).map(|given| &given.id);
+        let add: Vec<String> = wanted.filter(|id| seen.insert(*id)).cloned().collect();
+        let drop = droppable.into_iter().map(|given| &given.id);
+        let drop = drop.filter(|id| !seen.contains(id)).cloned().collect();
         (add, drop)
     }
 }

@@ -1,5 +1,6 @@
 //! What became of the file, in words.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use zonegate::gate::Quoted;
@@ -20,11 +21,14 @@ impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Edited { text: _, added, already, dropped, total, layout } = self.edited;
         let would = if self.dry_run { "would be " } else { "" };
+        let from = self.from();
+        let of = |id: &String| from.get(id.as_str()).map_or("", String::as_str);
+        let left: HashSet<&str> = self.left().map(|given| given.id.as_str()).collect();
         for id in added {
-            writeln!(f, "{}: {would}revoked{}", Quoted(id), self.from(id))?;
+            writeln!(f, "{}: {would}revoked{}", Quoted(id), of(id))?;
         }
-        for id in already.iter().filter(|id| !self.left().any(|given| given.id == **id)) {
-            writeln!(f, "{}: revoked already{}", Quoted(id), self.from(id))?;
+        for id in already.iter().filter(|id| !left.contains(id.as_str())) {
+            writeln!(f, "{}: revoked already{}", Quoted(id), of(id))?;
         }
         for id in dropped {
             writeln!(f, "{}: {would}dropped: its token has expired", Quoted(id))?;
@@ -48,10 +52,16 @@ impl Report<'_> {
         self.given.iter().filter(is_left)
     }
 
-    /// What is known of the token that has this id.
-    fn from(&self, id: &str) -> String {
-        let from = self.given.iter().find(|given| given.id == id).map(Given::describe);
-        from.filter(|from| !from.is_empty()).map(|from| format!(" ({from})")).unwrap_or_default()
+    /// What is known of the tokens, by their ids; of the first, where several have one.
+    fn from(&self) -> HashMap<&str, String> {
+        let mut from = HashMap::new();
+        for given in self.given {
+            let known = given.describe();
+            if !known.is_empty() {
+                from.entry(given.id.as_str()).or_insert_with(|| format!(" ({known})"));
+            }
+        }
+        from
     }
 }
 
@@ -62,8 +72,8 @@ fn words(layout: Layout) -> &'static str {
             "The ids were separated by white space, which Kuma does not understand; now by commas.\n"
         }
         Layout::Anew => {
-            "The place of the revocations was not found in the text: the file is written anew, \
-             without its comments.\n"
+            "The revocations could not be changed alone: the file is written anew, without its \
+             comments (--reformat).\n"
         }
     }
 }

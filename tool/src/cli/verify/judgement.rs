@@ -12,10 +12,11 @@ use zonegate::gate::{
     ADS_SOTW, Audience, Caller, Clock, Denial, Form, Head, Held, KDS, Permit, Policy, Profile,
     ProxyType, Refusal, UnixTime, Verdict,
 };
-use zonegate::token::{Unverified, ZoneToken};
+use zonegate::token::{TokenError, Unverified, ZoneToken};
 
 use super::first_message::first_message;
 use crate::cli::failure::BadInput;
+use crate::cli::pasted::Pasted;
 
 /// Who connects.
 pub(super) enum Connection {
@@ -56,8 +57,15 @@ pub(super) struct Judgement {
     /// When.
     pub(super) now: UnixTime,
     /// Whose it would be, and the verdict.
-    pub(super) verdicts: Vec<(Caller, Result<Permit, Denial>)>,
+    pub(super) verdicts: Verdicts,
+    /// Why the text is no bare token, where it is none.
+    pub(super) fault: Option<String>,
+    /// What would become of the token in it, alone.
+    pub(super) inner: Option<Verdicts>,
 }
+
+/// For each caller that was asked about.
+pub(super) type Verdicts = Vec<(Caller, Result<Permit, Denial>)>;
 
 impl Judgement {
     /// Judges `text`.
@@ -73,7 +81,33 @@ impl Judgement {
                 vec![(Caller::ControlPlane, judge_control_plane(policy, text, &zone, clock))]
             }
         };
-        Self { config, now, verdicts }
+        Self { config, now, verdicts, fault: None, inner: None }
+    }
+
+    /// Judges what was given for a token. A text that is more than one is denied, whatever is in it: a gateway
+    /// would be sent the whole.
+    pub(super) fn of_pasted(
+        pasted: &Pasted,
+        config: Config,
+        connection: &Connection,
+        now: UnixTime,
+    ) -> Self {
+        let mut judgement = Self::of(&pasted.token, config, connection, now);
+        let Some(fault) = pasted.fault() else { return judgement };
+        let denied = judgement
+            .verdicts
+            .iter()
+            .map(|(caller, _)| (*caller, Err(Refusal::Token(TokenError::SegmentCount).into())))
+            .collect();
+        let verdicts = std::mem::replace(&mut judgement.verdicts, denied);
+        judgement.fault = Some(fault);
+        judgement.inner = pasted.is_wrapped().then_some(verdicts);
+        judgement
+    }
+
+    /// Why it is denied, in a sentence.
+    pub(super) fn detail(&self) -> Option<String> {
+        self.fault.clone().or_else(|| self.refusal().map(ToString::to_string))
     }
 
     /// Whether the filter would let it in.

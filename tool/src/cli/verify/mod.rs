@@ -18,6 +18,7 @@ use policy::PolicyArgs;
 use zonegate::gate::{ProxyType, UnixTime};
 
 use super::output::print;
+use super::pasted::Pasted;
 use super::token_text::TokenText;
 use super::tree::Format;
 use super::when;
@@ -78,7 +79,8 @@ impl Verify {
         let connection = Connection::new(&config.policy, proxy_type.map(Into::into), client_id)?;
         let text = token.read()?;
         let now = at.unwrap_or_else(when::now);
-        let judgement = Judgement::of(&text, config, &connection, now);
+        let pasted = Pasted::read(&text);
+        let judgement = Judgement::of_pasted(&pasted, config, &connection, now);
         let shown = match output {
             Format::Table => shown::table(&judgement),
             Format::Json => shown::tree(&judgement).to_json(),

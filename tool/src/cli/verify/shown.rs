@@ -8,7 +8,7 @@ use anstyle::{AnsiColor, Style};
 use zonegate::gate::{Caller, Check, Denial, Mode, Outcome, Permit, Profile};
 use zonegate::token::{Claims, NumericDate, ZoneToken};
 
-use super::judgement::Judgement;
+use super::judgement::{Judgement, Verdicts};
 use crate::cli::printable::one_line;
 use crate::cli::tree::Tree;
 use crate::cli::when;
@@ -29,7 +29,7 @@ pub(super) fn table(judgement: &Judgement) -> String {
     if let Some(refusal) = judgement.refusal() {
         let status = refusal.reason().status();
         row("reason", refusal.reason().to_string());
-        row("detail", one_line(&refusal.to_string()));
+        row("detail", one_line(&judgement.detail().unwrap_or_default()));
         row("reply", format!("gRPC {}, HTTP {}", status.grpc, status.http));
     }
     if let Some(token) = judgement.token() {
@@ -53,7 +53,7 @@ pub(super) fn tree(judgement: &Judgement) -> Tree {
     Tree::object([
         ("verdict", Some(Tree::text(verdict(judgement).1))),
         ("reason", refusal.map(|refusal| Tree::text(refusal.reason().as_str()))),
-        ("detail", refusal.map(|refusal| Tree::text(refusal.to_string()))),
+        ("detail", judgement.detail().map(Tree::text)),
         ("grpcStatus", status.map(|status| Tree::literal(status.grpc))),
         ("httpStatus", status.map(|status| Tree::literal(status.http))),
         ("callers", Some(Tree::List(judgement.verdicts.iter().map(caller_tree).collect()))),
@@ -202,5 +202,26 @@ fn notes(judgement: &Judgement) -> Vec<String> {
     if judgement.config.policy.mode == Mode::Shadow && !judgement.is_allowed() {
         notes.push("mode shadow: the gateway counts and logs this, and lets it through".to_owned());
     }
+    if let Some(inner) = &judgement.inner {
+        notes.push(format!("the token in it, alone, would be {}", inner_verdict(inner)));
+    }
     notes
+}
+
+fn inner_verdict(verdicts: &Verdicts) -> String {
+    let allowed: Vec<String> = verdicts
+        .iter()
+        .filter(|(_, verdict)| verdict.is_ok())
+        .map(|(caller, _)| caller.to_string())
+        .collect();
+    match verdicts.first().and_then(|(_, verdict)| verdict.as_ref().err()) {
+        Some(denial) if allowed.is_empty() => {
+            format!(
+                "denied: {}: {}",
+                denial.refusal.reason(),
+                one_line(&denial.refusal.to_string())
+            )
+        }
+        _ => format!("allowed as {}", allowed.join(" and ")),
+    }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
-use zonegate::config::Config;
+use zonegate::config::{Config, Warning};
 use zonegate::gate::Quoted;
 use zonegate::token::PublicKey;
 
@@ -22,20 +22,14 @@ pub enum Finding {
     ExampleKey(String),
     /// A kid that the shipped `stats_tags` do not make a label of.
     KidNotALabel(String),
-    /// An empty entry in the revocations.
-    EmptyId,
+    /// What the filter itself warns of.
+    OfTheFilter(Warning),
     /// Entries that are there more than once: how many, and one of them.
     RepeatedIds(usize, String),
-    /// Entries with a quote or a bracket at an end: how many, and one of them.
-    QuotedIds(usize, String),
-    /// Entries of a list with white space or a comma within: how many, and one of them.
-    SplitIds(usize, String),
-    /// Entries that are whole tokens, or look so: how many.
-    Tokens(usize),
     /// Entries longer than any token may be: how many.
     LongIds(usize),
-    /// Entries that are UUIDs in upper case: how many, and one of them.
-    UpperCaseIds(usize, String),
+    /// A byte order mark before the ids of a text.
+    ByteOrderMark,
     /// An entry that is the kid of a key.
     KidRevoked(String),
     /// White space between the ids of a text.
@@ -191,41 +185,20 @@ impl fmt::Display for Finding {
                  than letters, digits, - and _",
                 Quoted(kid)
             ),
-            Self::EmptyId => f.write_str(
-                "revocations: an empty entry (a comma too many?) revokes every token without an ID",
-            ),
+            Self::OfTheFilter(warning) => warning.fmt(f),
             Self::RepeatedIds(count, id) => write!(
                 f,
                 "revocations: ids that are there twice or more: {count}, such as {}",
                 Quoted(id)
-            ),
-            Self::QuotedIds(count, id) => write!(
-                f,
-                "revocations: entries with a quote or bracket at an end: {count}, such as {}: no \
-                 token of kumactl's has such an ID",
-                Quoted(id)
-            ),
-            Self::SplitIds(count, id) => write!(
-                f,
-                "revocations: entries of the list with a comma or white space within: {count}, such \
-                 as {}: an entry of a list is one ID",
-                Quoted(id)
-            ),
-            Self::Tokens(count) => write!(
-                f,
-                "revocations: entries that are whole tokens: {count}: a token is revoked by its ID \
-                 (zonegate revoke takes it out), and should not lie about in a file"
             ),
             Self::LongIds(count) => write!(
                 f,
                 "revocations: entries longer than any token may be (maxTokenBytes): {count}: they \
                  never match"
             ),
-            Self::UpperCaseIds(count, id) => write!(
-                f,
-                "revocations: ids in upper case: {count}, such as {}: kumactl writes them in lower \
-                 case, and case counts",
-                Quoted(id)
+            Self::ByteOrderMark => f.write_str(
+                "revocations: a byte order mark stands before the first id: the gate drops it, Kuma \
+                 itself does not (save the text as UTF-8 without BOM)",
             ),
             Self::KidRevoked(kid) => write!(
                 f,

@@ -1,12 +1,13 @@
 //! What is odd about a list of revoked ids.
 //!
-//! In: the list as it is written. Out: findings, each with a count and one example. A token among the
-//! ids is never shown.
+//! In: the list as it is written, and what the filter warns of in it. Out: findings, each with a count and
+//! one example. A token among the ids is never shown.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 use zonegate::config::Config;
+use zonegate::revocation::Oddity;
 
 use super::Finding;
 use crate::operator::Revocations;
@@ -14,104 +15,41 @@ use crate::operator::Revocations;
 /// What is odd about the revocations of a configuration.
 pub(super) fn all(json: &Value, config: &Config) -> Vec<Finding> {
     let written = Revocations::of(json.get("revocations").cloned().unwrap_or_default());
-    let list = Entries::of(&written);
-    let mut findings = Vec::new();
-    if list.ids.contains(&"") {
-        findings.push(Finding::EmptyId);
-    }
-    if list.is_spaced {
-        findings.push(Finding::NotAsKumaReads);
-    }
+    let mut findings: Vec<Finding> =
+        config.warnings.iter().cloned().map(Finding::OfTheFilter).collect();
+    findings.extend(not_as_kuma_reads(&written));
     let longest = config.policy.max_token_bytes;
-    let tokens = list.count(is_token);
-    if tokens > 0 {
-        findings.push(Finding::Tokens(tokens));
-    }
-    let long = list.count(|id| id.len() > longest && !is_token(id));
+    let ids = || written.entries().map(|entry| entry.id);
+    let long = ids().filter(|id| id.len() > longest && Oddity::of(id).is_none()).count();
     if long > 0 {
         findings.push(Finding::LongIds(long));
     }
-    findings.extend(list.repeated().map(|(count, id)| Finding::RepeatedIds(count, id)));
-    for (is_odd, finding) in [
-        (is_quoted as fn(&str) -> bool, Finding::QuotedIds as fn(usize, String) -> Finding),
-        (is_split, Finding::SplitIds),
-        (is_upper_case_uuid, Finding::UpperCaseIds),
-    ] {
-        findings.extend(list.such(is_odd).map(|(count, id)| finding(count, id)));
-    }
-    let keys = config.policy.keys.iter();
-    findings.extend(
-        keys.filter(|(kid, _)| list.ids.contains(kid))
-            .map(|(kid, _)| Finding::KidRevoked(kid.to_owned())),
-    );
+    findings.extend(repeated(ids()).map(|(count, id)| Finding::RepeatedIds(count, id)));
+    let kids: Vec<&str> = config.policy.keys.iter().map(|(kid, _)| kid).collect();
+    let revoked: BTreeSet<&str> = ids().filter(|id| kids.contains(id)).collect();
+    findings.extend(revoked.into_iter().map(|kid| Finding::KidRevoked(kid.to_owned())));
     findings
 }
 
-/// The entries as the gate takes them.
-struct Entries<'a> {
-    ids: Vec<&'a str>,
-    /// Whether Kuma would not tell some of them apart.
-    is_spaced: bool,
+/// What the gate revokes and Kuma does not, of the same text.
+fn not_as_kuma_reads(written: &Revocations) -> Vec<Finding> {
+    let Revocations::Text(text) = written else { return Vec::new() };
+    let ids = text.strip_suffix('\n').unwrap_or(text);
+    [
+        (text.starts_with('\u{feff}'), Finding::ByteOrderMark),
+        (ids.contains(char::is_whitespace), Finding::NotAsKumaReads),
+    ]
+    .into_iter()
+    .filter_map(|(is_so, finding)| is_so.then_some(finding))
+    .collect()
 }
 
-impl<'a> Entries<'a> {
-    fn of(written: &'a Revocations) -> Self {
-        match written {
-            Revocations::Ids(ids) => {
-                Self { ids: ids.iter().map(String::as_str).collect(), is_spaced: false }
-            }
-            Revocations::Text(text) => {
-                let text = text.strip_suffix('\n').unwrap_or(text);
-                let entries = text.split(',').filter(|_| !text.is_empty());
-                let is_spaced = text.contains(char::is_whitespace);
-                Self { ids: entries.flat_map(pieces).collect(), is_spaced }
-            }
-            Revocations::Other(_) => Self { ids: Vec::new(), is_spaced: false },
+fn repeated<'a>(ids: impl Iterator<Item = &'a str>) -> Option<(usize, String)> {
+    let (mut seen, mut again) = (BTreeSet::new(), BTreeSet::new());
+    for id in ids.filter(|id| !id.is_empty()) {
+        if !seen.insert(id) && Oddity::of(id) != Some(Oddity::Token) {
+            again.insert(id);
         }
     }
-
-    fn count(&self, is_such: impl Fn(&str) -> bool) -> usize {
-        self.ids.iter().filter(|id| is_such(id)).count()
-    }
-
-    /// How many are such, and the first; never a token.
-    fn such(&self, is_such: impl Fn(&str) -> bool) -> Option<(usize, String)> {
-        let mut such = self.ids.iter().filter(|id| !is_token(id) && is_such(id));
-        let first = such.next()?;
-        Some((such.count().saturating_add(1), (*first).to_owned()))
-    }
-
-    fn repeated(&self) -> Option<(usize, String)> {
-        let (mut seen, mut again) = (BTreeSet::new(), BTreeSet::new());
-        for id in self.ids.iter().filter(|id| !is_token(id) && !id.is_empty()) {
-            if !seen.insert(*id) {
-                again.insert(*id);
-            }
-        }
-        again.first().map(|first| (again.len(), (*first).to_owned()))
-    }
-}
-
-/// The pieces between white space; an entry without any is the empty one.
-fn pieces(entry: &str) -> Vec<&str> {
-    let pieces: Vec<&str> = entry.split_whitespace().collect();
-    if pieces.is_empty() { vec![""] } else { pieces }
-}
-
-/// Two dots and a header that begins as JSON does in base64url.
-fn is_token(id: &str) -> bool {
-    id.matches('.').count() == 2 && id.trim_start_matches(['"', '\'']).starts_with("eyJ")
-}
-
-fn is_quoted(id: &str) -> bool {
-    let marks = ['"', '\'', '[', ']', '{', '}', '`'];
-    id.starts_with(marks) || id.ends_with(marks)
-}
-
-fn is_split(id: &str) -> bool {
-    id.trim().contains(|c: char| c == ',' || c.is_whitespace())
-}
-
-fn is_upper_case_uuid(id: &str) -> bool {
-    id.chars().any(|c| c.is_ascii_uppercase()) && uuid::Uuid::try_parse(id).is_ok()
+    again.first().map(|first| (again.len(), (*first).to_owned()))
 }

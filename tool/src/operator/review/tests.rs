@@ -1,6 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may panic
 
 use serde_json::json;
+use zonegate::config::Warning;
+use zonegate::revocation::{OddKind, Oddity, Place};
 
 use super::*;
 use crate::operator::text;
@@ -28,10 +30,21 @@ fn nothing_is_odd_about_a_plain_configuration() {
     assert_eq!(review.settings["mode"], "enforce");
 }
 
+/// What the filter warns of, first seen in the first entry.
+fn odd(oddity: Oddity, count: usize, example: &str) -> Finding {
+    let place = Place { entry: 1, line: 1 };
+    Finding::OfTheFilter(Warning::OddRevocations(OddKind {
+        oddity,
+        count,
+        example: example.to_owned(),
+        place,
+    }))
+}
+
 #[test]
 fn what_is_odd_is_found() {
     let uuid = "0193F4D2-6E8B-7C2A-9D1E-3B5F7A9C1E2D";
-    let token = format!("eyJh.{}.x", "s".repeat(40));
+    let token = format!("eyJhbGciOiJSUzI1NiJ9.{}.x", "s".repeat(40));
     let keys = json!([{ "kid": "a", "key": OTHER }, { "kid": "b/c", "key": OTHER }]);
     for (fields, wanted) in [
         (
@@ -42,15 +55,16 @@ fn what_is_odd_is_found() {
             json!({ "publicKeys": [{ "kid": "1", "key": KEY }] }),
             vec![Finding::ExampleKey("1".into())],
         ),
-        (json!({ "revocations": "a,,b" }), vec![Finding::EmptyId]),
+        (json!({ "revocations": "a,,b" }), vec![Finding::OfTheFilter(Warning::EmptyRevocation)]),
         (json!({ "revocations": "" }), vec![]),
         (json!({ "revocations": "a, b" }), vec![Finding::NotAsKumaReads]),
         (json!({ "revocations": "a,b,a,a" }), vec![Finding::RepeatedIds(1, "a".into())]),
-        (json!({ "revocations": "\"a\",'b" }), vec![Finding::QuotedIds(2, "\"a\"".into())]),
-        (json!({ "revocations": ["a,b", "c d", " e "] }), vec![Finding::SplitIds(2, "a,b".into())]),
-        (json!({ "revocations": [token, token] }), vec![Finding::Tokens(2)]),
+        (json!({ "revocations": "\"a\",'b" }), vec![odd(Oddity::Quoted, 2, "\"a\"")]),
+        (json!({ "revocations": ["a,b", "c d", " e "] }), vec![odd(Oddity::Separator, 2, "a,b")]),
+        (json!({ "revocations": "\u{feff}a" }), vec![Finding::ByteOrderMark]),
+        (json!({ "revocations": [token] }), vec![odd(Oddity::Token, 1, "")]),
         (json!({ "revocations": ["i".repeat(20_000)] }), vec![Finding::LongIds(1)]),
-        (json!({ "revocations": uuid }), vec![Finding::UpperCaseIds(1, uuid.into())]),
+        (json!({ "revocations": uuid }), vec![odd(Oddity::UpperCase, 1, uuid)]),
         (json!({ "revocations": "k" }), vec![Finding::KidRevoked("k".into())]),
         (json!({ "mode": "shadow" }), vec![Finding::Shadow]),
         (
@@ -72,9 +86,9 @@ fn what_is_odd_is_found() {
 
 #[test]
 fn a_token_among_the_ids_is_not_shown() {
-    let token = format!("eyJh.{}.x", "s".repeat(40));
+    let token = format!("eyJhbGciOiJSUzI1NiJ9.{}.x", "s".repeat(40));
     let review = review(&with(&json!({ "revocations": [token, format!("\"{token}\"")] })));
-    assert_eq!(review.warnings, [Finding::Tokens(2)]);
+    assert_eq!(review.warnings, [odd(Oddity::Token, 2, "")]);
     assert!(!serde_json::to_string(&review).unwrap().contains("ssss"));
 }
 

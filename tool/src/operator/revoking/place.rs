@@ -1,163 +1,290 @@
-//! Where the revocations stand in the text of a file.
+//! Where the revocations stand in the text of a file, and what becomes of the text.
 //!
-//! In: the text, YAML or JSON, and what the revocations shall be. Out: candidates for the new text, of
-//! which the caller takes one that reads as it should; a wrong guess here is never written.
+//! In: the text, YAML or JSON, and ids to add and to drop. Out: candidates for the new text, of which the
+//! caller takes one that reads as it should; a wrong guess here is never written. A candidate differs from
+//! the text in the revocations alone: comments, order, line breaks and quotes stay.
 
+use std::collections::BTreeSet;
+
+use granit_parser::ScalarStyle;
 use serde_json::Value;
 
-/// `file` with other revocations in the plugin configuration `json`, which is in it as it is, or as the
-/// text of a `StringValue`.
-pub(super) fn with_revocations(file: &Value, json: &Value, revocations: &Value) -> Option<Value> {
-    let mut file = file.clone();
-    let mut changed = json.clone();
-    changed.as_object_mut()?.insert("revocations".to_owned(), revocations.clone());
-    set(&mut file, json, &changed).then_some(file)
+use super::id_text;
+use crate::operator::yaml_tree::{
+    Content, Edits, Field, Node, line_break, line_end, line_start, parse,
+};
+
+/// Ids to add and to drop.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Change<'a> {
+    pub(super) add: &'a [String],
+    pub(super) drop: &'a BTreeSet<String>,
 }
 
-/// Whether `before` was found at or below `value`, and replaced.
-fn set(value: &mut Value, before: &Value, after: &Value) -> bool {
-    if value == before {
-        *value = after.clone();
-        return true;
-    }
-    match value {
-        Value::Object(fields) => fields.values_mut().any(|field| set(field, before, after)),
-        Value::Array(items) => items.iter_mut().any(|item| set(item, before, after)),
-        Value::String(text) if text.trim_start().starts_with('{') => {
-            let is_it = serde_json::from_str::<Value>(text).is_ok_and(|read| read == *before);
-            if is_it {
-                *text = after.to_string();
-            }
-            is_it
-        }
-        _ => false,
-    }
-}
-
-/// The text with the revocations in place, for each place where they may stand.
-pub(super) fn edits(text: &str, revocations: &Value) -> Vec<String> {
-    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+/// The text with the ids in place, for each place where they may stand.
+pub(super) fn candidates(text: &str, change: Change<'_>) -> Vec<String> {
     let mut candidates = Vec::new();
-    for (index, line) in lines.iter().enumerate() {
-        if let Some(value) = value_of(line, "revocations") {
-            candidates.extend(
-                on_the_line(line, value, revocations).map(|new| with(&lines, index, 1, &new)),
-            );
-            candidates.extend(block(&lines, index, revocations));
-        }
+    let Some(root) = parse(text) else { return candidates };
+    let mut policies = Vec::new();
+    root.all(&|node| node.field("publicKeys").is_some(), &mut policies);
+    for policy in policies {
+        let edits = match (policy.field("revocations"), policy.field("publicKeys")) {
+            (Some(field), _) => in_field(text, field, change),
+            (None, Some(keys)) => vec![new_field(text, policy, keys, change)],
+            (None, None) => Vec::new(),
+        };
+        candidates.extend(edits.into_iter().filter_map(|edits| edits.applied(text)));
     }
-    for (index, line) in lines.iter().enumerate() {
-        if line.trim_start().starts_with("publicKeys:") {
-            let indent = indent(line);
-            let new = format!("{}revocations: {revocations}\n{line}", " ".repeat(indent));
-            candidates.push(with(&lines, index, 1, &new));
-        }
-    }
+    candidates.extend(in_string_values(text, &root, change));
     candidates
 }
 
 /// Everything written anew, in the language of `text`.
 pub(super) fn anew(text: &str, file: &Value) -> Option<String> {
-    if text.trim_start().starts_with('{') {
+    if text.trim_start_matches('\u{feff}').trim_start().starts_with('{') {
         return serde_json::to_string_pretty(file).ok().map(|text| text + "\n");
     }
     let options = serde_saphyr::ser_options! { prefer_block_scalars: true };
     serde_saphyr::to_string_with_options(file, options).ok()
 }
 
-/// What stands behind `name:`, quoted or not; `None` on other lines.
-fn value_of<'a>(line: &'a str, name: &str) -> Option<&'a str> {
-    let (_, rest) = line.split_once(name)?;
-    let before = line.strip_suffix(rest)?.strip_suffix(name)?;
-    let rest = rest.strip_prefix('"').unwrap_or(rest);
-    let is_key = before.trim_end().is_empty() || before.trim_end().ends_with(['"', '{', ',', '-']);
-    if is_key { rest.trim_start().strip_prefix(':') } else { None }
+fn in_field(text: &str, field: &Field, change: Change<'_>) -> Vec<Edits> {
+    let value = &field.value;
+    match &value.content {
+        Content::Scalar { value: ids, style } => {
+            let kept = match style {
+                ScalarStyle::Literal | ScalarStyle::Folded => in_block(text, value, change),
+                style => in_line(value, ids, *style, change),
+            };
+            let quoted = Value::from(id_text::edited(ids, change.add, change.drop)).to_string();
+            kept.into_iter().chain(requoted(text, field, *style, quoted)).collect()
+        }
+        Content::Sequence { is_flow: true, items } => vec![in_flow(text, value, items, change)],
+        Content::Sequence { is_flow: false, items } => {
+            in_items(text, items, change).into_iter().collect()
+        }
+        Content::Mapping { .. } | Content::Alias => Vec::new(),
+    }
 }
 
-/// A value that begins and ends on the line.
-fn on_the_line(line: &str, value: &str, revocations: &Value) -> Option<String> {
-    let content = value.trim_start();
-    let end = match content.chars().next()? {
-        '"' => quoted(content, '"')?,
-        '\'' => quoted(content, '\'')?,
-        '[' => content.find(']')?.checked_add(1)?,
-        '#' => 0,
-        _ => content.find(" #").unwrap_or_else(|| content.trim_end().len()),
+/// A text on its line, quoted as it was.
+fn in_line(node: &Node, ids: &str, style: ScalarStyle, change: Change<'_>) -> Option<Edits> {
+    let new = id_text::edited(ids, change.add, change.drop);
+    let (quote, escaped): (_, fn(&str) -> String) = match style {
+        ScalarStyle::DoubleQuoted => (1, |text| {
+            let quoted = Value::from(text).to_string();
+            quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default().to_owned()
+        }),
+        ScalarStyle::SingleQuoted => (1, |text| text.replace('\'', "''")),
+        _ => (0, str::to_owned),
     };
-    let after = content.get(end..)?;
-    let before = line.strip_suffix(content)?;
-    let gap = if before.ends_with(':') { " " } else { "" };
-    Some(format!("{before}{gap}{revocations}{after}"))
-}
-
-/// Where the quoted text at the start ends.
-fn quoted(content: &str, quote: char) -> Option<usize> {
-    let mut is_escaped = false;
-    for (index, rune) in content.char_indices().skip(1) {
-        match rune {
-            _ if is_escaped => is_escaped = false,
-            '\\' if quote == '"' => is_escaped = true,
-            _ if rune == quote => return index.checked_add(1),
-            _ => {}
-        }
+    let inner = node.span.start.checked_add(quote)?..node.span.end.checked_sub(quote)?;
+    let mut edits = Edits::default();
+    match new.strip_prefix(ids).filter(|_| !ids.is_empty()) {
+        // What was there keeps its escapes and its lines.
+        Some(more) => edits.insert(inner.end, escaped(more)),
+        None => edits.replace(inner, escaped(&new)),
     }
-    None
+    Some(edits)
 }
 
-/// A list of items on lines of their own: the old items go, but for their comments' lines.
-fn block(lines: &[&str], index: usize, revocations: &Value) -> Option<String> {
-    let key = *lines.get(index)?;
-    let ids = revocations.as_array()?;
-    let items: Vec<&str> = lines
-        .iter()
-        .skip(index.checked_add(1)?)
-        .take_while(|line| is_item(line, indent(key)))
-        .copied()
-        .collect();
-    let first = items.first()?;
-    let margin = " ".repeat(indent(first));
-    let mut new = key.to_owned();
-    let mut left = ids.clone();
-    for line in &items {
-        let id = line.trim_start().strip_prefix('-').and_then(scalar);
-        match id.and_then(|id| left.iter().position(|other| *other == id)) {
-            // With what stands behind it.
-            Some(position) => {
-                left.remove(position);
-                new.push_str(line);
+/// A text in quotes, in the place of any other.
+fn requoted(text: &str, field: &Field, style: ScalarStyle, quoted: String) -> Option<Edits> {
+    let mut edits = Edits::default();
+    let span = field.value.span.clone();
+    if !matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
+        edits.replace(span, quoted);
+        return Some(edits);
+    }
+    let header = text.get(field.name.span.end..span.start)?;
+    let mark = field.name.span.end.checked_add(header.find(['|', '>'])?)?;
+    let length = text.get(mark..)?.find(char::is_whitespace)?;
+    edits.replace(mark..mark.checked_add(length)?, quoted);
+    let body = line_end(text, mark);
+    edits.replace(body..span.end.max(body), "");
+    Some(edits)
+}
+
+/// A block scalar: its lines are the text, but for what stands before them.
+fn in_block(text: &str, node: &Node, change: Change<'_>) -> Option<Edits> {
+    let start = line_start(text, node.span.start);
+    let lines = text.get(start..node.span.end)?;
+    let new = id_text::edited(lines, change.add, change.drop);
+    let mut edits = Edits::default();
+    edits.replace(start..node.span.end, new);
+    Some(edits)
+}
+
+fn is_dropped(item: &Node, change: Change<'_>) -> bool {
+    item.scalar().is_some_and(|id| change.drop.contains(id.trim()))
+}
+
+/// A list in brackets.
+fn in_flow(text: &str, list: &Node, items: &[Node], change: Change<'_>) -> Edits {
+    let mut edits = Edits::default();
+    let close = list.span.end.saturating_sub(1);
+    let kept: Vec<&Node> = items.iter().filter(|item| !is_dropped(item, change)).collect();
+    for (index, item) in items.iter().enumerate().filter(|(_, item)| is_dropped(item, change)) {
+        // With the comma behind it, or, at the end, with the one before it.
+        let next = items.get(index.saturating_add(1));
+        let last_kept = items.iter().take(index).rev().find(|item| !is_dropped(item, change));
+        match (next, last_kept) {
+            (Some(next), _) => edits.replace(item.span.start..next.span.start, ""),
+            (None, Some(before)) if kept.len() < items.len() => {
+                edits.replace(dropped_from(items, index, before, change)..item.span.end, "");
             }
-            None if line.trim_start().starts_with('#') => new.push_str(line),
-            None => {}
+            (None, _) => edits.replace(item.span.clone(), ""),
         }
     }
-    if !new.ends_with('\n') {
-        new.push('\n');
+    if change.add.is_empty() {
+        return edits;
     }
-    for id in left {
-        new.push_str(&format!("{margin}- {id}\n"));
+    let new: Vec<String> =
+        change.add.iter().map(|id| Value::from(id.as_str()).to_string()).collect();
+    let Some(last) = kept.last() else {
+        edits.insert(close, new.join(", "));
+        return edits;
+    };
+    let behind = text.get(last.span.end..close).unwrap_or_default();
+    let has_comma = behind.trim_start().starts_with(',');
+    let before = text.get(line_start(text, last.span.start)..last.span.start).unwrap_or_default();
+    let is_on_lines = before.trim().is_empty() && behind.contains('\n');
+    let (separator, place) = match is_on_lines {
+        true => {
+            (format!(",{}{before}", line_break(text, last.span.end)), line_end(text, last.span.end))
+        }
+        false => (tight_or_not(text, items).to_owned(), last.span.end),
+    };
+    if is_on_lines {
+        if !has_comma {
+            edits.insert(last.span.end, ",");
+        }
+        let comma = if has_comma { "," } else { "" };
+        edits.insert(
+            place,
+            format!("{before}{}{comma}{}", new.join(&separator), line_break(text, last.span.end)),
+        );
+    } else {
+        edits.insert(place, format!("{separator}{}", new.join(&separator)));
     }
-    Some(with(lines, index, items.len().checked_add(1)?, &new))
+    edits
 }
 
-/// An item of a list is at least as far in as its key.
-fn is_item(line: &str, margin: usize) -> bool {
-    let content = line.trim();
-    indent(line) >= margin
-        && (content.starts_with("- ") || content == "-" || content.starts_with('#'))
+/// Where to drop from, so that the comma before the dropped ones at the end goes too.
+fn dropped_from(items: &[Node], index: usize, before: &Node, change: Change<'_>) -> usize {
+    match items.get(index.saturating_sub(1)) {
+        Some(previous) if is_dropped(previous, change) => {
+            items.get(index).map_or(before.span.end, |item| item.span.start)
+        }
+        _ => before.span.end,
+    }
 }
 
-/// The text of an item, as YAML reads it.
-fn scalar(item: &str) -> Option<Value> {
-    serde_saphyr::from_str::<String>(item).ok().map(Value::from)
+/// As the first two items are separated.
+fn tight_or_not(text: &str, items: &[Node]) -> &'static str {
+    let between = match items {
+        [first, second, ..] => text.get(first.span.end..second.span.start),
+        _ => None,
+    };
+    if between == Some(",") { "," } else { ", " }
 }
 
-fn indent(line: &str) -> usize {
-    line.len().saturating_sub(line.trim_start_matches(' ').len())
+/// A list with an item a line.
+fn in_items(text: &str, items: &[Node], change: Change<'_>) -> Option<Edits> {
+    let mut edits = Edits::default();
+    for item in items.iter().filter(|item| is_dropped(item, change)) {
+        let start = line_start(text, dash(text, item)?);
+        edits.replace(start..item_end(text, item), "");
+    }
+    let last = items.last()?;
+    let dash = dash(text, last)?;
+    let margin = text.get(line_start(text, dash)..dash)?;
+    let end = item_end(text, last);
+    let feed = line_break(text, last.span.start);
+    let mut new = String::new();
+    if !text.get(..end)?.ends_with('\n') {
+        new.push_str(feed);
+    }
+    for id in change.add {
+        new.push_str(&format!("{margin}- {}{feed}", Value::from(id.as_str())));
+    }
+    if !change.add.is_empty() {
+        edits.insert(end, new);
+    }
+    Some(edits)
 }
 
-/// The lines with `count` of them from `index` on replaced.
-fn with(lines: &[&str], index: usize, count: usize, new: &str) -> String {
-    let before = lines.iter().take(index).copied();
-    let after = lines.iter().skip(index.saturating_add(count)).copied();
-    before.chain([new]).chain(after).collect()
+/// The dash before an item, with nothing but white space between.
+fn dash(text: &str, item: &Node) -> Option<usize> {
+    let before = text.get(..item.span.start)?.trim_end();
+    let dash = before.len().checked_sub(1)?;
+    before.ends_with('-').then_some(dash)
+}
+
+/// Behind an item, its comment and its line break.
+fn item_end(text: &str, item: &Node) -> usize {
+    match text.get(..item.span.end).is_some_and(|before| before.ends_with('\n')) {
+        true => item.span.end,
+        false => line_end(text, item.span.end),
+    }
+}
+
+/// Before the keys, where there were no revocations.
+fn new_field(text: &str, policy: &Node, keys: &Field, change: Change<'_>) -> Edits {
+    let ids = Value::from(change.add.join(","));
+    let start = keys.name.span.start;
+    let before = text.get(line_start(text, start)..start).unwrap_or_default();
+    let feed = line_break(text, start);
+    let is_flow = matches!(policy.content, Content::Mapping { is_flow: true, .. });
+    let is_quoted = text.get(start..).is_some_and(|name| name.starts_with('"'));
+    let name = if is_quoted { "\"revocations\"" } else { "revocations" };
+    let mut edits = Edits::default();
+    edits.insert(
+        start,
+        match (is_flow, before.trim().is_empty()) {
+            (true, false) => format!("{name}: {ids}, "),
+            (true, true) => format!("{name}: {ids},{feed}{before}"),
+            // Under a dash, the next line is as far in.
+            (false, _) => format!("{name}: {ids}{feed}{}", " ".repeat(before.chars().count())),
+        },
+    );
+    edits
+}
+
+/// A policy that is the text of a `StringValue`.
+fn in_string_values(text: &str, root: &Node, change: Change<'_>) -> Vec<String> {
+    let mut values = Vec::new();
+    let is_policy = |node: &Node| {
+        node.scalar()
+            .is_some_and(|text| text.trim_start().starts_with('{') && text.contains("publicKeys"))
+    };
+    root.all(&is_policy, &mut values);
+    let mut edited = Vec::new();
+    for node in values {
+        let Content::Scalar { value, style } = &node.content else { continue };
+        for new in candidates(value, change) {
+            let mut edits = Edits::default();
+            match style {
+                ScalarStyle::Literal => {
+                    let start = line_start(text, node.span.start);
+                    let margin = text.get(start..node.span.start).unwrap_or_default();
+                    let feed = line_break(text, start);
+                    let line = |line: &str| match line {
+                        "" => feed.to_owned(),
+                        line => format!("{margin}{line}{feed}"),
+                    };
+                    edits.replace(start..node.span.end, new.lines().map(line).collect::<String>());
+                }
+                ScalarStyle::SingleQuoted => {
+                    edits.replace(node.span.clone(), format!("'{}'", new.replace('\'', "''")));
+                }
+                ScalarStyle::DoubleQuoted => {
+                    edits.replace(node.span.clone(), Value::from(new).to_string());
+                }
+                _ => continue,
+            }
+            edited.extend(edits.applied(text));
+        }
+    }
+    edited
 }

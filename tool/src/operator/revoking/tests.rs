@@ -6,8 +6,18 @@ const ECDS: &str = include_str!("../../../../envoy/ecds/zonegate.yaml");
 const KEY: &str = include_str!("../../../../tests/data/key-1.pub.pem");
 
 fn edit(file: &str, add: &[&str], drop: &[&str]) -> Result<Edited, RevokeError> {
+    edit_with(file, add, drop, Reformat::Never)
+}
+
+fn edit_with(
+    file: &str,
+    add: &[&str],
+    drop: &[&str],
+    reformat: Reformat,
+) -> Result<Edited, RevokeError> {
     let owned = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
-    RevocationFile::read(file.as_bytes())?.edit(&owned(add), &owned(drop).into_iter().collect())
+    let drop = owned(drop).into_iter().collect();
+    RevocationFile::read(file.as_bytes())?.edit(&owned(add), &drop, reformat)
 }
 
 /// A plugin configuration in YAML with these lines in it.
@@ -30,6 +40,10 @@ fn a_list_grows_and_shrinks_in_its_form() {
         ("a\nb\r\n", &["c"], &[], "a,b,c\n"),
         ("a,b\n", &["b"], &["c"], "a,b\n"),
         ("a\nb", &["b"], &[], "a\nb"),
+        ("\u{feff}a\n", &["a"], &[], "\u{feff}a\n"),
+        ("\u{feff}a\r\n", &["b"], &[], "a,b\n"),
+        ("a,b\n", &[], &["a", "b"], ""),
+        ("urn:uuid:1,b", &["c"], &[], "urn:uuid:1,b,c"),
     ] {
         assert_eq!(edit(text, add, drop).unwrap().text, wanted, "{text:?}");
     }
@@ -56,18 +70,61 @@ fn the_shipped_file_keeps_every_other_byte() {
 #[test]
 fn the_layout_is_kept_wherever_the_revocations_can_be_found() {
     for (before, after) in [
-        ("revocations: a,b # why\n", "revocations: \"a,b,c\" # why\n"),
-        ("revocations: 'a' # 'x'\n", "revocations: \"a,c\" # 'x'\n"),
-        ("revocations: \"a\\u0062\"\n", "revocations: \"ab,c\"\n"),
-        ("revocations: [a, \"b\"] # why\n", "revocations: [\"a\",\"b\",\"c\"] # why\n"),
+        ("revocations: a,b # why\n", "revocations: a,b,c # why\n"),
+        ("revocations: a\t# why\n", "revocations: a,c\t# why\n"),
+        ("revocations: 'a' # 'x'\n", "revocations: 'a,c' # 'x'\n"),
+        ("revocations: \"a\\u0062\"\n", "revocations: \"a\\u0062,c\"\n"),
+        ("revocations: \"a,\n  b\"\n", "revocations: \"a,\n  b, c\"\n"),
+        ("revocations: \"\"\n", "revocations: \"c\"\n"),
+        ("revocations: | # why\n  id1\n\n# end\n", "revocations: | # why\n  id1,c\n\n# end\n"),
+        ("revocations: |-\n  a\n  b\n", "revocations: |-\n  a\n  b\n  c\n"),
+        ("revocations: >\n   a,\n   b\n", "revocations: >\n   a,\n   b,\n   c\n"),
+        ("revocations: |+\n  a\n\n", "revocations: |+\n  a,c\n\n"),
+        ("revocations: |2\n  a\n", "revocations: |2\n  a,c\n"),
+        ("revocations: | # none\n", "revocations: \"c\" # none\n"),
+        ("revocations: [a, \"b\"] # why\n", "revocations: [a, \"b\", \"c\"] # why\n"),
+        ("revocations: [] # why\n", "revocations: [\"c\"] # why\n"),
+        (
+            "revocations: [ # all\n  a, # one\n\n  'b' # two\n]\n",
+            "revocations: [ # all\n  a, # one\n\n  'b', # two\n  \"c\"\n]\n",
+        ),
+        (
+            "revocations:\n  [\n    a,\n    b, # two\n  ]\n",
+            "revocations:\n  [\n    a,\n    b, # two\n    \"c\",\n  ]\n",
+        ),
         (
             "revocations:\n- a # first\n# note\n- 'b'\n",
             "revocations:\n- a # first\n# note\n- 'b'\n- \"c\"\n",
         ),
+        (
+            "revocations:\n\n  # all\n  - a\n\n  - b # two\n\n  # end\n",
+            "revocations:\n\n  # all\n  - a\n\n  - b # two\n  - \"c\"\n\n  # end\n",
+        ),
         ("revocations:\n  - a\n", "revocations:\n  - a\n  - \"c\"\n"),
-        ("# revocations: x\nrevocations: a\n", "# revocations: x\nrevocations: \"a,c\"\n"),
+        ("# revocations: x\nrevocations: a\n", "# revocations: x\nrevocations: a,c\n"),
+        ("'revocations':  a\n", "'revocations':  a,c\n"),
     ] {
-        let edited = edit(&policy(before), &["c"], &[]).unwrap();
+        // Line feeds, and carriage returns before them.
+        for feed in ["\n", "\r\n"] {
+            let (before, after) =
+                (policy(before).replace('\n', feed), policy(after).replace('\n', feed));
+            let edited = edit(&before, &["c"], &[]).unwrap();
+            assert_eq!((edited.text, edited.layout), (after.clone(), Layout::Kept), "{before}");
+            let again = edit(&after, &["c"], &[]).unwrap();
+            assert_eq!((again.text, again.already.len()), (after, 1));
+        }
+    }
+    for (before, after) in [
+        ("revocations: a,b # why\n", "revocations: b # why\n"),
+        ("revocations: 'a' # x\n", "revocations: '' # x\n"),
+        ("revocations: a # x\n", "revocations: \"\" # x\n"),
+        ("revocations: |\n  a\n  b\n# x\n", "revocations: |\n  b\n# x\n"),
+        ("revocations: [a, b] # x\n", "revocations: [b] # x\n"),
+        ("revocations: [b, a] # x\n", "revocations: [b] # x\n"),
+        ("revocations: [a]\n", "revocations: []\n"),
+        ("revocations:\n- a # old\n# x\n- b # y\n", "revocations:\n# x\n- b # y\n"),
+    ] {
+        let edited = edit(&policy(before), &[], &["a"]).unwrap();
         assert_eq!((edited.text, edited.layout), (policy(after), Layout::Kept), "{before}");
     }
     let edited = edit(&policy("revocations:\n- a # first\n- b\n"), &["c"], &["b"]).unwrap();
@@ -77,22 +134,57 @@ fn the_layout_is_kept_wherever_the_revocations_can_be_found() {
 }
 
 #[test]
-fn what_cannot_be_found_is_written_anew_and_said() {
-    let folded = policy("revocations: >-\n  a,\n  b\n");
-    let edited = edit(&folded, &["c"], &[]).unwrap();
-    assert_eq!((edited.layout, edited.total), (Layout::Anew, 3));
+fn what_cannot_be_changed_alone_is_refused_unless_it_may_be_written_anew() {
+    let aliased = policy("x: &ids a,b\nrevocations: *ids\n").replace("x: &ids a,b\n", "");
+    let aliased =
+        aliased.replace("zone: z", "zone: &ids z").replace("mode: enforce # for now\n", "");
+    assert_eq!(edit(&aliased, &["c"], &[]).unwrap_err(), RevokeError::LayoutLost);
+    let edited = edit_with(&aliased, &["c"], &[], Reformat::WhereNeeded).unwrap();
+    assert_eq!((edited.layout, edited.total), (Layout::Anew, 2));
     let read = PluginConfiguration::find(edited.text.as_bytes()).unwrap().config().unwrap();
-    assert!(["a", "b", "c"].iter().all(|id| read.policy.revocations.contains(id)));
-    let string = serde_json::json!({
-        "@type": "x/envoy.extensions.filters.http.wasm.v3.Wasm",
-        "config": { "configuration": {
-            "@type": "x/google.protobuf.StringValue",
-            "value": serde_json::json!({ "publicKeys": [{ "kid": "1", "key": KEY }] }).to_string(),
-        }},
-    });
-    let edited = edit(&string.to_string(), &["c"], &[]).unwrap();
-    let read = PluginConfiguration::find(edited.text.as_bytes()).unwrap().config().unwrap();
-    assert!(read.policy.revocations.contains("c"));
+    assert!(["z", "c"].iter().all(|id| read.policy.revocations.contains(id)));
+}
+
+#[test]
+fn a_policy_in_a_text_is_changed_there() {
+    let inner =
+        serde_json::json!({ "revocations": "a", "publicKeys": [{ "kid": "1", "key": KEY }] });
+    let file = |value: &str| {
+        format!(
+            "# Ours.\n\"@type\": x/envoy.extensions.filters.http.wasm.v3.Wasm\nconfig:\n  configuration:\n    \
+             \"@type\": x/google.protobuf.StringValue\n    value: {value}\n# end\n"
+        )
+    };
+    let lines = serde_json::to_string_pretty(&inner).unwrap().replace('\n', "\n      ");
+    for value in [
+        Value::from(inner.to_string()).to_string(),
+        format!("'{inner}'"),
+        format!("|\n      {lines}"),
+    ] {
+        let edited = edit(&file(&value), &["c"], &[]).unwrap();
+        assert_eq!(edited.layout, Layout::Kept, "{value}");
+        let changed = file(&value).replace("\"a\"", "\"a,c\"").replace("\\\"a\\\"", "\\\"a,c\\\"");
+        assert_eq!(edited.text, changed);
+    }
+}
+
+/// What a release build does in a second or two must not take a debug build minutes.
+#[test]
+fn long_lists_take_linear_time() {
+    let ids: Vec<String> =
+        (0..20_000).map(|id| format!("{id:08}-1111-4222-8333-444444444444")).collect();
+    let more: Vec<String> =
+        (0..20_000).map(|id| format!("{id:08}-2222-4222-8333-444444444444")).collect();
+    let list = format!("revocations:\n- {}\n", ids.join("\n- "));
+    let text = format!("revocations: \"{}\"\n", ids.join(","));
+    let drop: BTreeSet<String> = ids.iter().step_by(2).cloned().collect();
+    for file in [policy(&list), policy(&text), ids.join(",")] {
+        let read = RevocationFile::read(file.as_bytes()).unwrap();
+        let start = std::time::Instant::now();
+        let edited = read.edit(&more, &drop, Reformat::Never).unwrap();
+        assert_eq!(edited.total, 30_000);
+        assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+    }
 }
 
 #[test]
@@ -114,6 +206,8 @@ fn what_must_not_be_revoked_or_edited_is_refused() {
         ("a", "b,c", RevokeError::NotInText("b,c".into())),
         ("a", "b c", RevokeError::NotInText("b c".into())),
         (KEY, "b", RevokeError::NotAList),
+        ("", "{", RevokeError::NotReadBack),
+        ("", "a:", RevokeError::NotReadBack),
     ] {
         assert_eq!(edit(file, &[id], &[]).unwrap_err(), wanted);
     }

@@ -101,7 +101,10 @@ fn what_kuma_cannot_use_is_left_out_by_name() {
         (raw(json!({ "data": "" })), Unusable::NoData),
         (raw(json!({ "data": "&&" })), Unusable::NotBase64),
         (raw(json!({ "data": ["a"] })), Unusable::NotBase64),
-        (raw(json!({ "type": "Secret", "mesh": "m", "data": "" })), Unusable::NotGlobal),
+        (
+            raw(json!({ "type": "Secret", "mesh": "m", "data": "" })),
+            Unusable::NotGlobal("Secret".into()),
+        ),
         (secret(name, PUBLIC), Unusable::SigningKey(SigningKeyError::PublicKey)),
         (secret(name, PKCS8), Unusable::SigningKey(SigningKeyError::Pkcs8InSecret)),
         (
@@ -191,4 +194,41 @@ fn no_error_repeats_a_key() {
         let shown = format!("{error} {error:?}");
         assert!(!PRIVATE.lines().skip(1).any(|line| shown.contains(line)), "{shown}");
     }
+}
+
+#[test]
+fn revocations_that_kuma_does_not_read_are_named_with_their_type() {
+    let manifest = |name: &str, kind: &str| json!({ "kind": "Secret", "type": kind, "metadata": { "name": name }, "data": {} });
+    let mut items = vec![
+        secret("zone-token-signing-key-1", PRIVATE),
+        json!({ "type": "Secret", "mesh": "default", "name": "zone-token-revocations", "data": "" }),
+        manifest("zone-token-revocations", "Opaque"),
+    ];
+    let wrong =
+        ["zone-ingress-token-revocations", "zone-token-revocation", "zone_token_revocations"];
+    items.extend(wrong.map(|name| secret(name, "id1")));
+    items.extend(
+        ["user-token-revocations", "dataplane-token-revocations-default"]
+            .map(|name| secret(name, "")),
+    );
+    // Whoever gives a secret twice is told once.
+    items.push(manifest("zone-token-revocations", "Opaque"));
+    let secrets = parse(&list(items)).unwrap();
+    let said: Vec<String> = secrets.skipped().iter().map(ToString::to_string).collect();
+    assert_eq!(said.len(), 5, "{said:?}");
+    assert!(
+        said[0].starts_with("secret zone-token-revocations is left out: it is of type \"Secret\""),
+        "{said:?}"
+    );
+    assert!(
+        said[1].contains("it is of type \"Opaque\", and Kuma reads it from a GlobalSecret alone"),
+        "{said:?}"
+    );
+    for (said, name) in said[2..].iter().zip(wrong) {
+        let wanted = format!(
+            "secret {name} is left out: Kuma reads zone-token-revocations, and no secret of another name"
+        );
+        assert_eq!(*said, wanted);
+    }
+    assert_eq!((secrets.revocations(), secrets.others()), (None, 2));
 }

@@ -45,7 +45,7 @@ impl Trust {
 }
 
 /// rustls has no name for this one.
-fn is_ca_as_server(error: &Error) -> bool {
+pub(in crate::sync) fn is_ca_as_server(error: &Error) -> bool {
     match error {
         Error::InvalidCertificate(CertificateError::Other(other)) => matches!(
             other.0.downcast_ref::<webpki::Error>(),

@@ -1,13 +1,14 @@
-//! The revocation list (Kuma: `pkg/core/tokens/revocation.go` and the GlobalSecret
-//! `zone-token-revocations`).
+//! The revocation list.
 //!
-//! In: the text of the secret, or a list of ids. Out: whether an id is on it. Whose token has the id
-//! is not known here.
+//! In: the text of the secret, or a list of ids. Out: whether an id is on it, and what is odd about the list.
+//! Whose token has the id is not known here.
 
 use std::collections::BTreeSet;
-use std::str::{Utf8Error, from_utf8};
+use std::str::Utf8Error;
 
-use super::uuid_set::{Staged, TEXT, Uuid, UuidSet};
+use super::oddity::{MAX_ID, OddEntries};
+use super::reader::{Entry, MARK, Piece, Place, Reader, trimmed, uuid};
+use super::uuid_set::{Staged, TEXT, UuidSet};
 
 /// Ids of tokens that are no longer good.
 #[derive(Debug, Clone, Default)]
@@ -16,23 +17,20 @@ pub struct RevocationList {
     uuids: UuidSet,
     /// All others.
     others: BTreeSet<Box<str>>,
-    /// Whether there was white space around or between ids.
-    spaced: bool,
     /// How many ids were given, without repetitions.
     ids: usize,
+    /// What may not be meant.
+    odd: OddEntries,
 }
 
 /// Bytes that a UUID takes in a text.
 const WITH_COMMA: usize = TEXT + 1;
 /// What an ID that is no UUID takes besides its text.
 const OTHER_OVERHEAD: usize = 32;
-/// The longest ID that a token can have: more than the longest token is in none.
-const MAX_ID: usize = 65_536;
 
 impl RevocationList {
-    /// Reads the text of the secret. Kuma trims one line feed, splits on commas and compares exactly,
-    /// so `id1, id2` or one id a line would revoke nothing: here the words between white space are
-    /// revoked. An empty entry revokes every token without an ID, as in Kuma.
+    /// Reads the text of the secret, as [`entries`](super::entries) does. An empty entry revokes every
+    /// token without an ID, as in Kuma.
     ///
     /// # Errors
     /// It is not UTF-8.
@@ -40,7 +38,15 @@ impl RevocationList {
         let mut list = Self::default();
         if !text.is_empty() {
             let mut uuids = Staged::with_room_for(text.len() / WITH_COMMA);
-            list.read(text.strip_suffix(b"\n").unwrap_or(text), &mut uuids)?;
+            let mut reader = Reader::new(text);
+            while let Some(piece) = reader.next() {
+                match piece? {
+                    Piece::Uuid(uuid, _) => uuids.push(uuid),
+                    Piece::Word(id) => list.insert(Entry { id, place: reader.place() }),
+                    Piece::Empty => list.insert(Entry { id: "", place: reader.place() }),
+                    Piece::Blank => list.insert(Entry { id: Entry::BLANK, place: reader.place() }),
+                }
+            }
             list.take(uuids);
         }
         Ok(list)
@@ -51,89 +57,53 @@ impl RevocationList {
         let mut list = Self::default();
         let ids = ids.into_iter();
         let mut uuids = Staged::with_room_for(ids.size_hint().0);
-        for id in ids {
+        for (index, item) in ids.enumerate() {
             // A UUID is not looked at letter by letter.
-            let uuid = uuid(id).or_else(|| {
-                list.spaced |= id.contains(char::is_whitespace);
-                uuid(id.trim())
-            });
-            match uuid {
+            match uuid(item).or_else(|| uuid(trimmed(item))) {
                 Some(uuid) => uuids.push(uuid),
-                None => list.insert(id.trim()),
+                None => {
+                    let place = Place { entry: index.saturating_add(1), line: 1 };
+                    list.insert(Entry { id: trimmed(item), place });
+                }
             }
         }
         list.take(uuids);
         list
     }
 
-    /// Whether a token of this ID is revoked; an absent ID is the empty one. An ID with white space in
-    /// it may be what Kuma makes of a list with white space in it, and counts as revoked there.
+    /// Whether a token of this ID is revoked; an absent ID is the empty one. White space and a byte order
+    /// mark count for nothing in an ID either, for it may be what Kuma makes of a list with some in it: an ID
+    /// with white space is revoked where each of its words is.
     pub fn contains(&self, id: &str) -> bool {
+        self.has(id)
+            || (id.contains(char::is_whitespace) && self.has_words(id))
+            || id.strip_prefix(MARK).is_some_and(|id| self.has(id))
+    }
+
+    #[inline]
+    fn has(&self, id: &str) -> bool {
         match uuid(id) {
             Some(uuid) => self.uuids.contains(uuid),
-            None if self.spaced && id.contains(char::is_whitespace) => true,
             None => self.others.contains(id),
         }
     }
 
-    /// Takes all of `text`; what is a UUID goes to `uuids`, and is not looked at letter by letter.
-    fn read(&mut self, mut text: &[u8], uuids: &mut Staged) -> Result<(), Utf8Error> {
-        loop {
-            match uuid_at_start(text) {
-                Some((uuid, [])) => {
-                    uuids.push(uuid);
-                    return Ok(());
-                }
-                Some((uuid, [b',', rest @ ..])) => {
-                    uuids.push(uuid);
-                    text = rest;
-                }
-                _ => {
-                    let mut entries = text.splitn(2, |byte| *byte == b',');
-                    self.read_entry(from_utf8(entries.next().unwrap_or_default())?, uuids);
-                    match entries.next() {
-                        Some(rest) => text = rest,
-                        None => return Ok(()),
-                    }
-                }
+    fn has_words(&self, id: &str) -> bool {
+        match id.trim() {
+            "" => self.others.contains(Entry::BLANK),
+            inner => {
+                let words = || inner.trim_start_matches(MARK).split_whitespace();
+                self.has(inner) || (words().next().is_some() && words().all(|word| self.has(word)))
             }
         }
     }
 
-    /// Takes what is between two commas.
-    fn read_entry(&mut self, entry: &str, uuids: &mut Staged) {
-        if entry.is_empty() {
-            return self.insert("");
-        }
-        let mut rest = entry;
-        while !rest.is_empty() {
-            let words = rest.trim_start();
-            self.spaced |= words.len() < rest.len();
-            rest = self.read_word(words, uuids);
-        }
-    }
-
-    /// Takes the word that `text` starts with, if it does, and leaves what follows it.
-    fn read_word<'a>(&mut self, text: &'a str, uuids: &mut Staged) -> &'a str {
-        if let Some((uuid, _)) = uuid_at_start(text.as_bytes())
-            && let Some(rest) = text.get(TEXT..)
-            && (rest.is_empty() || rest.starts_with(char::is_whitespace))
-        {
-            uuids.push(uuid);
-            return rest;
-        }
-        let end = text.find(char::is_whitespace).unwrap_or(text.len());
-        let (word, rest) = text.split_at_checked(end).unwrap_or((text, ""));
-        if !word.is_empty() {
-            self.insert(word);
-        }
-        rest
-    }
-
     /// Takes an id that is no UUID.
-    fn insert(&mut self, id: &str) {
-        let is_new = id.len() > MAX_ID || self.others.insert(id.into());
-        self.ids = self.ids.saturating_add(usize::from(is_new));
+    fn insert(&mut self, entry: Entry<'_>) {
+        self.odd.look(entry);
+        let is_new = entry.id.len() > MAX_ID || self.others.insert(entry.id.into());
+        let counts = is_new && !matches!(entry.id, "" | Entry::BLANK);
+        self.ids = self.ids.saturating_add(usize::from(counts));
     }
 
     /// Takes those that are.
@@ -155,17 +125,13 @@ impl RevocationList {
 
     /// How many ids were given, without repetitions; an empty entry is none.
     pub fn ids(&self) -> usize {
-        self.ids.saturating_sub(usize::from(self.has_empty_entry()))
+        self.ids
     }
-}
 
-fn uuid(text: &str) -> Option<Uuid> {
-    text.as_bytes().try_into().ok().and_then(Uuid::parse)
-}
-
-fn uuid_at_start(text: &[u8]) -> Option<(Uuid, &[u8])> {
-    let (start, rest) = text.split_first_chunk()?;
-    Some((Uuid::parse(start)?, rest))
+    /// Entries that may not be what is meant.
+    pub fn odd(&self) -> &OddEntries {
+        &self.odd
+    }
 }
 
 #[cfg(test)]
@@ -180,8 +146,8 @@ mod tests {
     fn text_is_read_as_kuma_reads_it_or_more_strictly() {
         for (text, revoked, not_revoked, ids) in [
             ("", &[][..], &["", "id1"][..], 0),
-            ("id1", &["id1"], &["", "id2", "ID1", "id1 "], 1),
-            ("id1,id2\n", &["id1", "id2"], &["", "id2\n"], 2),
+            ("id1", &["id1", "id1 "], &["", "id2", "ID1", "id1 id2", " "], 1),
+            ("id1,id2\n", &["id1", "id2", "id2\n", "id1 id2"], &["", "id2,"], 2),
             ("id1, id2", &["id1", "id2", " id2"], &[""], 2),
             ("id1\nid2", &["id1", "id2", "id1\nid2"], &[""], 2),
             ("id1\r\nid2\r\n", &["id1", "id2", "id2\r"], &[""], 2),
@@ -193,6 +159,8 @@ mod tests {
             ("\n", &[""], &["id1"], 0),
             (" ", &[" "], &[""], 0),
             (UUID, &[UUID], &[OTHER, ""], 1),
+            ("\u{feff}id1,id2", &["id1", "id2", "\u{feff}id1"], &["", "\u{feff}id3"], 2),
+            ("\u{feff}", &[], &["", "id1"], 0),
         ] {
             let list = RevocationList::from_text(text.as_bytes()).unwrap();
             for id in revoked {
@@ -230,7 +198,17 @@ mod tests {
     fn a_list_entry_is_one_id() {
         let list = RevocationList::from_ids(["id1", " id2\n", "a,b", UUID]);
         assert!(["id1", "id2", " id2\n", "a,b", UUID].iter().all(|id| list.contains(id)));
-        assert!(["a", "b", ""].iter().all(|id| !list.contains(id)));
+        assert!(["a", "b", "", " "].iter().all(|id| !list.contains(id)));
         assert_eq!(list.ids(), 4);
+        let list = RevocationList::from_ids(["a b", " ", "\u{feff}c"]);
+        assert!(["a b", " a b", "\t", "c"].iter().all(|id| list.contains(id)));
+        assert!(["a", "b", "", "a  b"].iter().all(|id| !list.contains(id)));
+    }
+
+    #[test]
+    fn what_may_not_be_meant_is_told_and_revoked_all_the_same() {
+        let list = RevocationList::from_text(b"'id1';id2,id3,'id4'").unwrap();
+        assert_eq!(list.odd().kinds().len(), 1);
+        assert!(list.contains("'id4'") && !list.contains("id4"));
     }
 }
