@@ -77,7 +77,7 @@ impl RevocationList {
     pub fn contains(&self, id: &str) -> bool {
         self.has(id)
             || (id.contains(char::is_whitespace) && self.has_words(id))
-            || id.strip_prefix(MARK).is_some_and(|id| self.has(id))
+            || id.strip_prefix(MARK).is_some_and(|id| !id.is_empty() && self.has(id))
     }
 
     #[inline]
