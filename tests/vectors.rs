@@ -90,8 +90,8 @@ const STRICTER: &[(&str, Reason, &str)] = &[
     ("F04", Reason::Revoked, "ids are split on white space too"),
     ("F07", Reason::Revoked, "ids are split on white space too"),
     ("F08", Reason::Revoked, "ids are split on white space too"),
+    ("F21", Reason::Revoked, "white space around the ID counts for nothing"),
     ("D1", Reason::Revoked, "white space in the list and in the ID"),
-    ("D2", Reason::Revoked, "white space in the list and in the ID"),
 ];
 
 /// Signed by keys that were not recorded, so that all the gate can see is a wrong signature. Tokens
