@@ -63,6 +63,41 @@ fn a_file_is_replaced_as_a_whole_and_keeps_its_mode() {
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
 }
 
+/// Envoy takes up an earlier configuration again without a word where two are the same byte for byte.
+#[test]
+fn no_two_pushes_are_the_same_and_yet_nothing_differs() {
+    let folder = TempDir::new().unwrap();
+    let input = secrets(&[secret("zone-token-signing-key-1", KEY.as_bytes())]);
+    let file = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    let check = |one: &str, other: &str| {
+        assert_ne!(file(one), file(other));
+        let output = zonegate(folder.path(), &["config", "diff", one, other], b"");
+        assert_eq!((output.status.code(), text(&output.stdout)), (Some(0), String::new()));
+    };
+    for format in ["ecds", "plugin"] {
+        for name in ["one", "other"] {
+            let arguments = ["config", "render", "--zone", "z", "--secrets", "-", "-o", format];
+            let output = zonegate(
+                folder.path(),
+                &[&arguments[..], &["--output-file", name]].concat(),
+                &input,
+            );
+            assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        }
+        check("one", "other");
+        // There and back again is another push than the first one.
+        let revoke = |arguments: &[&str]| {
+            let output = zonegate(folder.path(), &[&["revoke", "one"], arguments].concat(), b"");
+            assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        };
+        revoke(&["id1"]);
+        let after = file("one");
+        fs::write(folder.path().join("one"), file("other")).unwrap();
+        revoke(&["id1"]);
+        assert_ne!(file("one"), after);
+    }
+}
+
 /// Nothing of what is read is shown, and the file is as it was.
 #[test]
 fn hostile_secrets_change_nothing_and_show_nothing() {

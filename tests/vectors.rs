@@ -90,7 +90,7 @@ const STRICTER: &[(&str, Reason, &str)] = &[
     ("F04", Reason::Revoked, "ids are split on white space too"),
     ("F07", Reason::Revoked, "ids are split on white space too"),
     ("F08", Reason::Revoked, "ids are split on white space too"),
-    ("F21", Reason::Revoked, "white space in the ID"),
+    ("F21", Reason::Revoked, "white space around the ID counts for nothing"),
     ("D1", Reason::Revoked, "white space in the list and in the ID"),
 ];
 

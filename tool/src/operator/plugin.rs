@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use zonegate::config::{Config, ConfigError};
 use zonegate::token::PublicKey;
 
+use super::generation::{GENERATION, Generation};
 use super::schema::whole;
 use super::{Revocations, Secrets};
 
@@ -173,6 +174,11 @@ impl Plugin {
         self.others.insert(field.to_owned(), value);
     }
 
+    /// Sets what makes this push another one than all before it.
+    pub fn set_generation(&mut self, generation: &Generation) {
+        self.set(GENERATION, generation.to_string().into());
+    }
+
     /// Whether it is for a global control plane, which has no zone of its own.
     pub fn is_for_global(&self) -> bool {
         self.others.get("profile").and_then(Value::as_str) == Some("globalKds")
@@ -199,7 +205,7 @@ impl Plugin {
 }
 
 /// What a reader looks for first stands first.
-const FIRST: [&str; 2] = ["profile", "mode"];
+const FIRST: [&str; 3] = ["profile", "mode", GENERATION];
 
 impl Serialize for Plugin {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::envoy::{indented, yaml};
+use super::generation::GENERATION;
 use super::plugin_file::PluginConfiguration;
 use super::schema::whole;
 use super::yaml_tree::{Content, Edits, Field, Node, line_break, line_end, line_start, parse};
@@ -30,12 +31,13 @@ impl Owned {
         match self {
             Self::Secrets => matches!(field, "publicKeys" | "revocations"),
             Self::SecretsAndZone => matches!(field, "publicKeys" | "revocations" | "zone"),
-            Self::All => true,
+            Self::All => field != GENERATION,
         }
     }
 }
 
-/// `text` with these fields, and with this module where one is given.
+/// `text` with these fields, and with this module where one is given; and, unless nothing is different, of a new
+/// generation, which the plugin has.
 pub fn with_policy(
     text: &str,
     plugin: &Plugin,
@@ -60,9 +62,18 @@ pub fn with_policy(
     if let Some(module) = module {
         set_module(&tree, module, &mut edits);
     }
+    if edits.is_empty() {
+        return Some(text.to_owned());
+    }
+    if let Some(generation) = after.get(GENERATION) {
+        set(text, node, plugin, GENERATION, Some(generation), &mut edits)?;
+    }
     let new = edits.applied(text)?;
     let read = policy(&new)?;
     let is_meant = read.keys().chain(after.keys()).chain(before.keys()).all(|name| {
+        if name == GENERATION {
+            return read.get(name) == after.get(name).or(before.get(name));
+        }
         let wanted = if owned.covers(name) { after.get(name) } else { before.get(name) };
         is_same(name, read.get(name), wanted)
     });

@@ -17,6 +17,7 @@ use zonegate::config::Config;
 use zonegate::revocation::{OddEntries, OddKind};
 
 use super::Revocations;
+use super::generation::{GENERATION, Generation};
 use super::plugin_file::{PluginConfiguration, PluginFileError};
 use super::text;
 
@@ -207,7 +208,7 @@ impl RevocationFile {
         self.revoked.contains(id)
     }
 
-    /// With the ids in `add`, and without those in `drop`.
+    /// With the ids in `add`, and without those in `drop`; a policy gets this generation.
     ///
     /// # Errors
     /// See [`RevokeError`]; then nothing is to be written.
@@ -216,6 +217,7 @@ impl RevocationFile {
         add: &[String],
         drop: &BTreeSet<String>,
         reformat: Reformat,
+        generation: &Generation,
     ) -> Result<Edited, RevokeError> {
         let (mut added, mut already) = (Vec::new(), Vec::new());
         let mut seen = HashSet::new();
@@ -231,7 +233,7 @@ impl RevocationFile {
         let mut revoked = self.revoked.clone();
         revoked.retain(|id| !dropped.contains(id));
         revoked.extend(added.iter().cloned());
-        let change = Change { add: &added, drop: &dropped };
+        let change = Change { add: &added, drop: &dropped, generation };
         let (text, layout) = match (&self.form, added.is_empty() && dropped.is_empty()) {
             (_, true) => (self.text.clone(), Layout::Kept),
             (Form::List, false) => self.list(change, &revoked)?,
@@ -292,7 +294,7 @@ impl RevocationFile {
         revoked: &BTreeSet<String>,
         reformat: Reformat,
     ) -> Result<(String, Layout), RevokeError> {
-        let is_meant = |text: &String| plugin.is_meant(text, revoked);
+        let is_meant = |text: &String| plugin.is_meant(text, revoked, change.generation);
         let candidates = place::candidates(&self.text, change);
         if let Some(text) = candidates.into_iter().find(is_meant) {
             return Ok((text, Layout::Kept));
@@ -303,7 +305,7 @@ impl RevocationFile {
             false => Value::from(ids.join(",")),
         };
         let anew = plugin
-            .with_revocations(&written)
+            .with_revocations(&written, change.generation)
             .and_then(|file| place::anew(&self.text, &file))
             .filter(is_meant)
             .ok_or(RevokeError::NotReadBack)?;
@@ -316,24 +318,26 @@ impl RevocationFile {
 
 impl Plugin {
     /// Whether a new text of the file is read as the old one with these ids, and by the gateway.
-    fn is_meant(&self, text: &str, revoked: &BTreeSet<String>) -> bool {
+    fn is_meant(&self, text: &str, revoked: &BTreeSet<String>, generation: &Generation) -> bool {
         let Ok(found) = PluginConfiguration::find(text.as_bytes()) else { return false };
         let Ok(json) = serde_json::from_slice::<Value>(&found.json) else { return false };
         let Ok((file, _)) = text::value(text.as_bytes()) else { return false };
         self::revoked(&of_plugin(&json)) == *revoked
             && json
                 .get("revocations")
-                .and_then(|written| self.with_revocations(written))
+                .and_then(|written| self.with_revocations(written, generation))
                 .is_some_and(|meant| same(&meant, &file))
             && found.config().is_ok()
     }
 
     /// The file with other revocations in the plugin configuration, which is in it as it is, or as the text
     /// of a `StringValue`.
-    fn with_revocations(&self, revocations: &Value) -> Option<Value> {
+    fn with_revocations(&self, revocations: &Value, generation: &Generation) -> Option<Value> {
         let mut file = self.file.clone();
         let mut changed = self.json.clone();
-        changed.as_object_mut()?.insert("revocations".to_owned(), revocations.clone());
+        let fields = changed.as_object_mut()?;
+        fields.insert("revocations".to_owned(), revocations.clone());
+        fields.insert(GENERATION.to_owned(), generation.as_str().into());
         set(&mut file, &self.json, &changed).then_some(file)
     }
 }

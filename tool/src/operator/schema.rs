@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 pub const SCHEMA: &str = include_str!("plugin.schema.json");
 
 /// Fields that are not settings.
-const LISTS: [&str; 3] = ["publicKeys", "useSecrets", "revocations"];
+const LISTS: [&str; 4] = ["publicKeys", "useSecrets", "revocations", "generation"];
 
 /// Every setting of `configuration` by its path, defaults filled in; in the order of the paths. Those
 /// that mean nothing with its profile are left out.

@@ -146,6 +146,11 @@ impl<'a> Events<'a> {
 pub(super) struct Edits(Vec<(Range<usize>, String)>);
 
 impl Edits {
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Puts `new` in the place of what is at `range`.
     pub(super) fn replace(&mut self, range: Range<usize>, new: impl Into<String>) {
         self.0.push((range, new.into()));

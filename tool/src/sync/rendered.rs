@@ -16,7 +16,7 @@ use zonegate::config::{ConfigError, Warning};
 use super::changes::Snapshot;
 use crate::operator::plugin_file::{MAX_BYTES, PluginConfiguration, PluginFileError};
 use crate::operator::{
-    BaseError, DuplicateKid, Owned, Plugin, RenderError, Secrets, ecds, with_policy,
+    BaseError, DuplicateKid, Generation, Owned, Plugin, RenderError, Secrets, ecds, with_policy,
 };
 
 /// What of the file does not come from secrets.
@@ -103,6 +103,8 @@ impl Gateway {
             }
         };
         self.name_zone(&mut plugin);
+        // It gets into the file where something else does.
+        plugin.set_generation(&Generation::fresh());
         plugin.add_secrets(secrets, "the control plane").map_err(PolicyError::Duplicate)?;
         let config = plugin.check().map_err(PolicyError::Refused)?;
         let owned = match (&self.base, &self.zone) {
@@ -161,6 +163,7 @@ fn own(text: Option<&str>) -> Option<Value> {
     fields.remove("publicKeys");
     fields.remove("revocations");
     fields.remove("useSecrets");
+    fields.remove("generation");
     Some(own)
 }
 

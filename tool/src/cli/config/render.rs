@@ -17,7 +17,7 @@ use crate::cli::output::hint_at_output_file;
 use crate::operator::kubernetes::{Target, extension_policy, wasm_plugin};
 use crate::operator::plugin_file::PluginConfiguration;
 use crate::operator::review::Review;
-use crate::operator::{Plugin, RenderError, ecds, plugin_json, replace, text};
+use crate::operator::{Generation, Plugin, RenderError, ecds, plugin_json, replace, text};
 
 const EXAMPLES: &str = "\
 Sources can be combined and repeated. A kid in two of them is an error that names both; revoked ids
@@ -138,7 +138,8 @@ impl RenderArgs {
                 self.output_file = file;
             }
         }
-        let plugin = self.sources.gather()?;
+        let mut plugin = self.sources.gather()?;
+        plugin.set_generation(&Generation::fresh());
         let text = self.render(&plugin)?;
         review(&text)?;
         if self.output_file == Path::new("-") {

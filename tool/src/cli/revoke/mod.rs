@@ -24,7 +24,7 @@ use super::failure::{BadInput, warn};
 use super::{input, output, printable};
 use crate::operator::plugin_file::{MAX_BYTES, PluginConfiguration};
 use crate::operator::revoking::{Reformat, RevocationFile};
-use crate::operator::{FileLock, KeptBySync, kept_by_sync, replace};
+use crate::operator::{FileLock, Generation, KeptBySync, kept_by_sync, replace};
 
 const EXAMPLES: &str = "\
 FILE is a revocation list (text as in the secret zone-token-revocations), a plugin configuration, or
@@ -115,7 +115,7 @@ impl RevokeArgs {
         let (add, drop) = self.sorted(&file, &given);
         let reformat = if self.reformat { Reformat::WhereNeeded } else { Reformat::Never };
         let edited = file
-            .edit(&add, &drop, reformat)
+            .edit(&add, &drop, reformat, &Generation::fresh())
             .with_context(|| BadInput(format!("{name} is left as it is")))?;
         self.no_slip(&name, &given)?;
         let is_changed = !edited.added.is_empty() || !edited.dropped.is_empty();

@@ -10,6 +10,7 @@ use granit_parser::ScalarStyle;
 use serde_json::Value;
 
 use super::id_text;
+use crate::operator::generation::{GENERATION, Generation};
 use crate::operator::yaml_tree::{
     Content, Edits, Field, Node, line_break, line_end, line_start, parse,
 };
@@ -19,6 +20,8 @@ use crate::operator::yaml_tree::{
 pub(super) struct Change<'a> {
     pub(super) add: &'a [String],
     pub(super) drop: &'a BTreeSet<String>,
+    /// Of the policy.
+    pub(super) generation: &'a Generation,
 }
 
 /// The text with the ids in place, for each place where they may stand.
@@ -28,12 +31,14 @@ pub(super) fn candidates(text: &str, change: Change<'_>) -> Vec<String> {
     let mut policies = Vec::new();
     root.all(&|node| node.field("publicKeys").is_some(), &mut policies);
     for policy in policies {
-        let edits = match (policy.field("revocations"), policy.field("publicKeys")) {
-            (Some(field), _) => in_field(text, field, change),
-            (None, Some(keys)) => vec![new_field(text, policy, keys, change)],
-            (None, None) => Vec::new(),
+        let edits = match policy.field("revocations") {
+            Some(field) => in_field(text, field, change),
+            None => new_field(text, policy, change).into_iter().collect(),
         };
-        candidates.extend(edits.into_iter().filter_map(|edits| edits.applied(text)));
+        candidates.extend(edits.into_iter().filter_map(|mut edits| {
+            set_generation(text, policy, change.generation, &mut edits)?;
+            edits.applied(text)
+        }));
     }
     candidates.extend(in_string_values(text, &root, change));
     candidates
@@ -229,26 +234,58 @@ fn item_end(text: &str, item: &Node) -> usize {
     }
 }
 
-/// Before the keys, where there were no revocations.
-fn new_field(text: &str, policy: &Node, keys: &Field, change: Change<'_>) -> Edits {
+/// In its place, or before the keys.
+fn set_generation(
+    text: &str,
+    policy: &Node,
+    generation: &Generation,
+    edits: &mut Edits,
+) -> Option<()> {
+    let value = Value::from(generation.as_str());
+    match policy.field(GENERATION) {
+        Some(Field { value: Node { span, content: Content::Scalar { style, .. } }, .. })
+            if !matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) =>
+        {
+            edits.replace(span.clone(), value.to_string());
+        }
+        Some(_) => return None,
+        None => insert_field(text, policy, GENERATION, &value, edits)?,
+    }
+    Some(())
+}
+
+/// Where there were no revocations.
+fn new_field(text: &str, policy: &Node, change: Change<'_>) -> Option<Edits> {
+    let mut edits = Edits::default();
     let ids = Value::from(change.add.join(","));
-    let start = keys.name.span.start;
+    insert_field(text, policy, "revocations", &ids, &mut edits)?;
+    Some(edits)
+}
+
+/// Before the keys.
+fn insert_field(
+    text: &str,
+    policy: &Node,
+    name: &str,
+    value: &Value,
+    edits: &mut Edits,
+) -> Option<()> {
+    let start = policy.field("publicKeys")?.name.span.start;
     let before = text.get(line_start(text, start)..start).unwrap_or_default();
     let feed = line_break(text, start);
     let is_flow = matches!(policy.content, Content::Mapping { is_flow: true, .. });
     let is_quoted = text.get(start..).is_some_and(|name| name.starts_with('"'));
-    let name = if is_quoted { "\"revocations\"" } else { "revocations" };
-    let mut edits = Edits::default();
+    let name = if is_quoted { format!("\"{name}\"") } else { name.to_owned() };
     edits.insert(
         start,
         match (is_flow, before.trim().is_empty()) {
-            (true, false) => format!("{name}: {ids}, "),
-            (true, true) => format!("{name}: {ids},{feed}{before}"),
+            (true, false) => format!("{name}: {value}, "),
+            (true, true) => format!("{name}: {value},{feed}{before}"),
             // Under a dash, the next line is as far in.
-            (false, _) => format!("{name}: {ids}{feed}{}", " ".repeat(before.chars().count())),
+            (false, _) => format!("{name}: {value}{feed}{}", " ".repeat(before.chars().count())),
         },
     );
-    edits
+    Some(())
 }
 
 /// A policy that is the text of a `StringValue`.

@@ -1,4 +1,9 @@
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may panic
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects
+)] // a test may panic
 
 use super::*;
 
@@ -17,7 +22,7 @@ fn edit_with(
 ) -> Result<Edited, RevokeError> {
     let owned = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
     let drop = owned(drop).into_iter().collect();
-    RevocationFile::read(file.as_bytes())?.edit(&owned(add), &drop, reformat)
+    RevocationFile::read(file.as_bytes())?.edit(&owned(add), &drop, reformat, &Generation::of("g"))
 }
 
 /// A plugin configuration in YAML with these lines in it.
@@ -26,6 +31,15 @@ fn policy(lines: &str) -> String {
     format!(
         "# Ours.\nzone: z\npublicKeys:\n- kid: \"1\"\n  key: |\n{key}{lines}mode: enforce # for now\n"
     )
+}
+
+/// As a file that was changed has it.
+fn changed(file: &str) -> String {
+    let feed = if file.contains("\r\n") { "\r\n" } else { "\n" };
+    let keys = file.find("publicKeys:").unwrap();
+    let margin = " ".repeat(keys - file[..keys].rfind('\n').map_or(0, |feed| feed + 1));
+    let new = format!("generation: \"g\"{feed}{margin}");
+    file[..keys].to_owned() + &new + &file[keys..]
 }
 
 #[test]
@@ -59,10 +73,10 @@ fn a_list_grows_and_shrinks_in_its_form() {
 #[test]
 fn the_shipped_file_keeps_every_other_byte() {
     let edited = edit(ECDS, &["id-1", "id-2"], &[]).unwrap();
-    let wanted = ECDS.replace("revocations: \"\"", "revocations: \"id-1,id-2\"");
+    let wanted = changed(&ECDS.replace("revocations: \"\"", "revocations: \"id-1,id-2\""));
     assert_eq!((edited.text.as_str(), edited.layout), (wanted.as_str(), Layout::Kept));
     let again = edit(&edited.text, &["id-2"], &["id-1"]).unwrap();
-    assert_eq!(again.text, ECDS.replace("revocations: \"\"", "revocations: \"id-2\""));
+    assert_eq!(again.text, changed(&ECDS.replace("revocations: \"\"", "revocations: \"id-2\"")));
     let unchanged = edit(&edited.text, &["id-2"], &[]).unwrap();
     assert_eq!((unchanged.text, unchanged.already.len()), (edited.text, 1));
 }
@@ -107,7 +121,7 @@ fn the_layout_is_kept_wherever_the_revocations_can_be_found() {
         // Line feeds, and carriage returns before them.
         for feed in ["\n", "\r\n"] {
             let (before, after) =
-                (policy(before).replace('\n', feed), policy(after).replace('\n', feed));
+                (policy(before).replace('\n', feed), changed(&policy(after).replace('\n', feed)));
             let edited = edit(&before, &["c"], &[]).unwrap();
             assert_eq!((edited.text, edited.layout), (after.clone(), Layout::Kept), "{before}");
             let again = edit(&after, &["c"], &[]).unwrap();
@@ -125,12 +139,17 @@ fn the_layout_is_kept_wherever_the_revocations_can_be_found() {
         ("revocations:\n- a # old\n# x\n- b # y\n", "revocations:\n# x\n- b # y\n"),
     ] {
         let edited = edit(&policy(before), &[], &["a"]).unwrap();
-        assert_eq!((edited.text, edited.layout), (policy(after), Layout::Kept), "{before}");
+        assert_eq!(
+            (edited.text, edited.layout),
+            (changed(&policy(after)), Layout::Kept),
+            "{before}"
+        );
     }
     let edited = edit(&policy("revocations:\n- a # first\n- b\n"), &["c"], &["b"]).unwrap();
-    assert_eq!(edited.text, policy("revocations:\n- a # first\n- \"c\"\n"));
+    assert_eq!(edited.text, changed(&policy("revocations:\n- a # first\n- \"c\"\n")));
     let none = edit(&policy(""), &["c"], &[]).unwrap();
-    assert_eq!(none.text, policy("").replace("publicKeys:", "revocations: \"c\"\npublicKeys:"));
+    let wanted = "revocations: \"c\"\ngeneration: \"g\"\npublicKeys:";
+    assert_eq!(none.text, policy("").replace("publicKeys:", wanted));
 }
 
 #[test]
@@ -164,7 +183,9 @@ fn a_policy_in_a_text_is_changed_there() {
         let edited = edit(&file(&value), &["c"], &[]).unwrap();
         assert_eq!(edited.layout, Layout::Kept, "{value}");
         let changed = file(&value).replace("\"a\"", "\"a,c\"").replace("\\\"a\\\"", "\\\"a,c\\\"");
-        assert_eq!(edited.text, changed);
+        let without = edited.text.replace("\"generation\": \"g\", ", "");
+        let without = without.replace("\"generation\": \"g\",\n        ", "");
+        assert_eq!(without.replace("\\\"generation\\\": \\\"g\\\", ", ""), changed);
     }
 }
 
@@ -181,7 +202,7 @@ fn long_lists_take_linear_time() {
     for file in [policy(&list), policy(&text), ids.join(",")] {
         let read = RevocationFile::read(file.as_bytes()).unwrap();
         let start = std::time::Instant::now();
-        let edited = read.edit(&more, &drop, Reformat::Never).unwrap();
+        let edited = read.edit(&more, &drop, Reformat::Never, &Generation::of("g")).unwrap();
         assert_eq!(edited.total, 30_000);
         assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
     }
@@ -196,7 +217,9 @@ fn json_keeps_its_layout_too() {
         )
     };
     let edited = edit(&json("\"a\""), &["b"], &[]).unwrap();
-    assert_eq!((edited.text, edited.layout), (json("\"a,b\""), Layout::Kept));
+    let wanted =
+        json("\"a,b\"").replace("  \"publicKeys\"", "  \"generation\": \"g\",\n  \"publicKeys\"");
+    assert_eq!((edited.text, edited.layout), (wanted, Layout::Kept));
 }
 
 #[test]
