@@ -7,8 +7,9 @@
 //! open in the VM of the module before stay there, and nobody tells that VM of pushes. Nor is a VM given
 //! one that it was given before, as long as streams that began under it are open: Envoy takes its root
 //! context up again. But the VM on Envoy's main thread, which has no streams, is given every push. So
-//! whoever is the first to take a configuration leaves it with the host for all. A worker that is only
-//! late finds there what the host is about to give it anyway.
+//! a VM without streams leaves the configuration that it was given with the host for all, once it has stood
+//! for a tick: Envoy may still refuse what it asks a VM about. A worker that is only late finds there what
+//! the host is about to give it anyway.
 
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ pub struct PushLog {
     given: u64,
     /// The number of the last one that was found here, without being given.
     found: u64,
+    /// The last one that the host gave, until it is confirmed.
+    unconfirmed: Option<(u64, Push)>,
     /// Since when a newer one is known that was not left.
     late_since: Option<Duration>,
 }
@@ -88,7 +91,7 @@ impl Content {
 impl PushLog {
     /// No configuration was taken yet.
     pub fn new(gateway: &str) -> Self {
-        Self { gateway: gateway.into(), given: 0, found: 0, late_since: None }
+        Self { gateway: gateway.into(), given: 0, found: 0, unconfirmed: None, late_since: None }
     }
 
     /// Takes a configuration that the host gives. Whether no other VM has taken it before.
@@ -97,10 +100,15 @@ impl PushLog {
         // Twice is enough for a few workers; after that, the same is said more than once.
         for _ in 0..8 {
             let (entries, version) = self.entries(shared);
-            let known =
-                entries.iter().find(|one| one.number > self.given && one.content == push.content);
-            if let Some(known) = known {
-                self.given = known.number;
+            let is_it = |one: &&Entry| one.number > self.given && one.content == push.content;
+            let known = match self.given {
+                // What a new VM is given first is new, too, or what was given last.
+                0 => entries.last().filter(is_it),
+                _ => entries.iter().find(is_it),
+            };
+            if let Some(Entry { number, .. }) = known.copied() {
+                self.given = number;
+                self.unconfirmed = Some((number, push.clone()));
                 return false;
             }
             let last = entries.last().map_or(0, |last| last.number);
@@ -110,12 +118,42 @@ impl PushLog {
                 entries.iter().skip(kept).copied().chain([Entry { number, content: push.content }]);
             let bytes: Vec<u8> = all.flat_map(Entry::to_bytes).collect();
             if shared.set(&self.key("pushes"), &bytes, version) {
-                self.leave(shared, number, push);
                 self.given = number;
+                self.unconfirmed = Some((number, push.clone()));
                 return true;
             }
         }
         true
+    }
+
+    /// The configuration that was given last stands, and this VM has no streams: it is Envoy's main thread's,
+    /// or that of a worker that Envoy has just given what it serves with. So others may take it from here.
+    /// (A VM that was started anew by a stream of an old listener would be given what is old.)
+    pub fn confirm(&mut self, shared: &impl SharedData) {
+        let Some((number, push)) = self.unconfirmed.take() else { return };
+        let key = self.key("confirmed");
+        let (known, version) = self.confirmed(shared);
+        if known.is_none_or(|known| known.number < number) {
+            self.leave(shared, number, &push);
+            shared.set(&key, &Entry { number, content: push.content }.to_bytes(), version);
+        }
+    }
+
+    /// Others are not to take the configuration that was given last: it does not stand any more, or it may
+    /// be an old one.
+    pub fn withdraw(&mut self) {
+        self.unconfirmed = None;
+    }
+
+    /// Whether others have confirmed the configuration that was given last, or a later one.
+    pub fn is_confirmed(&self, shared: &impl SharedData) -> bool {
+        self.confirmed(shared).0.is_some_and(|known| known.number >= self.given)
+    }
+
+    /// What the newest confirmed configuration says, and the configuration itself where it was left.
+    pub fn newest(&self, shared: &impl SharedData) -> Option<(Content, Option<Vec<u8>>)> {
+        let confirmed = self.confirmed(shared).0?;
+        Some((confirmed.content, self.left(shared, confirmed)))
     }
 
     /// The host gave a configuration that this VM refused. What others have taken by now is not looked for:
@@ -125,7 +163,7 @@ impl PushLog {
         self.found = entries.last().map_or(self.found, |last| last.number);
     }
 
-    /// A configuration that others have taken after the last one that this VM was given. `has` says of
+    /// A confirmed configuration that others have taken after the last one that this VM was given. `has` says of
     /// which this VM still has the policy. `now` is on a clock that cannot go back.
     pub fn newer(
         &mut self,
@@ -133,8 +171,8 @@ impl PushLog {
         now: Duration,
         has: impl Fn(Content) -> bool,
     ) -> Option<Newer> {
-        let (entries, _) = self.entries(shared);
-        let newest = *entries.last().filter(|newest| newest.number > self.given.max(self.found))?;
+        let newest = self.confirmed(shared).0;
+        let newest = newest.filter(|newest| newest.number > self.given.max(self.found))?;
         let found = match has(newest.content) {
             true => Some(Newer::Known(newest.content)),
             false => self.left(shared, newest).map(Newer::Configuration),
@@ -171,6 +209,13 @@ impl PushLog {
         };
         let (entries, _) = bytes.as_chunks::<ENTRY>();
         (entries.iter().filter_map(Entry::from_bytes).collect(), Some(version))
+    }
+
+    fn confirmed(&self, shared: &impl SharedData) -> (Option<Entry>, Option<u32>) {
+        let Some((bytes, version)) = shared.get(&self.key("confirmed")) else {
+            return (None, None);
+        };
+        (bytes.first_chunk().and_then(Entry::from_bytes), Some(version))
     }
 
     fn key(&self, what: &str) -> String {
@@ -214,9 +259,8 @@ mod tests {
             assert!(main.take(&host, &Push::of(configuration)));
             assert!(!fast.take(&host, &Push::of(configuration)));
         }
-        for configuration in [b"a", b"b", b"a", b"b"] {
-            assert!(!slow.take(&host, &Push::of(configuration)));
-        }
+        // A VM that is new is given what was given last, or something new.
+        assert!(!slow.take(&host, &Push::of(b"b")));
         assert!(slow.take(&host, &Push::of(b"c")));
         assert!(!main.take(&host, &Push::of(b"c")) && !fast.take(&host, &Push::of(b"c")));
         assert_eq!([main.given, fast.given, slow.given], [5; 3]);
@@ -256,6 +300,9 @@ mod tests {
         new.take(&host, &Push::of(b"a"));
         assert_eq!(before.newer(&host, NOW, none), None);
         new.take(&host, &Push::of(b"b"));
+        // Not before it stands.
+        assert_eq!(before.newer(&host, NOW, none), None);
+        new.confirm(&host);
         assert_eq!(before.newer(&host, NOW, none), Some(Newer::Configuration(b"b".to_vec())));
         assert_eq!(before.newer(&host, NOW, none), None);
         // It is given after all: nothing that others do not know.
@@ -274,6 +321,7 @@ mod tests {
         }
         let large = vec![b'x'; LEFT_BYTES + 1];
         new.take(&host, &Push::of(&large));
+        new.confirm(&host);
         for vm in [&mut before, &mut late] {
             assert_eq!(vm.newer(&host, NOW, none), None);
             assert_eq!(vm.newer(&host, NOW + LATE - Duration::from_millis(1), none), None);
@@ -295,6 +343,7 @@ mod tests {
             assert!(!worker.take(&host, &Push::of(configuration)));
         }
         assert!(main.take(&host, &Push::of(&large)));
+        main.confirm(&host);
         let content = Content::of(&large);
         let found = worker.newer(&host, NOW, |known| known == content);
         assert_eq!(found, Some(Newer::Known(content)));
@@ -309,8 +358,10 @@ mod tests {
         worker.take(&host, &Push::of(b"a"));
         main.take(&host, &Push::of(b"b"));
         worker.refuse(&host);
+        main.confirm(&host);
         assert_eq!(worker.newer(&host, NOW, none), None);
         main.take(&host, &Push::of(b"c"));
+        main.confirm(&host);
         assert_eq!(worker.newer(&host, NOW, none), Some(Newer::Configuration(b"c".to_vec())));
     }
 }

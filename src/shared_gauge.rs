@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use crate::hash;
 use crate::lifecycle::Gauges;
 use crate::shared_data::SharedData;
 
@@ -34,11 +35,45 @@ pub fn begin(shared: &impl SharedData) {
 /// Reports what is in `vm` at `now`, on a clock that all VMs share and that cannot go back. By how much
 /// that changes the numbers in all; not at all where another VM was faster, for which the next report
 /// makes up, and where there is no list.
-pub fn report(shared: &impl SharedData, vm: u64, gauges: Gauges, now: Duration) -> Changes {
+fn report(shared: &impl SharedData, vm: u64, gauges: Gauges, now: Duration) -> Changes {
     let Some((bytes, version)) = shared.get(KEY) else { return [0; GAUGES] };
     let mut all = Entries::from_bytes(&bytes);
     let changes = all.report(vm, gauges, now);
     if shared.set(KEY, &all.to_bytes(), Some(version)) { changes } else { [0; GAUGES] }
+}
+
+/// A gateway in a VM, as it reports. VMs have clocks that began with them; a member keeps how far its own is
+/// from that of the list.
+#[derive(Debug)]
+pub struct Member {
+    gateway: u64,
+    /// Milliseconds to add to the clock of this VM.
+    offset: Option<i64>,
+}
+
+impl Member {
+    /// The gateway of this name.
+    pub fn new(gateway: &str) -> Self {
+        Self { gateway: hash::of(gateway.as_bytes()), offset: None }
+    }
+
+    /// As [`report`], by the clock of this VM, which began when it did.
+    pub fn report(
+        &mut self,
+        shared: &impl SharedData,
+        vm: u64,
+        gauges: Gauges,
+        now: Duration,
+    ) -> Changes {
+        let own = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
+        let offset = *self.offset.get_or_insert_with(|| {
+            let latest =
+                shared.get(KEY).and_then(|(bytes, _)| Entries::from_bytes(&bytes).latest());
+            latest.map_or(0, |latest| latest.saturating_sub(own))
+        });
+        let heard = u64::try_from(own.saturating_add(offset)).unwrap_or_default();
+        report(shared, vm ^ self.gateway, gauges, Duration::from_millis(heard))
+    }
 }
 
 /// The VMs that have reported.
@@ -58,6 +93,11 @@ impl Entries {
     fn from_bytes(bytes: &[u8]) -> Self {
         let (entries, _) = bytes.as_chunks::<ENTRY>();
         Self(entries.iter().filter_map(Entry::from_bytes).collect())
+    }
+
+    /// When the last of them was heard of, in milliseconds.
+    fn latest(&self) -> Option<i64> {
+        self.0.iter().map(|entry| i64::try_from(entry.heard).unwrap_or(i64::MAX)).max()
     }
 
     fn to_bytes(&self) -> Vec<u8> {
@@ -153,6 +193,27 @@ mod tests {
         assert_eq!(all.report(1, gauges(1, 8, 0), at(15_000)), [-4, 0, 0]);
         assert_eq!(all.report(2, gauges(5, 0, 2), at(16_000)), [5, 0, 2]);
         assert_eq!(all.sums(), [6, 8, 2]);
+    }
+
+    /// A VM of days and one that was started just now, two gateways in one of them.
+    #[test]
+    fn clocks_that_began_at_other_times_are_one() {
+        let host = Host::default();
+        begin(&host);
+        let (mut old, mut young, mut other) =
+            (Member::new("g"), Member::new("g"), Member::new("h"));
+        let day = Duration::from_secs(86_400);
+        assert_eq!(old.report(&host, 1, open(1), day), [1, 0, 0]);
+        for second in 0..20 {
+            let second = Duration::from_secs(second);
+            let first = i64::from(second.is_zero());
+            assert_eq!(young.report(&host, 2, open(2), second), [2 * first, 0, 0]);
+            assert_eq!(other.report(&host, 2, open(4), second), [4 * first, 0, 0]);
+            assert_eq!(old.report(&host, 1, open(1), day + second), [0; 3]);
+        }
+        // The two others are silent.
+        let late = Duration::from_secs(25);
+        assert_eq!(young.report(&host, 2, open(2), late), [-5, 0, 0]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::log_line::{self, Level, LogLine};
 use crate::metrics::{Counter, Gauge};
 use crate::push_log::{Content, Newer, Push, PushLog};
 use crate::shared_data::SharedData;
-use crate::shared_gauge;
+use crate::shared_gauge::{self, Member};
 use crate::token::SignatureBackend;
 
 /// How often a host is to tick.
@@ -31,6 +31,9 @@ pub struct VmGateway {
     /// Which policy was made of which configuration, the latest last.
     numbers: Vec<(PolicyNumber, Content)>,
     backend: &'static SignatureBackend,
+    /// Whether what others have confirmed is in force beside what this VM was given.
+    is_contested: bool,
+    member: Member,
     ticked: Duration,
 }
 
@@ -48,7 +51,16 @@ impl VmGateway {
     /// The gateway of this name; signatures are verified by `backend`.
     pub fn new(name: &str, backend: &'static SignatureBackend) -> Self {
         let (lifecycle, pushes) = (Lifecycle::default(), PushLog::new(name));
-        Self { lifecycle, pushes, numbers: Vec::new(), backend, ticked: Duration::ZERO }
+        let member = Member::new(name);
+        Self {
+            lifecycle,
+            pushes,
+            numbers: Vec::new(),
+            backend,
+            is_contested: false,
+            member,
+            ticked: Duration::ZERO,
+        }
     }
 
     /// The host gives a configuration. Envoy asks a new VM on its main thread first, and then those of the
@@ -82,9 +94,30 @@ impl VmGateway {
             effects.push(Effect::Define(Vec::new()));
             effects.push(Effect::Count(Counter::ConfigAccepted));
         }
+        let is_new = self.numbers.is_empty();
         let number = self.put_in_force(config, now, effects);
         self.numbers.push((number, push.content()));
+        if is_new {
+            self.contest(shared, push.content(), now, effects);
+        }
         Configured { number: Some(number), is_accepted: true }
+    }
+
+    /// What a new VM is given first may be what an old listener has: until it is confirmed, what others have
+    /// confirmed is in force, too.
+    fn contest(
+        &mut self,
+        shared: &impl SharedData,
+        given: Content,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        let newest = self.pushes.newest(shared).filter(|(content, _)| *content != given);
+        let Some((_, Some(bytes))) = newest else { return };
+        if let Ok(config) = Config::from_host(bytes, self.backend) {
+            self.is_contested = true;
+            self.lifecycle.on_policy_from_elsewhere(Arc::new(config.policy), now, effects);
+        }
     }
 
     /// Says once for all VMs that a configuration is in force.
@@ -99,6 +132,9 @@ impl VmGateway {
 
     /// The host begins no more streams under this policy.
     pub fn on_configuration_dropped(&mut self, number: PolicyNumber) {
+        if self.numbers.last().is_some_and(|(last, _)| *last == number) {
+            self.pushes.withdraw();
+        }
         self.numbers.retain(|(known, _)| *known != number);
         self.lifecycle.on_policy_dropped(number);
     }
@@ -128,9 +164,17 @@ impl VmGateway {
             return;
         }
         self.ticked = now.monotonic;
+        match self.lifecycle.had_streams() {
+            true => self.pushes.withdraw(),
+            false => self.pushes.confirm(shared),
+        }
+        if self.is_contested && self.pushes.is_confirmed(shared) {
+            self.is_contested = false;
+            self.go_back(self.numbers.last().map(|(number, _)| *number), now, effects);
+        }
         self.catch_up(shared, now, effects);
         self.lifecycle.on_tick(now, effects);
-        let changes = shared_gauge::report(shared, vm, self.lifecycle.gauges(), now.monotonic);
+        let changes = self.member.report(shared, vm, self.lifecycle.gauges(), now.monotonic);
         let gauges = [Gauge::Open, Gauge::Held, Gauge::Shadowed];
         let changed = gauges.into_iter().zip(changes).filter(|(_, change)| *change != 0);
         effects.extend(changed.map(|(gauge, change)| Effect::Add(gauge, change)));
@@ -156,11 +200,13 @@ impl VmGateway {
         effects.push(Effect::log(LogLine::Text(level, line.to_owned())));
         match config {
             Some(config) => {
-                let number = self.put_in_force(config, now, effects);
-                // No configuration of the host stands for it.
-                self.lifecycle.on_policy_dropped(number);
+                let policy = config.policy;
+                effects
+                    .push(Effect::Define(policy.keys.iter().map(|(kid, _)| kid.into()).collect()));
+                show(&policy, effects);
+                self.lifecycle.on_policy_from_elsewhere(Arc::new(policy), now, effects);
             }
-            None => self.lifecycle.cut_all(Cut::ModuleReplaced, effects),
+            None => self.lifecycle.on_policy_lost(Cut::ModuleReplaced, now, effects),
         }
     }
 

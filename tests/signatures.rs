@@ -85,7 +85,3 @@ fn nothing_in_a_token_is_read_as_json_in_a_string() {
     let token = authenticate(key.sign_raw(plain, &claims).as_bytes(), &keys).unwrap();
     assert_eq!(token.claims.zone, "");
 }
-
-fn mistyped(claim: &'static str) -> TokenError {
-    TokenError::ClaimType(MistypedClaim { claim, spelled: claim.to_owned() })
-}

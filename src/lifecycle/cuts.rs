@@ -51,7 +51,7 @@ impl Cuts {
 
 impl Lifecycle {
     /// Ends every stream that is open, for `why`, spread as the policy in force says.
-    pub fn cut_all(&mut self, why: Cut, effects: &mut Vec<Effect>) {
+    pub(super) fn cut_all(&mut self, why: Cut, effects: &mut Vec<Effect>) {
         let passes = |state: &State| matches!(state, State::Open(_) | State::Shadowed(_));
         let all = self.streams.iter().filter(|(_, state)| passes(state));
         let all = all.map(|(id, _)| (id, why)).collect();

@@ -41,11 +41,10 @@ pub struct Request<'a> {
     pub head: Head<'a>,
     /// `x-request-id`, for the log.
     pub request_id: &'a [u8],
+    /// How many bytes all headers take together.
+    pub header_bytes: usize,
     /// Whether neither body nor trailers follow.
     pub is_end: bool,
-    /// The number of the connection: the host gives a later connection a greater number. Asked for only
-    /// around a push.
-    pub connection: &'a dyn Fn() -> Option<u64>,
 }
 
 /// A request body, as a host shows it.

@@ -17,7 +17,7 @@ use crate::log_line::Origin;
 /// The most that all held streams of a worker hold together, in bytes. A proxy's first message takes a
 /// few KiB and is whole within milliseconds, so thousands of proxies can come at once.
 pub const HELD_BYTES: usize = 16 * 1024 * 1024;
-/// What a held stream takes besides its body: its headers, and what host and gate keep of it.
+/// What a held stream takes besides its headers and its body: what host and gate keep of it.
 const HELD_OVERHEAD: usize = 2 * 1024;
 /// How much of a body is read at first: a first message comes in one piece, as a rule, and then
 /// this is all of it.
@@ -30,6 +30,7 @@ pub(super) struct HeldStream {
     /// An earlier policy that it must satisfy, too.
     pub(super) also_by: Option<PolicyNumber>,
     pub(super) body: Body,
+    header_bytes: usize,
     pub(super) protocol: Protocol,
     pub(super) origin: Origin,
     /// When it was seen to wait, at the first tick after it came.
@@ -43,10 +44,11 @@ impl HeldStream {
         held: Held,
         also_by: Option<PolicyNumber>,
         body: Body,
+        header_bytes: usize,
         protocol: Protocol,
         origin: Origin,
     ) -> Self {
-        Self { held, also_by, body, protocol, origin, since: None, order: 0 }
+        Self { held, also_by, body, header_bytes, protocol, origin, since: None, order: 0 }
     }
 
     /// Whether no token of it was verified yet.
@@ -58,7 +60,7 @@ impl HeldStream {
     }
 
     fn weight(&self) -> usize {
-        self.body.size().saturating_add(HELD_OVERHEAD)
+        self.body.size().saturating_add(self.header_bytes).saturating_add(HELD_OVERHEAD)
     }
 }
 

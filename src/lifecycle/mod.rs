@@ -56,7 +56,7 @@ use crate::token::{NumericDate, TokenCache};
 use cuts::Cuts;
 use held::{HeldStream, HeldTotal};
 use judging::{HeadersJudged, Judged};
-use policies::{Began, Policies};
+use policies::Policies;
 use streams::{State, Streams};
 
 /// The connections of one gateway on one worker.
@@ -72,6 +72,9 @@ pub struct Lifecycle {
     log_limit: RateLimit,
     /// The monotonic time of the last tick or push.
     ticked: Duration,
+    /// Whether the host went back to an earlier policy since the last tick.
+    went_back: bool,
+    had_streams: bool,
 }
 
 impl Lifecycle {
@@ -106,9 +109,36 @@ impl Lifecycle {
         self.policies.earlier(number).is_ok()
     }
 
-    /// The host begins no more streams under this policy. Does nothing to the one in force.
+    /// A policy comes into force that stands for no configuration of the host.
+    pub fn on_policy_from_elsewhere(
+        &mut self,
+        policy: Arc<Policy>,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.ticked = self.ticked.max(now.monotonic);
+        self.policies.push_from_elsewhere(policy);
+        self.review_open(now.wall);
+        self.cut_due(effects);
+    }
+
+    /// There is a newer policy that nobody can hand over: nothing is let in any more, and every stream that
+    /// is open is cut, for `why`.
+    pub fn on_policy_lost(&mut self, why: Cut, now: Now, effects: &mut Vec<Effect>) {
+        self.ticked = self.ticked.max(now.monotonic);
+        self.cut_all(why, effects);
+        self.policies.clear();
+    }
+
+    /// The host begins no more streams under this policy. If it is the one in force, the host has gone back
+    /// to an earlier one, where there is one. What that one ends is cut at the next tick.
     pub fn on_policy_dropped(&mut self, number: PolicyNumber) {
-        self.policies.forget(number);
+        self.went_back |= self.policies.forget(number);
+    }
+
+    /// Whether a stream ever began.
+    pub fn had_streams(&self) -> bool {
+        self.had_streams
     }
 
     /// The policy in force.
@@ -144,12 +174,8 @@ impl Lifecycle {
         effects: &mut Vec<Effect>,
     ) -> Step {
         let id = request.stream;
-        let Began { by, went_back } = self.policies.begin(request.under, request.connection);
-        if went_back {
-            // What it ends is cut at the next tick: this is the callback of another stream.
-            self.review_open(clock);
-            effects.push(Effect::log(LogLine::WentBack));
-        }
+        self.had_streams = true;
+        let by = self.policies.judged_by(request.under);
         let protocol = if request.head.is_grpc() { Protocol::Grpc } else { Protocol::Http };
         let origin = || Origin::new(request.head.path, request.request_id);
         match self.judge_headers(by, request, clock) {
@@ -158,7 +184,8 @@ impl Lifecycle {
                 self.refuse(id, refused, protocol, origin, effects)
             }
             HeadersJudged::Hold { held, also_by, body } => {
-                let stream = HeldStream::new(held, also_by, body, protocol, origin());
+                let bytes = request.header_bytes;
+                let stream = HeldStream::new(held, also_by, body, bytes, protocol, origin());
                 self.hold(request, stream, clock, effects)
             }
         }
@@ -204,6 +231,10 @@ impl Lifecycle {
     /// Time has passed. To be called about ten times a second.
     pub fn on_tick(&mut self, now: Now, effects: &mut Vec<Effect>) {
         self.ticked = self.ticked.max(now.monotonic);
+        if std::mem::take(&mut self.went_back) {
+            effects.push(Effect::log(LogLine::WentBack));
+            self.review_open(now.wall);
+        }
         self.refuse_overdue(effects);
         self.review_expiry(now.wall);
         self.cut_due(effects);

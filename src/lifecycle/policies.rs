@@ -12,10 +12,10 @@
 //!   context of then up again.
 //!
 //! In the first two the newest policy is the one that counts, in the third it is the earlier one. So such
-//! a stream must satisfy both, until it is a fact that the host went back. A VM of the host that was told
-//! may know it (see [`push_log`](crate::push_log)). Or the host shows it: it began a stream under the
-//! newest policy, and later begins one under an earlier policy on a connection that is younger. No switch
-//! and no earlier listener can do that.
+//! a stream must satisfy both, until it is a fact that the host went back: it drops the configuration of
+//! the newest policy while that of an earlier one still stands, or a VM of the host that was told says so
+//! (see [`push_log`](crate::push_log)). What a stream or a connection does is no such fact: a stranger can
+//! hold a connection back for as long as he likes.
 
 use std::sync::Arc;
 
@@ -33,8 +33,6 @@ pub(super) struct Policies {
     /// The latest first. Each stays as long as the host may begin streams under it.
     earlier: Vec<Earlier>,
     last: u64,
-    /// The connection of the first stream that began under the newest policy.
-    first_connection: Option<u64>,
 }
 
 #[derive(Debug, Clone)]
@@ -63,14 +61,6 @@ pub(super) enum JudgedBy {
     None,
 }
 
-/// What the beginning of a stream tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Began {
-    pub(super) by: JudgedBy,
-    /// Whether it tells that the host went back to an earlier policy, which is the newest from now on.
-    pub(super) went_back: bool,
-}
-
 impl Policies {
     /// Puts `policy` in force.
     pub(super) fn push(&mut self, policy: Arc<Policy>) -> PolicyNumber {
@@ -80,8 +70,19 @@ impl Policies {
         number
     }
 
+    /// Puts `policy` in force, which stands for no configuration of the host.
+    pub(super) fn push_from_elsewhere(&mut self, policy: Arc<Policy>) {
+        self.last = self.last.saturating_add(1);
+        let number = PolicyNumber(self.last);
+        self.put_in_force(Numbered { number, policy, is_dropped: true });
+    }
+
+    /// Leaves no policy in force, and keeps none.
+    pub(super) fn clear(&mut self) {
+        (self.newest, self.earlier) = (None, Vec::new());
+    }
+
     fn put_in_force(&mut self, numbered: Numbered) {
-        self.first_connection = None;
         if let Some(Numbered { number, policy, is_dropped: false }) = self.newest.replace(numbered)
         {
             self.earlier.insert(0, Earlier { number, policy: Some(policy) });
@@ -96,13 +97,17 @@ impl Policies {
         }
     }
 
-    /// Forgets an earlier policy: the host begins no more streams under it. The newest stays in force,
-    /// and is forgotten when there is a newer one.
-    pub(super) fn forget(&mut self, number: PolicyNumber) {
-        if let Some(newest) = self.newest.as_mut().filter(|newest| newest.number == number) {
-            newest.is_dropped = true;
-        }
+    /// The host begins no more streams under this policy. Where it is the newest, and an earlier one is
+    /// kept, the host has gone back to the latest of those, which is in force from now on; whether that
+    /// is so. Where none is kept, the newest stays in force.
+    pub(super) fn forget(&mut self, number: PolicyNumber) -> bool {
         self.earlier.retain(|earlier| earlier.number != number);
+        let Some(newest) = self.newest.as_mut().filter(|newest| newest.number == number) else {
+            return false;
+        };
+        newest.is_dropped = true;
+        let kept = self.earlier.iter().find(|earlier| earlier.policy.is_some());
+        kept.map(|earlier| earlier.number).is_some_and(|number| self.go_back(number))
     }
 
     /// The policy in force.
@@ -124,31 +129,12 @@ impl Policies {
         known.and_then(|earlier| earlier.policy.as_ref()).map(Some).ok_or(NotKept)
     }
 
-    /// A stream begins under `number`, on a connection that is asked for where it matters.
-    pub(super) fn begin(
-        &mut self,
-        number: Option<PolicyNumber>,
-        connection: &dyn Fn() -> Option<u64>,
-    ) -> Began {
-        let by = |by| Began { by, went_back: false };
-        let Some(newest) = self.newest_number() else { return by(JudgedBy::None) };
-        let Some(number) = number else { return by(JudgedBy::None) };
-        if number == newest {
-            if self.first_connection.is_none() && !self.earlier.is_empty() {
-                self.first_connection = connection();
-            }
-            return by(JudgedBy::Newest);
-        }
-        if self.earlier(number).is_err() {
-            return by(JudgedBy::None);
-        }
-        let is_younger = match self.first_connection {
-            Some(first) => connection().is_some_and(|connection| connection > first),
-            None => false,
-        };
-        match is_younger && self.go_back(number) {
-            true => Began { by: JudgedBy::Newest, went_back: true },
-            false => by(JudgedBy::Both(number)),
+    /// By which policies a stream is judged that begins under `number`.
+    pub(super) fn judged_by(&self, number: Option<PolicyNumber>) -> JudgedBy {
+        match number.map(|number| (number, self.earlier(number))) {
+            None | Some((_, Err(NotKept))) => JudgedBy::None,
+            Some((_, Ok(None))) => JudgedBy::Newest,
+            Some((number, Ok(Some(_)))) => JudgedBy::Both(number),
         }
     }
 

@@ -132,7 +132,7 @@ pub(crate) struct Begin<'a> {
     /// The name of its token; empty is none.
     pub(crate) token: &'a str,
     pub(crate) under: Option<PolicyNumber>,
-    pub(crate) connection: Option<u64>,
+    pub(crate) header_bytes: usize,
     pub(crate) is_end: bool,
 }
 
@@ -200,8 +200,8 @@ impl Host {
             under: begin.under,
             head: head(begin.path, &token),
             request_id: b"",
+            header_bytes: begin.header_bytes,
             is_end: begin.is_end,
-            connection: &|| begin.connection,
         };
         let mut effects = Vec::new();
         let step = self.life.on_headers(&request, self.clock(), &mut effects);

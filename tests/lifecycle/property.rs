@@ -35,7 +35,7 @@ enum Event {
         path: &'static str,
         token: &'static str,
         under: usize,
-        connection: u64,
+        header_bytes: usize,
     },
     Body {
         stream: u32,
@@ -92,9 +92,9 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         3 => (0..POLICIES.len()).prop_map(Event::Push),
         1 => (0..4_usize).prop_map(Event::Drop),
-        8 => (0..STREAMS, path, token, under, 0..40_u64).prop_map(
-            |(stream, at, token, under, connection)| {
-                Event::Begin { stream, path: path_of(at), token, under, connection }
+        8 => (0..STREAMS, path, token, under, 0..60_000_usize).prop_map(
+            |(stream, at, token, under, header_bytes)| {
+                Event::Begin { stream, path: path_of(at), token, under, header_bytes }
             }
         ),
         10 => (0..STREAMS, piece, prop::bool::weighted(0.3)).prop_map(|(stream, piece, is_end)| {
@@ -175,8 +175,8 @@ impl Model {
                     self.dropped.insert(number);
                 }
             }
-            Event::Begin { stream, path, token, under, connection } => {
-                self.begin(*stream, path, token, *under, *connection);
+            Event::Begin { stream, path, token, under, header_bytes } => {
+                self.begin(*stream, path, token, *under, *header_bytes);
             }
             Event::Body { stream, piece, is_end } if self.streams.contains_key(stream) => {
                 let (step, effects) = self.host.body(*stream, &bytes(piece), *is_end);
@@ -206,14 +206,14 @@ impl Model {
         path: &'static str,
         token: &str,
         under: usize,
-        connection: u64,
+        header_bytes: usize,
     ) {
         if self.streams.contains_key(&stream) {
             return;
         }
         let place = self.newest.checked_sub(under).filter(|_| !self.pushed.is_empty());
         let under = place.map(|place| self.pushed[place].0);
-        let begin = Begin { path, token, under, connection: Some(connection), is_end: false };
+        let begin = Begin { path, token, under, header_bytes, is_end: false };
         let newest = self.pushed.get(self.newest).map(|(number, _)| *number);
         let also_by = under.filter(|number| Some(*number) != newest);
         self.streams.insert(stream, Known { also_by, ..Known::default() });

@@ -1,7 +1,7 @@
 //! What happens to one stream: one line an event, and the steps and effects that follow.
 //!
 //! Events: `push NAME FIELDS` (a policy that differs by these fields), `drop NAME`, `headers|bootstrap|
-//! hds|elsewhere STREAM [TOKEN] [under NAME] [on CONNECTION] [end]`, `body STREAM BYTES [end]`, `trailers
+//! hds|elsewhere STREAM [TOKEN] [under NAME] [with HEADER-BYTES] [end]`, `body STREAM BYTES [end]`, `trailers
 //! STREAM`, `end STREAM`, `tick MILLISECONDS`, `clock SECONDS|none`, `gauges`.
 //!
 //! Effects: `continue`, `pause`; `1:answer CODE`, `1:cut`, `1:resume`; `1:allow`, `1:deny REASON`,
@@ -78,12 +78,12 @@ impl Teller {
                     let place = words.iter().position(|one| *one == word)?;
                     words.get(place + 1).copied()
                 };
-                let token = words.get(1).filter(|word| !["under", "on", "end"].contains(word));
+                let token = words.get(1).filter(|word| !["under", "with", "end"].contains(word));
                 let begin = Begin {
                     path: path(begin),
                     token: token.unwrap_or(&""),
                     under: after("under").map_or(self.newest, |name| Some(self.numbers[name])),
-                    connection: after("on").map(|number| number.parse().unwrap()),
+                    header_bytes: after("with").map_or(0, |number| number.parse().unwrap()),
                     is_end: words.last() == Some(&"end"),
                 };
                 let (step, effects) = self.host.begin(stream(), &begin);

@@ -55,6 +55,12 @@ impl Headers {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect()
     }
 
+    /// How many bytes they take together.
+    pub(super) fn bytes(&self) -> usize {
+        let sizes = self.0.iter().flat_map(|(name, value)| [name.len(), value.len()]);
+        sizes.fold(0, usize::saturating_add)
+    }
+
     /// The first value of a header; empty where there is none.
     pub(super) fn first(&self, wanted: &str) -> &[u8] {
         let found = self.0.iter().find(|(name, _)| name == wanted);
@@ -107,12 +113,6 @@ pub(super) fn plugin_name() -> String {
 /// Address and port of the peer of the request in effect.
 pub(super) fn peer() -> String {
     text(&["source", "address"])
-}
-
-/// The number of the connection of the request in effect.
-pub(super) fn connection() -> Option<u64> {
-    let bytes = property(&["connection", "id"])?;
-    bytes.try_into().ok().map(u64::from_le_bytes)
 }
 
 fn text(path: &[&str]) -> String {

@@ -36,8 +36,8 @@ impl HttpContext for Stream {
             under: self.under,
             head: headers.head(),
             request_id: headers.first("x-request-id"),
+            header_bytes: headers.bytes(),
             is_end,
-            connection: &host::connection,
         };
         action(self.gateway.event(self.id, |gateway, effects| {
             gateway.lifecycle.on_headers(&request, host::clock(), effects)
