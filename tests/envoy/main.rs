@@ -5,6 +5,7 @@
 #![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 mod access_log;
+mod attacks;
 mod bad_pushes;
 mod big_lists;
 mod bootstrap;

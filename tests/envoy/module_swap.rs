@@ -21,7 +21,7 @@ fn module(name: &str) -> Vec<u8> {
     [fs::read(from_environment("ZONEGATE_WASM")).unwrap(), section].concat()
 }
 
-fn write(folder: &Path, name: &str) -> PathBuf {
+pub(crate) fn write(folder: &Path, name: &str) -> PathBuf {
     let path = folder.join(format!("{name}.wasm"));
     fs::write(&path, module(name)).unwrap();
     path
