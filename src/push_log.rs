@@ -67,6 +67,8 @@ pub enum Newer {
     Known(Content),
     /// As the host would have given it.
     Configuration(Vec<u8>),
+    /// One that was not left, and was not given yet.
+    Awaited,
     /// One that was not left, and is not given either.
     Unknown,
 }
@@ -178,11 +180,11 @@ impl PushLog {
             false => self.left(shared, newest).map(Newer::Configuration),
         };
         let since = *self.late_since.get_or_insert(now);
-        let found = found.or((now.saturating_sub(since) >= LATE).then_some(Newer::Unknown));
-        if found.is_some() {
-            (self.found, self.late_since) = (newest.number, None);
+        if found.is_none() && now.saturating_sub(since) < LATE {
+            return Some(Newer::Awaited);
         }
-        found
+        (self.found, self.late_since) = (newest.number, None);
+        Some(found.unwrap_or(Newer::Unknown))
     }
 
     /// The configuration that was left of `push`, if it was.
@@ -323,8 +325,9 @@ mod tests {
         new.take(&host, &Push::of(&large));
         new.confirm(&host);
         for vm in [&mut before, &mut late] {
-            assert_eq!(vm.newer(&host, NOW, none), None);
-            assert_eq!(vm.newer(&host, NOW + LATE - Duration::from_millis(1), none), None);
+            let just_before = NOW + LATE - Duration::from_millis(1);
+            assert_eq!(vm.newer(&host, NOW, none), Some(Newer::Awaited));
+            assert_eq!(vm.newer(&host, just_before, none), Some(Newer::Awaited));
         }
         assert!(!late.take(&host, &Push::of(&large)));
         assert_eq!(late.newer(&host, NOW + LATE, none), None);

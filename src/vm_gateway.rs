@@ -190,6 +190,7 @@ impl VmGateway {
                 let number = place(content).map(|(number, _)| *number);
                 return self.go_back(number, now, effects);
             }
+            Newer::Awaited => return self.lifecycle.on_policy_awaited(),
             Newer::Configuration(bytes) => Config::from_host(bytes, self.backend).ok(),
             Newer::Unknown => None,
         };

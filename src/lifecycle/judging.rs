@@ -65,7 +65,7 @@ impl Lifecycle {
         &self,
         also_by: Option<PolicyNumber>,
     ) -> Option<impl Iterator<Item = &Arc<Policy>> + use<'_>> {
-        let newest = self.policies.newest()?;
+        let newest = self.policies.newest().filter(|_| self.policies.can_judge())?;
         let also = match also_by {
             Some(number) => self.policies.earlier(number).ok()?,
             None => None,

@@ -122,6 +122,12 @@ impl Lifecycle {
         self.cut_due(effects);
     }
 
+    /// There is a newer policy, which is not handed over yet: nothing is let in until it is, or until the
+    /// host goes back to another.
+    pub fn on_policy_awaited(&mut self) {
+        self.policies.await_newer();
+    }
+
     /// There is a newer policy that nobody can hand over: nothing is let in any more, and every stream that
     /// is open is cut, for `why`.
     pub fn on_policy_lost(&mut self, why: Cut, now: Now, effects: &mut Vec<Effect>) {

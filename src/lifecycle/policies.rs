@@ -33,6 +33,8 @@ pub(super) struct Policies {
     /// The latest first. Each stays as long as the host may begin streams under it.
     earlier: Vec<Earlier>,
     last: u64,
+    /// Whether there is a newer one that was not handed over yet.
+    is_awaited: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -82,7 +84,13 @@ impl Policies {
         (self.newest, self.earlier) = (None, Vec::new());
     }
 
+    /// Lets nobody judge until another policy comes into force.
+    pub(super) fn await_newer(&mut self) {
+        self.is_awaited = true;
+    }
+
     fn put_in_force(&mut self, numbered: Numbered) {
+        self.is_awaited = false;
         if let Some(Numbered { number, policy, is_dropped: false }) = self.newest.replace(numbered)
         {
             self.earlier.insert(0, Earlier { number, policy: Some(policy) });
@@ -115,6 +123,11 @@ impl Policies {
         self.newest.as_ref().map(|newest| &newest.policy)
     }
 
+    /// Whether there is one that can judge.
+    pub(super) fn can_judge(&self) -> bool {
+        self.newest.is_some() && !self.is_awaited
+    }
+
     /// Its number.
     pub(super) fn newest_number(&self) -> Option<PolicyNumber> {
         self.newest.as_ref().map(|newest| newest.number)
@@ -132,6 +145,7 @@ impl Policies {
     /// By which policies a stream is judged that begins under `number`.
     pub(super) fn judged_by(&self, number: Option<PolicyNumber>) -> JudgedBy {
         match number.map(|number| (number, self.earlier(number))) {
+            _ if self.is_awaited => JudgedBy::None,
             None | Some((_, Err(NotKept))) => JudgedBy::None,
             Some((_, Ok(None))) => JudgedBy::Newest,
             Some((number, Ok(Some(_)))) => JudgedBy::Both(number),

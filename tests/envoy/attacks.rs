@@ -208,8 +208,9 @@ async fn the_gauges_of_two_gateways_are_their_sums() {
     assert_eq!(seen, [3], "three streams are open all the time");
 }
 
-/// A listener with a good policy, which Envoy refuses for another filter: nothing of it counts.
-async fn refused_listener(change: Value) {
+/// A listener with a good policy, which Envoy refuses for another filter: nothing of it counts for what
+/// begins later. (A stream that the policy revokes may be cut before Envoy refuses the listener.)
+async fn refused_listener(change: Value, goes_on_after: bool) {
     let setup = by_listener(1, None).await;
     let connection = setup.connect().await;
     let mut stream = open(&connection, &setup.token()).await;
@@ -232,17 +233,17 @@ async fn refused_listener(change: Value) {
         }
     }
     setup.control_plane.push();
-    assert!(goes_on(&mut stream).await, "a refused push has cut a stream");
+    assert!(!goes_on_after || goes_on(&mut stream).await, "a refused push has cut a stream");
 }
 
 #[tokio::test]
-async fn a_listener_that_envoy_refuses_revokes_nothing() {
-    refused_listener(json!({ "revocations": ["id-1"] })).await;
+async fn a_listener_that_envoy_refuses_keeps_nobody_out() {
+    refused_listener(json!({ "revocations": ["id-1"] }), false).await;
 }
 
 #[tokio::test]
 async fn a_listener_that_envoy_refuses_lets_nothing_in() {
-    refused_listener(json!({ "mode": "shadow" })).await;
+    refused_listener(json!({ "mode": "shadow" }), true).await;
 }
 
 /// An upgrade with another policy, and the way back to module and policy as they were.
@@ -299,9 +300,10 @@ async fn an_upgrade_that_is_taken_back_takes_its_policy_back() {
     }
 }
 
-/// An upgrade with a list that is too long to be left for the VMs of the module before.
+/// An upgrade with a list that is too long to be left for the VMs of the module before: it is waited for, and
+/// then all their streams are cut.
 #[tokio::test]
-async fn an_upgrade_with_a_long_list_cuts_what_it_revokes_and_nothing_else() {
+async fn an_upgrade_with_a_long_list_cuts_all_streams_of_the_module_before() {
     let mut bench = Bench::text();
     let folder = bench.scratch().to_owned();
     bench.options.module = write(&folder, "first");
@@ -313,12 +315,9 @@ async fn an_upgrade_with_a_long_list_cuts_what_it_revokes_and_nothing_else() {
     let list = [vec!["id-1".to_owned()], ids(40_000)].concat().join(",");
     setup.push_with(json!({ "revocations": list })).await;
     setup.refused_as(&connection, &setup.witness("id-1"), "revoked").await;
-    let is_cut = is_cut_soon(&mut revoked).await;
-    // Whatever is held to have become of the old module by then.
-    sleep(Duration::from_secs(32)).await;
-    setup.control_plane.push();
-    let goes_on = goes_on(&mut kept).await;
-    assert!(is_cut && goes_on, "revoked: cut in time {is_cut}; not revoked: goes on {goes_on}");
+    let cut = "wasmcustom.zonegate.streams.cut.module_replaced";
+    setup.gateway.wait_stat(cut, 2, 4 * LIMIT).await.unwrap();
+    assert!(is_cut_soon(&mut revoked).await && is_cut_soon(&mut kept).await);
 }
 
 /// Connections that stay with the old listener, and so with the old module, for as long as they live.
@@ -343,7 +342,7 @@ async fn an_old_connection_gets_nothing_in_after_an_upgrade_with_a_long_list() {
     assert!(let_in.is_empty(), "a revoked token is let in {let_in:?} s after the push");
 }
 
-/// By listeners: back to the policy of before, byte for byte, while nobody connects anew.
+/// By listeners: back to the policy of before, with another generation, while nobody connects anew.
 #[tokio::test]
 async fn a_listener_that_comes_back_cuts_what_it_revokes_without_a_new_connection() {
     let setup = by_listener(1, None).await;
@@ -355,13 +354,13 @@ async fn a_listener_that_comes_back_cuts_what_it_revokes_without_a_new_connectio
     comes_to(&setup, None, &setup.witness("other"), Some("revoked")).await;
     let second = setup.connect().await;
     let mut revoked = open(&second, &setup.token()).await;
-    setup.push_with(json!({ "revocations": ["id-1"] })).await;
+    setup.push_with(json!({ "revocations": ["id-1"], "generation": "3" })).await;
     assert!(is_cut_soon(&mut revoked).await, "{}", setup.gateway.log_tail());
     setup.control_plane.push();
     assert!(goes_on(&mut kept).await);
 }
 
-/// By listeners: back to the policy of before, byte for byte, before anybody has connected under the one
+/// By listeners: back to the policy of before, with another generation, before anybody has connected under the one
 /// in between.
 #[tokio::test]
 async fn a_listener_that_comes_back_at_once_is_in_force() {
@@ -369,7 +368,7 @@ async fn a_listener_that_comes_back_at_once_is_in_force() {
     let old = setup.connect().await;
     let _kept = open(&old, &setup.token_of("id-2")).await;
     setup.push_with(json!({ "revocations": ["id-1"] })).await;
-    setup.push_with(json!({})).await;
+    setup.push_with(json!({ "generation": "3" })).await;
     comes_to(&setup, None, &setup.token(), None).await;
 }
 
@@ -572,8 +571,8 @@ async fn of_pushes_in_quick_succession_the_last_one_is_in_force() {
         let _kept: Vec<Sotw> = {
             let mut kept = Vec::new();
             for name in names {
-                setup.push_with(json!({ "revocations": [name] })).await;
-                files.push(fs::read(folder.join("zonegate.json")).unwrap());
+                setup.push_with(json!({ "revocations": [name], "generation": "NONE" })).await;
+                files.push(fs::read_to_string(folder.join("zonegate.json")).unwrap());
                 for connection in &connections {
                     setup.refused_as(connection, &setup.witness(name), "revoked").await;
                     kept.push(open(connection, &setup.token()).await);
@@ -586,6 +585,8 @@ async fn of_pushes_in_quick_succession_the_last_one_is_in_force() {
             for step in 0..30 {
                 // Backwards, and so at `last` in the end.
                 let file = &files[(last + 29 - step) % names.len()];
+                // No two pushes are the same bytes, as the tool writes them.
+                let file = file.replace("NONE", &format!("{round}-{step}"));
                 fs::write(folder.join(".next"), file).unwrap();
                 fs::rename(folder.join(".next"), folder.join("zonegate.json")).unwrap();
                 sleep(Duration::from_millis(1 + round as u64)).await;

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use zonegate::config::Config;
 use zonegate::gate::{ADS_SOTW, BOOTSTRAP, Clock, HDS, Head, Policy};
 use zonegate::lifecycle::{
-    Effect, Lifecycle, Now, PolicyNumber, Request, RequestBody, Step, StreamId,
+    Cut, Effect, Lifecycle, Now, PolicyNumber, Request, RequestBody, Step, StreamId,
 };
 use zonegate_issuer::SigningKey;
 
@@ -234,6 +234,12 @@ impl Host {
     pub(crate) fn end(&mut self, id: u32) {
         self.streams.remove(&id);
         self.life.on_end(StreamId(id));
+    }
+
+    pub(crate) fn lose(&mut self) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.life.on_policy_lost(Cut::ModuleReplaced, self.now(), &mut effects);
+        effects
     }
 
     pub(crate) fn tick(&mut self, milliseconds: u64) -> Vec<Effect> {

@@ -2,7 +2,8 @@
 //!
 //! Events: `push NAME FIELDS` (a policy that differs by these fields), `drop NAME`, `headers|bootstrap|
 //! hds|elsewhere STREAM [TOKEN] [under NAME] [with HEADER-BYTES] [end]`, `body STREAM BYTES [end]`, `trailers
-//! STREAM`, `end STREAM`, `tick MILLISECONDS`, `clock SECONDS|none`, `gauges`.
+//! STREAM`, `end STREAM`, `tick MILLISECONDS`, `clock SECONDS|none`, `await` and `lose` (a newer
+//! policy), `gauges`.
 //!
 //! Effects: `continue`, `pause`; `1:answer CODE`, `1:cut`, `1:resume`; `1:allow`, `1:deny REASON`,
 //! `1:would_deny REASON`, `1:pending` (facts for the access log); counters by their names; `warn`, `info`
@@ -63,6 +64,11 @@ impl Teller {
                 self.host.end(stream());
                 String::new()
             }
+            "await" => {
+                self.host.life.on_policy_awaited();
+                String::new()
+            }
+            "lose" => shown(None, &self.host.lose()),
             "tick" => shown(None, &self.host.tick(words[0].parse().unwrap())),
             "clock" => {
                 let by = words[0].parse::<i64>().ok();

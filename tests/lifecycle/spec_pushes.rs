@@ -249,3 +249,29 @@ fn the_newest_policy_has_the_first_word() {
         ("headers 1 good under a", REVOKED),
     ]);
 }
+
+#[test]
+fn while_a_newer_policy_is_awaited_nothing_is_let_in() {
+    const UNAVAILABLE: &str = "pause, denied.policy_unavailable, 1:deny policy_unavailable, \
+                               1:answer 14, warn";
+    tell(&[
+        ("push a", ""),
+        ("headers 2 other", "pause"),
+        ("body 2 ingress", "continue, allowed, kid.1.allowed, 2:allow"),
+        ("headers 1 good", "pause"),
+        ("await", ""),
+        ("body 1 ingress", UNAVAILABLE),
+        ("headers 1 good", UNAVAILABLE),
+        ("body 2 garbage", "continue"),
+        ("push b", ""),
+        ("headers 3 good", "pause"),
+        ("gauges", "open 1 held 1 shadowed 0"),
+        // One that will never come.
+        ("lose", "2:cut, streams.cut.module_replaced, warn"),
+        (
+            "body 3 ingress",
+            "pause, denied.policy_unavailable, 3:deny policy_unavailable, 3:answer 14, warn",
+        ),
+        ("gauges", "open 0 held 0 shadowed 0"),
+    ]);
+}
