@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use zonegate::config::Config;
 use zonegate::gate::{ADS_SOTW, BOOTSTRAP, Clock, HDS, Head, Policy};
 use zonegate::lifecycle::{
-    Effect, Lifecycle, Now, PolicyNumber, Request, RequestBody, Step, StreamId,
+    Cut, Effect, Lifecycle, Now, PolicyNumber, Request, RequestBody, Step, StreamId,
 };
 use zonegate_issuer::SigningKey;
 
@@ -191,6 +191,20 @@ impl Host {
         let mut effects = Vec::new();
         let number = self.life.on_policy(policy, self.now(), &mut effects);
         (number, effects)
+    }
+
+    /// The host goes back to a policy that it handed over before.
+    pub(crate) fn go_back(&mut self, number: PolicyNumber) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.life.on_policy_again(number, self.now(), &mut effects);
+        effects
+    }
+
+    /// Another module serves the gateway now.
+    pub(crate) fn replace_module(&mut self) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.life.cut_all(Cut::ModuleReplaced, &mut effects);
+        effects
     }
 
     pub(crate) fn begin(&mut self, id: u32, begin: &Begin<'_>) -> (Step, Vec<Effect>) {

@@ -1,0 +1,124 @@
+//! What a host does with policies and modules besides pushing them, in the form of [`crate::spec`].
+
+use crate::spec::{LET_IN, tell};
+
+const A: &str = r#"push a {"revocations": "id-1"}"#;
+const B: &str = r#"push b {"revocations": "id-2"}"#;
+
+#[test]
+fn a_host_goes_back_to_a_policy_that_is_kept() {
+    tell(&[
+        (A, ""),
+        (B, ""),
+        ("kept", "a b"),
+        ("headers 1 good", "pause"),
+        ("body 1 ingress", LET_IN),
+        ("again a", "info, 1:cut, streams.cut.revoked, warn"),
+        ("kept", "a b"),
+        ("headers 2 other under a", "pause"),
+        ("headers 3 good under a", "pause, denied.revoked, 3:deny revoked, 3:answer 16, warn"),
+        // It is in force already.
+        ("again a", ""),
+        // The one that was in force is an earlier one now.
+        ("headers 4 other under b", "pause, denied.revoked, 4:deny revoked, 4:answer 16, warn"),
+        ("again b", "info"),
+        ("body 2 ingress", "pause, denied.revoked, 2:deny revoked, 2:answer 16, warn"),
+        ("drop a", ""),
+        ("kept", "b"),
+        ("again a", ""),
+        ("headers 5 good under b", "pause"),
+        // The one in force is forgotten when there is a newer one.
+        ("drop b", ""),
+        ("kept", "b"),
+        ("push c", ""),
+        ("kept", "c"),
+        ("again b", ""),
+        ("headers 6 other", "pause"),
+        ("body 6 ingress", "continue, allowed, kid.1.allowed, 6:allow"),
+    ]);
+}
+
+/// It is the first connection under the newest policy that shows that a host goes back.
+#[test]
+fn a_host_shows_that_it_goes_back_by_the_first_connection_after_it_has_switched() {
+    tell(&[
+        (A, ""),
+        (B, ""),
+        ("headers 1 short", "pause"),
+        (
+            "headers 2 other under a on 1",
+            "pause, denied.revoked, 2:deny revoked, 2:answer 16, warn",
+        ),
+        ("headers 3 short on 20", "pause"),
+        ("headers 4 short on 30", "pause"),
+        ("headers 5 short on 10", "pause"),
+        (
+            "headers 6 other under a on 20",
+            "pause, denied.revoked, 6:deny revoked, 6:answer 16, warn",
+        ),
+        ("headers 7 other under a on 21", "pause, info"),
+        // From now on it is the first one after that.
+        (
+            "headers 8 good under b on 40",
+            "pause, denied.revoked, 8:deny revoked, 8:answer 16, warn",
+        ),
+        ("headers 9 other under a on 50", "pause"),
+        (
+            "headers 10 good under b on 50",
+            "pause, denied.revoked, 10:deny revoked, 10:answer 16, warn",
+        ),
+        ("headers 11 good under b on 51", "pause, info"),
+    ]);
+}
+
+#[test]
+fn without_a_policy_there_is_none_to_go_back_to() {
+    tell(&[
+        (A, ""),
+        ("headers 1 other on 10", "pause"),
+        ("headers 2 other on 20", "pause"),
+        ("kept", "a"),
+        ("again a", ""),
+        ("drop a", ""),
+        (B, ""),
+        ("kept", "b"),
+        ("again a", ""),
+        (
+            "headers 3 short under a on 99",
+            "pause, denied.policy_unavailable, 3:deny policy_unavailable, 3:answer 14, warn",
+        ),
+    ]);
+}
+
+/// All that is open ends, spread as the policy in force says; what is held is not judged by it.
+#[test]
+fn a_module_that_is_replaced_ends_what_is_open() {
+    const CUT: &str = "1:cut, streams.cut.module_replaced, warn";
+    tell(&[
+        (
+            r#"push a {"mode": "shadow", "openStreams": {"cutWithinMilliseconds": 400},
+                "proxies": {"dataplane": "pass"}}"#,
+            "",
+        ),
+        ("headers 1 good", "continue, 1:pending"),
+        ("body 1 ingress", LET_IN),
+        ("hds 2", "continue, unchecked, 2:allow"),
+        ("headers 3 good", "continue, 3:pending"),
+        ("body 3 egress", "continue, would_deny.out_of_scope, 3:would_deny out_of_scope, warn"),
+        ("headers 4 good", "continue, 4:pending"),
+        ("headers 5 other", "continue, 5:pending"),
+        ("body 5 ingress", "continue, allowed, kid.1.allowed, 5:allow"),
+        ("tick 100", ""),
+        ("replaced", CUT),
+        ("gauges", "open 2 held 1 shadowed 1"),
+        ("replaced", ""),
+        ("tick 99", ""),
+        ("tick 1", "2:cut, streams.cut.module_replaced, warn"),
+        ("tick 99", ""),
+        ("tick 1", "3:cut, streams.cut.module_replaced, warn"),
+        ("tick 100", "5:cut, streams.cut.module_replaced, warn"),
+        ("gauges", "open 0 held 1 shadowed 0"),
+        ("body 4 ingress", "continue, allowed, kid.1.allowed, 4:allow"),
+    ]);
+    tell(&[("replaced", "")]);
+}
