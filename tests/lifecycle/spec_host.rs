@@ -1,5 +1,8 @@
 //! What a host does with policies and modules besides pushing them, in the form of [`crate::spec`].
 
+use serde_json::json;
+
+use crate::host::policy;
 use crate::spec::{LET_IN, tell};
 
 const A: &str = r#"push a {"revocations": "id-1"}"#;
@@ -121,4 +124,20 @@ fn a_module_that_is_replaced_ends_what_is_open() {
         ("body 4 ingress", "continue, allowed, kid.1.allowed, 4:allow"),
     ]);
     tell(&[("replaced", "")]);
+}
+
+/// 4 MiB, without the latest of the earlier ones.
+#[test]
+fn earlier_policies_are_kept_up_to_their_limit() {
+    const LIMIT: usize = 4 * 1024 * 1024;
+    let list = |last: usize| {
+        let ids = (0..64).map(|index| format!("{index}{}", "x".repeat(65_000)));
+        json!({ "revocations": ids.chain(["y".repeat(last)]).collect::<Vec<_>>() })
+    };
+    let missing = LIMIT - policy(&list(1)).bytes();
+    for (last, kept) in [(missing + 1, "a b c"), (missing + 2, "b c")] {
+        let large = list(last);
+        assert_eq!(policy(&large).bytes() <= LIMIT, kept.contains('a'));
+        tell(&[(&*format!("push a {large}"), ""), ("push b", ""), ("push c", ""), ("kept", kept)]);
+    }
 }
