@@ -11,6 +11,9 @@ NEEDY := differential envoy kuma_path module
 NATIVE := $(filter-out $(NEEDY), \
 	$(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) \
 	$(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs)))
+# What decides, and so must not have a line that no test looks at.
+MUTATED := src/gate src/lifecycle src/log_line.rs src/revocation src/token
+comma := ,
 
 # Where func-e is on PATH, it runs Envoy.
 FUNC_E = $(if $(shell command -v func-e),--func-e "$$(command -v func-e)")
@@ -26,7 +29,7 @@ RUN_FLAGS = $(FUNC_E) \
 	$(if $(CONFIG),--config "$(CONFIG)") \
 	$(if $(PORT),--port "$(PORT)")
 
-.PHONY: help run demo test check test-kuma bench stall picture wasm tool lint clean
+.PHONY: help run demo test check mutants test-kuma bench stall picture wasm tool lint clean
 
 help:
 	@echo "make run     the gateway in a real Envoy, in front of a demo control plane"
@@ -38,6 +41,9 @@ help:
 	@echo "make test    everything that must hold"
 	@echo "             ONLY=name      those tests only that have this in their names"
 	@echo "make check   those tests that need no Envoy and no module, in a minute"
+	@echo "make mutants those tests against faults, one at a time, in a copy of the sources; hours"
+	@echo "             ONLY=a,b,c     in these files and folders of src only"
+	@echo "             JOBS=number    at the same time"
 	@echo "make test-kuma"
 	@echo "             the same with Kuma's own programs; KUMA_HOME=folder names them"
 	@echo "make bench   what the filter costs, side by side with its alternatives"
@@ -78,6 +84,13 @@ test: wasm
 
 check:
 	@scripts/tally -- cargo test --quiet --locked --workspace --no-fail-fast --lib --bins $(NATIVE:%=--test %)
+
+# What no test finds is listed at the end, and in target/mutants.out/missed.txt. Faults that no test can
+# find are in .cargo/mutants.toml.
+mutants:
+	@mutants=$$(scripts/cargo-mutants) && \
+	"$$mutants" mutants $(if $(JOBS),--jobs "$(JOBS)") \
+		$(foreach path,$(or $(subst $(comma), ,$(ONLY)),$(MUTATED)),--file "$(path)" --file "$(path)/**/*.rs")
 
 # The checks of KUMA_HOME first: a build takes longer.
 test-kuma:

@@ -164,4 +164,54 @@ mod tests {
             assert_eq!(error.to_string(), wanted, "{payload}");
         }
     }
+
+    /// Each JSON value with the date that it is; `Err` is the wrong type, `Ok(None)` no date.
+    #[test]
+    fn a_date_is_what_golang_jwt_makes_of_it() {
+        let at = |seconds| Ok(Some(NumericDate(seconds)));
+        for (value, wanted) in [
+            ("null", Ok(None)),
+            ("0", at(0)),
+            ("-0", at(0)),
+            ("1.0", at(1)),
+            ("1.999", at(1)),
+            ("1e3", at(1_000)),
+            // Down, not towards zero.
+            ("-0.5", at(-1)),
+            ("-1.5", at(-2)),
+            ("-2", at(-2)),
+            (r#""1""#, at(1)),
+            (r#""-1.5e1""#, at(-15)),
+            (r#""1E+2""#, at(100)),
+            // What is in a string must be a number and nothing else.
+            (r#""1 ""#, Err(())),
+            (r#"" 1""#, Err(())),
+            (r#""1\n""#, Err(())),
+            (r#""+1""#, Err(())),
+            (r#""01""#, Err(())),
+            (r#""1.""#, Err(())),
+            (r#"".5""#, Err(())),
+            (r#""-""#, Err(())),
+            (r#""0x1""#, Err(())),
+            (r#""1_0""#, Err(())),
+            (r#""inf""#, Err(())),
+            (r#""NaN""#, Err(())),
+            (r#""null""#, Err(())),
+            (r#""""#, Err(())),
+            ("true", Err(())),
+            ("[1]", Err(())),
+            ("{}", Err(())),
+            // Beyond a float64, and beyond Go's clock.
+            ("1e309", Err(())),
+            (r#""-1e309""#, Err(())),
+            ("1e308", at(i64::MIN)),
+            ("-1e308", at(i64::MIN)),
+            ("9223371974719178752", at(9_223_371_974_719_178_752)),
+            ("9223371974719179776", at(i64::MIN)),
+            ("9223372036854775807", at(i64::MIN)),
+        ] {
+            assert_eq!(date(value).ok_or(()), wanted, "{value}");
+            assert_eq!(NumericDate::from_json(value), wanted.ok().flatten(), "{value}");
+        }
+    }
 }

@@ -193,6 +193,13 @@ impl Host {
         (number, effects)
     }
 
+    /// The host goes back to a policy that it handed over before.
+    pub(crate) fn go_back(&mut self, number: PolicyNumber) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.life.on_policy_again(number, self.now(), &mut effects);
+        effects
+    }
+
     pub(crate) fn begin(&mut self, id: u32, begin: &Begin<'_>) -> (Step, Vec<Effect>) {
         let token = if begin.token.is_empty() { String::new() } else { token(begin.token) };
         let request = Request {

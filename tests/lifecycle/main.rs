@@ -7,5 +7,6 @@
 mod host;
 mod property;
 mod spec;
+mod spec_host;
 mod spec_open;
 mod spec_pushes;

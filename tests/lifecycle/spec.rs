@@ -2,8 +2,9 @@
 //!
 //! Events: `push NAME FIELDS` (a policy that differs by these fields), `drop NAME`, `headers|bootstrap|
 //! hds|elsewhere STREAM [TOKEN] [under NAME] [with HEADER-BYTES] [end]`, `body STREAM BYTES [end]`, `trailers
-//! STREAM`, `end STREAM`, `tick MILLISECONDS`, `clock SECONDS|none`, `await` and `lose` (a newer
-//! policy), `gauges`.
+//! STREAM`, `end STREAM`, `tick MILLISECONDS`, `clock SECONDS|none`, `gauges`, `again NAME` (the host has gone
+//! back to this policy), `await` and `lose` (a newer policy, which is not handed over), `kept` (which policies
+//! are).
 //!
 //! Effects: `continue`, `pause`; `1:answer CODE`, `1:cut`, `1:resume`; `1:allow`, `1:deny REASON`,
 //! `1:would_deny REASON`, `1:pending` (facts for the access log); counters by their names; `warn`, `info`
@@ -50,6 +51,11 @@ impl Teller {
             "drop" => {
                 self.host.life.on_policy_dropped(self.numbers[words[0]]);
                 String::new()
+            }
+            "again" => shown(None, &self.host.go_back(self.numbers[words[0]])),
+            "kept" => {
+                let kept = self.numbers.iter().filter(|(_, number)| self.host.life.has(**number));
+                kept.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(" ")
             }
             "body" => {
                 let is_end = words.last() == Some(&"end");

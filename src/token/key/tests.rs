@@ -97,3 +97,11 @@ fn the_bits_of_a_bit_string_are_moved_to_the_right() {
         assert_eq!(right_aligned(bad), None, "{bad:?}");
     }
 }
+
+#[test]
+fn a_key_has_from_1024_to_8192_bits() {
+    for bits in [1024, 1025, 8191, 8192] {
+        let key = PublicKey::from_pem(&pem(PKCS1, &pkcs1(&modulus(bits), &[3])));
+        assert_eq!(key.map(|key| key.bits() as usize), Ok(bits));
+    }
+}

@@ -1,0 +1,53 @@
+//! Which key verifies: the one that is there under the kid of the token, now.
+
+use std::sync::LazyLock;
+
+use zonegate::token::{KeySet, TokenCache, TokenError, authenticate};
+use zonegate_issuer::SigningKey;
+
+use crate::request::{KEY, Request, STRANGER};
+
+fn keys(kids: &[(&str, &LazyLock<SigningKey>)]) -> KeySet {
+    let mut keys = KeySet::default();
+    for (kid, key) in kids {
+        keys.insert((*kid).to_owned(), key.public_key()).unwrap();
+    }
+    keys
+}
+
+#[test]
+fn a_key_that_is_there_under_its_kid_is_replaced() {
+    let [good, forged] =
+        ["sotw", "sotw by=stranger"].map(|line| Request::of(line).token().unwrap());
+    for (order, good_is, forged_is) in [
+        (&[("1", &KEY)][..], true, false),
+        (&[("1", &STRANGER), ("1", &KEY)], true, false),
+        (&[("1", &KEY), ("1", &STRANGER)], false, true),
+        (&[("0", &STRANGER), ("1", &KEY), ("2", &STRANGER), ("1", &KEY)], true, false),
+        (&[("2", &KEY), ("0", &KEY), ("1", &KEY), ("1", &STRANGER)], false, true),
+    ] {
+        let keys = keys(order);
+        let kids: Vec<_> = keys.iter().map(|(kid, _)| kid).collect();
+        assert!(kids.is_sorted_by(|one, next| one < next), "{kids:?}");
+        for (token, is_good) in [(&good, good_is), (&forged, forged_is)] {
+            let wanted = if is_good { Ok(()) } else { Err(TokenError::InvalidSignature) };
+            let judged = authenticate(token.as_bytes(), &keys);
+            assert_eq!(judged.as_ref().map(drop).map_err(Clone::clone), wanted, "{kids:?}");
+            assert!(judged.is_ok_and(|token| keys.holds(&token)) == is_good);
+        }
+    }
+}
+
+#[test]
+fn a_token_that_is_remembered_needs_its_key_all_the_same() {
+    let token = Request::of("sotw").token().unwrap();
+    let cache = TokenCache::default();
+    let said = |keys: &KeySet| cache.authenticate(token.as_bytes(), keys).map(drop);
+    for _ in 0..2 {
+        assert_eq!(said(&keys(&[("1", &KEY)])), Ok(()));
+        assert_eq!(said(&keys(&[("1", &STRANGER)])), Err(TokenError::InvalidSignature));
+        assert_eq!(said(&keys(&[("2", &KEY)])), Err(TokenError::UnknownKid));
+        assert_eq!(said(&keys(&[])), Err(TokenError::UnknownKid));
+    }
+    assert_eq!(cache.len(), 1);
+}

@@ -1,0 +1,10 @@
+//! What the gate decides, in tables: a request a line, and its verdict. See [`request`] for the words.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may panic
+#![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
+mod keys;
+mod limits;
+mod pushed;
+mod request;
+mod routes;
+mod tokens;

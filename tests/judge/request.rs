@@ -1,0 +1,259 @@
+//! A request in one line, and what the gate says of it in one line.
+//!
+//! In: a policy and a line. Out: the verdict. What the verdict should be is written in the tables.
+//!
+//! A line begins with `sotw`, `delta`, `hds`, `bootstrap` or `kds`: a request that such a proxy, or such a
+//! control plane, makes. The words behind it say what is different:
+//!
+//! - `method=`, `path=` (or `behind=`, what stands behind the usual one), `type=` (content-type), `client=`
+//!   (client-id); two of one name are two headers, `none` is no header, and nothing is an empty one;
+//! - `token=none`, `token=` (empty), `token=garbage`, `token=twice` (two headers), `token=joined` (by a
+//!   comma), `token=bearer`, `token=spaced`; of a token that is none of those `zone=`, `scope=` (by
+//!   commas), `exp=` and `nbf=` (seconds from now; `none`), `jti=`, `kid=`, and `by=stranger` who signed;
+//! - of the first message or the bootstrap body `node=` (its id), `proxy=` and `resource=` (`none` is not
+//!   there), or all of it: `message=`, `body=`;
+//! - `at=` and `later=`: when headers and message come, in seconds from now; `none` is a host without time.
+//!
+//! A verdict: at `headers:`, `message:` or `body:` it is `allow CALLER`, `unchecked SWITCH`, or the reason,
+//! behind it in brackets the ID of the token where that was verified by then.
+
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use envoy_types::pb::envoy::config::core::v3::Node;
+use envoy_types::pb::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DiscoveryRequest};
+use envoy_types::pb::google::protobuf::{Struct, Value as ProtoValue, value::Kind};
+use prost::Message;
+use serde_json::{Value, json};
+use zonegate::config::Config;
+use zonegate::gate::{
+    ADS_DELTA, ADS_SOTW, BOOTSTRAP, Clock, Denial, Form, HDS, Head, Held, Judge, KDS, Permit,
+    Policy, Unchecked, Verdict,
+};
+use zonegate::token::TokenCache;
+use zonegate_issuer::SigningKey;
+
+pub(crate) static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::generate(1024).unwrap());
+pub(crate) static STRANGER: LazyLock<SigningKey> =
+    LazyLock::new(|| SigningKey::generate(1024).unwrap());
+/// What every date is counted from.
+pub(crate) const NOW: u64 = 1_800_000_000;
+
+/// A policy that differs by these fields from that of zone east with the keys of kid 1 and 2.
+pub(crate) fn policy(fields: &Value) -> Policy {
+    let key = KEY.public_key_pem();
+    let mut config = json!({
+        "zone": "east",
+        "publicKeys": [{ "kid": "1", "key": key }, { "kid": "2", "key": key }],
+        "revocations": ["revoked"],
+    });
+    if fields["profile"] == "globalKds" {
+        config.as_object_mut().unwrap().remove("zone");
+    }
+    for (name, value) in fields.as_object().unwrap() {
+        config[name] = match value.as_str() {
+            Some("STRANGER") => json!([{ "kid": "1", "key": STRANGER.public_key_pem() }]),
+            Some("KID 2") => json!([{ "kid": "2", "key": key }]),
+            _ => value.clone(),
+        };
+    }
+    Config::from_json(config.to_string().as_bytes()).unwrap().policy
+}
+
+/// A line.
+pub(crate) struct Request<'a> {
+    kind: &'a str,
+    words: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Request<'a> {
+    pub(crate) fn of(line: &'a str) -> Self {
+        let (kind, words) = line.split_once(' ').unwrap_or((line, ""));
+        let words = words.split_whitespace().map(|word| word.split_once('=').expect(word));
+        Self { kind, words: words.collect() }
+    }
+
+    fn all(&self, name: &str) -> Vec<&'a str> {
+        self.words.iter().filter(|(word, _)| *word == name).map(|(_, value)| *value).collect()
+    }
+
+    fn word(&self, name: &str) -> Option<&'a str> {
+        self.all(name).pop()
+    }
+
+    /// The values of a header.
+    fn header(&self, name: &str, usual: &'static str) -> Vec<&'a [u8]> {
+        let values = match self.all(name) {
+            values if values.is_empty() => vec![usual],
+            values => values,
+        };
+        values.into_iter().filter(|value| *value != "none").map(str::as_bytes).collect()
+    }
+
+    /// The text of the token; `None` where there is none.
+    pub(crate) fn token(&self) -> Option<String> {
+        let signer = match self.word("by") {
+            Some("stranger") => &STRANGER,
+            _ => &KEY,
+        };
+        let usual_scope = if self.kind == "kds" { "cp" } else { "ingress" };
+        let scope = self.word("scope").unwrap_or(usual_scope).split(',');
+        let date = |name, usual| match self.word(name).unwrap_or(usual) {
+            "none" => Value::Null,
+            seconds => json!(NOW.checked_add_signed(seconds.parse().unwrap()).unwrap()),
+        };
+        let header = json!({ "alg": "RS256", "kid": self.word("kid").unwrap_or("1") });
+        let claims = json!({
+            "Zone": self.word("zone").unwrap_or("east"),
+            "Scope": scope.filter(|scope| !scope.is_empty()).collect::<Vec<_>>(),
+            "exp": date("exp", "60"),
+            "nbf": date("nbf", "none"),
+            "jti": self.word("jti").unwrap_or("id-1"),
+        });
+        let token = || signer.sign_raw(header.to_string(), claims.to_string());
+        match self.word("token") {
+            None | Some("twice") => Some(token()),
+            Some("none") => None,
+            Some("joined") => Some(format!("{0},{0}", token())),
+            Some("bearer") => Some(format!("Bearer {}", token())),
+            Some("spaced") => Some(format!(" {} ", token())),
+            Some(text) => Some(text.to_owned()),
+        }
+    }
+
+    fn clock(&self, name: &str) -> Clock {
+        let seconds = match self.word(name).or_else(|| self.word("at")) {
+            Some("none") => return Clock(None),
+            Some(seconds) => seconds.parse::<f64>().unwrap(),
+            None => 0.0,
+        };
+        let (now, span) = (Duration::from_secs(NOW), Duration::from_secs_f64(seconds.abs()));
+        Clock(Some(if seconds < 0.0 { now - span } else { now + span }))
+    }
+
+    /// The first message, without the prefix of gRPC.
+    fn message(&self, form: Form) -> Vec<u8> {
+        let form = match self.word("message") {
+            Some("sotw") => Form::Sotw,
+            Some("delta") => Form::Delta,
+            Some(text) => return text.as_bytes().to_vec(),
+            None => form,
+        };
+        let resource = self.word("resource").map(|kind| json!({ "type": kind }).to_string());
+        let proxy = Some(self.word("proxy").unwrap_or("ingress")).filter(|name| *name != "none");
+        let fields = [
+            ("dataplane.proxyType", proxy.map(str::to_owned)),
+            ("dataplane.resource", resource),
+            ("version", Some("1".to_owned())),
+        ];
+        let fields = fields.into_iter().filter_map(|(name, text)| {
+            Some((name.to_owned(), ProtoValue { kind: Some(Kind::StringValue(text?)) }))
+        });
+        let metadata = Some(Struct { fields: fields.collect() });
+        let id = self.word("node").unwrap_or("node").to_owned();
+        let node = Some(Node { id, metadata, ..Node::default() });
+        match form {
+            Form::Sotw => DiscoveryRequest { node, ..Default::default() }.encode_to_vec(),
+            Form::Delta => DeltaDiscoveryRequest { node, ..Default::default() }.encode_to_vec(),
+        }
+    }
+
+    fn body(&self) -> Vec<u8> {
+        if let Some(text) = self.word("body") {
+            return text.as_bytes().to_vec();
+        }
+        let mut body = json!({ "name": "ingress" });
+        match self.word("proxy") {
+            Some("none") => {}
+            proxy => body["proxyType"] = json!(proxy.unwrap_or("ingress")),
+        }
+        if let Some(token) = self.token() {
+            body["dataplaneToken"] = json!(token);
+        }
+        body.to_string().into_bytes()
+    }
+
+    /// What becomes of it where one policy judges the headers, and another what comes later.
+    pub(crate) fn judge(&self, policy: &Policy, later: &Policy) -> String {
+        let (path, content_type) = match self.kind {
+            "sotw" => (ADS_SOTW, "application/grpc"),
+            "delta" => (ADS_DELTA, "application/grpc"),
+            "hds" => (HDS, "application/grpc"),
+            "bootstrap" => (BOOTSTRAP, "application/json"),
+            "kds" => (KDS[0], "application/grpc"),
+            other => panic!("no request is called {other}"),
+        };
+        let path = self.word("path").unwrap_or(path).to_owned() + self.word("behind").unwrap_or("");
+        let in_body = self.kind == "bootstrap";
+        let token = if in_body { None } else { self.token() };
+        let mut authorization: Vec<&[u8]> = token.iter().map(String::as_bytes).collect();
+        if self.word("token") == Some("twice") {
+            authorization.extend(authorization.clone());
+        }
+        let head = Head {
+            method: self.word("method").unwrap_or("POST").as_bytes(),
+            path: path.as_bytes(),
+            content_type: self.header("type", content_type),
+            authorization,
+            client_id: self.header("client", if self.kind == "kds" { "east" } else { "none" }),
+        };
+        let clock = self.clock("at");
+        let verdict = policy.judge(&head, clock);
+        // What a worker remembers changes nothing.
+        let cache = TokenCache::default();
+        for _ in 0..2 {
+            assert_eq!(Judge::new(policy, &cache).headers(&head, clock), verdict);
+        }
+        let clock = self.clock("later");
+        match verdict {
+            Verdict::Allow(permit) => format!("headers: {}", allowed(&permit)),
+            Verdict::Deny(denial) => format!("headers: {}", refused(&denial)),
+            Verdict::Hold(Held::FirstMessage { form, token }) => {
+                let message = self.message(form);
+                let judged = later.judge_first_message(form, token, &message, clock);
+                format!("message: {}", said(&judged))
+            }
+            Verdict::Hold(Held::Bootstrap) => {
+                let judged = Judge::new(later, &cache).bootstrap_body(&self.body(), clock);
+                format!("body: {}", said(&judged))
+            }
+        }
+    }
+}
+
+fn said(judged: &Result<Permit, Denial>) -> String {
+    judged.as_ref().map_or_else(refused, allowed)
+}
+
+fn allowed(permit: &Permit) -> String {
+    match permit {
+        Permit::ZoneToken { token: _, caller } => format!("allow {caller}"),
+        Permit::Unchecked(Unchecked::Dataplane) => "unchecked dataplane".to_owned(),
+        Permit::Unchecked(Unchecked::Bootstrap) => "unchecked bootstrap".to_owned(),
+    }
+}
+
+fn refused(denial: &Denial) -> String {
+    let reason = denial.refusal.reason();
+    match &denial.token {
+        Some(token) => format!("{reason} ({})", token.claims.id),
+        None => reason.to_string(),
+    }
+}
+
+/// Judges each line by one policy, and compares the verdicts.
+pub(crate) fn judged(fields: &Value, table: &[(&str, &str)]) {
+    judged_later(fields, fields, table);
+}
+
+/// As [`judged`], with a push between the headers and the rest.
+pub(crate) fn judged_later(fields: &Value, later: &Value, table: &[(&str, &str)]) {
+    let (policy, later) = (policy(fields), Arc::new(policy(later)));
+    let wrong: Vec<_> = table
+        .iter()
+        .map(|(line, wanted)| (line, wanted, Request::of(line).judge(&policy, &later)))
+        .filter(|(_, wanted, seen)| seen != *wanted)
+        .map(|(line, wanted, seen)| format!("{line}\n  wanted {wanted}\n  seen   {seen}"))
+        .collect();
+    assert!(wrong.is_empty(), "under {fields}:\n{}", wrong.join("\n"));
+}

@@ -1,0 +1,113 @@
+//! What a host does with policies and modules besides pushing them, in the form of [`crate::spec`].
+
+use serde_json::json;
+
+use crate::host::policy;
+use crate::spec::{LET_IN, tell};
+
+const A: &str = r#"push a {"revocations": "id-1"}"#;
+const B: &str = r#"push b {"revocations": "id-2"}"#;
+
+#[test]
+fn a_host_goes_back_to_a_policy_that_is_kept() {
+    tell(&[
+        (A, ""),
+        (B, ""),
+        ("kept", "a b"),
+        ("headers 1 good", "pause"),
+        ("body 1 ingress", LET_IN),
+        ("again a", "info, 1:cut, streams.cut.revoked, warn"),
+        ("kept", "a b"),
+        ("headers 2 other under a", "pause"),
+        ("headers 3 good under a", "pause, denied.revoked, 3:deny revoked, 3:answer 16, warn"),
+        // It is in force already.
+        ("again a", ""),
+        // The one that was in force is an earlier one now.
+        ("headers 4 other under b", "pause, denied.revoked, 4:deny revoked, 4:answer 16, warn"),
+        ("again b", "info"),
+        ("body 2 ingress", "pause, denied.revoked, 2:deny revoked, 2:answer 16, warn"),
+        ("drop a", ""),
+        ("kept", "b"),
+        ("again a", ""),
+        ("headers 5 good under b", "pause"),
+        // The one in force is forgotten when there is a newer one.
+        ("drop b", ""),
+        ("kept", "b"),
+        ("push c", ""),
+        ("kept", "c"),
+        ("again b", ""),
+        ("headers 6 other", "pause"),
+        ("body 6 ingress", "continue, allowed, kid.1.allowed, 6:allow"),
+    ]);
+}
+
+#[test]
+fn without_a_policy_there_is_none_to_go_back_to() {
+    tell(&[
+        (A, ""),
+        ("headers 1 other", "pause"),
+        ("headers 2 other", "pause"),
+        ("kept", "a"),
+        ("again a", ""),
+        ("drop a", ""),
+        (B, ""),
+        ("kept", "b"),
+        ("again a", ""),
+        (
+            "headers 3 short under a",
+            "pause, denied.policy_unavailable, 3:deny policy_unavailable, 3:answer 14, warn",
+        ),
+    ]);
+}
+
+/// All that is open ends, spread as the policy in force says; what is held is not judged by it.
+#[test]
+fn a_module_that_is_replaced_ends_what_is_open() {
+    const CUT: &str = "1:cut, streams.cut.module_replaced, warn";
+    tell(&[
+        (
+            r#"push a {"mode": "shadow", "openStreams": {"cutWithinMilliseconds": 400},
+                "proxies": {"dataplane": "pass"}}"#,
+            "",
+        ),
+        ("headers 1 good", "continue, 1:pending"),
+        ("body 1 ingress", LET_IN),
+        ("hds 2", "continue, unchecked, 2:allow"),
+        ("headers 3 good", "continue, 3:pending"),
+        ("body 3 egress", "continue, would_deny.out_of_scope, 3:would_deny out_of_scope, warn"),
+        ("headers 4 good", "continue, 4:pending"),
+        ("headers 5 other", "continue, 5:pending"),
+        ("body 5 ingress", "continue, allowed, kid.1.allowed, 5:allow"),
+        ("tick 100", ""),
+        ("lose", CUT),
+        ("gauges", "open 2 held 1 shadowed 1"),
+        ("lose", ""),
+        ("tick 99", ""),
+        ("tick 1", "2:cut, streams.cut.module_replaced, warn"),
+        ("tick 99", ""),
+        ("tick 1", "3:cut, streams.cut.module_replaced, warn"),
+        ("tick 100", "5:cut, streams.cut.module_replaced, warn"),
+        ("gauges", "open 0 held 1 shadowed 0"),
+        (
+            "body 4 ingress",
+            "pause, denied.policy_unavailable, 4:deny policy_unavailable, 4:answer 14, warn",
+        ),
+    ]);
+    tell(&[("lose", "")]);
+}
+
+/// 4 MiB, without the latest of the earlier ones.
+#[test]
+fn earlier_policies_are_kept_up_to_their_limit() {
+    const LIMIT: usize = 4 * 1024 * 1024;
+    let list = |last: usize| {
+        let ids = (0..64).map(|index| format!("{index}{}", "x".repeat(65_000)));
+        json!({ "revocations": ids.chain(["y".repeat(last)]).collect::<Vec<_>>() })
+    };
+    let missing = LIMIT - policy(&list(1)).bytes();
+    for (last, kept) in [(missing + 1, "a b c"), (missing + 2, "b c")] {
+        let large = list(last);
+        assert_eq!(policy(&large).bytes() <= LIMIT, kept.contains('a'));
+        tell(&[(&*format!("push a {large}"), ""), ("push b", ""), ("push c", ""), ("kept", kept)]);
+    }
+}
