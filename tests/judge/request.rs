@@ -190,13 +190,21 @@ impl<'a> Request<'a> {
         if self.word("token") == Some("twice") {
             authorization.extend(authorization.clone());
         }
-        let head = Head {
-            method: self.word("method").unwrap_or("POST").as_bytes(),
-            path: path.as_bytes(),
-            content_type: self.header("type", content_type),
-            authorization,
-            client_id: self.header("client", if self.kind == "kds" { "east" } else { "none" }),
-        };
+        let usual_client = if self.kind == "kds" { "east" } else { "none" };
+        let lists = [
+            (":method", vec![self.word("method").unwrap_or("POST").as_bytes()]),
+            (":path", vec![path.as_bytes()]),
+            (":authority", vec![&b"control-plane:5678"[..]]),
+            ("content-type", self.header("type", content_type)),
+            ("authorization", authorization),
+            ("client-id", self.header("client", usual_client)),
+            // A name in capitals is none in HTTP/2, and another one's header is nothing to the gate.
+            ("Authorization", vec![b"a.b.c"]),
+            ("x-client-id", vec![b"west"]),
+        ];
+        let all =
+            lists.iter().flat_map(|(name, values)| values.iter().map(|value| (*name, *value)));
+        let head: Head<'_> = all.collect();
         let clock = self.clock("at");
         let verdict = policy.judge(&head, clock);
         // What a worker remembers changes nothing.
