@@ -104,7 +104,7 @@ impl VmGateway {
     }
 
     /// What a new VM is given first may be what an old listener has: until it is confirmed, what others have
-    /// confirmed is in force, too.
+    /// confirmed is in force, too. Where this VM cannot have that, nothing is let in.
     fn contest(
         &mut self,
         shared: &impl SharedData,
@@ -113,10 +113,13 @@ impl VmGateway {
         effects: &mut Vec<Effect>,
     ) {
         let newest = self.pushes.newest(shared).filter(|(content, _)| *content != given);
-        let Some((_, Some(bytes))) = newest else { return };
-        if let Ok(config) = Config::from_host(bytes, self.backend) {
-            self.is_contested = true;
-            self.lifecycle.on_policy_from_elsewhere(Arc::new(config.policy), now, effects);
+        let Some((_, left)) = newest else { return };
+        self.is_contested = true;
+        match left.and_then(|bytes| Config::from_host(bytes, self.backend).ok()) {
+            Some(config) => {
+                self.lifecycle.on_policy_from_elsewhere(Arc::new(config.policy), now, effects);
+            }
+            None => self.lifecycle.on_policy_awaited(),
         }
     }
 

@@ -139,14 +139,18 @@ impl Lifecycle {
         }
     }
 
-    /// Refuses the held streams whose time is over.
+    /// Refuses the held streams whose time is over. Without a policy it is over for all of them.
     pub(super) fn refuse_overdue(&mut self, effects: &mut Vec<Effect>) {
-        let Some(policy) = self.policies.newest().cloned() else { return };
+        let policy = self.policies.newest().cloned();
         let now = self.ticked;
         let mut overdue = Vec::new();
         for (id, stream) in self.streams.all_held_mut() {
             let since = *stream.since.get_or_insert(now);
-            overdue.extend(policy.overdue(now.saturating_sub(since)).map(|refusal| (id, refusal)));
+            let refusal = match &policy {
+                Some(policy) => policy.overdue(now.saturating_sub(since)),
+                None => Some(Refusal::PolicyUnavailable),
+            };
+            overdue.extend(refusal.map(|refusal| (id, refusal)));
         }
         overdue.sort_unstable_by_key(|(id, _)| *id);
         for (id, refusal) in overdue {

@@ -152,8 +152,10 @@ impl Policies {
         }
     }
 
-    /// Puts an earlier policy in force again; whether it was kept.
+    /// Puts an earlier policy in force again; whether it was kept. No newer one than the newest is awaited
+    /// any more, where it is that one.
     pub(super) fn go_back(&mut self, number: PolicyNumber) -> bool {
+        self.is_awaited &= self.newest_number() != Some(number);
         let Some(place) = self.earlier.iter().position(|earlier| earlier.number == number) else {
             return false;
         };

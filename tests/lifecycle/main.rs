@@ -10,3 +10,4 @@ mod spec;
 mod spec_host;
 mod spec_open;
 mod spec_pushes;
+mod vms;

@@ -28,6 +28,9 @@ const LENGTH: usize = 60;
 #[derive(Debug, Clone)]
 enum Event {
     Push(usize),
+    /// There is a newer policy, which is awaited, or will never come.
+    Await,
+    Lose,
     /// Forgets one of the policies that were pushed, counted back from the newest.
     Drop(usize),
     Begin {
@@ -92,6 +95,7 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         3 => (0..POLICIES.len()).prop_map(Event::Push),
         1 => (0..4_usize).prop_map(Event::Drop),
+        1 => prop_oneof![4 => Just(Event::Await), 1 => Just(Event::Lose)],
         8 => (0..STREAMS, path, token, under, 0..60_000_usize).prop_map(
             |(stream, at, token, under, header_bytes)| {
                 Event::Begin { stream, path: path_of(at), token, under, header_bytes }
@@ -134,6 +138,9 @@ struct Model {
     newest: usize,
     dropped: BTreeSet<PolicyNumber>,
     streams: BTreeMap<u32, Known>,
+    /// Whether no policy may judge until the next push.
+    is_awaited: bool,
+    is_lost: bool,
     /// When the newest policy was pushed.
     pushed_at: u64,
     took_clock: Option<u64>,
@@ -147,6 +154,8 @@ impl Model {
             newest: 0,
             dropped: BTreeSet::new(),
             streams: BTreeMap::new(),
+            is_awaited: false,
+            is_lost: false,
             pushed_at: 0,
             took_clock: None,
         }
@@ -164,6 +173,17 @@ impl Model {
                 self.newest = self.pushed.len();
                 self.pushed.push((number, policy));
                 self.pushed_at = self.host.monotonic;
+                (self.is_awaited, self.is_lost) = (false, false);
+                self.follow(None, None, &effects);
+            }
+            Event::Await => {
+                self.host.life.on_policy_awaited();
+                self.is_awaited = true;
+            }
+            Event::Lose => {
+                let effects = self.host.lose();
+                self.is_lost = true;
+                self.dropped.extend(self.pushed.iter().map(|(number, _)| *number));
                 self.follow(None, None, &effects);
             }
             Event::Drop(back) => {
@@ -224,6 +244,11 @@ impl Model {
     fn tick(&mut self, milliseconds: u64) {
         let effects = self.host.tick(milliseconds);
         self.follow(None, None, &effects);
+        if self.is_lost {
+            let held = self.streams.values().filter(|known| known.is_held).count();
+            assert_eq!(held, 0, "held without a policy that could let go");
+            return;
+        }
         let Some(policy) = self.newest().cloned() else { return };
         let (now, limit) = (self.host.monotonic, policy.held_at_most());
         for (id, known) in self.streams.iter_mut().filter(|(_, known)| known.is_held) {
@@ -308,6 +333,7 @@ impl Model {
 
     /// The policies that a stream must satisfy now.
     fn judges(&self, stream: u32) -> Vec<Arc<Policy>> {
+        assert!(!self.is_awaited && !self.is_lost, "{stream} passes while no policy may judge");
         let newest = self.newest().expect("nothing passes without a policy");
         let also = self.streams[&stream].also_by;
         let also = also.filter(|number| *number != self.pushed[self.newest].0).map(|number| {

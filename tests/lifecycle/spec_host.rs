@@ -60,7 +60,7 @@ fn without_a_policy_there_is_none_to_go_back_to() {
     ]);
 }
 
-/// All that is open ends, spread as the policy in force says; what is held is not judged by it.
+/// All that is open ends, spread as the policy in force says; what is held is refused at the next tick.
 #[test]
 fn a_module_that_is_replaced_ends_what_is_open() {
     const CUT: &str = "1:cut, streams.cut.module_replaced, warn";
@@ -82,18 +82,33 @@ fn a_module_that_is_replaced_ends_what_is_open() {
         ("lose", CUT),
         ("gauges", "open 2 held 1 shadowed 1"),
         ("lose", ""),
-        ("tick 99", ""),
+        ("tick 99", "denied.policy_unavailable, 4:deny policy_unavailable, 4:answer 14, warn"),
         ("tick 1", "2:cut, streams.cut.module_replaced, warn"),
         ("tick 99", ""),
         ("tick 1", "3:cut, streams.cut.module_replaced, warn"),
         ("tick 100", "5:cut, streams.cut.module_replaced, warn"),
-        ("gauges", "open 0 held 1 shadowed 0"),
-        (
-            "body 4 ingress",
-            "pause, denied.policy_unavailable, 4:deny policy_unavailable, 4:answer 14, warn",
-        ),
+        ("gauges", "open 0 held 0 shadowed 0"),
+        ("body 4 ingress", "pause"),
     ]);
     tell(&[("lose", "")]);
+}
+
+/// Also what was held when the policy was lost.
+#[test]
+fn what_is_held_is_answered_where_no_policy_is_left() {
+    const REFUSED: &str = "denied.policy_unavailable, 1:deny policy_unavailable, 1:answer 14, warn";
+    for mode in ["enforce", "shadow"] {
+        let push = format!(r#"push a {{"mode": "{mode}"}}"#);
+        let held = if mode == "enforce" { "pause" } else { "continue, 1:pending" };
+        tell(&[
+            (push.as_str(), ""),
+            ("headers 1 good", held),
+            ("lose", ""),
+            ("tick 100", REFUSED),
+            ("tick 1000", ""),
+            ("gauges", "open 0 held 0 shadowed 0"),
+        ]);
+    }
 }
 
 /// 4 MiB, without the latest of the earlier ones.

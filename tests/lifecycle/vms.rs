@@ -1,0 +1,245 @@
+//! One gateway in several VMs of one host: who is given what, who hears of what, and when.
+//!
+//! The VMs share what [`Shared`] keeps, as Envoy's do. A VM without streams stands for that of Envoy's main
+//! thread.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use zonegate::gate::{ADS_SOTW, Clock};
+use zonegate::lifecycle::{Effect, Now, PolicyNumber, Request, Step, StreamId};
+use zonegate::push_log::LEFT_BYTES;
+use zonegate::shared_data::SharedData;
+use zonegate::token::RSA_CRATE;
+use zonegate::vm_gateway::VmGateway;
+
+use crate::host::{KEY, START, head, token};
+
+/// Shared data as Envoy has it (proxy-wasm-cpp-host: `src/shared_data.cc`).
+#[derive(Default)]
+struct Shared(RefCell<BTreeMap<String, (Vec<u8>, u32)>>);
+
+impl SharedData for Shared {
+    fn get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
+        self.0.borrow().get(key).cloned()
+    }
+
+    fn set(&self, key: &str, bytes: &[u8], version: Option<u32>) -> bool {
+        let mut all = self.0.borrow_mut();
+        let known = all.get(key).map(|(_, version)| *version);
+        if version.is_some() && known.is_some() && known != version {
+            return false;
+        }
+        all.insert(key.to_owned(), (bytes.to_vec(), known.unwrap_or(0) + 1));
+        true
+    }
+}
+
+/// A configuration that revokes these ids.
+fn revoking(ids: &str) -> Vec<u8> {
+    let keys = json!([{ "kid": "1", "key": KEY.public_key_pem() }]);
+    let config: Value = json!({ "zone": "east", "publicKeys": keys, "revocations": ids });
+    config.to_string().into_bytes()
+}
+
+/// One that revokes `id`, and is too large to be left for others.
+fn long(id: &str) -> Vec<u8> {
+    revoking(&format!("{id},{}", "x".repeat(LEFT_BYTES)))
+}
+
+struct Vm<'a> {
+    shared: &'a Shared,
+    gateway: VmGateway,
+    number: u64,
+    milliseconds: u64,
+    streams: u32,
+    /// Of the configuration that was given last.
+    under: Option<PolicyNumber>,
+}
+
+impl<'a> Vm<'a> {
+    fn new(shared: &'a Shared, number: u64) -> Self {
+        let gateway = VmGateway::new("gateway", &RSA_CRATE);
+        Self { shared, gateway, number, milliseconds: 0, streams: 0, under: None }
+    }
+
+    fn now(&self) -> Now {
+        let wall = Clock(Some(Duration::from_secs(START)));
+        Now { wall, monotonic: Duration::from_millis(self.milliseconds) }
+    }
+
+    fn given(&mut self, configuration: Vec<u8>) -> PolicyNumber {
+        let now = self.now();
+        let configured =
+            self.gateway.on_configuration(self.shared, configuration, now, &mut Vec::new());
+        self.under = configured.number;
+        self.under.unwrap()
+    }
+
+    fn tick(&mut self, milliseconds: u64) -> Vec<Effect> {
+        self.milliseconds += milliseconds;
+        let (now, mut effects) = (self.now(), Vec::new());
+        self.gateway.on_tick(self.number, self.shared, now, &mut effects);
+        effects
+    }
+
+    /// The reason for which a stream with this token is refused that begins under `under`.
+    fn refuses(&mut self, name: &str, under: Option<PolicyNumber>) -> Option<String> {
+        self.streams += 1;
+        let text = token(name);
+        let request = Request {
+            stream: StreamId(self.streams),
+            under,
+            head: head(ADS_SOTW, &text),
+            request_id: b"",
+            header_bytes: 0,
+            is_end: false,
+        };
+        let mut effects = Vec::new();
+        let step = self.gateway.lifecycle.on_headers(&request, self.now().wall, &mut effects);
+        assert_eq!(step, Step::Pause, "nothing is let in before its first message");
+        let refused = effects.iter().find_map(|effect| match effect {
+            Effect::Facts(_, facts) => facts.reason.map(|reason| reason.to_string()),
+            _ => None,
+        });
+        self.gateway.lifecycle.on_end(StreamId(self.streams));
+        refused
+    }
+
+    /// As [`Self::refuses`], under the configuration that was given last.
+    fn says(&mut self, name: &str) -> Option<String> {
+        self.refuses(name, self.under)
+    }
+}
+
+const REVOKED: Option<&str> = Some("revoked");
+const UNAVAILABLE: Option<&str> = Some("policy_unavailable");
+
+/// Envoy takes the root contexts of a worker up again, but configures its main thread's anew.
+#[test]
+fn a_worker_hears_that_the_host_went_back_however_large_the_policy_is() {
+    for [a, b] in [[revoking("id-1"), revoking("id-2")], [long("id-1"), long("id-2")]] {
+        let shared = Shared::default();
+        let (mut main, mut worker) = (Vm::new(&shared, 1), Vm::new(&shared, 2));
+        main.given(a.clone());
+        let first = worker.given(a.clone());
+        main.given(b.clone());
+        worker.given(b);
+        assert_eq!(worker.says("other").as_deref(), REVOKED);
+        main.tick(100);
+        worker.tick(100);
+        main.given(a);
+        // Not before it has stood for a tick.
+        worker.tick(100);
+        assert_eq!(worker.refuses("other", Some(first)).as_deref(), REVOKED);
+        main.tick(100);
+        worker.tick(100);
+        assert_eq!(worker.refuses("other", Some(first)), None);
+        assert_eq!(worker.refuses("good", Some(first)).as_deref(), REVOKED);
+    }
+}
+
+/// The VM of the module before is given nothing any more.
+#[test]
+fn a_vm_that_is_given_no_more_takes_what_others_are_given() {
+    let shared = Shared::default();
+    let (mut before, mut new) = (Vm::new(&shared, 1), Vm::new(&shared, 2));
+    before.given(revoking("id-1"));
+    new.given(revoking("id-2"));
+    before.tick(100);
+    assert_eq!(before.says("other"), None, "it does not stand yet");
+    new.tick(100);
+    before.tick(100);
+    assert_eq!(before.says("other").as_deref(), REVOKED);
+    assert_eq!(before.says("good").as_deref(), REVOKED, "a stream there must satisfy both");
+}
+
+/// What is too large to be left is waited for, and nothing gets in meanwhile, nor later.
+#[test]
+fn a_vm_that_cannot_follow_lets_nothing_in() {
+    let shared = Shared::default();
+    let (mut before, mut new) = (Vm::new(&shared, 1), Vm::new(&shared, 2));
+    before.given(revoking(""));
+    assert_eq!(before.says("good"), None);
+    new.given(long("id-1"));
+    new.tick(100);
+    for milliseconds in [100, 29_900, 1_000, 60_000] {
+        before.tick(milliseconds);
+        assert_eq!(before.says("other").as_deref(), UNAVAILABLE);
+    }
+    // A worker that was only late is given it after all.
+    let mut late = Vm::new(&shared, 3);
+    late.given(long("id-1"));
+    assert_eq!(late.says("good").as_deref(), REVOKED);
+    assert_eq!(late.says("other"), None);
+}
+
+/// A VM is started anew by a stream of an old listener, and so with an old configuration.
+#[test]
+fn a_new_vm_does_not_trust_what_nobody_has_confirmed() {
+    for (newest, of_others) in [(revoking("id-1"), None), (long("id-1"), UNAVAILABLE)] {
+        let shared = Shared::default();
+        let mut main = Vm::new(&shared, 1);
+        for configuration in [revoking("id-2"), newest.clone()] {
+            main.given(configuration);
+            main.tick(100);
+        }
+        let mut anew = Vm::new(&shared, 2);
+        let old = anew.given(revoking("id-2"));
+        for _ in 0..50 {
+            assert!(anew.says("good").is_some(), "the newest policy revokes it");
+            assert_eq!(anew.says("short").as_deref(), of_others);
+            anew.tick(100);
+            main.tick(100);
+        }
+        // What the new listener has is given to it when a stream begins there.
+        let new = anew.given(newest);
+        assert_eq!(anew.refuses("good", Some(new)).as_deref(), REVOKED);
+        assert_eq!(anew.refuses("short", Some(new)), None);
+        assert_eq!(anew.refuses("other", Some(old)).as_deref(), REVOKED);
+    }
+}
+
+/// An upgrade: every VM is new, and so is the configuration.
+#[test]
+fn a_new_vm_trusts_what_it_was_given_once_that_is_confirmed() {
+    for [before, after] in [
+        [revoking("id-1"), revoking("id-2")],
+        [long("id-1"), long("id-2")],
+        [long("id-1"), revoking("id-2")],
+    ] {
+        let shared = Shared::default();
+        let mut old = Vm::new(&shared, 1);
+        old.given(before);
+        old.tick(100);
+        let (mut main, mut worker) = (Vm::new(&shared, 2), Vm::new(&shared, 3));
+        main.given(after.clone());
+        worker.given(after);
+        assert!(worker.says("good").is_some() && worker.says("other").is_some());
+        main.tick(100);
+        worker.tick(100);
+        assert_eq!(worker.says("good"), None);
+        assert_eq!(worker.says("other").as_deref(), REVOKED);
+    }
+}
+
+/// Envoy asks a VM, and then refuses the whole for another reason.
+#[test]
+fn what_does_not_stand_is_taken_by_nobody() {
+    let shared = Shared::default();
+    let (mut main, mut worker) = (Vm::new(&shared, 1), Vm::new(&shared, 2));
+    for vm in [&mut main, &mut worker] {
+        vm.given(revoking("id-1"));
+        vm.tick(100);
+    }
+    let refused = main.given(revoking("id-2"));
+    main.gateway.on_configuration_dropped(refused);
+    for _ in 0..3 {
+        main.tick(100);
+        worker.tick(100);
+    }
+    assert_eq!(worker.says("other"), None);
+    assert_eq!(worker.says("good").as_deref(), REVOKED);
+}
