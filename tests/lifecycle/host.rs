@@ -137,7 +137,7 @@ pub(crate) struct Begin<'a> {
 }
 
 /// What an Envoy shows of a body.
-struct Shown<'a>(&'a [u8]);
+pub(crate) struct Shown<'a>(pub(crate) &'a [u8]);
 
 impl RequestBody for Shown<'_> {
     fn size(&self) -> usize {

@@ -358,6 +358,18 @@ fn strangers_lose_when_too_much_is_held_the_oldest_first() {
 }
 
 /// In shadow mode a copy of the bodies is what is held.
+/// 16 MiB: 270 times 60,000 bytes, and what a stream takes besides.
+#[test]
+fn headers_count_for_what_is_held() {
+    let mut story = vec![("push a".to_owned(), String::new())];
+    for stream in 1..=270 {
+        story.push((format!("bootstrap {stream} with 60000"), "pause".to_owned()));
+    }
+    let shed = "pause, denied.overloaded, 1:deny overloaded, 1:answer 14, warn".to_owned();
+    story.push(("bootstrap 271 with 60000".to_owned(), shed));
+    tell(&story);
+}
+
 /// Where all that is held is held by proxies with a verified token, the one that makes it too much
 /// loses.
 #[test]

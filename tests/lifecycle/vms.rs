@@ -15,7 +15,7 @@ use zonegate::shared_data::SharedData;
 use zonegate::token::RSA_CRATE;
 use zonegate::vm_gateway::VmGateway;
 
-use crate::host::{KEY, START, head, token};
+use crate::host::{KEY, START, Shown, bytes, head, token};
 
 /// Shared data as Envoy has it (proxy-wasm-cpp-host: `src/shared_data.cc`).
 #[derive(Default)]
@@ -108,6 +108,26 @@ impl<'a> Vm<'a> {
         refused
     }
 
+    /// Opens a stream with this token, under the configuration that was given last.
+    fn opens(&mut self, name: &str) -> StreamId {
+        self.streams += 1;
+        let (id, text, mut effects) = (StreamId(self.streams), token(name), Vec::new());
+        let request = Request {
+            stream: id,
+            under: self.under,
+            head: head(ADS_SOTW, &text),
+            request_id: b"",
+            header_bytes: 0,
+            is_end: false,
+        };
+        let (life, clock) = (&mut self.gateway.lifecycle, Clock(Some(Duration::from_secs(START))));
+        let _ = life.on_headers(&request, clock, &mut effects);
+        let message = bytes("ingress");
+        let step = life.on_body(id, &Shown(&message), false, &|| clock, &mut effects);
+        assert_eq!(step, Step::Continue);
+        id
+    }
+
     /// As [`Self::refuses`], under the configuration that was given last.
     fn says(&mut self, name: &str) -> Option<String> {
         self.refuses(name, self.under)
@@ -162,11 +182,12 @@ fn a_vm_that_cannot_follow_lets_nothing_in() {
     let shared = Shared::default();
     let (mut before, mut new) = (Vm::new(&shared, 1), Vm::new(&shared, 2));
     before.given(revoking(""));
-    assert_eq!(before.says("good"), None);
+    let open = before.opens("other");
     new.given(long("id-1"));
     new.tick(100);
-    for milliseconds in [100, 29_900, 1_000, 60_000] {
-        before.tick(milliseconds);
+    for (milliseconds, is_cut) in [(100, false), (29_900, false), (100, true), (60_000, false)] {
+        let effects = before.tick(milliseconds);
+        assert_eq!(effects.contains(&Effect::Cut(open)), is_cut, "{milliseconds}");
         assert_eq!(before.says("other").as_deref(), UNAVAILABLE);
     }
     // A worker that was only late is given it after all.
@@ -223,6 +244,41 @@ fn a_new_vm_trusts_what_it_was_given_once_that_is_confirmed() {
         assert_eq!(worker.says("good"), None);
         assert_eq!(worker.says("other").as_deref(), REVOKED);
     }
+}
+
+/// Back to module and configuration as they were: the VMs of the first module are new again.
+#[test]
+fn a_module_and_its_configuration_that_come_back_are_a_push() {
+    let shared = Shared::default();
+    let mut first = Vm::new(&shared, 1);
+    first.given(revoking("id-1"));
+    first.tick(100);
+    let mut second = Vm::new(&shared, 2);
+    second.given(revoking("id-2"));
+    second.tick(100);
+    let open = second.opens("good");
+    let mut again = Vm::new(&shared, 3);
+    again.given(revoking("id-1"));
+    again.tick(100);
+    assert!(second.tick(100).contains(&Effect::Cut(open)));
+    assert_eq!(again.says("other"), None);
+}
+
+/// A worker that has no streams yet, and is late.
+#[test]
+fn what_is_confirmed_late_takes_nothing_back() {
+    let shared = Shared::default();
+    let (mut main, mut late) = (Vm::new(&shared, 1), Vm::new(&shared, 2));
+    late.given(revoking("id-1"));
+    for configuration in [revoking("id-1"), revoking("id-2")] {
+        main.given(configuration);
+        main.tick(100);
+    }
+    late.tick(100);
+    assert_eq!(late.says("other").as_deref(), REVOKED);
+    let mut anew = Vm::new(&shared, 3);
+    anew.given(revoking("id-2"));
+    assert_eq!(anew.says("good"), None);
 }
 
 /// Envoy asks a VM, and then refuses the whole for another reason.
