@@ -1,0 +1,98 @@
+//! VMs that fail and are started anew, by connections of any age.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tonic::Code;
+use zonegate::gate::ADS_SOTW;
+use zonegate_testkit::raw_client::{End, RawRequest};
+use zonegate_testkit::zone_proxy::Claimed;
+
+use crate::harness::{Bench, LIMIT, from_environment, grpc_headers};
+use crate::open_stream::open;
+
+use super::*;
+
+/// A VM that fails while its worker has connections of an earlier listener, by which it is started anew.
+#[tokio::test]
+async fn a_vm_that_is_started_anew_by_an_old_connection_knows_the_newest_policy() {
+    let setup = by_listener(1, Some(from_environment("ZONEGATE_FAULTY_WASM"))).await;
+    let old = setup.connect().await;
+    let raw = setup.raw().await;
+    drop(open(&old, &setup.token_of("id-2")).await);
+    setup.push_with(json!({ "revocations": ["id-1"] })).await;
+    comes_to(&setup, None, &setup.witness("id-1"), Some("revoked")).await;
+    assert_eq!(reason(&old, &setup.token()).await.as_deref(), Some("revoked"));
+    trap(&setup, &raw).await;
+    let start = Instant::now();
+    loop {
+        match old.sotw(Some(&setup.token()), Claimed::INGRESS).await {
+            Ok(_) => panic!("a revoked token is let in {:?} after the failure", start.elapsed()),
+            Err(refused) if refused.message().starts_with("zonegate: revoked: ") => break,
+            Err(refused) => assert_eq!(refused.code(), Code::Unavailable, "{refused:?}"),
+        }
+        assert!(start.elapsed() < LIMIT, "it was not started anew");
+    }
+}
+
+/// The same, after more pushes than the VMs remember: what it is started with is an old policy, not a
+/// push.
+#[tokio::test]
+async fn a_vm_that_is_started_anew_by_a_very_old_connection_brings_no_old_policy_back() {
+    let setup = by_listener(2, Some(from_environment("ZONEGATE_FAULTY_WASM"))).await;
+    let (raw, other) = (setup.raw().await, setup.connect().await);
+    let by_worker = setup.connections_by_worker().await;
+    assert!(by_worker.values().all(|count| *count == 1), "{by_worker:?}");
+    let _stream = open(&other, &setup.token_of("id-2")).await;
+    for push in 0..40 {
+        let list = json!({ "revocations": ["id-1", format!("other-{push}")] });
+        setup.push_with(list).await;
+    }
+    comes_to(&setup, Some(&other), &setup.token(), Some("revoked")).await;
+    trap(&setup, &raw).await;
+    // What starts it anew is a stream on the connection of the first listener.
+    let start = Instant::now();
+    loop {
+        let (headers, end) = (grpc_headers("garbage"), End::Stream);
+        let request = RawRequest { method: "POST", path: ADS_SOTW, headers, chunks: vec![], end };
+        let answer = raw.send(request).await.unwrap();
+        if answer.grpc_status() == Some(Code::Unauthenticated as u32) {
+            break;
+        }
+        assert!(start.elapsed() < LIMIT, "it was not started anew: {answer:?}");
+    }
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(2) {
+        let reason = reason(&other, &setup.token()).await;
+        // Envoy may close a connection of a listener that is long gone.
+        assert!(reason.is_some(), "a revoked token is let in {:?} later", start.elapsed());
+    }
+}
+
+/// A push that revokes at the moment in which a VM fails: the one that is started anew knows it.
+#[tokio::test]
+async fn a_vm_that_fails_during_a_push_lets_nothing_in_that_it_revokes() {
+    let mut bench = Bench::text();
+    bench.options.module = from_environment("ZONEGATE_FAULTY_WASM");
+    let setup = bench.start().await;
+    let connection = setup.connect().await;
+    for round in 0..4 {
+        let id = format!("id-{round}");
+        let (raw, token) = (setup.raw().await, setup.token_of(&id));
+        assert_eq!(reason(&connection, &token).await, None);
+        let push = setup.push_with(json!({ "revocations": [id] }));
+        tokio::join!(push, trap(&setup, &raw));
+        let start = Instant::now();
+        // Envoy has taken it; the VM is there a second later.
+        loop {
+            match connection.sotw(Some(&token), Claimed::INGRESS).await {
+                Ok(_) => panic!("round {round}: let in {:?} after the push", start.elapsed()),
+                Err(refused) if refused.message().starts_with("zonegate: revoked: ") => break,
+                Err(refused) => assert_eq!(refused.code(), Code::Unavailable, "{refused:?}"),
+            }
+            assert!(start.elapsed() < LIMIT, "it was not started anew");
+        }
+        let next = setup.token_of(&format!("id-{}", round + 1));
+        comes_to(&setup, Some(&connection), &next, None).await;
+    }
+}

@@ -1,0 +1,119 @@
+//! Policies that come by LDS: listeners that come back, that Envoy refuses, and that old connections keep.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use zonegate_testkit::gateway::Pushed;
+use zonegate_testkit::zone_proxy::Connection;
+
+use crate::harness::LIMIT;
+use crate::open_stream::{goes_on, open};
+
+use super::*;
+
+/// A listener with a good policy, which Envoy refuses for another filter: nothing of it counts for what
+/// begins later. (A stream that the policy revokes may be cut before Envoy refuses the listener.)
+async fn refused_listener(change: Value, goes_on_after: bool) {
+    let setup = by_listener(1, None).await;
+    let connection = setup.connect().await;
+    let mut stream = open(&connection, &setup.token()).await;
+    let bad = setup.policy_with(change);
+    let pushed = push_listeners(&setup, |file| {
+        let listener = &mut file["resources"][0];
+        plugin(listener)["configuration"]["value"] = json!(bad.to_string());
+        let rules = "/1/typed_config/rules/policies/judged/principals/0/filter_state";
+        let regex = format!("{FILTERS}{rules}/string_match/safe_regex/regex");
+        *listener.pointer_mut(&regex).unwrap() = json!("(");
+    });
+    assert_eq!(pushed.await, Pushed::Rejected);
+    // Ten times as long as it takes a worker to look for news.
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(1) {
+        let new = setup.connect().await;
+        for connection in [&connection, &new] {
+            assert_eq!(reason(connection, "garbage").await.as_deref(), Some("malformed_token"));
+            assert_eq!(reason(connection, &setup.token()).await, None);
+        }
+    }
+    setup.control_plane.push();
+    assert!(!goes_on_after || goes_on(&mut stream).await, "a refused push has cut a stream");
+}
+
+#[tokio::test]
+async fn a_listener_that_envoy_refuses_keeps_nobody_out() {
+    refused_listener(json!({ "revocations": ["id-1"] }), false).await;
+}
+
+#[tokio::test]
+async fn a_listener_that_envoy_refuses_lets_nothing_in() {
+    refused_listener(json!({ "mode": "shadow" }), true).await;
+}
+
+/// By listeners: back to the policy of before, with another generation, while nobody connects anew.
+#[tokio::test]
+async fn a_listener_that_comes_back_cuts_what_it_revokes_without_a_new_connection() {
+    let setup = by_listener(1, None).await;
+    setup.push_with(json!({ "revocations": ["id-1"] })).await;
+    comes_to(&setup, None, &setup.witness("id-1"), Some("revoked")).await;
+    let first = setup.connect().await;
+    let mut kept = open(&first, &setup.token_of("id-2")).await;
+    setup.push_with(json!({ "revocations": ["other"] })).await;
+    comes_to(&setup, None, &setup.witness("other"), Some("revoked")).await;
+    let second = setup.connect().await;
+    let mut revoked = open(&second, &setup.token()).await;
+    setup.push_with(json!({ "revocations": ["id-1"], "generation": "3" })).await;
+    assert!(is_cut_soon(&mut revoked).await, "{}", setup.gateway.log_tail());
+    setup.control_plane.push();
+    assert!(goes_on(&mut kept).await);
+}
+
+/// By listeners: back to the policy of before, with another generation, before anybody has connected under the one
+/// in between.
+#[tokio::test]
+async fn a_listener_that_comes_back_at_once_is_in_force() {
+    let setup = by_listener(1, None).await;
+    let old = setup.connect().await;
+    let _kept = open(&old, &setup.token_of("id-2")).await;
+    setup.push_with(json!({ "revocations": ["id-1"] })).await;
+    setup.push_with(json!({ "generation": "3" })).await;
+    comes_to(&setup, None, &setup.token(), None).await;
+}
+
+/// A connection that was accepted by the old listener says nothing until the new one is in force. It is
+/// numbered when it does, and so is the youngest.
+#[tokio::test]
+async fn a_connection_that_waited_for_its_first_byte_brings_no_old_policy_back() {
+    let setup = by_listener(1, None).await;
+    let gateway = setup.gateway.address();
+    // A relay that holds back what the client says first.
+    let relay = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = relay.local_addr().unwrap();
+    let mut to_gateway = TcpStream::connect(gateway).await.unwrap();
+    setup
+        .gateway
+        .wait_stat("listener.127.0.0.1_0.downstream_pre_cx_active", 1, LIMIT)
+        .await
+        .unwrap();
+    let policy = setup.policy_with(json!({ "revocations": ["id-1"] }));
+    let pushed = push_listeners(&setup, |file| {
+        let listener = &mut file["resources"][0];
+        plugin(listener)["configuration"]["value"] = json!(policy.to_string());
+        // Not only of the filter chain: the whole listener is replaced.
+        listener["per_connection_buffer_limit_bytes"] = json!(1_310_721);
+    });
+    assert_eq!(pushed.await, Pushed::Accepted);
+    comes_to(&setup, None, &setup.witness("id-1"), Some("revoked")).await;
+    let copy = tokio::spawn(async move {
+        let (mut client, _) = relay.accept().await.unwrap();
+        let _ = tokio::io::copy_bidirectional(&mut client, &mut to_gateway).await;
+    });
+    let connection = Connection::open(address, &setup.ca).await;
+    let Ok(connection) = connection else {
+        println!("Envoy has closed the connection that waited");
+        return;
+    };
+    let seen = reason(&connection, &setup.token()).await;
+    assert_ne!(seen, None, "a revoked token is let in: {}", setup.gateway.log_tail());
+    copy.abort();
+}

@@ -1,0 +1,133 @@
+//! Modules that are replaced and taken back, with the streams of the module before.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::time::sleep;
+
+use crate::harness::{Bench, LIMIT, Setup};
+use crate::held::first_message;
+use crate::module_swap::write;
+use crate::open_stream::{Sotw, open};
+
+use super::*;
+
+/// An upgrade with another policy, and the way back to module and policy as they were.
+struct RolledBack {
+    setup: Setup,
+    /// Began under the policy in between, with the token that the first one revokes.
+    stream: Sotw,
+}
+
+/// The first policy revokes `id-a`, the one in between `id-b`.
+async fn rolled_back(keep_open: bool) -> RolledBack {
+    let mut bench = Bench::text().set("revocations", json!(["id-a"]));
+    let folder = bench.scratch().to_owned();
+    let (first, second) = (write(&folder, "first"), write(&folder, "second"));
+    bench.options.module = first.clone();
+    let mut setup = bench.start().await;
+    let connection = setup.connect().await;
+    let kept = open(&connection, &setup.token()).await;
+    setup.gateway.use_module(&second).unwrap();
+    setup.push_with(json!({ "revocations": ["id-b"] })).await;
+    setup.refused_as(&connection, &setup.witness("id-b"), "revoked").await;
+    let stream = open(&connection, &setup.token_of("id-a")).await;
+    if keep_open {
+        // Its end would be the end of the first module's VM.
+        std::mem::forget(kept);
+    } else {
+        drop(kept);
+        setup.gateway.wait_stat(OPEN, 1, 2 * SILENCE).await.unwrap();
+    }
+    setup.gateway.use_module(&first).unwrap();
+    setup.push_with(json!({ "revocations": ["id-a"] })).await;
+    setup.refused_as(&connection, &setup.witness("id-a"), "revoked").await;
+    RolledBack { setup, stream }
+}
+
+#[tokio::test]
+async fn an_upgrade_that_is_taken_back_cuts_what_the_policy_of_before_revokes() {
+    for keep_open in [false, true] {
+        let RolledBack { setup, mut stream } = rolled_back(keep_open).await;
+        assert!(is_cut_soon(&mut stream).await, "{keep_open}: {}", setup.gateway.log_tail());
+    }
+}
+
+#[tokio::test]
+async fn an_upgrade_that_is_taken_back_takes_its_policy_back() {
+    for keep_open in [false, true] {
+        println!("{keep_open}");
+        let RolledBack { setup, stream: _ } = rolled_back(keep_open).await;
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(1) {
+            let reason = reason(&setup.connect().await, &setup.token_of("id-b")).await;
+            assert_eq!(reason, None, "{:?} after a push that does not revoke it", start.elapsed());
+        }
+    }
+}
+
+/// An upgrade with a list that is too long to be left for the VMs of the module before: it is waited for, and
+/// then all their streams are cut.
+#[tokio::test]
+async fn an_upgrade_with_a_long_list_cuts_all_streams_of_the_module_before() {
+    let mut bench = Bench::text();
+    let folder = bench.scratch().to_owned();
+    bench.options.module = write(&folder, "first");
+    let mut setup = bench.start().await;
+    let connection = setup.connect().await;
+    let mut revoked = open(&connection, &setup.token()).await;
+    let mut kept = open(&connection, &setup.token_of("id-2")).await;
+    setup.gateway.use_module(&write(&folder, "second")).unwrap();
+    let list = [vec!["id-1".to_owned()], ids(40_000)].concat().join(",");
+    setup.push_with(json!({ "revocations": list })).await;
+    setup.refused_as(&connection, &setup.witness("id-1"), "revoked").await;
+    let cut = "wasmcustom.zonegate.streams.cut.module_replaced";
+    setup.gateway.wait_stat(cut, 2, 4 * LIMIT).await.unwrap();
+    assert!(is_cut_soon(&mut revoked).await && is_cut_soon(&mut kept).await);
+}
+
+/// Connections that stay with the old listener, and so with the old module, for as long as they live.
+#[tokio::test]
+async fn an_old_connection_gets_nothing_in_after_an_upgrade_with_a_long_list() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let mut setup = by_listener(1, Some(write(folder.path(), "first"))).await;
+    let old = setup.connect().await;
+    let _kept = open(&old, &setup.token_of("id-2")).await;
+    setup.gateway.use_module(&write(folder.path(), "second")).unwrap();
+    let list = [vec!["id-1".to_owned()], ids(40_000)].concat().join(",");
+    setup.push_with(json!({ "revocations": list })).await;
+    comes_to(&setup, None, &setup.witness("id-1"), Some("revoked")).await;
+    // What is unknown to the old module counts as such after half a minute.
+    let mut let_in = Vec::new();
+    for wait in [1, 34] {
+        sleep(Duration::from_secs(wait)).await;
+        if reason(&old, &setup.token()).await.is_none() {
+            let_in.push(wait);
+        }
+    }
+    assert!(let_in.is_empty(), "a revoked token is let in {let_in:?} s after the push");
+}
+
+/// Streams that are held by the VM of the module before are judged by what was pushed with the new one.
+#[tokio::test]
+async fn a_stream_that_the_old_module_holds_is_judged_by_the_newest_policy() {
+    let mut bench = Bench::text();
+    let folder = bench.scratch().to_owned();
+    bench.options.module = write(&folder, "first");
+    let mut setup = bench.start().await;
+    let connection = setup.connect().await;
+    let mut seen = open(&connection, &setup.token()).await;
+    let raw = setup.raw().await;
+    let mut held = setup.begin(&raw, &setup.token()).await;
+    let message = first_message();
+    held.send(message[..9].to_vec(), false);
+    raw.settled().await.unwrap();
+    setup.gateway.use_module(&write(&folder, "second")).unwrap();
+    setup.push_with(json!({ "revocations": ["id-1"] })).await;
+    // The old module knows.
+    assert!(is_cut_soon(&mut seen).await);
+    held.send(message[9..].to_vec(), true);
+    let answer = held.answer(LIMIT).await.unwrap();
+    let message = answer.grpc_message().unwrap();
+    assert!(message.starts_with("zonegate: revoked: "), "{message}");
+}
