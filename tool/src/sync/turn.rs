@@ -19,8 +19,8 @@ use super::rendered::{self, Gateway, PolicyError, Rendered};
 use super::schedule::Schedule;
 use super::status::Status;
 use super::target::{Replaced, Target, TargetError};
-use crate::operator::plugin_file::{MAX_BYTES, PluginConfiguration};
-use crate::operator::{Secrets, Skipped};
+use crate::kuma_inputs::{Secrets, Skipped};
+use crate::plugin_config::plugin_file::{MAX_BYTES, PluginConfiguration};
 
 /// What is synced, how and how often.
 #[derive(Debug, Clone)]

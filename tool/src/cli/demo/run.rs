@@ -20,7 +20,7 @@ use super::{KID, Programs, Workshop, ZONE, on_first_sight};
 use crate::cli::failure::BadInput;
 use crate::cli::input;
 use crate::cli::output::say;
-use crate::operator::plugin_file::{MAX_BYTES, PluginConfiguration};
+use crate::plugin_config::plugin_file::{MAX_BYTES, PluginConfiguration};
 
 /// Run the gateway in the foreground
 ///

@@ -22,9 +22,10 @@ use zonegate::revocation::entries;
 
 use super::failure::{BadInput, warn};
 use super::{input, output, printable};
-use crate::operator::plugin_file::{MAX_BYTES, PluginConfiguration};
-use crate::operator::revoking::{Reformat, RevocationFile};
-use crate::operator::{FileLock, Generation, KeptBySync, kept_by_sync, replace};
+use crate::atomic_write::{FileLock, KeptBySync, kept_by_sync, replace};
+use crate::plugin_config::Generation;
+use crate::plugin_config::plugin_file::{MAX_BYTES, PluginConfiguration};
+use crate::revocation_file::{Reformat, RevocationFile};
 
 const EXAMPLES: &str = "\
 FILE is a revocation list (text as in the secret zone-token-revocations), a plugin configuration, or

@@ -6,7 +6,7 @@ use std::fmt;
 use zonegate::gate::Quoted;
 
 use super::given::{Given, Verified};
-use crate::operator::revoking::{Edited, Layout};
+use crate::revocation_file::{Edited, Layout};
 
 /// What became of the file `name`.
 pub(super) struct Report<'a> {

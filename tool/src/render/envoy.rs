@@ -8,7 +8,8 @@ use std::fmt;
 use serde_json::Value;
 use zonegate::config::ConfigError;
 
-use super::{Document, Plugin};
+use super::Plugin;
+use crate::readers::Document;
 
 /// The file as users copy it, whose words around the policy are kept.
 const ECDS: &str = include_str!("../../../envoy/ecds/zonegate.yaml");
@@ -75,20 +76,20 @@ pub fn ecds(plugin: &Plugin, module: Option<&str>) -> Result<String, RenderError
 }
 
 /// YAML that an Envoy reads as we do: nothing folded, every doubtful word in quotes.
-pub(super) fn yaml(value: &impl serde::Serialize) -> Result<String, RenderError> {
+pub(crate) fn yaml(value: &impl serde::Serialize) -> Result<String, RenderError> {
     let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
     serde_saphyr::to_string_with_options(value, options).map_err(|_| RenderError::NotReadBack)
 }
 
 /// Every line that holds something, further in.
-pub(super) fn indented(text: &str, by: &str) -> String {
+pub(crate) fn indented(text: &str, by: &str) -> String {
     let line =
         |line: &str| if line.trim().is_empty() { line.to_owned() } else { format!("{by}{line}") };
     text.split_inclusive('\n').map(line).collect()
 }
 
 /// Whether `text` has `meant` at `pointer` in its first document.
-pub(super) fn read_back(text: &str, pointer: &str, meant: &Value) -> Result<(), RenderError> {
+pub(crate) fn read_back(text: &str, pointer: &str, meant: &Value) -> Result<(), RenderError> {
     let documents = Document::all(text).map_err(|_| RenderError::NotReadBack)?;
     match documents.first().and_then(|document| document.pointer(pointer)) {
         Some(read) if read == meant => Ok(()),

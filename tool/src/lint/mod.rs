@@ -14,18 +14,18 @@ pub use findings::Finding;
 
 use zonegate::config::Config;
 
-use super::filters::filters;
-use super::plugin_file::PluginConfiguration;
-use super::schema::settings;
+use crate::plugin_config::filters::filters;
+use crate::plugin_config::plugin_file::PluginConfiguration;
+use crate::plugin_config::settings;
 
 /// What a configuration allows, and what is odd about it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Review {
+pub struct LintReport {
     /// Where the plugin configuration stands in its file; empty where it is the file.
     pub place: String,
     /// Who may sign.
-    pub keys: Vec<ReviewedKey>,
+    pub keys: Vec<KeySummary>,
     /// How many ids are revoked.
     pub revocations: usize,
     /// Every setting by its path, defaults filled in.
@@ -36,7 +36,7 @@ pub struct Review {
 
 /// A key that the filter accepts.
 #[derive(Debug, Serialize)]
-pub struct ReviewedKey {
+pub struct KeySummary {
     /// The name that tokens carry.
     pub kid: String,
     /// Of the modulus.
@@ -45,7 +45,7 @@ pub struct ReviewedKey {
     pub fingerprint: String,
 }
 
-impl Review {
+impl LintReport {
     /// Of `found` in `file`, which the filter reads as `config`.
     pub fn of(file: &Value, found: &PluginConfiguration, config: &Config) -> Self {
         let json: Value = serde_json::from_slice(&found.json).unwrap_or_default();
@@ -59,7 +59,7 @@ impl Review {
                 .policy
                 .keys
                 .iter()
-                .map(|(kid, key)| ReviewedKey {
+                .map(|(kid, key)| KeySummary {
                     kid: kid.to_owned(),
                     bits: key.bits(),
                     fingerprint: key.fingerprint(),

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 /// `text` without the ids in `drop`, and with those in `add` at its end, separated as the last two were.
-pub(super) fn edited(text: &str, add: &[String], drop: &BTreeSet<String>) -> String {
+pub(crate) fn edited(text: &str, add: &[String], drop: &BTreeSet<String>) -> String {
     let (body, end) = match text.trim_end() {
         // A text of white space only is an entry.
         "" => text.strip_suffix('\n').map_or((text, ""), |body| (body, "\n")),

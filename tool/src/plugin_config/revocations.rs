@@ -45,7 +45,7 @@ impl Revocations {
 
     /// Both, as a list. A form that is not known here stays as it is, beside nothing: the caller
     /// gets it back from the filter as an error.
-    pub(super) fn and(self, more: Self) -> Self {
+    pub(crate) fn and(self, more: Self) -> Self {
         match (self.ids(), more.ids()) {
             (Ok(mut ids), Ok(more)) => {
                 ids.extend(more);
@@ -60,7 +60,7 @@ impl Revocations {
     }
 
     /// Every id that is revoked, in the order in which they stand there, repetitions as well.
-    pub(super) fn ids(self) -> Result<Vec<String>, Value> {
+    pub(crate) fn ids(self) -> Result<Vec<String>, Value> {
         match self {
             Self::Other(value) => Err(value),
             other => Ok(other.entries().map(|entry| entry.id.to_owned()).collect()),

@@ -171,7 +171,7 @@ fn finish(
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may panic
 mod tests {
     use super::*;
-    use crate::operator::plugin_file::PluginConfiguration;
+    use crate::plugin_config::plugin_file::PluginConfiguration;
 
     fn plugin() -> Plugin {
         let key = include_str!("../../../tests/data/key-1.pub.pem");

@@ -9,7 +9,7 @@ use zonegate::gate::Quoted;
 use zonegate::token::PublicKey;
 
 use super::ids;
-use crate::operator::schema::settings;
+use crate::plugin_config::settings;
 
 /// What the author of a configuration may not have meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +65,7 @@ const ADVISED_BITS: u32 = 2048;
 /// `max_request_headers_kb` of the shipped gateway, less the other headers.
 const LONGEST_SENT: i64 = 56 * 1024;
 /// SHA-256 of the key in `envoy/ecds/zonegate.yaml`.
-const EXAMPLE: &str = include_str!("../../../../envoy/ecds/zonegate.yaml");
+const EXAMPLE: &str = include_str!("../../../envoy/ecds/zonegate.yaml");
 
 /// Everything odd about a configuration and what stands around it.
 pub(super) fn all(json: &Value, config: &Config, around: Option<&Value>) -> Vec<Finding> {

@@ -8,12 +8,12 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::envoy::{indented, yaml};
-use super::generation::GENERATION;
-use super::plugin_file::PluginConfiguration;
-use super::schema::whole;
-use super::yaml_tree::{Content, Edits, Field, Node, line_break, line_end, line_start, parse};
-use super::{Plugin, Revocations};
+use super::tree::{Content, Edits, Field, Node, line_break, line_end, line_start, parse};
+use crate::plugin_config::Revocations;
+use crate::plugin_config::generation::GENERATION;
+use crate::plugin_config::plugin_file::PluginConfiguration;
+use crate::plugin_config::schema::whole;
+use crate::render::{Plugin, indented, yaml};
 
 /// Which fields of the policy are set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

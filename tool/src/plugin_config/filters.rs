@@ -7,20 +7,20 @@ use serde_json::{Map, Value};
 use zonegate::gate::Quoted;
 
 /// A Wasm filter in a file.
-pub(super) struct Filter<'a> {
+pub(crate) struct Filter<'a> {
     /// Where its configuration stands.
-    pub(super) place: String,
+    pub(crate) place: String,
     /// Whether it is named as the shipped files name it.
-    pub(super) is_named_zonegate: bool,
+    pub(crate) is_named_zonegate: bool,
     /// As the file has it.
-    pub(super) configuration: Option<&'a Value>,
-    pub(super) form: Form,
+    pub(crate) configuration: Option<&'a Value>,
+    pub(crate) form: Form,
     /// What stands around it: Envoy's `PluginConfig`, or the object of Istio or Envoy Gateway.
-    pub(super) around: Option<&'a Value>,
+    pub(crate) around: Option<&'a Value>,
 }
 
 /// How a filter's configuration is written.
-pub(super) enum Form {
+pub(crate) enum Form {
     /// Under `@type` (Envoy: `google.protobuf.Any`).
     Any,
     /// As it is (Istio, Envoy Gateway).
@@ -28,7 +28,7 @@ pub(super) enum Form {
 }
 
 /// Every Wasm filter in `file`.
-pub(super) fn filters(file: &Value) -> Vec<Filter<'_>> {
+pub(crate) fn filters(file: &Value) -> Vec<Filter<'_>> {
     let mut found = Vec::new();
     match file.get("kind").and_then(Value::as_str) {
         Some("WasmPlugin") => found.push(plain(file, &["spec", "pluginConfig"])),
@@ -135,7 +135,7 @@ fn join(place: &str, name: &str) -> String {
 }
 
 /// The files from which filters of `file` are configured (`config_discovery`).
-pub(super) fn watched_files(file: &Value) -> Vec<&str> {
+pub(crate) fn watched_files(file: &Value) -> Vec<&str> {
     let mut paths = Vec::new();
     collect_watched(file, &mut paths);
     paths

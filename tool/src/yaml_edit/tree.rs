@@ -1,7 +1,7 @@
 //! A YAML text as a tree that knows where each part of it stands.
 //!
 //! In: the text of one document, YAML or JSON. Out: its nodes with their places in bytes, or nothing where it
-//! is no YAML. What is read into values is the business of [`super::text`], which also bounds the depth; here
+//! is no YAML. What is read into values is the business of [`crate::readers::text`], which also bounds the depth; here
 //! nothing is resolved.
 
 use std::ops::Range;

@@ -7,8 +7,8 @@
 
 use super::*;
 
-const ECDS: &str = include_str!("../../../../envoy/ecds/zonegate.yaml");
-const KEY: &str = include_str!("../../../../tests/data/key-1.pub.pem");
+const ECDS: &str = include_str!("../../../envoy/ecds/zonegate.yaml");
+const KEY: &str = include_str!("../../../tests/data/key-1.pub.pem");
 
 fn edit(file: &str, add: &[&str], drop: &[&str]) -> Result<Edited, RevokeError> {
     edit_with(file, add, drop, Reformat::Never)

@@ -19,8 +19,7 @@ use zonegate::gate::Quoted;
 use zonegate::token::{DerKind, KeyError, PublicKey};
 use zonegate_issuer::{SigningKey, SigningKeyError};
 
-use super::FileKind;
-use super::document::{Document, SyntaxError};
+use crate::readers::{Document, FileKind, SyntaxError};
 
 /// What zone tokens depend on.
 #[derive(Debug, Default)]

@@ -5,14 +5,14 @@ use zonegate::config::Warning;
 use zonegate::revocation::{OddKind, Oddity, Place};
 
 use super::*;
-use crate::operator::text;
+use crate::readers::text;
 
-const KEY: &str = include_str!("../../../../tests/data/key-1.pub.pem");
-const OTHER: &str = include_str!("../../../../tests/cmd/files.in/public.pem");
+const KEY: &str = include_str!("../../../tests/data/key-1.pub.pem");
+const OTHER: &str = include_str!("../../../tests/cmd/files.in/public.pem");
 
-fn review(file: &Value) -> Review {
+fn lint(file: &Value) -> LintReport {
     let found = PluginConfiguration::find(file.to_string().as_bytes()).unwrap();
-    Review::of(file, &found, &found.config().unwrap())
+    LintReport::of(file, &found, &found.config().unwrap())
 }
 
 /// A configuration about which nothing is odd, with some fields replaced.
@@ -24,10 +24,10 @@ fn with(fields: &Value) -> Value {
 
 #[test]
 fn nothing_is_odd_about_a_plain_configuration() {
-    let review = review(&with(&json!({ "revocations": "a,b\n" })));
-    assert_eq!(review.warnings, []);
-    assert_eq!((review.keys.len(), review.keys[0].bits, review.revocations), (1, 2048, 2));
-    assert_eq!(review.settings["mode"], "enforce");
+    let lint = lint(&with(&json!({ "revocations": "a,b\n" })));
+    assert_eq!(lint.warnings, []);
+    assert_eq!((lint.keys.len(), lint.keys[0].bits, lint.revocations), (1, 2048, 2));
+    assert_eq!(lint.settings["mode"], "enforce");
 }
 
 /// What the filter warns of, first seen in the first entry.
@@ -78,24 +78,24 @@ fn what_is_odd_is_found() {
         (json!({ "openStreams": { "onRevoked": "keep" } }), vec![Finding::RevokedKept]),
         (json!({ "maxTokenBytes": 65_536 }), vec![Finding::LongTokens(65_536)]),
     ] {
-        assert_eq!(review(&with(&fields)).warnings, wanted, "{fields}");
+        assert_eq!(lint(&with(&fields)).warnings, wanted, "{fields}");
     }
     let no_zone = json!({ "publicKeys": [{ "kid": "k", "key": OTHER }] });
-    assert_eq!(review(&no_zone).warnings, [Finding::DefaultZone]);
+    assert_eq!(lint(&no_zone).warnings, [Finding::DefaultZone]);
 }
 
 #[test]
 fn a_token_among_the_ids_is_not_shown() {
     let token = format!("eyJhbGciOiJSUzI1NiJ9.{}.x", "s".repeat(40));
-    let review = review(&with(&json!({ "revocations": [token, format!("\"{token}\"")] })));
-    assert_eq!(review.warnings, [odd(Oddity::Token, 2, "")]);
-    assert!(!serde_json::to_string(&review).unwrap().contains("ssss"));
+    let lint = lint(&with(&json!({ "revocations": [token, format!("\"{token}\"")] })));
+    assert_eq!(lint.warnings, [odd(Oddity::Token, 2, "")]);
+    assert!(!serde_json::to_string(&lint).unwrap().contains("ssss"));
 }
 
 #[test]
 fn what_stands_around_the_configuration_counts() {
-    let (shipped, _) = text::value(include_bytes!("../../../../envoy/ecds/zonegate.yaml")).unwrap();
-    assert_eq!(review(&shipped).warnings, [Finding::ExampleKey("1".into())]);
+    let (shipped, _) = text::value(include_bytes!("../../../envoy/ecds/zonegate.yaml")).unwrap();
+    assert_eq!(lint(&shipped).warnings, [Finding::ExampleKey("1".into())]);
     let config = "/resources/0/typed_config/config";
     for (field, value, wanted) in [
         ("failure_policy", json!("FAIL_OPEN"), Finding::FailOpen),
@@ -105,11 +105,11 @@ fn what_stands_around_the_configuration_counts() {
     ] {
         let mut file = shipped.clone();
         file.pointer_mut(config).unwrap()[field] = value;
-        assert_eq!(review(&file).warnings, [Finding::ExampleKey("1".into()), wanted], "{field}");
+        assert_eq!(lint(&file).warnings, [Finding::ExampleKey("1".into()), wanted], "{field}");
     }
     let open = json!({
         "kind": "WasmPlugin",
         "spec": { "failStrategy": "FAIL_OPEN", "pluginConfig": with(&json!({})) },
     });
-    assert_eq!(review(&open).warnings, [Finding::FailOpen, Finding::NoStopIteration]);
+    assert_eq!(lint(&open).warnings, [Finding::FailOpen, Finding::NoStopIteration]);
 }

@@ -10,22 +10,20 @@ use granit_parser::ScalarStyle;
 use serde_json::Value;
 
 use super::id_text;
-use crate::operator::generation::{GENERATION, Generation};
-use crate::operator::yaml_tree::{
-    Content, Edits, Field, Node, line_break, line_end, line_start, parse,
-};
+use super::tree::{Content, Edits, Field, Node, line_break, line_end, line_start, parse};
+use crate::plugin_config::generation::{GENERATION, Generation};
 
 /// Ids to add and to drop.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Change<'a> {
-    pub(super) add: &'a [String],
-    pub(super) drop: &'a BTreeSet<String>,
+pub(crate) struct Change<'a> {
+    pub(crate) add: &'a [String],
+    pub(crate) drop: &'a BTreeSet<String>,
     /// Of the policy.
-    pub(super) generation: &'a Generation,
+    pub(crate) generation: &'a Generation,
 }
 
 /// The text with the ids in place, for each place where they may stand.
-pub(super) fn candidates(text: &str, change: Change<'_>) -> Vec<String> {
+pub(crate) fn candidates(text: &str, change: Change<'_>) -> Vec<String> {
     let mut candidates = Vec::new();
     let Some(root) = parse(text) else { return candidates };
     let mut policies = Vec::new();
@@ -45,7 +43,7 @@ pub(super) fn candidates(text: &str, change: Change<'_>) -> Vec<String> {
 }
 
 /// Everything written anew, in the language of `text`.
-pub(super) fn anew(text: &str, file: &Value) -> Option<String> {
+pub(crate) fn anew(text: &str, file: &Value) -> Option<String> {
     if text.trim_start_matches('\u{feff}').trim_start().starts_with('{') {
         return serde_json::to_string_pretty(file).ok().map(|text| text + "\n");
     }

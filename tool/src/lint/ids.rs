@@ -10,7 +10,7 @@ use zonegate::config::Config;
 use zonegate::revocation::Oddity;
 
 use super::Finding;
-use crate::operator::Revocations;
+use crate::plugin_config::Revocations;
 
 /// What is odd about the revocations of a configuration.
 pub(super) fn all(json: &Value, config: &Config) -> Vec<Finding> {

@@ -12,9 +12,9 @@ use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 use zonegate::config::{Config, ConfigError};
 
-use super::FileKind;
 use super::filters::{Filter, Form, filters, watched_files};
-use super::text::{self, Syntax, TextError};
+use crate::readers::FileKind;
+use crate::readers::text::{self, Syntax, TextError};
 
 /// The largest file: a list of a million revoked ids is 40 MB.
 pub const MAX_BYTES: usize = 64 * 1024 * 1024;

@@ -46,7 +46,7 @@ fn collect(schema: &Value, value: Option<&Value>, path: &str, settings: &mut Vec
 }
 
 /// `5.0` and `5` are one setting.
-pub(super) fn whole(value: Value) -> Value {
+pub(crate) fn whole(value: Value) -> Value {
     #[allow(clippy::cast_possible_truncation)] // in range, checked here
     match value.as_f64() {
         Some(number) if number.fract() == 0.0 && number.abs() < 9e15 => Value::from(number as i64),

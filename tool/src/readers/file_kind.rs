@@ -56,7 +56,7 @@ impl fmt::Display for FileKind {
 
 impl FileKind {
     /// Of a file that was read.
-    pub(super) fn of(file: &Value) -> Option<Self> {
+    pub(crate) fn of(file: &Value) -> Option<Self> {
         let fields = file.as_object()?;
         let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
         let has = |names: &[&str]| names.iter().any(|name| fields.contains_key(*name));
@@ -85,7 +85,7 @@ impl FileKind {
     }
 
     /// Of a text that is neither YAML nor JSON with fields.
-    pub(super) fn of_text(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn of_text(bytes: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(bytes).ok()?.trim_start();
         if text.starts_with("-----BEGIN ") {
             let is_private = text.lines().next()?.contains("PRIVATE KEY");

@@ -5,21 +5,19 @@
 //! different: comments, order, line breaks and quotes stay. Where that cannot be, it is an error, unless the
 //! caller lets the file be written anew. What was written is read back. No file is opened or written here.
 
-mod id_text;
-mod place;
-
 use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 
-use place::Change;
 use serde_json::Value;
 use zonegate::config::Config;
 use zonegate::revocation::{OddEntries, OddKind};
 
-use super::Revocations;
-use super::generation::{GENERATION, Generation};
-use super::plugin_file::{PluginConfiguration, PluginFileError};
-use super::text;
+use crate::plugin_config::Revocations;
+use crate::plugin_config::generation::{GENERATION, Generation};
+use crate::plugin_config::plugin_file::{PluginConfiguration, PluginFileError};
+use crate::readers::text;
+use crate::yaml_edit::id_text;
+use crate::yaml_edit::revocations::{self, Change};
 
 /// A file with revoked ids in it.
 #[derive(Debug)]
@@ -295,7 +293,7 @@ impl RevocationFile {
         reformat: Reformat,
     ) -> Result<(String, Layout), RevokeError> {
         let is_meant = |text: &String| plugin.is_meant(text, revoked, change.generation);
-        let candidates = place::candidates(&self.text, change);
+        let candidates = revocations::candidates(&self.text, change);
         if let Some(text) = candidates.into_iter().find(is_meant) {
             return Ok((text, Layout::Kept));
         }
@@ -306,7 +304,7 @@ impl RevocationFile {
         };
         let anew = plugin
             .with_revocations(&written, change.generation)
-            .and_then(|file| place::anew(&self.text, &file))
+            .and_then(|file| revocations::anew(&self.text, &file))
             .filter(is_meant)
             .ok_or(RevokeError::NotReadBack)?;
         match reformat {

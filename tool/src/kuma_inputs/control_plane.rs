@@ -11,8 +11,8 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::FileKind;
-use super::text::{self, TextError};
+use crate::readers::FileKind;
+use crate::readers::text::{self, TextError};
 
 /// What kuma-cp's own configuration says about zone tokens.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -11,9 +11,10 @@ use serde_json::{Map, Value};
 use zonegate::config::{Config, ConfigError};
 use zonegate::token::PublicKey;
 
-use super::generation::{GENERATION, Generation};
-use super::schema::whole;
-use super::{Revocations, Secrets};
+use crate::kuma_inputs::Secrets;
+use crate::plugin_config::Revocations;
+use crate::plugin_config::generation::{GENERATION, Generation};
+use crate::plugin_config::schema::whole;
 
 /// A plugin configuration in the making.
 #[derive(Debug, Clone, Default)]
