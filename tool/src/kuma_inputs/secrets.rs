@@ -8,18 +8,19 @@
 //! plane as well. A revocation list that cannot be read is an error: without it the gate would let in
 //! what is revoked. What else a control plane keeps secret is not looked at.
 
-use std::collections::BTreeMap;
-use std::fmt;
+mod error;
+mod raw;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 use zeroize::Zeroizing;
-use zonegate::gate::Quoted;
-use zonegate::token::{DerKind, KeyError, PublicKey};
-use zonegate_issuer::{SigningKey, SigningKeyError};
+use zonegate::token::PublicKey;
 
-use crate::readers::{Document, FileKind, SyntaxError};
+pub use error::{SecretsError, Skipped, Unusable};
+
+use crate::readers::{Document, FileKind};
+use raw::Raw;
 
 /// What zone tokens depend on.
 #[derive(Debug, Default)]
@@ -29,125 +30,6 @@ pub struct Secrets {
     skipped: Vec<Skipped>,
     others: usize,
 }
-
-/// A secret with the name of a key or of revocations, or one like it, that Kuma does not use.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Skipped {
-    /// The secret's name.
-    pub secret: String,
-    /// What is wrong with it.
-    pub why: Unusable,
-}
-
-/// Why Kuma does not use a secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unusable {
-    /// A kid of `0` is looked up under the name without a serial.
-    NeverLookedUp,
-    /// It is a secret of a mesh, or of another kind; of which type.
-    NotGlobal(String),
-    /// Its name is like this one, and not it.
-    OtherName(&'static str),
-    /// No data in it.
-    NoData,
-    /// The data are not base64.
-    NotBase64,
-    /// The data are no signing key.
-    SigningKey(SigningKeyError),
-    /// The data are no public key.
-    PublicKey(KeyError),
-}
-
-/// Why secrets cannot be taken at all.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SecretsError {
-    /// Not YAML, not JSON.
-    Syntax(SyntaxError),
-    /// A document, or an item of a list, is no resource; where.
-    NotAResource(String),
-    /// It is another file that operators have.
-    OtherKind(FileKind),
-    /// A list from which something is missing.
-    Incomplete {
-        /// How many items it has.
-        there: usize,
-        /// How many it says there are; `None` where it only says that there are more.
-        total: Option<u64>,
-    },
-    /// The revocation list cannot be read; why.
-    Revocations(&'static str),
-    /// Two secrets of one name with different contents.
-    TwoRevocations,
-    /// Two secrets hold different keys for one kid.
-    TwoKeys {
-        /// The kid.
-        kid: String,
-        /// The names of both secrets.
-        secrets: [String; 2],
-    },
-}
-
-impl fmt::Display for Unusable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NeverLookedUp => {
-                f.write_str("Kuma looks the kid 0 up under the name without a serial")
-            }
-            Self::NotGlobal(kind) if kind.is_empty() => f.write_str("it is not a GlobalSecret"),
-            Self::NotGlobal(kind) => write!(
-                f,
-                "it is of type {}, and Kuma reads it from a GlobalSecret alone (on Kubernetes: type \
-                 {KUBERNETES_TYPE})",
-                Quoted(kind)
-            ),
-            Self::OtherName(name) => write!(f, "Kuma reads {name}, and no secret of another name"),
-            Self::NoData => f.write_str("it holds no data"),
-            Self::NotBase64 => f.write_str("its data are not base64"),
-            Self::SigningKey(error) => error.fmt(f),
-            // No reason to crash, from a secret.
-            Self::PublicKey(KeyError::NotPem(what)) => what.fmt(f),
-            Self::PublicKey(error) => error.fmt(f),
-        }
-    }
-}
-
-impl fmt::Display for Skipped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "secret {} is left out: {}", self.secret, self.why)
-    }
-}
-
-impl fmt::Display for SecretsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Syntax(error) => error.fmt(f),
-            Self::NotAResource(place) => {
-                write!(
-                    f,
-                    "{place} is no resource: it has neither a type (Kuma) nor a kind (Kubernetes)"
-                )
-            }
-            Self::OtherKind(kind) => kind.fmt(f),
-            Self::Incomplete { there, total: Some(total) } => write!(
-                f,
-                "a part of a list: {there} of {total} items; a missing revocation list would let \
-                 revoked tokens in (kumactl: leave out --size and --offset)"
-            ),
-            Self::Incomplete { there, total: None } => {
-                write!(f, "a part of a list: {there} items, and it says that there are more")
-            }
-            Self::Revocations(why) => write!(f, "secret {REVOCATIONS}: {why}"),
-            Self::TwoRevocations => {
-                write!(f, "secret {REVOCATIONS} is there twice, with different contents")
-            }
-            Self::TwoKeys { kid, secrets: [first, second] } => {
-                write!(f, "kid {kid:?}: secrets {first} and {second} hold different keys")
-            }
-        }
-    }
-}
-
-impl std::error::Error for SecretsError {}
 
 /// Kuma: `pkg/core/resources/apis/system/constants.go`.
 const SIGNING_KEY: &str = "zone-token-signing-key";
@@ -331,84 +213,6 @@ fn meant(name: &str) -> Option<&'static str> {
 
 fn kid_of(serial: Option<&str>) -> &str {
     serial.unwrap_or(NO_SERIAL)
-}
-
-/// A resource that may be a secret.
-struct Raw<'a> {
-    name: &'a str,
-    /// Its type, where that is not the one of a global secret.
-    kind: &'a str,
-    is_global: bool,
-    /// Base64, or plain where a Kubernetes manifest says `stringData`.
-    data: Option<&'a Value>,
-    is_plain: bool,
-}
-
-impl<'a> Raw<'a> {
-    /// `None` for what is no resource at all.
-    fn of(value: &'a Value) -> Option<Self> {
-        let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str);
-        if let Some(kind) = text("/kind") {
-            let plain = value.pointer("/stringData/value");
-            return Some(Self {
-                name: text("/metadata/name").unwrap_or_default(),
-                kind: text("/type").unwrap_or(kind),
-                is_global: kind == "Secret"
-                    && text("/type").is_none_or(|secret_type| secret_type == KUBERNETES_TYPE),
-                // As the API server does: stringData over data.
-                data: plain.or_else(|| value.pointer("/data/value")),
-                is_plain: plain.is_some(),
-            });
-        }
-        let kind = text("/type")?;
-        Some(Self {
-            name: text("/name").unwrap_or_default(),
-            kind,
-            is_global: kind == "GlobalSecret",
-            data: value.get("data"),
-            is_plain: false,
-        })
-    }
-
-    /// The public key of this secret, as a control plane would read it.
-    fn key(&self, serial: Option<&str>, is_private: bool) -> Result<PublicKey, Unusable> {
-        if !self.is_global {
-            return Err(Unusable::NotGlobal(self.kind.to_owned()));
-        }
-        if serial == Some(NO_SERIAL) || serial == Some("") {
-            return Err(Unusable::NeverLookedUp);
-        }
-        let bytes = self.data()?;
-        match is_private {
-            true => SigningKey::from_secret(&bytes)
-                .map(|key| key.public_key())
-                .map_err(Unusable::SigningKey),
-            false => public_key(&bytes).map_err(Unusable::PublicKey),
-        }
-    }
-
-    fn data(&self) -> Result<Zeroizing<Vec<u8>>, Unusable> {
-        let text = match self.data {
-            None | Some(Value::Null) => return Err(Unusable::NoData),
-            Some(value) => value.as_str().ok_or(Unusable::NotBase64)?,
-        };
-        if self.is_plain {
-            return Ok(Zeroizing::new(text.as_bytes().to_vec()));
-        }
-        // Go's decoder skips line ends.
-        let mut packed = Zeroizing::new(String::with_capacity(text.len()));
-        packed.extend(text.split(['\r', '\n']));
-        let bytes = STANDARD.decode(packed.as_bytes()).map_err(|_| Unusable::NotBase64)?;
-        if bytes.is_empty() { Err(Unusable::NoData) } else { Ok(Zeroizing::new(bytes)) }
-    }
-}
-
-/// PEM, or PKCS#1 DER (Kuma: `keyBytesToRsaPublicKey`).
-fn public_key(bytes: &[u8]) -> Result<PublicKey, KeyError> {
-    match DerKind::of(bytes) {
-        Some(DerKind::Pkcs1Public) => PublicKey::from_pkcs1_der(bytes),
-        _ => PublicKey::from_pem_bytes(bytes),
-    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 //! caller takes one that reads as it should; a wrong guess here is never written. A candidate differs from
 //! the text in the revocations alone: comments, order, line breaks and quotes stay.
 
+mod list;
+
 use std::collections::BTreeSet;
 
 use granit_parser::ScalarStyle;
@@ -62,9 +64,11 @@ fn in_field(text: &str, field: &Field, change: Change<'_>) -> Vec<Edits> {
             let quoted = Value::from(id_text::edited(ids, change.add, change.drop)).to_string();
             kept.into_iter().chain(requoted(text, field, *style, quoted)).collect()
         }
-        Content::Sequence { is_flow: true, items } => vec![in_flow(text, value, items, change)],
+        Content::Sequence { is_flow: true, items } => {
+            vec![list::in_flow(text, value, items, change)]
+        }
         Content::Sequence { is_flow: false, items } => {
-            in_items(text, items, change).into_iter().collect()
+            list::in_items(text, items, change).into_iter().collect()
         }
         Content::Mapping { .. } | Content::Alias => Vec::new(),
     }
@@ -116,120 +120,6 @@ fn in_block(text: &str, node: &Node, change: Change<'_>) -> Option<Edits> {
     let mut edits = Edits::default();
     edits.replace(start..node.span.end, new);
     Some(edits)
-}
-
-fn is_dropped(item: &Node, change: Change<'_>) -> bool {
-    item.scalar().is_some_and(|id| change.drop.contains(id.trim()))
-}
-
-/// A list in brackets.
-fn in_flow(text: &str, list: &Node, items: &[Node], change: Change<'_>) -> Edits {
-    let mut edits = Edits::default();
-    let close = list.span.end.saturating_sub(1);
-    let kept: Vec<&Node> = items.iter().filter(|item| !is_dropped(item, change)).collect();
-    for (index, item) in items.iter().enumerate().filter(|(_, item)| is_dropped(item, change)) {
-        // With the comma behind it, or, at the end, with the one before it.
-        let next = items.get(index.saturating_add(1));
-        let last_kept = items.iter().take(index).rev().find(|item| !is_dropped(item, change));
-        match (next, last_kept) {
-            (Some(next), _) => edits.replace(item.span.start..next.span.start, ""),
-            (None, Some(before)) if kept.len() < items.len() => {
-                edits.replace(dropped_from(items, index, before, change)..item.span.end, "");
-            }
-            (None, _) => edits.replace(item.span.clone(), ""),
-        }
-    }
-    if change.add.is_empty() {
-        return edits;
-    }
-    let new: Vec<String> =
-        change.add.iter().map(|id| Value::from(id.as_str()).to_string()).collect();
-    let Some(last) = kept.last() else {
-        edits.insert(close, new.join(", "));
-        return edits;
-    };
-    let behind = text.get(last.span.end..close).unwrap_or_default();
-    let has_comma = behind.trim_start().starts_with(',');
-    let before = text.get(line_start(text, last.span.start)..last.span.start).unwrap_or_default();
-    let is_on_lines = before.trim().is_empty() && behind.contains('\n');
-    let (separator, place) = match is_on_lines {
-        true => {
-            (format!(",{}{before}", line_break(text, last.span.end)), line_end(text, last.span.end))
-        }
-        false => (tight_or_not(text, items).to_owned(), last.span.end),
-    };
-    if is_on_lines {
-        if !has_comma {
-            edits.insert(last.span.end, ",");
-        }
-        let comma = if has_comma { "," } else { "" };
-        edits.insert(
-            place,
-            format!("{before}{}{comma}{}", new.join(&separator), line_break(text, last.span.end)),
-        );
-    } else {
-        edits.insert(place, format!("{separator}{}", new.join(&separator)));
-    }
-    edits
-}
-
-/// Where to drop from, so that the comma before the dropped ones at the end goes too.
-fn dropped_from(items: &[Node], index: usize, before: &Node, change: Change<'_>) -> usize {
-    match items.get(index.saturating_sub(1)) {
-        Some(previous) if is_dropped(previous, change) => {
-            items.get(index).map_or(before.span.end, |item| item.span.start)
-        }
-        _ => before.span.end,
-    }
-}
-
-/// As the first two items are separated.
-fn tight_or_not(text: &str, items: &[Node]) -> &'static str {
-    let between = match items {
-        [first, second, ..] => text.get(first.span.end..second.span.start),
-        _ => None,
-    };
-    if between == Some(",") { "," } else { ", " }
-}
-
-/// A list with an item a line.
-fn in_items(text: &str, items: &[Node], change: Change<'_>) -> Option<Edits> {
-    let mut edits = Edits::default();
-    for item in items.iter().filter(|item| is_dropped(item, change)) {
-        let start = line_start(text, dash(text, item)?);
-        edits.replace(start..item_end(text, item), "");
-    }
-    let last = items.last()?;
-    let dash = dash(text, last)?;
-    let margin = text.get(line_start(text, dash)..dash)?;
-    let end = item_end(text, last);
-    let feed = line_break(text, last.span.start);
-    let mut new = String::new();
-    if !text.get(..end)?.ends_with('\n') {
-        new.push_str(feed);
-    }
-    for id in change.add {
-        new.push_str(&format!("{margin}- {}{feed}", Value::from(id.as_str())));
-    }
-    if !change.add.is_empty() {
-        edits.insert(end, new);
-    }
-    Some(edits)
-}
-
-/// The dash before an item, with nothing but white space between.
-fn dash(text: &str, item: &Node) -> Option<usize> {
-    let before = text.get(..item.span.start)?.trim_end();
-    let dash = before.len().checked_sub(1)?;
-    before.ends_with('-').then_some(dash)
-}
-
-/// Behind an item, its comment and its line break.
-fn item_end(text: &str, item: &Node) -> usize {
-    match text.get(..item.span.end).is_some_and(|before| before.ends_with('\n')) {
-        true => item.span.end,
-        false => line_end(text, item.span.end),
-    }
 }
 
 /// In its place, or before the keys.

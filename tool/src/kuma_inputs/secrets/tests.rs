@@ -1,9 +1,13 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may panic
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
+use zonegate::token::{KeyError, NotPem};
+use zonegate_issuer::SigningKeyError;
 
 use super::*;
-use zonegate::token::NotPem;
+use crate::readers::SyntaxError;
 
 const PRIVATE: &str = include_str!("../../../../tests/cmd/files.in/key.pem");
 const PKCS8: &str = include_str!("../../../../tests/cmd/files.in/key-pkcs8.pem");
