@@ -14,7 +14,7 @@ use zonegate::gate::Quoted;
 use super::report::{columns, counted, for_programs};
 use super::{Found, print};
 use crate::cli::failure::{self, warn};
-use crate::cli::tree::Format;
+use crate::cli::output_value::Format;
 use crate::lint::LintReport;
 
 const EXAMPLES: &str = "\

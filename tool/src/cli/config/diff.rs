@@ -12,7 +12,7 @@ use zonegate::gate::Quoted;
 
 use super::report::{counted, for_programs};
 use super::{Found, print};
-use crate::cli::tree::Format;
+use crate::cli::output_value::Format;
 use crate::plugin_config::{Difference, KeyChange};
 
 const EXAMPLES: &str = "\

@@ -13,7 +13,7 @@ use zonegate::revocation::Oddity;
 use zonegate::token::{Claims, Unverified, authenticate};
 
 /// What shall be revoked.
-pub(super) struct Given {
+pub(super) struct IdOrToken {
     pub(super) id: String,
     pub(super) verified: Verified,
     claims: Option<Claims>,
@@ -46,7 +46,7 @@ impl fmt::Display for Verified {
 /// The largest leeway that a gate may have: until then an expired token may still pass.
 const LEEWAY: Duration = Duration::from_secs(300);
 
-impl Given {
+impl IdOrToken {
     /// Takes `text` for a token where it looks like one.
     pub(super) fn read(text: &str, config: Option<&Config>) -> anyhow::Result<Self> {
         let text = text.trim();

@@ -1,7 +1,7 @@
-//! One turn after the other: ask, render, check, replace, and wait.
+//! One poll after the other: ask, render, check, replace, and wait.
 //!
 //! In: [`Settings`], and the passing of time. Out: a current file, a line for the log about everything
-//! that changes or fails, and a [`Status`]. An error ends a turn, never the loop.
+//! that changes or fails, and a [`Status`]. An error ends a poll, never the loop.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -33,7 +33,7 @@ pub struct Settings {
     pub interval: Duration,
 }
 
-/// Why a turn failed; the file is as it was.
+/// Why a poll failed; the file is as it was.
 #[derive(Debug)]
 pub enum SyncError {
     /// The secrets could not be had.
@@ -68,7 +68,7 @@ impl fmt::Display for SyncError {
 impl std::error::Error for SyncError {}
 
 /// A file that is kept current.
-pub struct Keeper {
+pub struct Syncer {
     settings: Settings,
     target: Target,
     status: Arc<Status>,
@@ -88,7 +88,7 @@ struct Known {
     etag: Option<Etag>,
 }
 
-/// What a turn did.
+/// What a poll did.
 struct Done {
     rendered: Rendered,
     before: Before,
@@ -102,7 +102,7 @@ struct Before {
     is_there: bool,
 }
 
-impl Keeper {
+impl Syncer {
     /// Nothing is done yet.
     pub fn new(settings: Settings, target: Target, status: Arc<Status>, say: fn(&str)) -> Self {
         let schedule = Schedule::new(settings.interval);
@@ -118,13 +118,13 @@ impl Keeper {
         }
     }
 
-    /// One turn: `Ok` where the file is current now.
+    /// One poll: `Ok` where the file is current now.
     ///
     /// # Errors
     /// See [`SyncError`].
     pub async fn once(&mut self) -> Result<(), SyncError> {
         self.status.polling();
-        let done = self.turn().await;
+        let done = self.poll().await;
         match &done {
             Ok(done) => self.succeeded(done),
             Err(error) => self.status.failed(error.kind()),
@@ -132,10 +132,10 @@ impl Keeper {
         done.map(drop)
     }
 
-    /// Turns until it is dropped. `wake` ends a wait early.
+    /// Polls until it is dropped. `wake` ends a wait early.
     pub async fn run(mut self, mut wake: impl AsyncFnMut()) -> Infallible {
         loop {
-            // A turn takes as long as a poll may, and some.
+            // A poll takes as long as a request may, and some.
             self.status.expect(self.settings.server.timeout);
             let wait = self.step().await;
             self.status.expect(wait.saturating_add(self.settings.server.timeout));
@@ -146,7 +146,7 @@ impl Keeper {
         }
     }
 
-    /// One turn, and how long to wait for the next.
+    /// One poll, and how long to wait for the next.
     async fn step(&mut self) -> Duration {
         let failures = self.schedule.failures();
         match self.once().await {
@@ -169,7 +169,7 @@ impl Keeper {
         }
     }
 
-    async fn turn(&mut self) -> Result<Done, SyncError> {
+    async fn poll(&mut self) -> Result<Done, SyncError> {
         let etag = self.known.as_ref().and_then(|known| known.etag.as_ref());
         let found = self.settings.server.fetch(etag).await.map_err(SyncError::Fetch)?;
         if let Found::Secrets { secrets, etag } = found {

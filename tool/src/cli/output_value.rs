@@ -25,15 +25,15 @@ pub(super) enum Format {
 
 /// Names and values.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Tree {
-    Object(Vec<(String, Tree)>),
-    List(Vec<Tree>),
+pub(super) enum OutputValue {
+    Object(Vec<(String, OutputValue)>),
+    List(Vec<OutputValue>),
     Text(String),
     /// `null`, `true`, `false` or a number, as JSON has it.
     Literal(String),
 }
 
-impl Tree {
+impl OutputValue {
     /// An object with those of the values that are there.
     pub(super) fn object<'a>(fields: impl IntoIterator<Item = (&'a str, Option<Self>)>) -> Self {
         let present =
@@ -226,16 +226,16 @@ mod tests {
   "e": "\u001b\u202e😀\udb40\udc41"
 }
 "#;
-        assert_eq!(Tree::from_json(GIVEN).unwrap().to_json(), wanted);
+        assert_eq!(OutputValue::from_json(GIVEN).unwrap().to_json(), wanted);
     }
 
     #[test]
     fn yaml_says_the_same_as_json() {
         let given = GIVEN.replace("1e999", "1.5").replacen("\"a\"", "\"z\"", 1);
-        let tree = Tree::from_json(&given).unwrap();
-        let yaml = tree.to_yaml();
+        let value = OutputValue::from_json(&given).unwrap();
+        let yaml = value.to_yaml();
         let from_yaml: serde_json::Value = serde_saphyr::from_str(&yaml).unwrap();
-        let from_json: serde_json::Value = serde_json::from_str(&tree.to_json()).unwrap();
+        let from_json: serde_json::Value = serde_json::from_str(&value.to_json()).unwrap();
         assert_eq!(from_yaml, from_json, "{yaml}");
         assert!(
             yaml.contains(
@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn what_is_no_json_is_no_tree() {
         for text in ["", "{", "[1,]", "nul", "{\"a\":}", "1 2"] {
-            assert_eq!(Tree::from_json(text), None, "{text}");
+            assert_eq!(OutputValue::from_json(text), None, "{text}");
         }
     }
 }
