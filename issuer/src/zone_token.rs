@@ -8,7 +8,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
-use zonegate::gate::CONTROL_PLANE_SCOPE;
+use zonegate::credential::CONTROL_PLANE_SCOPE;
 
 use super::SigningKey;
 

@@ -70,7 +70,7 @@ impl ZoneTokenArgs {
             valid_for,
             kid,
             now: SystemTime::now(),
-            not_before: not_before.and_then(|since| UNIX_EPOCH.checked_add(since)),
+            not_before: not_before.and_then(|time| UNIX_EPOCH.checked_add(time.since_epoch())),
             id: id.unwrap_or_else(|| Uuid::new_v4().to_string()),
         };
         let token = request.issue(&key).map_err(|error| BadInput(error.to_string()))?;

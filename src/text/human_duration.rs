@@ -5,12 +5,12 @@ use std::time::Duration;
 
 /// A span of time in its largest whole unit.
 #[derive(Debug, Clone, Copy)]
-pub struct Span(
+pub struct HumanDuration(
     /// The time.
     pub Duration,
 );
 
-impl fmt::Display for Span {
+impl fmt::Display for HumanDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0.as_secs();
         let units: [(u64, _); 3] = [(86_400, "days"), (3_600, "hours"), (60, "minutes")];

@@ -4,12 +4,16 @@
 //! parsing; this file settles what it leaves open: invalid UTF-8 and lone surrogates become U+FFFD,
 //! duplicates are kept for the caller, nesting is bounded.
 
+mod numbers;
+
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+
+pub(crate) use numbers::numbers_fit;
 
 /// How deep JSON may nest. Kuma's tokens and bootstrap requests stay under 5; Go would follow
 /// 10,000 levels of whatever anyone sends.
@@ -69,6 +73,15 @@ pub fn members(text: &str) -> Result<Members<'_>, JsonError> {
     }
 }
 
+impl<'a> IntoIterator for Members<'a> {
+    type Item = (String, &'a RawValue);
+    type IntoIter = std::vec::IntoIter<Self::Item>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
 impl<'de> Deserialize<'de> for Members<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct InOrder;
@@ -121,7 +134,7 @@ fn check_depth(bytes: &[u8]) -> Result<(), JsonError> {
 }
 
 /// The bytes of JSON that are in no string, and where they are.
-pub(super) fn outside_strings(json: &[u8]) -> impl Iterator<Item = (usize, u8)> {
+fn outside_strings(json: &[u8]) -> impl Iterator<Item = (usize, u8)> {
     let mut in_string = false;
     let mut escaped = false;
     json.iter().copied().enumerate().filter(move |(_, byte)| match byte {

@@ -2,14 +2,14 @@
 //!
 //! In: JSON text. Out: whether they fit. Nothing of it is kept.
 
-use super::json::outside_strings;
+use super::outside_strings;
 
 /// Whether every number in `text`, which is JSON, fits a float64.
 ///
 /// Reading it as a `serde_json::Value` would tell as well, but with the feature `raw_value` that takes
 /// an object with one magic member for the JSON text in that member. Nothing that a token brings is
 /// read as a `Value`.
-pub(super) fn numbers_fit(text: &str) -> bool {
+pub(crate) fn numbers_fit(text: &str) -> bool {
     numbers(text).all(fits_float64)
 }
 

@@ -18,9 +18,8 @@ use memchr::memchr2;
 use quick_cache::unsync::Cache;
 use quick_cache::{DefaultHashBuilder, Equivalent, Weighter};
 
-use super::header::LastHeader;
-use super::same::same;
-use super::{CompactToken, KeySet, TokenError, ZoneToken};
+use super::{Kind, Token};
+use crate::token::{CompactToken, KeySet, LastHeader, SignedToken, TokenError, same};
 
 /// The most that the tokens of one worker take, in bytes, as [`weight`] counts them: those of some
 /// 20,000 proxies.
@@ -38,8 +37,8 @@ pub struct TokenCache {
     last_header: LastHeader,
 }
 
-/// Verified tokens by their texts.
-type Tokens = Cache<Box<[u8]>, Arc<ZoneToken>, Bytes, SuffixHash>;
+/// Verified tokens by their kinds and texts.
+type Tokens = Cache<(Kind, Box<[u8]>), Arc<Token>, Bytes, SuffixHash>;
 
 impl TokenCache {
     /// Room for `bytes`.
@@ -54,27 +53,45 @@ impl TokenCache {
     ///
     /// # Errors
     /// As [`authenticate`](super::authenticate).
-    pub fn authenticate(&self, text: &[u8], keys: &KeySet) -> Result<Arc<ZoneToken>, TokenError> {
-        if let Some(token) = self.get(text)
-            && keys.holds(&token)
-        {
-            return Ok(token);
+    pub fn authenticate(
+        &self,
+        text: &[u8],
+        kind: Kind,
+        keys: &KeySet,
+    ) -> Result<Arc<Token>, TokenError> {
+        match self.get(kind, text) {
+            Some(token) if keys.holds(&token.identity.kid, token.identity.key) => Ok(token),
+            _ => self.verify(self.read_header(text)?, text, kind, keys),
         }
-        let signed = self.last_header.read(CompactToken::parse(text)?)?;
-        let token = Arc::new(keys.verify(signed)?.read_claims()?);
+    }
+
+    /// The header of `text`.
+    pub(crate) fn read_header<'a>(&self, text: &'a [u8]) -> Result<SignedToken<'a>, TokenError> {
+        self.last_header.read(CompactToken::parse(text)?)
+    }
+
+    /// Verifies `signed`, which is `text`, and remembers what it says.
+    pub(crate) fn verify(
+        &self,
+        signed: SignedToken<'_>,
+        text: &[u8],
+        kind: Kind,
+        keys: &KeySet,
+    ) -> Result<Arc<Token>, TokenError> {
+        let token = Arc::new(Token::read(kind, keys.verify(signed)?)?);
         self.insert(text, &token);
         Ok(token)
     }
 
-    /// What `text` said when it was verified.
-    fn get(&self, text: &[u8]) -> Option<Arc<ZoneToken>> {
-        self.tokens.borrow().get(&Lookup(text)).map(Arc::clone)
+    /// What `text` said when it was verified as a token of `kind`.
+    pub(crate) fn get(&self, kind: Kind, text: &[u8]) -> Option<Arc<Token>> {
+        self.tokens.borrow().get(&Lookup(kind, text)).map(Arc::clone)
     }
 
     /// Remembers that `text` was verified and says `token`.
-    fn insert(&self, text: &[u8], token: &Arc<ZoneToken>) {
+    fn insert(&self, text: &[u8], token: &Arc<Token>) {
         if memchr2(b'\r', b'\n', text).is_none() {
-            self.tokens.borrow_mut().insert(text.into(), Arc::clone(token));
+            self.tokens.borrow_mut().insert((token.kind(), text.into()), Arc::clone(token));
         }
     }
 
@@ -101,18 +118,18 @@ impl fmt::Debug for TokenCache {
     }
 }
 
-/// A text that is looked for.
-struct Lookup<'a>(&'a [u8]);
+/// A text that is looked for, as a token of a kind.
+struct Lookup<'a>(Kind, &'a [u8]);
 
 impl Hash for Lookup<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.hash(state);
+        (self.0, self.1).hash(state);
     }
 }
 
-impl Equivalent<Box<[u8]>> for Lookup<'_> {
-    fn equivalent(&self, known: &Box<[u8]>) -> bool {
-        same(self.0, known)
+impl Equivalent<(Kind, Box<[u8]>)> for Lookup<'_> {
+    fn equivalent(&self, (kind, text): &(Kind, Box<[u8]>)) -> bool {
+        self.0 == *kind && same(self.1, text)
     }
 }
 
@@ -149,19 +166,16 @@ impl<H: Hasher> Hasher for SuffixHasher<H> {
 #[derive(Clone)]
 struct Bytes;
 
-impl Weighter<Box<[u8]>, Arc<ZoneToken>> for Bytes {
-    fn weight(&self, text: &Box<[u8]>, token: &Arc<ZoneToken>) -> u64 {
+impl Weighter<(Kind, Box<[u8]>), Arc<Token>> for Bytes {
+    fn weight(&self, (_, text): &(Kind, Box<[u8]>), token: &Arc<Token>) -> u64 {
         weight(text, token)
     }
 }
 
 /// What an entry takes: its texts, and about as much as the tables and headers around them do.
-fn weight(text: &[u8], token: &ZoneToken) -> u64 {
-    const OVERHEAD: usize = 256;
-    let claims = &token.claims;
-    let scope = claims.scope.iter().map(|one| one.len().saturating_add(size_of::<String>()));
-    let texts = [text.len(), token.kid.len(), claims.zone.len(), claims.id.len(), OVERHEAD];
-    let sum = scope.chain(texts).fold(0, usize::saturating_add);
+fn weight(text: &[u8], token: &Token) -> u64 {
+    const OVERHEAD: usize = 320;
+    let sum = text.len().saturating_add(token.bytes()).saturating_add(OVERHEAD);
     u64::try_from(sum).unwrap_or(u64::MAX)
 }
 
@@ -169,16 +183,26 @@ fn weight(text: &[u8], token: &ZoneToken) -> u64 {
 #[allow(clippy::unwrap_used)] // a test may panic
 mod tests {
     use super::*;
-    use crate::token::{Claims, Fingerprint};
+    use crate::credential::{Claims, Identity, ZoneClaims};
+    use crate::token::Fingerprint;
 
-    fn token(id: &str) -> Arc<ZoneToken> {
-        let claims = Claims { id: id.to_owned(), ..Claims::default() };
-        let (kid, key) = ("1".into(), Fingerprint::default());
-        Arc::new(ZoneToken { kid, key, length: 0, claims })
+    fn token(id: &str) -> Arc<Token> {
+        let identity = Identity {
+            kind: Kind::ZoneToken,
+            kid: "1".into(),
+            key: Fingerprint::default(),
+            key_label: "1".into(),
+            id: id.into(),
+            zone: "".into(),
+            mesh: "".into(),
+            expires_at: None,
+        };
+        let claims = Claims::Zone(ZoneClaims::default());
+        Arc::new(Token { identity: Arc::new(identity), not_before: None, length: 0, claims })
     }
 
     fn id(tokens: &TokenCache, text: &[u8]) -> Option<String> {
-        tokens.get(text).map(|token| token.claims.id.clone())
+        tokens.get(Kind::ZoneToken, text).map(|token| token.identity.id.to_string())
     }
 
     #[test]
@@ -211,7 +235,7 @@ mod tests {
         }
         for round in 0..100 {
             for text in &steady {
-                let _ = tokens.get(text.as_bytes());
+                let _ = tokens.get(Kind::ZoneToken, text.as_bytes());
             }
             for index in 0..100 {
                 let text = format!("flood-{round}-{index}-{}", "x".repeat(600));

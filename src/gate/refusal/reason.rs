@@ -38,6 +38,12 @@ pub enum Reason {
     OutOfScope,
     /// It was issued for another zone.
     WrongZone,
+    /// It was issued for another mesh.
+    WrongMesh,
+    /// It was issued for another proxy: its name, its tags or its workload.
+    WrongProxy,
+    /// It was issued for another pod or namespace, or for a service account that may not connect.
+    WrongServiceAccount,
     /// `proxies` denies this proxy type.
     ProxyDenied,
     /// Not a path that the gate lets through.
@@ -103,7 +109,7 @@ const UNAUTHENTICATED: Status = Status { grpc: GrpcCode::Unauthenticated, http: 
 
 impl Reason {
     /// Every reason, once.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 25] = [
         Self::MissingToken,
         Self::MultipleTokens,
         Self::TokenTooLong,
@@ -119,6 +125,9 @@ impl Reason {
         Self::Revoked,
         Self::OutOfScope,
         Self::WrongZone,
+        Self::WrongMesh,
+        Self::WrongProxy,
+        Self::WrongServiceAccount,
         Self::ProxyDenied,
         Self::PathDenied,
         Self::MalformedRequest,
@@ -146,6 +155,9 @@ impl Reason {
             Self::Revoked => "revoked",
             Self::OutOfScope => "out_of_scope",
             Self::WrongZone => "wrong_zone",
+            Self::WrongMesh => "wrong_mesh",
+            Self::WrongProxy => "wrong_proxy",
+            Self::WrongServiceAccount => "wrong_service_account",
             Self::ProxyDenied => "proxy_denied",
             Self::PathDenied => "path_denied",
             Self::MalformedRequest => "malformed_request",
@@ -159,7 +171,12 @@ impl Reason {
     /// The statuses of the reply. kuma-dp stops for good on a 4xx from bootstrap and retries on 5xx.
     pub fn status(self) -> Status {
         match self {
-            Self::OutOfScope | Self::WrongZone | Self::ProxyDenied => PERMISSION_DENIED,
+            Self::OutOfScope
+            | Self::WrongZone
+            | Self::WrongMesh
+            | Self::WrongProxy
+            | Self::WrongServiceAccount
+            | Self::ProxyDenied => PERMISSION_DENIED,
             Self::PathDenied => UNIMPLEMENTED,
             Self::MalformedRequest => INVALID_ARGUMENT,
             Self::NoFirstMessage => DEADLINE_EXCEEDED,

@@ -1,26 +1,32 @@
-//! The claims of a zone token (Kuma: `pkg/tokens/builtin/zone/token.go`, RFC 7519 §4.1).
+//! The registered claims of a token (RFC 7519 §4.1), and how the claims of any kind of token are read.
 //!
-//! In: the payload of a token whose signature was verified. Out: [`Claims`], types checked as Go
-//! checks them: a wrong type is an error, never "absent". No date is compared here.
+//! In: the payload of a token whose signature was verified. Out: [`Registered`], and the claims of a
+//! kind, types checked as Go checks them: a wrong type is an error, never "absent". No date is compared
+//! here, and what the claims of a kind mean is not known.
 
 use serde::de::IgnoredAny;
 
-use super::json::{fold_name, normalise};
-use super::{MistypedClaim, TokenError, members};
+use super::{MistypedClaim, TokenError};
+use crate::go_json::{fold_name, members, normalise};
 
-/// What a zone token says. An absent string is empty, as in Go.
+/// What a token of any kind says. An absent string is empty, as in Go.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Claims {
-    /// `Zone`: where the token may be used; empty is anywhere.
-    pub zone: String,
-    /// `Scope`: as what it may be used.
-    pub scope: Vec<String>,
+pub struct Registered {
     /// `jti`: its ID, by which it can be revoked (RFC 7519 §4.1.7).
     pub id: String,
     /// `exp` (RFC 7519 §4.1.4).
     pub expires_at: Option<NumericDate>,
     /// `nbf` (RFC 7519 §4.1.5).
     pub not_before: Option<NumericDate>,
+}
+
+/// The claims that only one kind of token has.
+pub trait PrivateClaims: Default {
+    /// Takes one member; `name` is folded. Of several spellings and duplicates the last wins.
+    ///
+    /// # Errors
+    /// The name of the claim, where `value` has the wrong type for it.
+    fn set(&mut self, name: &str, value: &str) -> Result<(), &'static str>;
 }
 
 /// Whole seconds since 1970-01-01T00:00:00Z (RFC 7519 §2), as golang-jwt makes them of a JSON
@@ -31,32 +37,29 @@ pub struct NumericDate(
     pub i64,
 );
 
-impl Claims {
-    /// Reads the claims in `payload`, the decoded second segment.
-    ///
-    /// # Errors
-    /// [`TokenError::ClaimsJson`] or [`TokenError::ClaimType`].
-    pub(super) fn parse(payload: &[u8]) -> Result<Self, TokenError> {
-        let text = normalise(payload).map_err(TokenError::ClaimsJson)?;
-        let members = members(&text).map_err(TokenError::ClaimsJson)?;
-        let mut claims = Self::default();
-        for (name, value) in members.iter() {
-            claims.set(&fold_name(name), value).map_err(|claim| {
-                TokenError::ClaimType(MistypedClaim { claim, spelled: name.to_owned() })
-            })?;
-        }
-        Ok(claims)
+/// Reads the claims in `payload`, the decoded second segment, as Go's `encoding/json` reads them into a
+/// struct: names count without case.
+///
+/// # Errors
+/// [`TokenError::ClaimsJson`] or [`TokenError::ClaimType`].
+pub fn read_claims<C: PrivateClaims>(payload: &[u8]) -> Result<(Registered, C), TokenError> {
+    let text = normalise(payload).map_err(TokenError::ClaimsJson)?;
+    let members = members(&text).map_err(TokenError::ClaimsJson)?;
+    let (mut registered, mut private) = (Registered::default(), C::default());
+    for (name, value) in members.iter() {
+        let folded = fold_name(name);
+        registered.set(&folded, value).and_then(|()| private.set(&folded, value)).map_err(
+            |claim| TokenError::ClaimType(MistypedClaim { claim, spelled: name.to_owned() }),
+        )?;
     }
+    Ok((registered, private))
+}
 
+impl Registered {
     /// Takes one member. Of several spellings and duplicates the last wins; `null` leaves a string
-    /// as it was and clears a date or a list (Go's `encoding/json`).
+    /// as it was and clears a date (Go's `encoding/json`).
     fn set(&mut self, name: &str, value: &str) -> Result<(), &'static str> {
         match name {
-            "zone" => set_string(&mut self.zone, value).ok_or("Zone"),
-            "scope" => {
-                self.scope = string_list(value).ok_or("Scope")?;
-                Ok(())
-            }
             "jti" => set_string(&mut self.id, value).ok_or("jti"),
             "exp" => {
                 self.expires_at = date(value).ok_or("exp")?;
@@ -76,16 +79,17 @@ impl Claims {
     }
 }
 
-fn set_string(claim: &mut String, value: &str) -> Option<()> {
+/// Takes a string; `null` leaves what was there. `None` is the wrong type.
+pub(crate) fn set_string(claim: &mut String, value: &str) -> Option<()> {
     if let Some(text) = serde_json::from_str::<Option<String>>(value).ok()? {
         *claim = text;
     }
     Some(())
 }
 
-/// A `null` element is an empty string. (Go would keep what an earlier duplicate had there: that
-/// can only add a scope, so it is left out.)
-fn string_list(value: &str) -> Option<Vec<String>> {
+/// A list of strings, or `null`, which is empty. A `null` element is an empty string. (Go would keep what
+/// an earlier duplicate had there: that can only add to the list, so it is left out.)
+pub(crate) fn string_list(value: &str) -> Option<Vec<String>> {
     let list: Option<Vec<Option<String>>> = serde_json::from_str(value).ok()?;
     Some(list.into_iter().flatten().map(Option::unwrap_or_default).collect())
 }
@@ -141,29 +145,8 @@ impl NumericDate {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)] // a test may panic
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_claim_of_the_wrong_type_is_named_as_it_is_spelled() {
-        for (payload, wanted) in [
-            (r#"{"Scope":1}"#, "its claim Scope has the wrong type"),
-            (
-                r#"{"Scope":["ingress"],"scope":"openid email"}"#,
-                "its claim \"scope\" has the wrong type; it is read as Scope, for names count without \
-                 case",
-            ),
-            (
-                "{\"\u{17f}cope\":1}",
-                "its claim \"\\u{17f}cope\" has the wrong type; it is read as Scope, for names count \
-                 without case",
-            ),
-        ] {
-            let error = Claims::parse(payload.as_bytes()).unwrap_err();
-            assert_eq!(error.to_string(), wanted, "{payload}");
-        }
-    }
 
     /// Each JSON value with the date that it is; `Err` is the wrong type, `Ok(None)` no date.
     #[test]

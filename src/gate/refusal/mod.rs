@@ -1,12 +1,21 @@
 //! A refusal: why, with what was compared.
 //!
-//! In: what the checks found, both sides of a comparison. Out: a [`Reason`]; the sentence for it is
-//! next door. It holds no claim of a token that was not verified, and never the token, so it is safe to log and to send.
+//! In: what the checks found, both sides of a comparison. Out: a [`Reason`], which check it was, and the
+//! message. It holds no claim of a token that was not verified, and never the token, so it is safe to log
+//! and to send.
+
+mod check;
+mod message;
+mod reason;
 
 use std::time::Duration;
 
-use super::{Caller, ErrorDetail, ProxyType, Reason, UnixTime};
-use crate::token::{JsonError, NumericDate, TokenError, ZoneToken};
+use super::{ErrorDetail, ProxyType, UnixTime};
+use crate::credential::Mismatch;
+use crate::go_json::JsonError;
+use crate::token::{NumericDate, TokenError};
+pub use check::{Check, Outcome};
+pub use reason::{GrpcCode, Reason, Status};
 
 /// Why a connection is refused, with what was compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,27 +54,8 @@ pub enum Refusal {
         /// The ID.
         id: String,
     },
-    /// Scope lacks the caller's.
-    OutOfScope {
-        /// What the token has.
-        scope: Vec<String>,
-        /// What connects; `None` before the first message, when no proxy type could pass.
-        caller: Option<Caller>,
-    },
-    /// Another zone's token.
-    WrongZone {
-        /// The token's.
-        token: String,
-        /// The control plane's.
-        gate: String,
-    },
-    /// Not the token of the zone that a zone control plane says it is.
-    WrongClient {
-        /// The token's zone.
-        token: String,
-        /// `client-id`.
-        client: String,
-    },
+    /// The token says something that its holder does not.
+    Mismatch(Mismatch),
     /// This proxy type may not connect; `None` is one that Kuma does not know.
     ProxyDenied(Option<ProxyType>),
     /// Not a path of what is served here.
@@ -88,8 +78,8 @@ pub enum Refusal {
 /// Whom a gate serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Audience {
-    /// Zone proxies, in front of a dataplane server.
-    ZoneProxies,
+    /// Proxies, in front of a dataplane server.
+    Proxies,
     /// Zone control planes, in front of a KDS server.
     ControlPlanes,
 }
@@ -97,7 +87,7 @@ pub enum Audience {
 /// Where a token belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CredentialSource {
-    /// The `authorization` header of a zone proxy.
+    /// The `authorization` header of a proxy.
     Header,
     /// The `authorization` header of a zone control plane.
     KdsHeader,
@@ -118,8 +108,10 @@ pub enum RequestError {
     NotADiscoveryRequest,
     /// The first message has no node, or one without an id.
     NoNode,
-    /// `dataplane.resource` has no plain type, or another than `dataplane.proxyType`.
+    /// `dataplane.resource` can be read in several ways, or has another type than `dataplane.proxyType`.
     Resource,
+    /// The id of the node has no mesh and name, or not those of `dataplane.resource`.
+    NodeId,
     /// The body is not the JSON object it should be.
     Json(JsonError),
     /// A field of the body has the wrong type.
@@ -133,10 +125,6 @@ pub enum RequestError {
 }
 
 impl Refusal {
-    pub(super) fn out_of_scope(token: &ZoneToken, caller: Option<Caller>) -> Self {
-        Self::OutOfScope { scope: token.claims.scope.clone(), caller }
-    }
-
     /// What a refused client is told.
     pub fn message(&self, detail: ErrorDetail) -> String {
         match detail {
@@ -156,8 +144,7 @@ impl Refusal {
             Self::Expired { .. } => Reason::Expired,
             Self::NotYetValid { .. } => Reason::NotYetValid,
             Self::Revoked { .. } => Reason::Revoked,
-            Self::OutOfScope { .. } => Reason::OutOfScope,
-            Self::WrongZone { .. } | Self::WrongClient { .. } => Reason::WrongZone,
+            Self::Mismatch(mismatch) => mismatch_reason(mismatch),
             Self::ProxyDenied(_) => Reason::ProxyDenied,
             Self::PathDenied(_) => Reason::PathDenied,
             Self::MalformedRequest(_) => Reason::MalformedRequest,
@@ -166,6 +153,24 @@ impl Refusal {
             Self::PolicyUnavailable => Reason::PolicyUnavailable,
             Self::Overloaded => Reason::Overloaded,
         }
+    }
+}
+
+fn mismatch_reason(mismatch: &Mismatch) -> Reason {
+    match mismatch {
+        Mismatch::Scope { .. } | Mismatch::Audience { .. } => Reason::OutOfScope,
+        Mismatch::Zone { .. } | Mismatch::Client { .. } => Reason::WrongZone,
+        Mismatch::Mesh { .. } => Reason::WrongMesh,
+        Mismatch::Name { .. }
+        | Mismatch::MissingTag { .. }
+        | Mismatch::Tag { .. }
+        | Mismatch::Workload { .. }
+        | Mismatch::UnboundWorkload { .. } => Reason::WrongProxy,
+        Mismatch::Namespace { .. } | Mismatch::Pod { .. } | Mismatch::ServiceAccount { .. } => {
+            Reason::WrongServiceAccount
+        }
+        // A key is known by its issuer and its kid.
+        Mismatch::TokenIssuer { .. } => Reason::UnknownKid,
     }
 }
 
@@ -180,6 +185,8 @@ fn token_reason(error: &TokenError) -> Reason {
         TokenError::MissingKid => Reason::MissingKid,
         TokenError::UnknownKid => Reason::UnknownKid,
         TokenError::InvalidSignature => Reason::InvalidSignature,
-        TokenError::ClaimsJson(_) | TokenError::ClaimType(_) => Reason::MalformedClaims,
+        TokenError::ClaimsJson(_) | TokenError::ClaimType(_) | TokenError::RepeatedClaim(_) => {
+            Reason::MalformedClaims
+        }
     }
 }
