@@ -26,7 +26,7 @@ pub const DEFAULT_BITS: u32 = 2048;
 
 const PKCS1: &str = "RSA PRIVATE KEY";
 const PKCS8: &str = "PRIVATE KEY";
-/// How an error calls a key without armour.
+/// How an error calls a key that is not in PEM.
 const PKCS1_DER: &str = "RSA PRIVATE KEY, as DER";
 const PKCS8_DER: &str = "PRIVATE KEY, as DER";
 

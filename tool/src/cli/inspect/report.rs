@@ -1,7 +1,7 @@
 //! What a token says, read as the gate would read it, believed by nobody.
 //!
-//! In: the text and the time. Out: a [`Report`], and the same as an [`OutputValue`] for other programs. Nothing of
-//! it is escaped yet, and no signature is checked.
+//! In: the text and the time. Out: a [`Report`], and the same as an [`OutputValue`] for other programs.
+//! Nothing of it is escaped yet, and no signature is checked.
 
 use zonegate::credential::{Claims, Kind};
 use zonegate::gate::UnixTime;

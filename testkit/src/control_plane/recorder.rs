@@ -57,9 +57,9 @@ impl Request {
     }
 }
 
-/// A handle on everything seen. Clones show the same.
+/// Records everything seen. Clones show the same.
 #[derive(Clone)]
-pub struct Sightings {
+pub struct Recorder {
     shared: Arc<Shared>,
 }
 
@@ -79,7 +79,7 @@ struct State {
     requests: BTreeMap<u64, Request>,
 }
 
-impl Sightings {
+impl Recorder {
     /// Copies of all requests, in order of arrival. Costly with thousands of them: count then.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
@@ -246,10 +246,10 @@ impl Sightings {
     }
 }
 
-impl fmt::Debug for Sightings {
+impl fmt::Debug for Recorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.state();
-        f.debug_struct("Sightings")
+        f.debug_struct("Recorder")
             .field("connections", &state.connections)
             .field("requests", &state.requests.len())
             .field("open", &state.open)

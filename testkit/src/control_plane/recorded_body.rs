@@ -1,6 +1,6 @@
 //! Bodies that report what passes through them.
 //!
-//! In: hyper's request body and an answer's body. Out: the same bodies; the sightings learn every
+//! In: hyper's request body and an answer's body. Out: the same bodies; the recorder learns every
 //! byte of the request below gRPC, and how the stream ended. Nothing is changed or held back.
 
 use std::pin::Pin;
@@ -12,11 +12,11 @@ use bytes::Bytes;
 use http::Version;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
-use super::sightings::{Ended, Sightings};
+use super::recorder::{Ended, Recorder};
 
 /// One request under way. When the last holder drops it, the stream has ended.
 pub(super) struct Ticket {
-    sightings: Sightings,
+    recorder: Recorder,
     id: u64,
     answered: AtomicBool,
     broken_off: AtomicBool,
@@ -25,13 +25,13 @@ pub(super) struct Ticket {
 impl Ticket {
     /// For the request whose head this is.
     pub(super) fn new(
-        sightings: &Sightings,
+        recorder: &Recorder,
         connection: u64,
         head: &http::request::Parts,
     ) -> Arc<Self> {
         Arc::new(Self {
-            sightings: sightings.clone(),
-            id: sightings.arrived(connection, head),
+            recorder: recorder.clone(),
+            id: recorder.arrived(connection, head),
             answered: AtomicBool::new(false),
             broken_off: AtomicBool::new(false),
         })
@@ -43,7 +43,7 @@ impl Drop for Ticket {
         let answered = self.answered.load(Ordering::Relaxed);
         let broken_off = self.broken_off.load(Ordering::Relaxed);
         let how = if answered && !broken_off { Ended::Cleanly } else { Ended::Reset };
-        self.sightings.ended(self.id, how);
+        self.recorder.ended(self.id, how);
     }
 }
 
@@ -71,7 +71,7 @@ impl RequestBody {
     fn finish(&mut self) {
         if !self.complete {
             self.complete = true;
-            self.ticket.sightings.body_complete(self.ticket.id);
+            self.ticket.recorder.body_complete(self.ticket.id);
         }
     }
 
@@ -86,12 +86,12 @@ impl RequestBody {
     }
 
     fn saw(&mut self, frame: &Frame<Bytes>) {
-        let Ticket { sightings, id, .. } = &*self.ticket;
+        let Ticket { recorder, id, .. } = &*self.ticket;
         if let Some(piece) = frame.data_ref() {
-            sightings.body(*id, piece);
+            recorder.body(*id, piece);
         }
         if let Some(trailers) = frame.trailers_ref() {
-            sightings.trailers(*id, trailers);
+            recorder.trailers(*id, trailers);
         }
         self.look_for_end();
     }

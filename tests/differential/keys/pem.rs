@@ -75,12 +75,12 @@ pub(super) enum PemEdit {
 }
 
 /// PEM in pieces, and what is done to the whole of it.
-pub(super) struct Armour {
+pub(super) struct Pem {
     pieces: [String; 13],
     whole: Vec<PemEdit>,
 }
 
-impl Armour {
+impl Pem {
     pub(super) fn good(is_pkcs1: bool, der: &[u8]) -> Self {
         let label = if is_pkcs1 { "RSA PUBLIC KEY" } else { "PUBLIC KEY" };
         let body = lines(&STANDARD.encode(der), 64);
@@ -136,32 +136,32 @@ fn delete(text: &mut String, part: u16) {
 }
 
 impl PemEdit {
-    pub(super) fn apply(&self, armour: &mut Armour) {
+    pub(super) fn apply(&self, pem: &mut Pem) {
         match self.clone() {
-            Self::Prepend(piece, text) => armour.piece(piece).insert_str(0, text),
-            Self::Append(piece, text) => armour.piece(piece).push_str(text),
-            Self::Replace(piece, text) => *armour.piece(piece) = text.to_owned(),
+            Self::Prepend(piece, text) => pem.piece(piece).insert_str(0, text),
+            Self::Append(piece, text) => pem.piece(piece).push_str(text),
+            Self::Replace(piece, text) => *pem.piece(piece) = text.to_owned(),
             Self::Labels(label) => {
-                *armour.piece(Piece::Label) = label.to_owned();
-                *armour.piece(Piece::EndLabel) = label.to_owned();
+                *pem.piece(Piece::Label) = label.to_owned();
+                *pem.piece(Piece::EndLabel) = label.to_owned();
             }
             Self::Width(width) => {
-                let body = armour.piece(Piece::Body);
+                let body = pem.piece(Piece::Body);
                 *body = lines(&body.replace('\n', ""), width);
             }
             Self::BodyReplace(part, with) => {
-                let body = armour.piece(Piece::Body);
+                let body = pem.piece(Piece::Body);
                 let at = at(body, part);
                 delete(body, part);
                 body.insert(at.min(body.len()), with);
             }
             Self::BodyInsert(part, text) => {
-                let body = armour.piece(Piece::Body);
+                let body = pem.piece(Piece::Body);
                 body.insert_str(at(body, part), text);
             }
-            Self::BodyDelete(part) => delete(armour.piece(Piece::Body), part),
+            Self::BodyDelete(part) => delete(pem.piece(Piece::Body), part),
             Self::SpareBits => {
-                let body = armour.piece(Piece::Body);
+                let body = pem.piece(Piece::Body);
                 let padding = body.len() - body.trim_end_matches('=').len();
                 body.truncate(body.len() - padding);
                 // The next character of the alphabet differs in the lowest bit only, where it is even.
@@ -173,10 +173,10 @@ impl PemEdit {
                 body.extend(std::iter::repeat_n('=', padding));
             }
             Self::Padding(padding) => {
-                let body = armour.piece(Piece::Body);
+                let body = pem.piece(Piece::Body);
                 *body = format!("{}{padding}", body.trim_end_matches('='));
             }
-            whole => armour.whole.push(whole),
+            whole => pem.whole.push(whole),
         }
     }
 
