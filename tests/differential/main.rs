@@ -10,6 +10,7 @@ mod engine;
 mod golang_jwt;
 mod keys;
 mod kuma_cp;
+mod recorded_streams;
 
 use std::str::FromStr;
 use std::thread;
