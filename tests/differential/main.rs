@@ -8,6 +8,7 @@
 
 mod engine;
 mod golang_jwt;
+mod issued;
 mod keys;
 mod kuma_cp;
 mod recorded_streams;

@@ -29,7 +29,7 @@ fn the_recorded_streams_are_answered_as_recorded() {
     let mut file: Value = read();
     let mut control_plane = GoStreams::start(&program, &file["keys"]).unwrap();
     let vectors = file["vectors"].as_array_mut().unwrap();
-    let streams: Vec<Value> = vectors.iter().map(|vector| without_answer(vector)).collect();
+    let streams: Vec<Value> = vectors.iter().map(without_answer).collect();
     let answers: Vec<Map<String, Value>> = control_plane.judge(&streams).unwrap();
     let mut different = Vec::new();
     for (vector, answer) in vectors.iter_mut().zip(answers) {
