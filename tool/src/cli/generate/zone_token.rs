@@ -79,7 +79,7 @@ impl ZoneTokenArgs {
 }
 
 /// An ID that a revocation list can name: its entries are parted by commas and white space.
-fn id(text: &str) -> Result<String, &'static str> {
+pub(super) fn id(text: &str) -> Result<String, &'static str> {
     let parts = |rune: char| rune == ',' || rune.is_whitespace() || rune.is_control();
     match text {
         "" => Err("an empty ID could not be told from none"),
