@@ -101,7 +101,7 @@ impl DataplaneTokenArgs {
             valid_for,
             kid,
             now: SystemTime::now(),
-            not_before: not_before.and_then(|since| UNIX_EPOCH.checked_add(since)),
+            not_before: not_before.and_then(|since| UNIX_EPOCH.checked_add(since.since_epoch())),
             id: id.unwrap_or_else(|| Uuid::new_v4().to_string()),
         };
         let token = request.issue(&key).map_err(|error| BadInput(error.to_string()))?;
