@@ -10,7 +10,8 @@
 use std::collections::BTreeMap;
 
 use super::{ClaimValue, Holder, Issuer, IssuerOf, Mismatch, Resource};
-use crate::token::{KeySet, PrivateClaims, set_string};
+use crate::go_json::members;
+use crate::token::{KeySet, PrivateClaims, set_string, string_list};
 
 /// What only a dataplane token says (Kuma: `pkg/tokens/builtin/issuer/token.go`). What is absent or
 /// empty binds the token to nothing.
@@ -66,13 +67,11 @@ impl PrivateClaims for DataplaneClaims {
 impl DataplaneClaims {
     /// A Go map: `null` clears it, and a second object adds to it.
     fn set_tags(&mut self, value: &str) -> Option<()> {
-        type Tags = BTreeMap<String, Option<Vec<Option<String>>>>;
-        match serde_json::from_str::<Option<Tags>>(value).ok()? {
-            None => self.tags.clear(),
-            Some(tags) => self.tags.extend(tags.into_iter().map(|(tag, values)| {
-                let values = values.into_iter().flatten();
-                (tag, values.map(Option::unwrap_or_default).collect())
-            })),
+        if value == "null" {
+            self.tags.clear();
+        }
+        for (tag, values) in members(value).ok()? {
+            self.tags.insert(tag, string_list(values.get())?);
         }
         Some(())
     }
