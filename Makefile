@@ -48,6 +48,7 @@ help:
 	@echo "             the same with Kuma's own programs; KUMA_HOME=folder names them"
 	@echo "make test-kubernetes"
 	@echo "             service-account tokens with a real Kubernetes API server, built by Go; once"
+	@echo "             KUMA_HOME=folder  with a real control plane in Kubernetes mode as well"
 	@echo "             RECORD=1       writes the tokens and verdicts in tests/data anew"
 	@echo "make bench   what the filter costs, side by side with its alternatives"
 	@echo "             ONLY=a,b,c     these scenarios only"
@@ -108,9 +109,9 @@ test-kuma:
 test-kubernetes:
 	@programs=$$(scripts/kube-apiserver) && \
 	api_server=$$(printf '%s\n' "$$programs" | sed -n 1p) && etcd=$$(printf '%s\n' "$$programs" | sed -n 2p) && \
-	echo "make test-kubernetes: two API servers (a minute)." && \
+	echo "make test-kubernetes: $(if $(KUMA_HOME),with Kuma in $(KUMA_HOME),without Kuma (KUMA_HOME=folder names one)) (two minutes)." && \
 	KUBE_APISERVER="$$api_server" ETCD="$$etcd" ZONEGATE_RECORD="$(RECORD)" \
-	cargo test --locked --package zonegate-tool --test kubernetes -- --ignored && \
+	cargo test --locked --package zonegate-tool --test kubernetes -- --ignored $(if $(KUMA_HOME),,--skip kuma::) && \
 	echo "make test-kubernetes: all passed."
 
 # A profile of its own, so that it is optimised and yet built in minutes.
