@@ -1,7 +1,8 @@
 // Answers whether a Kuma control plane would let a zone proxy in, case by case.
 //
 // It is golang-jwt itself, in the version that Kuma 2.14.3 requires, under a validator written after
-// Kuma's (see validator.go): Kuma's own Go module is not needed to build it.
+// Kuma's (see validator.go): Kuma's own Go module is not needed to build it. With the argument "v4" it
+// is the version that Kuma 2.9 and 2.10 require.
 //
 // In: JSON lines on standard input. The first holds the public keys by name, {"keys":{"a":"PEM"}};
 // each other one is a case. Out: a line for each case, in order, {"accept":false,"error":"..."}.
@@ -41,17 +42,30 @@ type answer struct {
 }
 
 func main() {
-	serve := serveTokens
-	if len(os.Args) > 1 && os.Args[1] == "keys" {
-		serve = serveKeys
-	}
-	if err := serve(os.Stdin, os.Stdout); err != nil {
+	if err := serve(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "kuma:", err)
 		os.Exit(1)
 	}
 }
 
-func serveTokens(in io.Reader, out io.Writer) error {
+func serve(arguments []string) error {
+	what := "v5"
+	if len(arguments) > 0 {
+		what = arguments[0]
+	}
+	switch what {
+	case "v5":
+		return serveTokens(os.Stdin, os.Stdout, parseV5)
+	case "v4":
+		return serveTokens(os.Stdin, os.Stdout, parseV4)
+	case "keys":
+		return serveKeys(os.Stdin, os.Stdout)
+	default:
+		return fmt.Errorf("no such argument: %s", what)
+	}
+}
+
+func serveTokens(in io.Reader, out io.Writer, parse parser) error {
 	lines := json.NewDecoder(bufio.NewReaderSize(in, 1<<20))
 	var first struct {
 		Keys map[string]string `json:"keys"`
@@ -67,7 +81,7 @@ func serveTokens(in io.Reader, out io.Writer) error {
 		}
 		known[name] = key
 	}
-	return answerAll(lines, out, func(asked connection) answer { return answerTo(asked, known) })
+	return answerAll(lines, out, func(asked connection) answer { return answerTo(asked, known, parse) })
 }
 
 func serveKeys(in io.Reader, out io.Writer) error {
@@ -93,12 +107,13 @@ func answerAll[Case, Answer any](lines *json.Decoder, out io.Writer, answerTo fu
 	return nil
 }
 
-func answerTo(asked connection, known map[string]*rsa.PublicKey) answer {
+func answerTo(asked connection, known map[string]*rsa.PublicKey, parse parser) answer {
 	cp := controlPlane{
 		keys:        map[string]*rsa.PublicKey{},
 		revocations: asked.Revocations,
 		zone:        asked.Zone,
 		now:         time.Unix(asked.Now[0], asked.Now[1]),
+		parse:       parse,
 	}
 	// Of several keys under one kid the last one counts.
 	for _, pair := range asked.Keys {
