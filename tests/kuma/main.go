@@ -1,13 +1,17 @@
-// Answers whether a Kuma control plane would let a zone proxy in, case by case.
+// Answers whether a Kuma control plane would let a proxy in, case by case.
 //
-// It is golang-jwt itself, in the version that Kuma 2.14.3 requires, under a validator written after
-// Kuma's (see validator.go): Kuma's own Go module is not needed to build it. With the argument "v4" it
-// is the version that Kuma 2.9 and 2.10 require.
+// It is golang-jwt itself, and the readers of JSON, YAML and protobuf, in the versions that Kuma 2.14.3
+// requires, under a validator written after Kuma's (see validator.go): Kuma's own Go module is not needed to
+// build it.
 //
 // In: JSON lines on standard input. The first holds the public keys by name, {"keys":{"a":"PEM"}};
 // each other one is a case. Out: a line for each case, in order, {"accept":false,"error":"..."}.
 //
-// With the argument "keys" each line is a key instead (see keys.go), and the answer is what becomes of it.
+// With the argument "v4" it is the golang-jwt of Kuma 2.9 and 2.10 that judges the cases (see jwt_v4.go).
+//
+// With the argument "streams" each case is the opening of a stream by any proxy, with a dataplane token or a
+// zone token (see dataplane.go). With the argument "keys" each line is a key instead (see keys.go), and the
+// answer is what becomes of it.
 package main
 
 import (
@@ -42,46 +46,57 @@ type answer struct {
 }
 
 func main() {
-	if err := serve(os.Args[1:]); err != nil {
+	mode := ""
+	if len(os.Args) > 1 {
+		mode = os.Args[1]
+	}
+	serve, found := map[string]func(io.Reader, io.Writer) error{
+		"":        serveCases(answerTo),
+		"v4":      serveCases(answerToV4),
+		"streams": serveCases(answerToStream),
+		"keys":    serveKeys,
+	}[mode]
+	if !found {
+		serve = func(io.Reader, io.Writer) error { return fmt.Errorf("unknown mode %q", mode) }
+	}
+	if err := serve(os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "kuma:", err)
 		os.Exit(1)
 	}
 }
 
-func serve(arguments []string) error {
-	what := "v5"
-	if len(arguments) > 0 {
-		what = arguments[0]
-	}
-	switch what {
-	case "v5":
-		return serveTokens(os.Stdin, os.Stdout, parseV5)
-	case "v4":
-		return serveTokens(os.Stdin, os.Stdout, parseV4)
-	case "keys":
-		return serveKeys(os.Stdin, os.Stdout)
-	default:
-		return fmt.Errorf("no such argument: %s", what)
+// Reads the keys, then the cases.
+func serveCases[Case, Answer any](
+	answerTo func(Case, map[string]*rsa.PublicKey) Answer,
+) func(io.Reader, io.Writer) error {
+	return func(in io.Reader, out io.Writer) error {
+		lines := json.NewDecoder(bufio.NewReaderSize(in, 1<<20))
+		// A name with a slip in it would leave the case a plain one.
+		lines.DisallowUnknownFields()
+		known, err := readKeys(lines)
+		if err != nil {
+			return err
+		}
+		return answerAll(lines, out, func(asked Case) Answer { return answerTo(asked, known) })
 	}
 }
 
-func serveTokens(in io.Reader, out io.Writer, parse parser) error {
-	lines := json.NewDecoder(bufio.NewReaderSize(in, 1<<20))
+func readKeys(lines *json.Decoder) (map[string]*rsa.PublicKey, error) {
 	var first struct {
 		Keys map[string]string `json:"keys"`
 	}
 	if err := lines.Decode(&first); err != nil {
-		return fmt.Errorf("reading the keys: %w", err)
+		return nil, fmt.Errorf("reading the keys: %w", err)
 	}
 	known := map[string]*rsa.PublicKey{}
 	for name, text := range first.Keys {
 		key, err := publicKey(text)
 		if err != nil {
-			return fmt.Errorf("key %q: %w", name, err)
+			return nil, fmt.Errorf("key %q: %w", name, err)
 		}
 		known[name] = key
 	}
-	return answerAll(lines, out, func(asked connection) answer { return answerTo(asked, known, parse) })
+	return known, nil
 }
 
 func serveKeys(in io.Reader, out io.Writer) error {
@@ -107,20 +122,27 @@ func answerAll[Case, Answer any](lines *json.Decoder, out io.Writer, answerTo fu
 	return nil
 }
 
-func answerTo(asked connection, known map[string]*rsa.PublicKey, parse parser) answer {
-	cp := controlPlane{
-		keys:        map[string]*rsa.PublicKey{},
-		revocations: asked.Revocations,
-		zone:        asked.Zone,
-		now:         time.Unix(asked.Now[0], asked.Now[1]),
-		parse:       parse,
-	}
-	// Of several keys under one kid the last one counts.
-	for _, pair := range asked.Keys {
-		cp.keys[pair[0]] = known[pair[1]]
-	}
-	if err := cp.admit(asked.Authorization, asked.Scope); err != nil {
+func answerTo(asked connection, known map[string]*rsa.PublicKey) answer {
+	return answerOf(asked.tokens(known).admit(asked.Authorization, asked.Scope))
+}
+
+func answerToV4(asked connection, known map[string]*rsa.PublicKey) answer {
+	return answerOf(zoneTokensV4{asked.tokens(known)}.admit(asked.Authorization, asked.Scope))
+}
+
+func answerOf(err error) answer {
+	if err != nil {
 		return answer{Error: err.Error()}
 	}
 	return answer{Accept: true}
+}
+
+func (asked connection) tokens(known map[string]*rsa.PublicKey) zoneTokens {
+	keys := map[string]*rsa.PublicKey{}
+	// Of several keys under one kid the last one counts.
+	for _, pair := range asked.Keys {
+		keys[pair[0]] = known[pair[1]]
+	}
+	now := time.Unix(asked.Now[0], asked.Now[1])
+	return zoneTokens{validator{keys: keys, revocations: asked.Revocations, now: now}, asked.Zone}
 }
