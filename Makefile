@@ -102,7 +102,7 @@ test-kuma:
 	@kuma=$$(scripts/kuma-home) && scripts/wasm && envoy=$$(scripts/envoy) && \
 	echo "make test-kuma: real Kuma in $$kuma (some minutes)." && \
 	KUMA_HOME="$$kuma" ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" \
-	cargo test --locked --package zonegate-tool --test kuma_path --test differential -- --ignored && \
+	scripts/test-kuma && \
 	echo "make test-kuma: all passed."
 
 # In variables of their own: a failure in an assignment before a command is not seen.

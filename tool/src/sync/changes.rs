@@ -86,6 +86,11 @@ impl Snapshot {
         changed.collect()
     }
 
+    /// Whether the gate stands in front of a global control plane.
+    pub fn is_for_global(&self) -> bool {
+        self.settings.get("profile").and_then(Value::as_str) == Some("globalKds")
+    }
+
     /// The settings that are not the defaults, in words.
     pub fn own_settings(&self) -> Vec<String> {
         let defaults: BTreeMap<String, Value> = settings(&Value::Null).into_iter().collect();
