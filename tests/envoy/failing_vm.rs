@@ -12,10 +12,11 @@ use zonegate::gate::ADS_SOTW;
 use zonegate_testkit::raw_client::{Answer, End, RawRequest, grpc_frame};
 use zonegate_testkit::zone_proxy::{Claimed, Connection, discovery_request};
 
-use crate::harness::{Bench, LIMIT, Setup, from_environment, grpc_headers};
+use crate::form::faulty_module;
+use crate::harness::{Bench, LIMIT, Setup, grpc_headers};
 use crate::open_stream::{Sotw, goes_on, is_cut, open};
 
-const OPEN: &str = "wasmcustom.zonegate.streams.open";
+const OPEN: &str = "zonegate.streams.open";
 
 /// A good stream, but for the header that asks for a trap.
 async fn trap(setup: &Setup) -> Answer {
@@ -30,7 +31,7 @@ async fn trap(setup: &Setup) -> Answer {
 #[tokio::test]
 async fn a_vm_that_fails_denies_until_it_is_started_anew() {
     let mut bench = Bench::new();
-    bench.options.module = from_environment("ZONEGATE_FAULTY_WASM");
+    bench.options.module = faulty_module();
     let setup = bench.start().await;
     let connections = [setup.connect().await, setup.connect().await];
     let mut streams = Vec::new();
@@ -73,7 +74,7 @@ async fn a_vm_that_fails_denies_until_it_is_started_anew() {
 #[tokio::test]
 async fn nothing_passes_while_a_vm_is_started_anew() {
     let mut bench = Bench::new();
-    bench.options.module = from_environment("ZONEGATE_FAULTY_WASM");
+    bench.options.module = faulty_module();
     bench.options.concurrency = 1;
     let setup = bench.start().await;
     let connection = setup.connect().await;

@@ -8,17 +8,17 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::harness::{Bench, LIMIT, Setup, from_environment};
+use crate::harness::{Bench, LIMIT, Setup};
 use crate::open_stream::{Sotw, goes_on, is_cut, open};
 
-const OPEN: &str = "wasmcustom.zonegate.streams.open";
+const OPEN: &str = "zonegate.streams.open";
 
 /// The module that is tested, with a custom section of this name at its end.
 fn module(name: &str) -> Vec<u8> {
     let length = u8::try_from(name.len()).unwrap();
     assert!(length < 0x7f, "a byte each for the lengths");
     let section = [&[0, length + 1, length], name.as_bytes()].concat();
-    [fs::read(from_environment("ZONEGATE_WASM")).unwrap(), section].concat()
+    [fs::read(crate::form::module()).unwrap(), section].concat()
 }
 
 pub(crate) fn write(folder: &Path, name: &str) -> PathBuf {
@@ -83,7 +83,7 @@ impl Swapped {
         for stream in &mut self.revoked {
             assert!(is_cut(stream).await, "a stream of the old module is not cut");
         }
-        let cut = "wasmcustom.zonegate.streams.cut.revoked";
+        let cut = "zonegate.streams.cut.revoked";
         setup.gateway.wait_stat(cut, WORKERS as u64, LIMIT).await.unwrap();
         setup.gateway.wait_stat(OPEN, WORKERS as u64, LIMIT).await.unwrap();
         setup.control_plane.push();

@@ -32,6 +32,8 @@ pub(crate) fn begin(id: StreamId, configuration: &Configuration) {
 pub(crate) fn on_headers(id: StreamId, is_end: bool) -> Option<Step> {
     let stream = Stream::find(id)?;
     let step = stream.event(|inner, effects| {
+        let now = worker::now();
+        inner.tick_if_due(now, effects);
         abi::with_request_headers(id, |headers| {
             let (mut header_bytes, mut request_id) = (0_usize, &b""[..]);
             let head = head(headers, &mut header_bytes, &mut request_id);
@@ -39,7 +41,7 @@ pub(crate) fn on_headers(id: StreamId, is_end: bool) -> Option<Step> {
             crate::fault_injection::at_headers(headers);
             let under = stream.under(inner);
             let request = Request { stream: id, under, head, request_id, header_bytes, is_end };
-            inner.lifecycle.on_headers(&request, worker::wall(), effects)
+            inner.lifecycle.on_headers(&request, now.wall, effects)
         })
     })?;
     match step {
@@ -102,7 +104,7 @@ pub(crate) fn on_end(id: StreamId) {
 /// Time has passed for the gateway of a stream, or there is something to see.
 pub(crate) fn woken(id: StreamId) {
     if let Some(stream) = Stream::find(id) {
-        stream.event(|inner, effects| inner.lifecycle.on_tick(worker::now(), effects));
+        stream.event(|inner, effects| inner.tick(worker::now(), effects));
     }
 }
 

@@ -6,11 +6,12 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use zonegate::gate::Clock;
 use zonegate::lifecycle::{Cut, Effect, Gauges, Lifecycle, Now, PolicyNumber, StreamId};
 use zonegate::metrics::Metric;
+use zonegate::vm_gateway::TICK;
 
 use crate::abi::{self, Change, Waker};
 use crate::clock::Bell;
@@ -75,6 +76,7 @@ pub(crate) struct Inner {
     reported: Gauges,
     /// What could not be counted by the streams that were there.
     uncounted: Vec<(Metric, Change)>,
+    ticked: Duration,
 }
 
 impl Stream {
@@ -255,6 +257,19 @@ impl Inner {
         }
         self.unders.retain(|under| Rc::strong_count(under) > 1 || is_there(under.number));
         self.uncounted.extend(gateway.take_uncounted());
+    }
+
+    /// Time has passed. Where no stream stays, nothing wakes the worker; then each that comes does.
+    pub(crate) fn tick(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        self.ticked = now.monotonic;
+        self.lifecycle.on_tick(now, effects);
+    }
+
+    /// The same, where the last time is a while ago.
+    pub(crate) fn tick_if_due(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        if now.monotonic.saturating_sub(self.ticked) >= TICK {
+            self.tick(now, effects);
+        }
     }
 
     fn number_of(&self, wanted: Number) -> Option<PolicyNumber> {

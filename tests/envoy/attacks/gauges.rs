@@ -6,7 +6,8 @@ use serde_json::json;
 use tokio::time::sleep;
 use zonegate_testkit::gateway::Pushed;
 
-use crate::harness::{Bench, LIMIT, Setup, from_environment};
+use crate::form::faulty_module;
+use crate::harness::{Bench, LIMIT, Setup};
 use crate::module_swap::write;
 use crate::open_stream::{Sotw, open};
 
@@ -69,7 +70,7 @@ async fn the_gauge_of_open_streams_is_right_once_the_old_module_is_gone() {
 #[tokio::test]
 async fn the_gauge_of_open_streams_stands_still_after_a_vm_was_started_anew() {
     let mut bench = Bench::new();
-    bench.options.module = from_environment("ZONEGATE_FAULTY_WASM");
+    bench.options.module = faulty_module();
     let setup = bench.workers(1).start().await;
     sleep(SILENCE).await;
     trap(&setup, &setup.raw().await).await;

@@ -28,7 +28,7 @@ use zonegate_testkit::zone_proxy::{Claimed, Connection, discovery_request};
 use crate::harness::{Bench, LIMIT, Setup, grpc_headers};
 use crate::open_stream::Sotw;
 
-pub(super) const OPEN: &str = "wasmcustom.zonegate.streams.open";
+pub(super) const OPEN: &str = "zonegate.streams.open";
 
 /// A VM that has not reported so long no longer counts, and a little more.
 pub(super) const SILENCE: Duration = Duration::from_secs(5 + 1);

@@ -81,7 +81,7 @@ async fn an_upgrade_with_a_long_list_cuts_all_streams_of_the_module_before() {
     let list = [vec!["id-1".to_owned()], ids(40_000)].concat().join(",");
     setup.push_with(json!({ "revocations": list })).await;
     setup.refused_as(&connection, &setup.witness("id-1"), "revoked").await;
-    let cut = "wasmcustom.zonegate.streams.cut.module_replaced";
+    let cut = "zonegate.streams.cut.module_replaced";
     setup.gateway.wait_stat(cut, 2, 4 * LIMIT).await.unwrap();
     assert!(is_cut_soon(&mut revoked).await && is_cut_soon(&mut kept).await);
 }
