@@ -141,7 +141,7 @@ fn every_reason_stands_in_the_readme_with_its_statuses() {
 #[test]
 fn every_setting_stands_in_the_readme() {
     let schema: Value =
-        serde_json::from_str(&read("tool/src/operator/plugin.schema.json")).unwrap();
+        serde_json::from_str(&read("tool/src/plugin_config/plugin.schema.json")).unwrap();
     let readme = read("README.md");
     let rows = readme.lines().filter(|line| line.starts_with("| `"));
     let rows: BTreeSet<&str> =

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 use zonegate_testkit::gateway::Pushed;
 use zonegate_testkit::zone_proxy::Claimed;
-use zonegate_tool::operator::plugin_file::PluginConfiguration;
+use zonegate_tool::plugin_config::plugin_file::PluginConfiguration;
 
 use crate::harness::{Bench, LIMIT, Setup, claims};
 

@@ -13,7 +13,7 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use zonegate::config::Config;
-use zonegate_tool::operator::plugin_file::PluginConfiguration;
+use zonegate_tool::plugin_config::plugin_file::PluginConfiguration;
 
 use crate::api::Api;
 

@@ -1,7 +1,14 @@
 //! The operator's tool, `zonegate`.
 //!
 //! - [`cli`] is the command line.
-//! - [`operator`] makes what operators have into what the gateway takes, and reads it back.
+//! - [`readers`] reads the files of operators: YAML, JSON.
+//! - [`kuma_inputs`] reads what Kuma hands over: secrets, and kuma-cp's own configuration.
+//! - [`plugin_config`] finds the plugin configuration in a file, and says what is in it.
+//! - [`render`] makes a plugin configuration, and the files that carry it into a gateway.
+//! - [`lint`] says what the author of a configuration may not have meant.
+//! - [`revocation_file`] adds revoked ids to a file, and drops them.
+//! - [`yaml_edit`] changes a policy in the text of a file, and nothing else in it.
+//! - [`atomic_write`] replaces a file as a whole, and locks it.
 //! - [`sync`] keeps a gateway's policy as the control plane's secrets say.
 //!
 //! What the gateway would decide is asked of the filter's own code, crate `zonegate`. The demo alone
@@ -9,6 +16,13 @@
 
 #![forbid(unsafe_code)]
 
+pub mod atomic_write;
 pub mod cli;
-pub mod operator;
+pub mod kuma_inputs;
+pub mod lint;
+pub mod plugin_config;
+pub mod readers;
+pub mod render;
+pub mod revocation_file;
 pub mod sync;
+pub mod yaml_edit;

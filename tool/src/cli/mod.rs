@@ -16,14 +16,14 @@ mod inspect;
 mod key_file;
 mod man;
 mod output;
+mod output_value;
 mod pasted;
 mod printable;
 mod revoke;
 mod sync;
+mod time;
 mod token_text;
-mod tree;
 mod verify;
-mod when;
 
 use std::process::ExitCode;
 

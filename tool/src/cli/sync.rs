@@ -19,8 +19,8 @@ use super::failure::BadInput;
 use super::output::hint_at_output_file;
 use super::printable;
 use crate::sync::{
-    Address, ApiServer, ClientCertificate, ErrorKind, Gateway, Keeper, PlainHttp, Settings, Status,
-    SyncError, Target, TargetError, TokenSource, VARIABLE, serve,
+    Address, ApiServer, ClientCertificate, ErrorKind, Gateway, PlainHttp, Settings, Status,
+    SyncError, Syncer, Target, TargetError, TokenSource, VARIABLE, serve,
 };
 
 const EXAMPLES: &str = "\
@@ -125,9 +125,9 @@ impl SyncArgs {
         let target = Target::open(file).map_err(of_target)?;
         let status = Arc::new(Status::default());
         let (address, interval) = (settings.server.address.clone(), self.interval);
-        let mut keeper = Keeper::new(settings, target, Arc::clone(&status), say);
+        let mut syncer = Syncer::new(settings, target, Arc::clone(&status), say);
         if self.once {
-            return keeper.once().await.map_err(of_turn);
+            return syncer.once().await.map_err(of_poll);
         }
         let stop = told_to_stop()?;
         let mut hangup = signal(SignalKind::hangup())?;
@@ -137,7 +137,7 @@ impl SyncArgs {
         let name = tokio::select! {
             name = stop => name,
             never = serve(listener, status) => match never {},
-            never = keeper.run(async || _ = hangup.recv().await) => match never {},
+            never = syncer.run(async || _ = hangup.recv().await) => match never {},
         };
         say(&format!("stopped by {name}"));
         Ok(())
@@ -199,7 +199,7 @@ fn of_target(error: TargetError) -> anyhow::Error {
 }
 
 /// Whose fault it is decides about the exit code of `--once`.
-fn of_turn(error: SyncError) -> anyhow::Error {
+fn of_poll(error: SyncError) -> anyhow::Error {
     match error.kind() {
         ErrorKind::Settings | ErrorKind::Token | ErrorKind::Policy => {
             BadInput(error.to_string()).into()

@@ -28,7 +28,7 @@ use super::address::Address;
 use super::admin_token::TokenSource;
 use super::answer::{Page, join};
 use super::fetch_error::FetchError;
-use crate::operator::Secrets;
+use crate::kuma_inputs::Secrets;
 use connector::Connector;
 
 /// How to ask.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use zonegate::config::Config;
 use zonegate::gate::Quoted;
 
-use crate::operator::{Revocations, settings};
+use crate::plugin_config::{Revocations, settings};
 
 /// What of a plugin configuration comes from secrets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::fmt::{self, Write as _};
 
 use prometheus_client::encoding::{EncodeLabelValue, LabelValueEncoder};
 
-/// By what kind a failed turn is counted.
+/// By what kind a failed poll is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
     /// A file or flag that sync was given.

@@ -17,7 +17,7 @@ use super::address::AddressError;
 use super::admin_token::{TokenError, TokenSource, VARIABLE};
 use super::api_server::is_ca_as_server;
 use super::error_kind::ErrorKind;
-use crate::operator::SecretsError;
+use crate::kuma_inputs::SecretsError;
 
 /// Why a poll found nothing.
 #[derive(Debug)]

@@ -21,8 +21,8 @@ mod listener;
 mod rendered;
 mod schedule;
 mod status;
+mod syncer;
 mod target;
-mod turn;
 
 pub use address::{Address, AddressError, PlainHttp, Transport};
 pub use admin_token::{TokenError, TokenSource, VARIABLE};
@@ -34,5 +34,5 @@ pub use listener::serve;
 pub use rendered::{Before, Gateway, PolicyError, Rendered};
 pub use schedule::{MAX_BACKOFF, Schedule};
 pub use status::Status;
+pub use syncer::{Settings, SyncError, Syncer};
 pub use target::{Replaced, Target, TargetError};
-pub use turn::{Keeper, Settings, SyncError};

@@ -14,10 +14,11 @@ use serde_json::{Map, Value};
 use zonegate::config::{ConfigError, Warning};
 
 use super::changes::Snapshot;
-use crate::operator::plugin_file::{MAX_BYTES, PluginConfiguration, PluginFileError};
-use crate::operator::{
-    BaseError, DuplicateKid, Generation, Owned, Plugin, RenderError, Secrets, ecds, with_policy,
-};
+use crate::kuma_inputs::Secrets;
+use crate::plugin_config::Generation;
+use crate::plugin_config::plugin_file::{MAX_BYTES, PluginConfiguration, PluginFileError};
+use crate::render::{BaseError, DuplicateKid, Plugin, RenderError, ecds};
+use crate::yaml_edit::{Owned, with_policy};
 
 /// What of the file does not come from secrets.
 #[derive(Debug, Clone)]

@@ -1,6 +1,6 @@
-//! What can be seen of a sync from outside: metrics, whether it is ready, whether it still turns.
+//! What can be seen of a sync from outside: metrics, whether it is ready, whether it still polls.
 //!
-//! In: what each turn did. Out: Prometheus' text, and two answers. Nothing secret is counted here: how
+//! In: what each poll did. Out: Prometheus' text, and two answers. Nothing secret is counted here: how
 //! many keys and ids there are, not which.
 
 use std::sync::Mutex;
@@ -44,7 +44,7 @@ struct Turning {
     due: Option<Instant>,
 }
 
-/// Longer than a turn that is due is late on a busy machine.
+/// Longer than a poll that is due is late on a busy machine.
 const LATE: Duration = Duration::from_secs(60);
 
 impl Default for Status {
@@ -96,12 +96,12 @@ impl Status {
         registry.register("revocations", "Revoked ids in the file", self.revocations.clone());
     }
 
-    /// Counts a turn that is about to begin.
+    /// Counts a poll that is about to begin.
     pub fn polling(&self) {
         self.polls.inc();
     }
 
-    /// Counts a turn after which the file is current.
+    /// Counts a poll after which the file is current.
     pub fn succeeded(&self, keys: usize, revocations: usize, changed: bool) {
         self.failures.set(0);
         self.last_success.set(now());
@@ -114,13 +114,13 @@ impl Status {
         self.turning().is_ready = true;
     }
 
-    /// Counts a turn that failed.
+    /// Counts a poll that failed.
     pub fn failed(&self, kind: ErrorKind) {
         self.errors.get_or_create(&ErrorLabels { kind }).inc();
         self.failures.inc();
     }
 
-    /// When the next turn is to be over.
+    /// When the next poll is to be over.
     pub fn expect(&self, within: Duration) {
         self.turning().due = Instant::now().checked_add(within);
     }
@@ -130,7 +130,7 @@ impl Status {
         self.turning().is_ready
     }
 
-    /// Whether turns follow one another.
+    /// Whether polls follow one another.
     pub fn is_turning(&self) -> bool {
         let late = |due: Instant| Instant::now().saturating_duration_since(due) > LATE;
         !self.turning().due.is_some_and(late)

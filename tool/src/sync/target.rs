@@ -10,8 +10,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::operator::plugin_file::MAX_BYTES;
-use crate::operator::{FileLock, ReplaceError, SYNC_LOCK, beside, replace};
+use crate::atomic_write::{FileLock, ReplaceError, SYNC_LOCK, beside, replace};
+use crate::plugin_config::plugin_file::MAX_BYTES;
 
 /// A file, and the right to keep it current.
 #[derive(Debug)]

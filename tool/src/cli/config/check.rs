@@ -14,8 +14,8 @@ use zonegate::gate::Quoted;
 use super::report::{columns, counted, for_programs};
 use super::{Found, print};
 use crate::cli::failure::{self, warn};
-use crate::cli::tree::Format;
-use crate::operator::review::Review;
+use crate::cli::output_value::Format;
+use crate::lint::LintReport;
 
 const EXAMPLES: &str = "\
 The filter's own code reads it, so what is accepted here is accepted in Envoy. FILE is a plugin
@@ -46,28 +46,28 @@ struct Verdict<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     #[serde(flatten)]
-    review: Option<Review>,
+    lint: Option<LintReport>,
 }
 
 impl CheckArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let found = Found::read(&self.file)?;
-        let (review, error) = match found.accepted() {
-            Ok(config) => (Some(Review::of(&found.file, &found.plugin, &config)), None),
+        let (lint, error) = match found.accepted() {
+            Ok(config) => (Some(LintReport::of(&found.file, &found.plugin, &config)), None),
             Err(error) => (None, Some(error)),
         };
         let verdict = Verdict {
             file: &found.name,
             accepted: error.is_none(),
             error: error.as_ref().map(|error| error.root_cause().to_string()),
-            review,
+            lint,
         };
         match for_programs(self.output, &verdict)? {
             Some(text) => print(&text)?,
             None => {
-                if let Some(review) = &verdict.review {
-                    print(&table(&found.name, review))?;
-                    review.warnings.iter().for_each(|warning| warn(&warning.to_string()));
+                if let Some(lint) = &verdict.lint {
+                    print(&table(&found.name, lint))?;
+                    lint.warnings.iter().for_each(|warning| warn(&warning.to_string()));
                 }
             }
         }
@@ -81,24 +81,24 @@ impl CheckArgs {
     }
 }
 
-fn table(name: &str, review: &Review) -> String {
-    let place = match review.place.as_str() {
+fn table(name: &str, lint: &LintReport) -> String {
+    let place = match lint.place.as_str() {
         "" => String::new(),
         place => format!(" (at {place})"),
     };
-    let warnings = match review.warnings.len() {
+    let warnings = match lint.warnings.len() {
         0 => String::new(),
         count => format!(", with {}", counted(count, "warning")),
     };
     let mut keys = vec![["KID", "BITS", "FINGERPRINT"].map(str::to_owned)];
     keys.extend(
-        review.keys.iter().map(|key| {
+        lint.keys.iter().map(|key| {
             [Quoted(&key.kid).to_string(), key.bits.to_string(), key.fingerprint.clone()]
         }),
     );
     let mut settings = vec![["SETTING", "VALUE"].map(str::to_owned)];
-    settings.extend(review.settings.iter().map(|(path, value)| [path.clone(), plain(value)]));
-    settings.push(["revocations".to_owned(), counted(review.revocations, "id")]);
+    settings.extend(lint.settings.iter().map(|(path, value)| [path.clone(), plain(value)]));
+    settings.push(["revocations".to_owned(), counted(lint.revocations, "id")]);
     format!("{name}: accepted{place}{warnings}\n\n{}\n{}", columns(&keys), columns(&settings))
 }
 

@@ -12,8 +12,8 @@ use zonegate::gate::Quoted;
 
 use super::report::{counted, for_programs};
 use super::{Found, print};
-use crate::cli::tree::Format;
-use crate::operator::{Difference, KeyChange};
+use crate::cli::output_value::Format;
+use crate::plugin_config::{Difference, KeyChange};
 
 const EXAMPLES: &str = "\
 Both files may be of any kind that config check reads. Defaults are filled in, and keys are compared

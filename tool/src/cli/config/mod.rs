@@ -20,7 +20,7 @@ use zonegate::config::Config as Accepted;
 
 use super::failure::BadInput;
 use super::{input, output, printable};
-use crate::operator::plugin_file::{MAX_BYTES, PluginConfiguration};
+use crate::plugin_config::plugin_file::{MAX_BYTES, PluginConfiguration};
 
 /// Make, check and compare configurations of the filter
 #[derive(Subcommand)]

@@ -12,12 +12,15 @@ use clap::{Args, ValueEnum};
 
 use super::print;
 use super::sources::Sources;
+use crate::atomic_write::replace;
 use crate::cli::failure::{BadInput, warn};
 use crate::cli::output::hint_at_output_file;
-use crate::operator::kubernetes::{Target, extension_policy, wasm_plugin};
-use crate::operator::plugin_file::PluginConfiguration;
-use crate::operator::review::Review;
-use crate::operator::{Generation, Plugin, RenderError, ecds, plugin_json, replace, text};
+use crate::lint::LintReport;
+use crate::plugin_config::Generation;
+use crate::plugin_config::plugin_file::PluginConfiguration;
+use crate::readers::text;
+use crate::render::kubernetes::{Target, extension_policy, wasm_plugin};
+use crate::render::{Plugin, RenderError, ecds, plugin_json};
 
 const EXAMPLES: &str = "\
 Sources can be combined and repeated. A kid in two of them is an error that names both; revoked ids
@@ -141,7 +144,7 @@ impl RenderArgs {
         let mut plugin = self.sources.gather()?;
         plugin.set_generation(&Generation::fresh());
         let text = self.render(&plugin)?;
-        review(&text)?;
+        lint(&text)?;
         if self.output_file == Path::new("-") {
             print(&text)?;
         } else {
@@ -190,11 +193,11 @@ fn missing(flag: &str, what: &str) -> anyhow::Error {
 }
 
 /// Warns of what is odd about the result, as `config check` would.
-fn review(text: &str) -> anyhow::Result<()> {
+fn lint(text: &str) -> anyhow::Result<()> {
     let found = PluginConfiguration::find(text.as_bytes())?;
     let config = found.config()?;
     let (file, _) = text::value(text.as_bytes())?;
-    for warning in Review::of(&file, &found, &config).warnings {
+    for warning in LintReport::of(&file, &found, &config).warnings {
         warn(&warning.to_string());
     }
     Ok(())

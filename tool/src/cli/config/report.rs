@@ -3,7 +3,7 @@
 use anyhow::Context;
 use serde::Serialize;
 
-use crate::cli::tree::{Format, Tree};
+use crate::cli::output_value::{Format, OutputValue};
 
 /// `report` for programs; nothing for a table, which each verb lays out itself.
 pub(super) fn for_programs(
@@ -11,11 +11,11 @@ pub(super) fn for_programs(
     report: &impl Serialize,
 ) -> anyhow::Result<Option<String>> {
     let json = serde_json::to_string(report).context("writing JSON")?;
-    let tree = Tree::from_json(&json).context("writing JSON")?;
+    let value = OutputValue::from_json(&json).context("writing JSON")?;
     Ok(match format {
         Format::Table => None,
-        Format::Json => Some(tree.to_json()),
-        Format::Yaml => Some(tree.to_yaml()),
+        Format::Json => Some(value.to_json()),
+        Format::Yaml => Some(value.to_yaml()),
     })
 }
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::print;
-use crate::operator::SCHEMA;
+use crate::plugin_config::SCHEMA;
 
 const EXAMPLES: &str = "\
 An editor that knows YAML schemas checks a policy as you write it, with a first line such as

@@ -13,9 +13,11 @@ use zonegate::token::PublicKey;
 use crate::cli::failure::{BadInput, warn};
 use crate::cli::input;
 use crate::cli::key_file::{KeyFile, public_key};
-use crate::operator::control_plane::{ConfiguredKey, ControlPlane, KeySource};
-use crate::operator::plugin_file::{MAX_BYTES, PluginConfiguration};
-use crate::operator::{Plugin, Revocations, Secrets};
+use crate::kuma_inputs::Secrets;
+use crate::kuma_inputs::control_plane::{ConfiguredKey, ControlPlane, KeySource};
+use crate::plugin_config::Revocations;
+use crate::plugin_config::plugin_file::{MAX_BYTES, PluginConfiguration};
+use crate::render::Plugin;
 
 /// kuma-cp's own file, all comments included, is 40 KiB.
 const MAX_KUMA: usize = 4 * 1024 * 1024;

@@ -1,7 +1,7 @@
 //! `zonegate demo …`: the gateway in a real Envoy, to look at and to try.
 
-mod on_first_sight;
 mod run;
+mod trust_on_first_use;
 mod verdicts;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -73,25 +73,25 @@ struct Programs {
 }
 
 /// A folder for this run, with certificates and a signing key in it.
-struct Workshop {
+struct Sandbox {
     dir: TempDir,
     certificates: Certificates,
     key: SigningKey,
 }
 
-/// The kid of the workshop's key.
+/// The kid of the sandbox's key.
 const KID: &str = "demo";
 /// The zone of the demo.
 const ZONE: &str = "default";
 
-impl Workshop {
+impl Sandbox {
     fn new() -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new().prefix("zonegate-demo-").tempdir()?;
         let certificates = Certificates::generate(dir.path())?;
         Ok(Self { dir, certificates, key: SigningKey::generate(2048)? })
     }
 
-    /// A policy with the workshop's key and nothing else.
+    /// A policy with the sandbox's key and nothing else.
     fn policy(&self) -> Value {
         json!({ "zone": ZONE, "publicKeys": [{ "kid": KID, "key": self.key.public_key_pem() }] })
     }

@@ -16,11 +16,11 @@ use zonegate_issuer::Scope;
 use zonegate_testkit::control_plane::{self, ControlPlane};
 use zonegate_testkit::gateway::{Gateway, Options};
 
-use super::{KID, Programs, Workshop, ZONE, on_first_sight};
+use super::{KID, Programs, Sandbox, ZONE, trust_on_first_use};
 use crate::cli::failure::BadInput;
 use crate::cli::input;
 use crate::cli::output::say;
-use crate::operator::plugin_file::{MAX_BYTES, PluginConfiguration};
+use crate::plugin_config::plugin_file::{MAX_BYTES, PluginConfiguration};
 
 /// Run the gateway in the foreground
 ///
@@ -47,13 +47,13 @@ impl Run {
     /// Runs until `stop`.
     pub(super) async fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
         let mut stop = pin!(stop);
-        let workshop = Workshop::new()?;
+        let sandbox = Sandbox::new()?;
         let (mut gateway, demo) = tokio::select! {
-            started = self.start(&workshop) => started?,
+            started = self.start(&sandbox) => started?,
             // What was begun is dropped, and so ended.
             () = &mut stop => return Ok(()),
         };
-        self.explain(&workshop, &gateway, demo.as_ref())?;
+        self.explain(&sandbox, &gateway, demo.as_ref())?;
         let log = gateway.log_path();
         let ended = tokio::select! {
             status = gateway.wait() => Some(status?),
@@ -71,10 +71,10 @@ impl Run {
         Ok(())
     }
 
-    async fn start(&self, workshop: &Workshop) -> anyhow::Result<(Gateway, Option<ControlPlane>)> {
+    async fn start(&self, sandbox: &Sandbox) -> anyhow::Result<(Gateway, Option<ControlPlane>)> {
         let policy = match &self.config {
             Some(path) => read_policy(path)?,
-            None => workshop.policy(),
+            None => sandbox.policy(),
         };
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
         // Two Envoys can share a port, and would share its connections.
@@ -87,13 +87,13 @@ impl Run {
         let (address, demo) = match &self.control_plane {
             Some(address) => (address.clone(), None),
             None => {
-                let mut options = control_plane::Options::new(&workshop.certificates);
+                let mut options = control_plane::Options::new(&sandbox.certificates);
                 options.announce = true;
                 let demo = ControlPlane::start(options).await?;
                 (demo.address().to_string(), Some(demo))
             }
         };
-        let mut options = workshop.options(&self.programs, address, policy)?;
+        let mut options = sandbox.options(&self.programs, address, policy)?;
         options.listen = listen;
         if demo.is_none() {
             self.trust(&mut options).await?;
@@ -115,7 +115,7 @@ impl Run {
             })?;
             return Ok(());
         }
-        let hash = on_first_sight::fingerprint(control_plane, &host)
+        let hash = trust_on_first_use::fingerprint(control_plane, &host)
             .await
             .with_context(|| format!("asking {control_plane} for its certificate"))?;
         say!("Trusting, for this run, the certificate that {control_plane} presents now:");
@@ -129,12 +129,12 @@ impl Run {
 
     fn explain(
         &self,
-        workshop: &Workshop,
+        sandbox: &Sandbox,
         gateway: &Gateway,
         demo: Option<&ControlPlane>,
     ) -> anyhow::Result<()> {
         let port = gateway.address().port();
-        let ca = workshop.certificates.ca_path.display();
+        let ca = sandbox.certificates.ca_path.display();
         // Not localhost: kuma-dp's Envoy would look for it at ::1 first, and nowhere else.
         say!("\nThe gateway listens on https://127.0.0.1:{port}   (its CA: {ca})");
         match (&self.control_plane, demo) {
@@ -148,8 +148,8 @@ impl Run {
         say!("Envoy's log: {}", gateway.log_path().display());
         match (&self.config, demo) {
             (Some(_), _) => {}
-            (None, Some(_)) => try_it(workshop, port)?,
-            (None, None) => introduce_key(workshop)?,
+            (None, Some(_)) => try_it(sandbox, port)?,
+            (None, None) => introduce_key(sandbox)?,
         }
         say!("\nCtrl-C stops it. What happens:\n");
         Ok(())
@@ -157,13 +157,13 @@ impl Run {
 }
 
 /// Writes tokens and shows what to do with them.
-fn try_it(workshop: &Workshop, port: u16) -> anyhow::Result<()> {
+fn try_it(sandbox: &Sandbox, port: u16) -> anyhow::Result<()> {
     let both = [Scope::Ingress, Scope::Egress];
     let now = Duration::ZERO;
-    let dir = workshop.dir.path();
-    let (good, _) = workshop.token(ZONE, &both, now)?;
-    let (expired, _) = workshop.token(ZONE, &both, Duration::from_secs(7200))?;
-    let (other, _) = workshop.token("other", &both, now)?;
+    let dir = sandbox.dir.path();
+    let (good, _) = sandbox.token(ZONE, &both, now)?;
+    let (expired, _) = sandbox.token(ZONE, &both, Duration::from_secs(7200))?;
+    let (other, _) = sandbox.token("other", &both, now)?;
     write_secret(&dir.join("good"), &good)?;
     write_secret(&dir.join("expired"), &expired)?;
     write_secret(&dir.join("other-zone"), &other)?;
@@ -183,15 +183,15 @@ fn try_it(workshop: &Workshop, port: u16) -> anyhow::Result<()> {
 }
 
 /// Shows how a real control plane and the gateway come to share a key.
-fn introduce_key(workshop: &Workshop) -> anyhow::Result<()> {
-    let key = workshop.dir.path().join("signing-key.pem");
-    write_secret(&key, &workshop.key.to_pem())?;
+fn introduce_key(sandbox: &Sandbox) -> anyhow::Result<()> {
+    let key = sandbox.dir.path().join("signing-key.pem");
+    write_secret(&key, &sandbox.key.to_pem())?;
     say!("\nA new signing key was made for this run: {}", key.display());
     say!("Its public key belongs into kuma-cp's configuration too, or kuma-cp would refuse what");
     say!("the gateway lets in (or give your own keys with --config, or CONFIG= with make):\n");
     say!("  dpServer:\n    authn:\n      zoneProxy:\n        zoneToken:\n          validator:");
     say!("            publicKeys:\n            - kid: {KID}\n              key: |");
-    for line in workshop.key.public_key_pem().lines() {
+    for line in sandbox.key.public_key_pem().lines() {
         say!("                {line}");
     }
     say!("\nA token for a zone proxy:\n");

@@ -13,7 +13,7 @@ use zonegate::gate::Reason;
 use zonegate_testkit::control_plane::{self, ControlPlane};
 use zonegate_testkit::gateway::{Gateway, Pushed};
 
-use super::{Programs, Workshop};
+use super::{Programs, Sandbox};
 use crate::cli::output::say;
 
 /// Drive good and bad connections through the gateway and compare the verdicts
@@ -43,26 +43,26 @@ impl Row {
 
 impl Verdicts {
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        let workshop = Workshop::new()?;
-        let behind = control_plane::Options::new(&workshop.certificates);
+        let sandbox = Sandbox::new()?;
+        let behind = control_plane::Options::new(&sandbox.certificates);
         let control_plane = ControlPlane::start(behind).await?;
-        let mut policy = workshop.policy();
+        let mut policy = sandbox.policy();
         set(&mut policy, "firstMessageSeconds", json!(1))?;
         let address = control_plane.address().to_string();
         say!("Starting Envoy ...");
-        let options = workshop.options(&self.programs, address, policy.clone())?;
+        let options = sandbox.options(&self.programs, address, policy.clone())?;
         let gateway = Gateway::start(options).await?;
         let mut rows = Vec::new();
-        let (before, revoked, after) = script::connections(&workshop)?;
+        let (before, revoked, after) = script::connections(&sandbox)?;
         for connection in before {
-            rows.push(drive(connection, &gateway, &workshop, &control_plane).await?);
+            rows.push(drive(connection, &gateway, &sandbox, &control_plane).await?);
         }
         set(&mut policy, "revocations", json!([revoked]))?;
         set(&mut policy, "proxies", json!({ "dataplane": "pass" }))?;
         let pushed = gateway.push(&policy).await?;
         ensure!(pushed == Pushed::Accepted, "Envoy refused the push");
         for connection in after {
-            rows.push(drive(connection, &gateway, &workshop, &control_plane).await?);
+            rows.push(drive(connection, &gateway, &sandbox, &control_plane).await?);
         }
         gateway.stop().await;
         // Whatever was on its way has arrived by now; the last connection was one that passes.
@@ -77,14 +77,14 @@ impl Verdicts {
 async fn drive(
     connection: Connection,
     gateway: &Gateway,
-    workshop: &Workshop,
+    sandbox: &Sandbox,
     control_plane: &ControlPlane,
 ) -> anyhow::Result<Row> {
     let Connection { name, expected, .. } = &connection;
     let (name, expected) = (*name, expected.clone());
     let sightings = control_plane.sightings();
     sightings.clear();
-    let seen = connection.drive(gateway.address(), &workshop.certificates.ca).await;
+    let seen = connection.drive(gateway.address(), &sandbox.certificates.ca).await;
     let seen = seen.with_context(|| name.to_owned())?;
     if seen.verdict == script::ALLOWED {
         // An error is a row that does not agree.

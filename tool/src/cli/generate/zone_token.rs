@@ -16,7 +16,7 @@ use super::duration;
 use crate::cli::failure::BadInput;
 use crate::cli::input;
 use crate::cli::output::{Output, Secrecy};
-use crate::cli::when;
+use crate::cli::time;
 
 const EXAMPLES: &str = "\
 The token is signed here, with the key given; no control plane is asked. Scope cp is for a zone's control
@@ -47,7 +47,7 @@ pub(in crate::cli) struct ZoneTokenArgs {
     #[arg(long, value_name = "FILE")]
     signing_key_path: PathBuf,
     /// From when on the token is valid, RFC 3339 or seconds since 1970; --valid-for counts from here
-    #[arg(long, value_name = "TIME", value_parser = when::parse)]
+    #[arg(long, value_name = "TIME", value_parser = time::parse)]
     not_before: Option<UnixTime>,
     /// ID of the token (jti), by which it can be revoked; a random UUID unless given
     #[arg(long, value_parser = id)]

@@ -16,9 +16,9 @@ use zonegate::gate::UnixTime;
 
 use super::failure::{BadInput, bad_input};
 use super::output::print;
+use super::output_value::Format;
+use super::time;
 use super::token_text::TokenText;
-use super::tree::Format;
-use super::when;
 
 const EXAMPLES: &str = "\
 Exit code: 0 for a whole token, 2 for a broken one, of which the readable parts are shown.
@@ -35,7 +35,7 @@ pub(super) struct Inspect {
     #[command(flatten)]
     token: TokenText,
     /// The time from which its dates are seen, RFC 3339 or seconds since 1970; now unless given
-    #[arg(long, value_name = "TIME", value_parser = when::parse)]
+    #[arg(long, value_name = "TIME", value_parser = time::parse)]
     at: Option<UnixTime>,
     /// How to show it
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Format::Table)]
@@ -47,7 +47,7 @@ impl Inspect {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let Self { token, at, output } = self;
         let text = token.read()?;
-        let report = Report::of(&text, at.unwrap_or_else(when::now));
+        let report = Report::of(&text, at.unwrap_or_else(time::now));
         print(&shown(&report, output)).context("could not write to standard output")?;
         match report.faults.first() {
             None => Ok(ExitCode::SUCCESS),
@@ -62,8 +62,8 @@ impl Inspect {
 fn shown(report: &Report, output: Format) -> String {
     match output {
         Format::Table => table::of(report),
-        Format::Json => report.tree().to_json(),
-        Format::Yaml => report.tree().to_yaml(),
+        Format::Json => report.to_output_value().to_json(),
+        Format::Yaml => report.to_output_value().to_yaml(),
     }
 }
 
@@ -159,11 +159,11 @@ mod tests {
         fn claims_in_json_are_shown(claims in json()) {
             let token = format!("e30.{}.AAAA", URL_SAFE_NO_PAD.encode(&claims));
             let report = show(token.as_bytes())?;
-            let shown = report.claims_json.map(|tree| tree.to_json());
+            let shown = report.claims_json.map(|value| value.to_json());
             prop_assert!(shown.is_some());
-            let again = crate::cli::tree::Tree::from_json(&shown.unwrap_or_default());
+            let again = crate::cli::output_value::OutputValue::from_json(&shown.unwrap_or_default());
             let text = zonegate::token::normalise(&claims).unwrap_or_default().into_owned();
-            prop_assert_eq!(again, crate::cli::tree::Tree::from_json(&text));
+            prop_assert_eq!(again, crate::cli::output_value::OutputValue::from_json(&text));
         }
     }
 }

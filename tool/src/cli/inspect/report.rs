@@ -1,15 +1,15 @@
 //! What a token says, read as the gate would read it, believed by nobody.
 //!
-//! In: the text and the time. Out: a [`Report`], and the same as a tree for other programs. Nothing of
+//! In: the text and the time. Out: a [`Report`], and the same as an [`OutputValue`] for other programs. Nothing of
 //! it is escaped yet, and no signature is checked.
 
 use zonegate::gate::UnixTime;
 use zonegate::token::{Claims, NumericDate, Segment, Unverified, fold_name, members, normalise};
 
 use super::faults::{faults, refused_header};
+use crate::cli::output_value::OutputValue;
 use crate::cli::pasted::Pasted;
-use crate::cli::tree::Tree;
-use crate::cli::when;
+use crate::cli::time;
 
 /// What a token says.
 pub(super) struct Report {
@@ -24,9 +24,9 @@ pub(super) struct Report {
     /// `iat`, which the gate does not use.
     pub(super) issued_at: Option<NumericDate>,
     /// The header, as JSON.
-    pub(super) header_json: Option<Tree>,
+    pub(super) header_json: Option<OutputValue>,
     /// The claims, as JSON.
-    pub(super) claims_json: Option<Tree>,
+    pub(super) claims_json: Option<OutputValue>,
     /// How long the signature is.
     pub(super) signature_bytes: Option<usize>,
     /// What is wrong with the token itself.
@@ -53,8 +53,10 @@ impl Report {
             notes: notes(token, claims.as_ref(), now),
             issued_at: claims_text.as_deref().and_then(issued_at),
             claims,
-            header_json: json_text(token, Segment::Header).as_deref().and_then(Tree::from_json),
-            claims_json: claims_text.as_deref().and_then(Tree::from_json),
+            header_json: json_text(token, Segment::Header)
+                .as_deref()
+                .and_then(OutputValue::from_json),
+            claims_json: claims_text.as_deref().and_then(OutputValue::from_json),
             signature_bytes: token
                 .decoded(Segment::Signature)
                 .and_then(Result::ok)
@@ -64,36 +66,36 @@ impl Report {
     }
 
     /// For other programs.
-    pub(super) fn tree(&self) -> Tree {
+    pub(super) fn to_output_value(&self) -> OutputValue {
         let claims = self.claims.as_ref();
-        let text = |text: &String| Tree::text(text.clone());
+        let text = |text: &String| OutputValue::text(text.clone());
         let date = |date: NumericDate| self.date(date);
-        let strings = |list: &[String]| (!list.is_empty()).then(|| Tree::texts(list));
-        Tree::object([
-            ("verified", Some(Tree::literal(false))),
-            ("warning", Some(Tree::text(UNVERIFIED))),
-            ("kind", Some(Tree::text(self.kind))),
+        let strings = |list: &[String]| (!list.is_empty()).then(|| OutputValue::texts(list));
+        OutputValue::object([
+            ("verified", Some(OutputValue::literal(false))),
+            ("warning", Some(OutputValue::text(UNVERIFIED))),
+            ("kind", Some(OutputValue::text(self.kind))),
             ("id", claims.map(|claims| text(&claims.id))),
             ("kid", self.kid.as_ref().map(text)),
             ("zone", claims.map(|claims| text(&claims.zone))),
-            ("scope", claims.map(|claims| Tree::texts(&claims.scope))),
+            ("scope", claims.map(|claims| OutputValue::texts(&claims.scope))),
             ("issuedAt", self.issued_at.map(date)),
             ("notBefore", claims.and_then(|claims| claims.not_before).map(date)),
             ("expiresAt", claims.and_then(|claims| claims.expires_at).map(date)),
             ("header", self.header_json.clone()),
             ("claims", self.claims_json.clone()),
-            ("signatureBytes", self.signature_bytes.map(Tree::literal)),
+            ("signatureBytes", self.signature_bytes.map(OutputValue::literal)),
             ("notes", strings(&self.notes)),
             ("faults", strings(&self.faults)),
         ])
     }
 
-    fn date(&self, date: NumericDate) -> Tree {
-        Tree::object([
-            ("seconds", Some(Tree::literal(date.0))),
-            ("utc", when::utc(date).map(Tree::Text)),
-            ("local", when::local(date).map(Tree::Text)),
-            ("relative", Some(Tree::text(when::relative(date, self.now)))),
+    fn date(&self, date: NumericDate) -> OutputValue {
+        OutputValue::object([
+            ("seconds", Some(OutputValue::literal(date.0))),
+            ("utc", time::utc(date).map(OutputValue::Text)),
+            ("local", time::local(date).map(OutputValue::Text)),
+            ("relative", Some(OutputValue::text(time::relative(date, self.now)))),
         ])
     }
 }

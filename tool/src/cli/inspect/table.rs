@@ -7,9 +7,9 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style};
 
 use super::report::{Report, UNVERIFIED};
+use crate::cli::output_value::OutputValue;
 use crate::cli::printable::one_line;
-use crate::cli::tree::Tree;
-use crate::cli::when;
+use crate::cli::time;
 
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const FAULT: Style = AnsiColor::Red.on_default();
@@ -35,7 +35,7 @@ struct Table(String);
 impl Table {
     fn summary(&mut self, report: &Report) {
         let claims = report.claims.as_ref();
-        let date = |date| format!("{} ({})", when::relative(date, report.now), when::line(date));
+        let date = |date| format!("{} ({})", time::relative(date, report.now), time::line(date));
         let or = |text: &str, empty: &str| match text {
             "" => empty.to_owned(),
             text => text.to_owned(),
@@ -57,7 +57,7 @@ impl Table {
         self.0.push('\n');
     }
 
-    fn segment(&mut self, title: &str, json: Option<&Tree>) {
+    fn segment(&mut self, title: &str, json: Option<&OutputValue>) {
         if let Some(json) = json {
             self.line(&format!("{TITLE}{title}{TITLE:#}\n{}", json.to_json()));
         }

@@ -3,7 +3,7 @@
 //! In: a file with revoked ids, and more ids or tokens. Out: the file with them, in place as a whole or not
 //! at all. What a file with revoked ids is, and how one is changed, is in the library.
 
-mod given;
+mod args;
 mod report;
 
 use std::collections::{BTreeSet, HashSet};
@@ -13,8 +13,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use args::IdOrToken;
 use clap::Args;
-use given::Given;
 use report::Report;
 use zonegate::config::Config;
 use zonegate::gate::Quoted;
@@ -22,9 +22,10 @@ use zonegate::revocation::entries;
 
 use super::failure::{BadInput, warn};
 use super::{input, output, printable};
-use crate::operator::plugin_file::{MAX_BYTES, PluginConfiguration};
-use crate::operator::revoking::{Reformat, RevocationFile};
-use crate::operator::{FileLock, Generation, KeptBySync, kept_by_sync, replace};
+use crate::atomic_write::{FileLock, KeptBySync, kept_by_sync, replace};
+use crate::plugin_config::Generation;
+use crate::plugin_config::plugin_file::{MAX_BYTES, PluginConfiguration};
+use crate::revocation_file::{Reformat, RevocationFile};
 
 const EXAMPLES: &str = "\
 FILE is a revocation list (text as in the secret zone-token-revocations), a plugin configuration, or
@@ -92,7 +93,7 @@ const MAY_BE_KEPT: &str = "another user's zonegate sync may keep this file, and 
 const ODD: &str = "neither an ID nor a token: only letters, digits, - . _ ~ are expected (an ID with \
                    others can be given as an argument)";
 /// Tokens of a whole mesh.
-const MAX_GIVEN: usize = 16 * 1024 * 1024;
+const MAX_FROM: usize = 16 * 1024 * 1024;
 
 impl RevokeArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
@@ -111,13 +112,13 @@ impl RevokeArgs {
             warn(&format!("{name}: revocations: {odd}"));
         }
         let others = self.keys()?;
-        let given = self.given(others.as_ref().or(file.config()))?;
-        let (add, drop) = self.sorted(&file, &given);
+        let args = self.args(others.as_ref().or(file.config()))?;
+        let (add, drop) = self.sorted(&file, &args);
         let reformat = if self.reformat { Reformat::WhereNeeded } else { Reformat::Never };
         let edited = file
             .edit(&add, &drop, reformat, &Generation::fresh())
             .with_context(|| BadInput(format!("{name} is left as it is")))?;
-        self.no_slip(&name, &given)?;
+        self.no_slip(&name, &args)?;
         let is_changed = !edited.added.is_empty() || !edited.dropped.is_empty();
         if is_changed && !self.dry_run {
             replace(&self.file, edited.text.as_bytes())
@@ -125,7 +126,7 @@ impl RevokeArgs {
         }
         let report = Report {
             name: &name,
-            given: &given,
+            args: &args,
             edited: &edited,
             prune: self.prune,
             dry_run: self.dry_run,
@@ -150,8 +151,8 @@ impl RevokeArgs {
     }
 
     /// An ID that no token has would look revoked, and the token stay good.
-    fn no_slip(&self, name: &str, given: &[Given]) -> anyhow::Result<()> {
-        for (id, oddity) in given.iter().filter_map(|given| Some((&given.id, given.oddity()?))) {
+    fn no_slip(&self, name: &str, args: &[IdOrToken]) -> anyhow::Result<()> {
+        for (id, oddity) in args.iter().filter_map(|arg| Some((&arg.id, arg.oddity()?))) {
             let problem = format!("{}: {oddity}", Quoted(id));
             if self.literal || oddity.may_be_meant() {
                 warn(&problem);
@@ -188,8 +189,8 @@ impl RevokeArgs {
     }
 
     /// Everything that was given, in its order.
-    fn given(&self, config: Option<&Config>) -> anyhow::Result<Vec<Given>> {
-        let mut given = Vec::new();
+    fn args(&self, config: Option<&Config>) -> anyhow::Result<Vec<IdOrToken>> {
+        let mut args = Vec::new();
         for (index, text) in self.ids.iter().enumerate() {
             // Revoking the name of the file in place of the token in it would look like success.
             if Path::new(text).is_file() {
@@ -198,45 +199,45 @@ impl RevokeArgs {
                     format!("\"{name}\" is a file: to revoke what is in it, give --from before it");
                 return Err(BadInput(problem).into());
             }
-            given.push(
-                Given::read(text, config)
+            args.push(
+                IdOrToken::read(text, config)
                     .with_context(|| BadInput(format!("argument {}", index.saturating_add(1))))?,
             );
         }
         for path in &self.from {
             let name = input::name(path);
-            let bytes = input::secret(path, MAX_GIVEN, "list of ids or tokens")?;
+            let bytes = input::secret(path, MAX_FROM, "list of ids or tokens")?;
             let bad = || BadInput(format!("{name}: no ids or tokens"));
             let text =
                 std::str::from_utf8(&bytes).ok().context("not UTF-8 text").with_context(bad)?;
-            let before = given.len();
+            let before = args.len();
             for entry in entries(text).filter(|entry| !entry.id.trim().is_empty()) {
                 let place = || BadInput(format!("{name}: line {}", entry.place.line));
-                if !given::is_plain(entry.id) {
+                if !args::is_plain(entry.id) {
                     return Err(anyhow!(ODD)).with_context(place);
                 }
-                given.push(Given::read(entry.id, config).with_context(place)?);
+                args.push(IdOrToken::read(entry.id, config).with_context(place)?);
             }
-            if given.len() == before {
+            if args.len() == before {
                 return Err(BadInput(format!("{name}: no ids or tokens: it is empty")).into());
             }
         }
-        match given.is_empty() {
+        match args.is_empty() {
             true => Err(BadInput("nothing to revoke: give ids, tokens, or --from".into()).into()),
-            false => Ok(given),
+            false => Ok(args),
         }
     }
 
     /// What to add, and what to drop: only what was not also given as something to revoke.
-    fn sorted(&self, file: &RevocationFile, given: &[Given]) -> (Vec<String>, BTreeSet<String>) {
-        let (droppable, rest): (Vec<&Given>, Vec<&Given>) =
-            given.iter().partition(|given| self.prune && given.may_be_dropped());
+    fn sorted(&self, file: &RevocationFile, args: &[IdOrToken]) -> (Vec<String>, BTreeSet<String>) {
+        let (droppable, rest): (Vec<&IdOrToken>, Vec<&IdOrToken>) =
+            args.iter().partition(|arg| self.prune && arg.may_be_dropped());
         // An expired token that cannot be verified is neither added by --prune nor dropped.
-        let is_left = |given: &Given| self.prune && given.is_expired() && !file.contains(&given.id);
+        let is_left = |arg: &IdOrToken| self.prune && arg.is_expired() && !file.contains(&arg.id);
         let mut seen = HashSet::new();
-        let wanted = rest.into_iter().filter(|given| !is_left(given)).map(|given| &given.id);
+        let wanted = rest.into_iter().filter(|arg| !is_left(arg)).map(|arg| &arg.id);
         let add: Vec<String> = wanted.filter(|id| seen.insert(*id)).cloned().collect();
-        let drop = droppable.into_iter().map(|given| &given.id);
+        let drop = droppable.into_iter().map(|arg| &arg.id);
         let drop = drop.filter(|id| !seen.contains(id)).cloned().collect();
         (add, drop)
     }

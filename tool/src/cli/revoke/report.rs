@@ -5,13 +5,13 @@ use std::fmt;
 
 use zonegate::gate::Quoted;
 
-use super::given::{Given, Verified};
-use crate::operator::revoking::{Edited, Layout};
+use super::args::{IdOrToken, Verified};
+use crate::revocation_file::{Edited, Layout};
 
 /// What became of the file `name`.
 pub(super) struct Report<'a> {
     pub(super) name: &'a str,
-    pub(super) given: &'a [Given],
+    pub(super) args: &'a [IdOrToken],
     pub(super) edited: &'a Edited,
     pub(super) prune: bool,
     pub(super) dry_run: bool,
@@ -23,7 +23,7 @@ impl fmt::Display for Report<'_> {
         let would = if self.dry_run { "would be " } else { "" };
         let from = self.from();
         let of = |id: &String| from.get(id.as_str()).map_or("", String::as_str);
-        let left: HashSet<&str> = self.left().map(|given| given.id.as_str()).collect();
+        let left: HashSet<&str> = self.left().map(|arg| arg.id.as_str()).collect();
         for id in added {
             writeln!(f, "{}: {would}revoked{}", Quoted(id), of(id))?;
         }
@@ -33,7 +33,7 @@ impl fmt::Display for Report<'_> {
         for id in dropped {
             writeln!(f, "{}: {would}dropped: its token has expired", Quoted(id))?;
         }
-        for Given { id, verified, .. } in self.left() {
+        for IdOrToken { id, verified, .. } in self.left() {
             let id = Quoted(id);
             writeln!(f, "{id}: left as it is: its token has expired, but {verified}")?;
         }
@@ -46,19 +46,19 @@ impl fmt::Display for Report<'_> {
 
 impl Report<'_> {
     /// Expired tokens of which nobody knows whether they are genuine.
-    fn left(&self) -> impl Iterator<Item = &Given> {
+    fn left(&self) -> impl Iterator<Item = &IdOrToken> {
         let is_left =
-            |given: &&Given| self.prune && given.is_expired() && given.verified != Verified::Yes;
-        self.given.iter().filter(is_left)
+            |arg: &&IdOrToken| self.prune && arg.is_expired() && arg.verified != Verified::Yes;
+        self.args.iter().filter(is_left)
     }
 
     /// What is known of the tokens, by their ids; of the first, where several have one.
     fn from(&self) -> HashMap<&str, String> {
         let mut from = HashMap::new();
-        for given in self.given {
-            let known = given.describe();
+        for arg in self.args {
+            let known = arg.describe();
             if !known.is_empty() {
-                from.entry(given.id.as_str()).or_insert_with(|| format!(" ({known})"));
+                from.entry(arg.id.as_str()).or_insert_with(|| format!(" ({known})"));
             }
         }
         from

@@ -18,10 +18,10 @@ use policy::PolicyArgs;
 use zonegate::gate::{ProxyType, UnixTime};
 
 use super::output::print;
+use super::output_value::Format;
 use super::pasted::Pasted;
+use super::time;
 use super::token_text::TokenText;
-use super::tree::Format;
-use super::when;
 
 const EXAMPLES: &str = "\
 Exit code: 0 allowed, 1 denied, 2 wrong arguments or a file that cannot be used.
@@ -49,7 +49,7 @@ pub(super) struct Verify {
     #[arg(long, value_name = "ZONE", conflicts_with = "proxy_type")]
     client_id: Option<String>,
     /// The time at which it is judged, RFC 3339 or seconds since 1970; now unless given
-    #[arg(long, value_name = "TIME", value_parser = when::parse)]
+    #[arg(long, value_name = "TIME", value_parser = time::parse)]
     at: Option<UnixTime>,
     /// How to show it
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Format::Table)]
@@ -78,13 +78,13 @@ impl Verify {
         let config = policy.read()?;
         let connection = Connection::new(&config.policy, proxy_type.map(Into::into), client_id)?;
         let text = token.read()?;
-        let now = at.unwrap_or_else(when::now);
+        let now = at.unwrap_or_else(time::now);
         let pasted = Pasted::read(&text);
         let judgement = Judgement::of_pasted(&pasted, config, &connection, now);
         let shown = match output {
             Format::Table => shown::table(&judgement),
-            Format::Json => shown::tree(&judgement).to_json(),
-            Format::Yaml => shown::tree(&judgement).to_yaml(),
+            Format::Json => shown::output_value(&judgement).to_json(),
+            Format::Yaml => shown::output_value(&judgement).to_yaml(),
         };
         print(&shown).context("could not write to standard output")?;
         Ok(if judgement.is_allowed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -13,7 +13,7 @@ use zonegate_issuer::spki_pem;
 use crate::cli::failure::BadInput;
 use crate::cli::input;
 use crate::cli::key_file::KeyFile;
-use crate::operator::plugin_file::{MAX_BYTES, PluginConfiguration};
+use crate::plugin_config::plugin_file::{MAX_BYTES, PluginConfiguration};
 
 #[derive(Args)]
 #[group(skip)]

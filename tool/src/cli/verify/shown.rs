@@ -9,9 +9,9 @@ use zonegate::gate::{Caller, Check, Denial, Mode, Outcome, Permit, Profile};
 use zonegate::token::{Claims, NumericDate, ZoneToken};
 
 use super::judgement::{Judgement, Verdicts};
+use crate::cli::output_value::OutputValue;
 use crate::cli::printable::one_line;
-use crate::cli::tree::Tree;
-use crate::cli::when;
+use crate::cli::time;
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -35,7 +35,7 @@ pub(super) fn table(judgement: &Judgement) -> String {
     if let Some(token) = judgement.token() {
         row("token", one_line(&token_line(token)));
     }
-    row("judged", when::line(at(judgement)));
+    row("judged", time::line(at(judgement)));
     row("policy", one_line(&policy_line(judgement)));
     let _ = write!(table, "\n{}", checks(judgement));
     for note in notes(judgement) {
@@ -45,23 +45,23 @@ pub(super) fn table(judgement: &Judgement) -> String {
 }
 
 /// For programs.
-pub(super) fn tree(judgement: &Judgement) -> Tree {
+pub(super) fn output_value(judgement: &Judgement) -> OutputValue {
     let refusal = judgement.refusal();
     let status = refusal.map(|refusal| refusal.reason().status());
     let policy = &judgement.config.policy;
     let notes = notes(judgement);
-    Tree::object([
-        ("verdict", Some(Tree::text(verdict(judgement).1))),
-        ("reason", refusal.map(|refusal| Tree::text(refusal.reason().as_str()))),
-        ("detail", judgement.detail().map(Tree::text)),
-        ("grpcStatus", status.map(|status| Tree::literal(status.grpc))),
-        ("httpStatus", status.map(|status| Tree::literal(status.http))),
-        ("callers", Some(Tree::List(judgement.verdicts.iter().map(caller_tree).collect()))),
-        ("at", when::utc(at(judgement)).map(Tree::Text)),
-        ("mode", Some(Tree::text(mode(policy.mode)))),
-        ("token", judgement.token().map(token_tree)),
-        ("checks", Some(check_trees(judgement))),
-        ("notes", (!notes.is_empty()).then(|| Tree::texts(notes))),
+    OutputValue::object([
+        ("verdict", Some(OutputValue::text(verdict(judgement).1))),
+        ("reason", refusal.map(|refusal| OutputValue::text(refusal.reason().as_str()))),
+        ("detail", judgement.detail().map(OutputValue::text)),
+        ("grpcStatus", status.map(|status| OutputValue::literal(status.grpc))),
+        ("httpStatus", status.map(|status| OutputValue::literal(status.http))),
+        ("callers", Some(OutputValue::List(judgement.verdicts.iter().map(caller_value).collect()))),
+        ("at", time::utc(at(judgement)).map(OutputValue::Text)),
+        ("mode", Some(OutputValue::text(mode(policy.mode)))),
+        ("token", judgement.token().map(token_value)),
+        ("checks", Some(check_values(judgement))),
+        ("notes", (!notes.is_empty()).then(|| OutputValue::texts(notes))),
     ])
 }
 
@@ -91,12 +91,12 @@ fn callers(judgement: &Judgement) -> String {
     text
 }
 
-fn caller_tree((caller, verdict): &(Caller, Result<Permit, Denial>)) -> Tree {
+fn caller_value((caller, verdict): &(Caller, Result<Permit, Denial>)) -> OutputValue {
     let reason = verdict.as_ref().err().map(|denial| denial.refusal.reason());
-    Tree::object([
-        ("type", Some(Tree::text(caller.to_string()))),
-        ("verdict", Some(Tree::text(if reason.is_none() { "allowed" } else { "denied" }))),
-        ("reason", reason.map(|reason| Tree::text(reason.as_str()))),
+    OutputValue::object([
+        ("type", Some(OutputValue::text(caller.to_string()))),
+        ("verdict", Some(OutputValue::text(if reason.is_none() { "allowed" } else { "denied" }))),
+        ("reason", reason.map(|reason| OutputValue::text(reason.as_str()))),
     ])
 }
 
@@ -109,14 +109,14 @@ fn token_line(token: &ZoneToken) -> String {
     format!("ID {id:?}, kid {:?}, zone {zone:?}, scope {:?}", token.kid, scope.join(","))
 }
 
-fn token_tree(token: &ZoneToken) -> Tree {
+fn token_value(token: &ZoneToken) -> OutputValue {
     let claims = &token.claims;
-    let date = |date: Option<NumericDate>| date.and_then(when::utc).map(Tree::Text);
-    Tree::object([
-        ("id", Some(Tree::text(&claims.id))),
-        ("kid", Some(Tree::text(&*token.kid))),
-        ("zone", Some(Tree::text(&claims.zone))),
-        ("scope", Some(Tree::texts(&claims.scope))),
+    let date = |date: Option<NumericDate>| date.and_then(time::utc).map(OutputValue::Text);
+    OutputValue::object([
+        ("id", Some(OutputValue::text(&claims.id))),
+        ("kid", Some(OutputValue::text(&*token.kid))),
+        ("zone", Some(OutputValue::text(&claims.zone))),
+        ("scope", Some(OutputValue::texts(&claims.scope))),
         ("notBefore", date(claims.not_before)),
         ("expiresAt", date(claims.expires_at)),
     ])
@@ -157,18 +157,18 @@ fn shown_checks(judgement: &Judgement) -> impl Iterator<Item = (Check, Outcome)>
     checks.map(|check| (check, check.outcome(judgement.refusal())))
 }
 
-fn check_trees(judgement: &Judgement) -> Tree {
+fn check_values(judgement: &Judgement) -> OutputValue {
     let profile = &judgement.config.policy.profile;
-    let tree = |(check, outcome): (Check, Outcome)| {
+    let value = |(check, outcome): (Check, Outcome)| {
         let result = match outcome {
             Outcome::Passed => "passed",
             Outcome::Failed => "failed",
             Outcome::NotReached => "notReached",
         };
-        let name = Tree::text(words(check, profile).0);
-        Tree::object([("name", Some(name)), ("result", Some(Tree::text(result)))])
+        let name = OutputValue::text(words(check, profile).0);
+        OutputValue::object([("name", Some(name)), ("result", Some(OutputValue::text(result)))])
     };
-    Tree::List(shown_checks(judgement).map(tree).collect())
+    OutputValue::List(shown_checks(judgement).map(value).collect())
 }
 
 /// What a check is called, and when it holds.

@@ -1,6 +1,6 @@
 //! The connections of the demo, good and bad.
 //!
-//! In: a workshop with a key. Out: connections, each with the verdict that it should get, and how to
+//! In: a sandbox with a key. Out: connections, each with the verdict that it should get, and how to
 //! drive one.
 
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use zonegate_issuer::{Scope, SigningKey};
 use zonegate_testkit::raw_client::{Answer, End, RawConnection, RawRequest, grpc_frame};
 use zonegate_testkit::zone_proxy::{self, Claimed, discovery_request};
 
-use super::super::{KID, Workshop, ZONE};
+use super::super::{KID, Sandbox, ZONE};
 
 /// The verdict on a connection that passes.
 pub(super) const ALLOWED: &str = "allowed";
@@ -42,18 +42,18 @@ enum Does {
 
 /// Those to drive before a push, the id that the push revokes, and those to drive after it.
 pub(super) fn connections(
-    workshop: &Workshop,
+    sandbox: &Sandbox,
 ) -> anyhow::Result<(Vec<Connection>, String, Vec<Connection>)> {
     let both = [Scope::Ingress, Scope::Egress];
     let now = Duration::ZERO;
-    let issue = |zone: &str, scope: &[Scope], age| workshop.token(zone, scope, age);
+    let issue = |zone: &str, scope: &[Scope], age| sandbox.token(zone, scope, age);
     let (good, id) = issue(ZONE, &both, now)?;
     let (fresh, _) = issue(ZONE, &both, now)?;
     let (expired, _) = issue(ZONE, &both, Duration::from_secs(7200))?;
     let (egress_only, _) = issue(ZONE, &[Scope::Egress], now)?;
     let (elsewhere, _) = issue("other", &both, now)?;
     let header = json!({ "alg": "RS256", "kid": KID }).to_string();
-    let sign = |header: &str, claims: &str| workshop.key.sign_raw(header, claims);
+    let sign = |header: &str, claims: &str| sandbox.key.sign_raw(header, claims);
     let exp = u64::from(u32::MAX);
     let early = json!({ "Zone": ZONE, "Scope": ["ingress"], "nbf": exp, "exp": exp }).to_string();
     let for_ever = json!({ "Zone": ZONE, "Scope": ["ingress"] }).to_string();

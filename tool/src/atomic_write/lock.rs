@@ -1,0 +1,149 @@
+//! Locks on a file that several processes may replace.
+//!
+//! In: the path of the file. Out: a lock, or who has it. Processes that do not ask for the lock are not kept
+//! from the file.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use super::{ReplaceError, target};
+
+/// While it lives, no other process that asks for the same lock changes the file. It is a file beside it
+/// that is gone again afterwards, and that other users cannot open: nobody else can hold it.
+#[derive(Debug)]
+pub struct FileLock {
+    path: PathBuf,
+    /// Held open.
+    _file: File,
+}
+
+impl FileLock {
+    /// Waits at most `limit` for the file at `path`.
+    ///
+    /// # Errors
+    /// [`ReplaceError::Held`], or [`ReplaceError::Io`].
+    pub fn of(path: &Path, limit: Duration) -> Result<Self, ReplaceError> {
+        let path = beside(&target(path)?, "lock");
+        let start = Instant::now();
+        loop {
+            if let Some(file) = take(&path)? {
+                return Ok(Self { path, _file: file });
+            }
+            if start.elapsed() >= limit {
+                return Err(ReplaceError::Held(path, limit));
+            }
+            sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for FileLock {
+    /// While the lock is still held: who waits for it sees that the file is gone, and makes a new one.
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// The lock, unless another process has it.
+fn take(path: &Path) -> Result<Option<File>, ReplaceError> {
+    let at = |error| ReplaceError::Io("could not make its lock file", error);
+    let mut options = OpenOptions::new();
+    let file =
+        options.create(true).truncate(false).write(true).mode(0o600).open(path).map_err(at)?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => return Ok(None),
+        Err(TryLockError::Error(error)) => return Err(at(error)),
+        Ok(()) => {}
+    }
+    // Whoever had it may have removed it after it was opened here.
+    let is_there = match (fs::symlink_metadata(path), file.metadata()) {
+        (Ok(there), Ok(held)) => (there.dev(), there.ino()) == (held.dev(), held.ino()),
+        _ => false,
+    };
+    Ok(is_there.then_some(file))
+}
+
+/// The name of a file that belongs to the one at `path`.
+pub(crate) fn beside(path: &Path, what: &str) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.{what}"))
+}
+
+/// Whether a `zonegate sync` keeps a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeptBySync {
+    /// None does, as far as can be seen here.
+    No,
+    /// One has, and is not running.
+    WasOnce,
+    /// One does now.
+    Yes,
+    /// It cannot be seen: the lock belongs to another user.
+    Unknown,
+}
+
+/// The lock of a `zonegate sync`, which it holds as long as it runs.
+pub(crate) const SYNC_LOCK: &str = "sync-lock";
+
+/// Whether a `zonegate sync` keeps the file at `path`.
+///
+/// # Errors
+/// The path leads nowhere.
+pub fn kept_by_sync(path: &Path) -> Result<KeptBySync, ReplaceError> {
+    let lock = beside(&target(path)?, SYNC_LOCK);
+    Ok(match OpenOptions::new().write(true).open(lock) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => KeptBySync::Unknown,
+        Err(_) => KeptBySync::No,
+        Ok(file) => match file.try_lock() {
+            Ok(()) => KeptBySync::WasOnce,
+            Err(_) => KeptBySync::Yes,
+        },
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a test may panic
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_locked_once_and_nothing_is_left() {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("file");
+        let first = FileLock::of(&path, Duration::ZERO).unwrap();
+        let lock = fs::metadata(dir.path().join(".file.lock")).unwrap();
+        assert_eq!(lock.mode() & 0o777, 0o600);
+        let second = FileLock::of(&path, Duration::ZERO);
+        assert!(matches!(second, Err(ReplaceError::Held(..))));
+        FileLock::of(&dir.path().join("other"), Duration::ZERO).unwrap();
+        drop(first);
+        FileLock::of(&path, Duration::ZERO).unwrap();
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_lock_on_the_folder_blocks_nobody() {
+        let dir = TempDir::new().unwrap();
+        let folder = File::open(&dir).unwrap();
+        folder.lock().unwrap();
+        FileLock::of(&dir.path().join("file"), Duration::ZERO).unwrap();
+    }
+
+    #[test]
+    fn a_sync_is_seen_by_its_lock() {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("file");
+        assert_eq!(kept_by_sync(&path).unwrap(), KeptBySync::No);
+        let lock = File::create(dir.path().join(".file.sync-lock")).unwrap();
+        lock.try_lock().unwrap();
+        assert_eq!(kept_by_sync(&path).unwrap(), KeptBySync::Yes);
+        drop(lock);
+        assert_eq!(kept_by_sync(&path).unwrap(), KeptBySync::WasOnce);
+    }
+}

@@ -1,0 +1,34 @@
+//! What the operator of a gate should know of a control plane's configuration.
+
+use std::fmt;
+
+/// What the operator of a gate should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// Zone proxies do not connect to a global control plane.
+    Global,
+    /// Zone proxies do not authenticate with zone tokens there.
+    OtherAuthentication(String),
+    /// The control plane takes keys from its secrets as well.
+    SecretsToo,
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Global => f.write_str(
+                "mode global: zone proxies connect to a zone's control plane, not to this one; a gate in \
+                 front of this one has profile: globalKds (in --base)",
+            ),
+            Self::OtherAuthentication(kind) => write!(
+                f,
+                "dpServer.authn.zoneProxy.type is {kind} here: zone proxies send no zone tokens, and \
+                 the gate would deny them"
+            ),
+            Self::SecretsToo => f.write_str(
+                "useSecrets is true: this control plane also takes tokens of the keys in its secrets; \
+                 give them with --secrets, or the gate denies those tokens",
+            ),
+        }
+    }
+}

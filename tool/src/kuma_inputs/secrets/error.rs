@@ -1,0 +1,129 @@
+//! Why a secret, or all of them, cannot be used.
+
+use std::fmt;
+
+use zonegate::gate::Quoted;
+use zonegate::token::KeyError;
+use zonegate_issuer::SigningKeyError;
+
+use super::{KUBERNETES_TYPE, REVOCATIONS};
+use crate::readers::{FileKind, SyntaxError};
+
+/// A secret with the name of a key or of revocations, or one like it, that Kuma does not use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// The secret's name.
+    pub secret: String,
+    /// What is wrong with it.
+    pub why: Unusable,
+}
+
+/// Why Kuma does not use a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unusable {
+    /// A kid of `0` is looked up under the name without a serial.
+    NeverLookedUp,
+    /// It is a secret of a mesh, or of another kind; of which type.
+    NotGlobal(String),
+    /// Its name is like this one, and not it.
+    OtherName(&'static str),
+    /// No data in it.
+    NoData,
+    /// The data are not base64.
+    NotBase64,
+    /// The data are no signing key.
+    SigningKey(SigningKeyError),
+    /// The data are no public key.
+    PublicKey(KeyError),
+}
+
+/// Why secrets cannot be taken at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretsError {
+    /// Not YAML, not JSON.
+    Syntax(SyntaxError),
+    /// A document, or an item of a list, is no resource; where.
+    NotAResource(String),
+    /// It is another file that operators have.
+    OtherKind(FileKind),
+    /// A list from which something is missing.
+    Incomplete {
+        /// How many items it has.
+        there: usize,
+        /// How many it says there are; `None` where it only says that there are more.
+        total: Option<u64>,
+    },
+    /// The revocation list cannot be read; why.
+    Revocations(&'static str),
+    /// Two secrets of one name with different contents.
+    TwoRevocations,
+    /// Two secrets hold different keys for one kid.
+    TwoKeys {
+        /// The kid.
+        kid: String,
+        /// The names of both secrets.
+        secrets: [String; 2],
+    },
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NeverLookedUp => {
+                f.write_str("Kuma looks the kid 0 up under the name without a serial")
+            }
+            Self::NotGlobal(kind) if kind.is_empty() => f.write_str("it is not a GlobalSecret"),
+            Self::NotGlobal(kind) => write!(
+                f,
+                "it is of type {}, and Kuma reads it from a GlobalSecret alone (on Kubernetes: type \
+                 {KUBERNETES_TYPE})",
+                Quoted(kind)
+            ),
+            Self::OtherName(name) => write!(f, "Kuma reads {name}, and no secret of another name"),
+            Self::NoData => f.write_str("it holds no data"),
+            Self::NotBase64 => f.write_str("its data are not base64"),
+            Self::SigningKey(error) => error.fmt(f),
+            // No reason to crash, from a secret.
+            Self::PublicKey(KeyError::NotPem(what)) => what.fmt(f),
+            Self::PublicKey(error) => error.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Skipped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "secret {} is left out: {}", self.secret, self.why)
+    }
+}
+
+impl fmt::Display for SecretsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Syntax(error) => error.fmt(f),
+            Self::NotAResource(place) => {
+                write!(
+                    f,
+                    "{place} is no resource: it has neither a type (Kuma) nor a kind (Kubernetes)"
+                )
+            }
+            Self::OtherKind(kind) => kind.fmt(f),
+            Self::Incomplete { there, total: Some(total) } => write!(
+                f,
+                "a part of a list: {there} of {total} items; a missing revocation list would let \
+                 revoked tokens in (kumactl: leave out --size and --offset)"
+            ),
+            Self::Incomplete { there, total: None } => {
+                write!(f, "a part of a list: {there} items, and it says that there are more")
+            }
+            Self::Revocations(why) => write!(f, "secret {REVOCATIONS}: {why}"),
+            Self::TwoRevocations => {
+                write!(f, "secret {REVOCATIONS} is there twice, with different contents")
+            }
+            Self::TwoKeys { kid, secrets: [first, second] } => {
+                write!(f, "kid {kid:?}: secrets {first} and {second} hold different keys")
+            }
+        }
+    }
+}
+
+impl std::error::Error for SecretsError {}

@@ -1,0 +1,95 @@
+//! One secret as Kuma or Kubernetes prints it.
+//!
+//! In: a resource. Out: its name, whether Kuma reads it, and what it holds, as a control plane would read it.
+//! Which names mean something is up to the caller.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+use zeroize::Zeroizing;
+use zonegate::token::{DerKind, KeyError, PublicKey};
+use zonegate_issuer::SigningKey;
+
+use super::{KUBERNETES_TYPE, NO_SERIAL, Unusable};
+
+/// A resource that may be a secret.
+pub(super) struct Raw<'a> {
+    pub(super) name: &'a str,
+    /// Its type, where that is not the one of a global secret.
+    pub(super) kind: &'a str,
+    pub(super) is_global: bool,
+    /// Base64, or plain where a Kubernetes manifest says `stringData`.
+    data: Option<&'a Value>,
+    is_plain: bool,
+}
+
+impl<'a> Raw<'a> {
+    /// `None` for what is no resource at all.
+    pub(super) fn of(value: &'a Value) -> Option<Self> {
+        let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str);
+        if let Some(kind) = text("/kind") {
+            let plain = value.pointer("/stringData/value");
+            return Some(Self {
+                name: text("/metadata/name").unwrap_or_default(),
+                kind: text("/type").unwrap_or(kind),
+                is_global: kind == "Secret"
+                    && text("/type").is_none_or(|secret_type| secret_type == KUBERNETES_TYPE),
+                // As the API server does: stringData over data.
+                data: plain.or_else(|| value.pointer("/data/value")),
+                is_plain: plain.is_some(),
+            });
+        }
+        let kind = text("/type")?;
+        Some(Self {
+            name: text("/name").unwrap_or_default(),
+            kind,
+            is_global: kind == "GlobalSecret",
+            data: value.get("data"),
+            is_plain: false,
+        })
+    }
+
+    /// The public key of this secret, as a control plane would read it.
+    pub(super) fn key(
+        &self,
+        serial: Option<&str>,
+        is_private: bool,
+    ) -> Result<PublicKey, Unusable> {
+        if !self.is_global {
+            return Err(Unusable::NotGlobal(self.kind.to_owned()));
+        }
+        if serial == Some(NO_SERIAL) || serial == Some("") {
+            return Err(Unusable::NeverLookedUp);
+        }
+        let bytes = self.data()?;
+        match is_private {
+            true => SigningKey::from_secret(&bytes)
+                .map(|key| key.public_key())
+                .map_err(Unusable::SigningKey),
+            false => public_key(&bytes).map_err(Unusable::PublicKey),
+        }
+    }
+
+    pub(super) fn data(&self) -> Result<Zeroizing<Vec<u8>>, Unusable> {
+        let text = match self.data {
+            None | Some(Value::Null) => return Err(Unusable::NoData),
+            Some(value) => value.as_str().ok_or(Unusable::NotBase64)?,
+        };
+        if self.is_plain {
+            return Ok(Zeroizing::new(text.as_bytes().to_vec()));
+        }
+        // Go's decoder skips line ends.
+        let mut packed = Zeroizing::new(String::with_capacity(text.len()));
+        packed.extend(text.split(['\r', '\n']));
+        let bytes = STANDARD.decode(packed.as_bytes()).map_err(|_| Unusable::NotBase64)?;
+        if bytes.is_empty() { Err(Unusable::NoData) } else { Ok(Zeroizing::new(bytes)) }
+    }
+}
+
+/// PEM, or PKCS#1 DER (Kuma: `keyBytesToRsaPublicKey`).
+fn public_key(bytes: &[u8]) -> Result<PublicKey, KeyError> {
+    match DerKind::of(bytes) {
+        Some(DerKind::Pkcs1Public) => PublicKey::from_pkcs1_der(bytes),
+        _ => PublicKey::from_pem_bytes(bytes),
+    }
+}

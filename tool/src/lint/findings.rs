@@ -1,0 +1,261 @@
+//! What the author of a configuration may not have meant, and what comes of it.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+use zonegate::config::{Config, Warning};
+use zonegate::gate::Quoted;
+use zonegate::token::PublicKey;
+
+use super::ids;
+use crate::plugin_config::settings;
+
+/// What the author of a configuration may not have meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finding {
+    /// One key under two kids.
+    SameKey([String; 2]),
+    /// A key that is smaller than is advised; its kid and its bits.
+    SmallKey(String, u32),
+    /// The key of the shipped file; its kid.
+    ExampleKey(String),
+    /// A kid that the shipped `stats_tags` do not make a label of.
+    KidNotALabel(String),
+    /// What the filter itself warns of.
+    OfTheFilter(Warning),
+    /// Entries that are there more than once: how many, and one of them.
+    RepeatedIds(usize, String),
+    /// Entries longer than any token may be: how many.
+    LongIds(usize),
+    /// A byte order mark before the ids of a text.
+    ByteOrderMark,
+    /// An entry that is the kid of a key.
+    KidRevoked(String),
+    /// White space between the ids of a text.
+    NotAsKumaReads,
+    /// No zone is named.
+    DefaultZone,
+    /// Everything passes.
+    Shadow,
+    /// No kind of proxy may connect.
+    NobodyMayConnect,
+    /// Sidecars pass unchecked.
+    DataplanePass,
+    /// Bootstrap requests pass unchecked.
+    BootstrapPass,
+    /// Tokens may live for ever.
+    NoExpirationRequired,
+    /// Tokens live on for this many seconds.
+    Leeway(i64),
+    /// Streams of revoked tokens stay open.
+    RevokedKept,
+    /// Longer tokens than the shipped gateway lets through.
+    LongTokens(i64),
+    /// Envoy lets requests past a filter that fails.
+    FailOpen,
+    /// Envoy would not show the filter the first message.
+    NoStopIteration,
+    /// Envoy would give the next push a new VM.
+    NoVmId,
+}
+
+/// Under this, NIST SP 800-57 part 1 advises against RSA.
+const ADVISED_BITS: u32 = 2048;
+/// `max_request_headers_kb` of the shipped gateway, less the other headers.
+const LONGEST_SENT: i64 = 56 * 1024;
+/// SHA-256 of the key in `envoy/ecds/zonegate.yaml`.
+const EXAMPLE: &str = include_str!("../../../envoy/ecds/zonegate.yaml");
+
+/// Everything odd about a configuration and what stands around it.
+pub(super) fn all(json: &Value, config: &Config, around: Option<&Value>) -> Vec<Finding> {
+    let mut findings = keys(config);
+    findings.extend(ids::all(json, config));
+    findings.extend(policy(json));
+    findings.extend(around.map(envoy).unwrap_or_default());
+    findings
+}
+
+fn keys(config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let keys: Vec<(&str, &PublicKey)> = config.policy.keys.iter().collect();
+    let example = example_key();
+    for (index, (kid, key)) in keys.iter().enumerate() {
+        let owned = || (*kid).to_owned();
+        if let Some((first, _)) = keys.iter().take(index).find(|(_, other)| other == key) {
+            findings.push(Finding::SameKey([(*first).to_owned(), owned()]));
+        }
+        if key.bits() < ADVISED_BITS {
+            findings.push(Finding::SmallKey(owned(), key.bits()));
+        }
+        if example.as_ref() == Some(*key) {
+            findings.push(Finding::ExampleKey(owned()));
+        }
+        if !kid.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte)) {
+            findings.push(Finding::KidNotALabel(owned()));
+        }
+    }
+    findings
+}
+
+fn example_key() -> Option<PublicKey> {
+    let start = EXAMPLE.find("-----BEGIN RSA PUBLIC KEY-----")?;
+    let lines = EXAMPLE.get(start..)?.lines().map(str::trim);
+    let mut pem = String::new();
+    for line in lines {
+        pem.push_str(line);
+        pem.push('\n');
+        if line.starts_with("-----END") {
+            break;
+        }
+    }
+    PublicKey::from_pem(&pem).ok()
+}
+
+fn policy(json: &Value) -> Vec<Finding> {
+    let settings = settings(json);
+    let value =
+        |path: &str| settings.iter().find(|(other, _)| other == path).map(|(_, value)| value);
+    let is = |path: &str, wanted: &str| value(path).and_then(Value::as_str) == Some(wanted);
+    let number = |path: &str| value(path).and_then(Value::as_i64).unwrap_or_default();
+    let is_dp_server = is("profile", "dpServer");
+    let dataplane = is("proxies.dataplane", "pass");
+    let nobody = is("proxies.ingress", "deny") && is("proxies.egress", "deny") && !dataplane;
+    [
+        (is_dp_server && json.get("zone").is_none(), Finding::DefaultZone),
+        (is("mode", "shadow"), Finding::Shadow),
+        (is_dp_server && nobody, Finding::NobodyMayConnect),
+        (is_dp_server && dataplane, Finding::DataplanePass),
+        (is_dp_server && is("bootstrap", "pass"), Finding::BootstrapPass),
+        (value("requireExpiration") == Some(&Value::Bool(false)), Finding::NoExpirationRequired),
+        (number("leewaySeconds") > 60, Finding::Leeway(number("leewaySeconds"))),
+        (is("openStreams.onRevoked", "keep"), Finding::RevokedKept),
+        (number("maxTokenBytes") > LONGEST_SENT, Finding::LongTokens(number("maxTokenBytes"))),
+    ]
+    .into_iter()
+    .filter_map(|(is_so, finding)| is_so.then_some(finding))
+    .collect()
+}
+
+/// What Envoy's `PluginConfig`, or the object that becomes one, says around the configuration.
+fn envoy(around: &Value) -> Vec<Finding> {
+    let field = |snake: &str, camel: &str| around.get(snake).or_else(|| around.get(camel));
+    let is_yes = |value: Option<&Value>| value == Some(&Value::Bool(true));
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
+    let strategy = text(around.pointer("/spec/failStrategy"));
+    let fails_open = is_yes(field("fail_open", "failOpen"))
+        || text(field("failure_policy", "failurePolicy")) == "FAIL_OPEN"
+        || strategy == "FAIL_OPEN";
+    let is_envoys = field("vm_config", "vmConfig").is_some();
+    let vm = field("vm_config", "vmConfig");
+    let vm_id = vm.and_then(|vm| vm.get("vm_id").or_else(|| vm.get("vmId")));
+    let stops = is_yes(field("allow_on_headers_stop_iteration", "allowOnHeadersStopIteration"));
+    [
+        (fails_open, Finding::FailOpen),
+        (!stops, Finding::NoStopIteration),
+        (is_envoys && text(vm_id).is_empty(), Finding::NoVmId),
+    ]
+    .into_iter()
+    .filter_map(|(is_so, finding)| is_so.then_some(finding))
+    .collect()
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SameKey([first, second]) => write!(
+                f,
+                "publicKeys: {} and {} are the same key; to retire it, both must go",
+                Quoted(first),
+                Quoted(second)
+            ),
+            Self::SmallKey(kid, bits) => write!(
+                f,
+                "publicKeys: {} has {bits} bits; 2048 or more are advised: rotate it",
+                Quoted(kid)
+            ),
+            Self::ExampleKey(kid) => write!(
+                f,
+                "publicKeys: {} is the key of the example file: put your own in its place",
+                Quoted(kid)
+            ),
+            Self::KidNotALabel(kid) => write!(
+                f,
+                "publicKeys: {}: the shipped stats_tags make no label of a kid with other characters \
+                 than letters, digits, - and _",
+                Quoted(kid)
+            ),
+            Self::OfTheFilter(warning) => warning.fmt(f),
+            Self::RepeatedIds(count, id) => write!(
+                f,
+                "revocations: ids that are there twice or more: {count}, such as {}",
+                Quoted(id)
+            ),
+            Self::LongIds(count) => write!(
+                f,
+                "revocations: entries longer than any token may be (maxTokenBytes): {count}: they \
+                 never match"
+            ),
+            Self::ByteOrderMark => f.write_str(
+                "revocations: a byte order mark stands before the first id: the gate drops it, Kuma \
+                 itself does not (save the text as UTF-8 without BOM)",
+            ),
+            Self::KidRevoked(kid) => write!(
+                f,
+                "revocations: {} is the kid of a key: to revoke all its tokens, remove the key",
+                Quoted(kid)
+            ),
+            Self::NotAsKumaReads => f.write_str(
+                "revocations: there is white space between the ids: the gate revokes them, Kuma \
+                 itself does not (it splits on commas only)",
+            ),
+            Self::DefaultZone => {
+                f.write_str("zone: is not named, and so is \"default\" (Kuma's default)")
+            }
+            Self::Shadow => f.write_str(
+                "mode: shadow: everything passes; what would be denied is counted and logged",
+            ),
+            Self::NobodyMayConnect => {
+                f.write_str("proxies: all types are denied: nothing can connect")
+            }
+            Self::DataplanePass => f.write_str(
+                "proxies.dataplane: pass: whoever says that it is a sidecar goes through to the \
+                 control plane unchecked",
+            ),
+            Self::BootstrapPass => {
+                f.write_str("bootstrap: pass: bootstrap requests go through unchecked")
+            }
+            Self::NoExpirationRequired => {
+                f.write_str("requireExpiration: false: tokens without exp are good until revoked")
+            }
+            Self::Leeway(seconds) => {
+                write!(f, "leewaySeconds: {seconds}: expired tokens are good for that much longer")
+            }
+            Self::RevokedKept => f.write_str(
+                "openStreams.onRevoked: keep: streams of a revoked token stay open until they end",
+            ),
+            Self::LongTokens(bytes) => write!(
+                f,
+                "maxTokenBytes: {bytes}: the shipped gateway takes 60 KiB of headers in all \
+                 (max_request_headers_kb)"
+            ),
+            Self::FailOpen => f.write_str(
+                "the file lets requests past a filter that fails (fail open): use FAIL_RELOAD or \
+                 FAIL_CLOSED",
+            ),
+            Self::NoStopIteration => f.write_str(
+                "allow_on_headers_stop_iteration is not set to true: the filter sees no first \
+                 message, and answers streams with no_first_message",
+            ),
+            Self::NoVmId => f.write_str(
+                "vm_config.vm_id is not set: a push would not reach the streams that are open",
+            ),
+        }
+    }
+}
+
+impl Serialize for Finding {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}

@@ -1,0 +1,157 @@
+//! The Wasm filters in a file of Envoy, Istio or Envoy Gateway.
+//!
+//! In: the file as one value. Out: each filter, where its configuration stands and how it is written.
+//! Whether a filter is Zonegate, and what its configuration says, is not decided here.
+
+use serde_json::{Map, Value};
+use zonegate::gate::Quoted;
+
+/// A Wasm filter in a file.
+pub(crate) struct Filter<'a> {
+    /// Where its configuration stands.
+    pub(crate) place: String,
+    /// Whether it is named as the shipped files name it.
+    pub(crate) is_named_zonegate: bool,
+    /// As the file has it.
+    pub(crate) configuration: Option<&'a Value>,
+    pub(crate) form: Form,
+    /// What stands around it: Envoy's `PluginConfig`, or the object of Istio or Envoy Gateway.
+    pub(crate) around: Option<&'a Value>,
+}
+
+/// How a filter's configuration is written.
+pub(crate) enum Form {
+    /// Under `@type` (Envoy: `google.protobuf.Any`).
+    Any,
+    /// As it is (Istio, Envoy Gateway).
+    Plain,
+}
+
+/// Every Wasm filter in `file`.
+pub(crate) fn filters(file: &Value) -> Vec<Filter<'_>> {
+    let mut found = Vec::new();
+    match file.get("kind").and_then(Value::as_str) {
+        Some("WasmPlugin") => found.push(plain(file, &["spec", "pluginConfig"])),
+        Some("EnvoyExtensionPolicy") => {
+            let list = file.pointer("/spec/wasm").and_then(Value::as_array);
+            for (index, wasm) in list.into_iter().flatten().enumerate() {
+                let mut filter = plain(wasm, &["config"]);
+                filter.place.insert_str(0, &format!("spec.wasm[{index}]."));
+                found.push(filter);
+            }
+        }
+        // As kubectl prints several.
+        Some("List") => {
+            let list = file.get("items").and_then(Value::as_array);
+            for (index, item) in list.into_iter().flatten().enumerate() {
+                found.extend(filters(item).into_iter().map(|filter| Filter {
+                    place: format!("items[{index}].{}", filter.place),
+                    ..filter
+                }));
+            }
+        }
+        _ => collect(file, "", &mut found),
+    }
+    found
+}
+
+fn plain<'a>(object: &'a Value, path: &[&str]) -> Filter<'a> {
+    let configuration = path.iter().try_fold(object, |value, name| value.get(name));
+    let name = object.get("name").or_else(|| object.pointer("/metadata/name"));
+    Filter {
+        place: path.join("."),
+        is_named_zonegate: name.and_then(Value::as_str) == Some(ZONEGATE),
+        configuration,
+        form: Form::Plain,
+        around: Some(object),
+    }
+}
+
+const ZONEGATE: &str = "zonegate";
+const WASM: &str = "/envoy.extensions.filters.http.wasm.v3.Wasm";
+
+/// Every Wasm filter of Envoy at or below `value`. The depth of a file is bounded by its reader.
+fn collect<'a>(value: &'a Value, place: &str, found: &mut Vec<Filter<'a>>) {
+    match value {
+        Value::Object(fields) => {
+            if let Some((below, filter)) = wasm(fields) {
+                found.push(envoys(filter, &format!("{place}{below}")));
+                return;
+            }
+            for (name, field) in fields.iter().filter(|(_, field)| is_container(field)) {
+                collect(field, &join(place, name), found);
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate().filter(|(_, item)| is_container(item)) {
+                collect(item, &format!("{place}[{index}]"), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The filter that these fields are, and its place in them: as its own message, or in a
+/// `TypedStruct`, which Istio's `EnvoyFilter` uses.
+fn wasm(fields: &Map<String, Value>) -> Option<(&'static str, &Map<String, Value>)> {
+    let is_wasm = |name| {
+        let type_url = fields.get(name).and_then(Value::as_str);
+        type_url.is_some_and(|type_url| type_url.ends_with(WASM))
+    };
+    match () {
+        () if is_wasm("@type") => Some(("", fields)),
+        () if is_wasm("type_url") || is_wasm("typeUrl") => {
+            Some((".value", fields.get("value")?.as_object()?))
+        }
+        () => None,
+    }
+}
+
+fn envoys<'a>(filter: &'a Map<String, Value>, place: &str) -> Filter<'a> {
+    let config = filter.get("config");
+    let field = |name| config.and_then(|config| config.get(name));
+    let is_ours = |name| field(name).and_then(Value::as_str) == Some(ZONEGATE);
+    Filter {
+        place: join(place, "config.configuration"),
+        is_named_zonegate: ["name", "root_id", "rootId"].into_iter().any(is_ours),
+        configuration: field("configuration"),
+        form: Form::Any,
+        around: config,
+    }
+}
+
+fn is_container(value: &Value) -> bool {
+    value.is_object() || value.is_array()
+}
+
+/// A path with one more name; one that is no plain word is quoted.
+fn join(place: &str, name: &str) -> String {
+    let is_plain = |rune: char| rune.is_ascii_alphanumeric() || "_-.@".contains(rune);
+    match name.chars().all(is_plain) {
+        true if place.is_empty() => name.to_owned(),
+        true => format!("{place}.{name}"),
+        false => format!("{place}[{}]", Quoted(name)),
+    }
+}
+
+/// The files from which filters of `file` are configured (`config_discovery`).
+pub(crate) fn watched_files(file: &Value) -> Vec<&str> {
+    let mut paths = Vec::new();
+    collect_watched(file, &mut paths);
+    paths
+}
+
+fn collect_watched<'a>(value: &'a Value, paths: &mut Vec<&'a str>) {
+    let either = |value: &'a Value, snake, camel| value.get(snake).or_else(|| value.get(camel));
+    let path = either(value, "config_discovery", "configDiscovery")
+        .and_then(|discovery| either(discovery, "config_source", "configSource"))
+        .and_then(|source| either(source, "path_config_source", "pathConfigSource"))
+        .and_then(|source| source.get("path"))
+        .and_then(Value::as_str);
+    paths.extend(path);
+    match value {
+        Value::Object(fields) => fields.values().for_each(|field| collect_watched(field, paths)),
+        Value::Array(items) => items.iter().for_each(|item| collect_watched(item, paths)),
+        _ => {}
+    }
+}

@@ -1,0 +1,16 @@
+//! The plugin configuration: where it stands in a file, what is in it, and how two of them differ.
+//!
+//! In: files of Envoy, Istio, Envoy Gateway and Kubernetes. Out: the plugin configuration that is in them,
+//! and its settings and revocations. Whether a configuration is good is for the filter's own code to say.
+
+mod difference;
+pub(crate) mod filters;
+pub(crate) mod generation;
+pub mod plugin_file;
+mod revocations;
+pub(crate) mod schema;
+
+pub use difference::{Difference, KeyChange, SettingChange};
+pub use generation::Generation;
+pub use revocations::Revocations;
+pub use schema::{SCHEMA, settings};

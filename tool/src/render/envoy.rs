@@ -1,0 +1,198 @@
+//! Files for a plain Envoy.
+//!
+//! In: a [`Plugin`]. Out: the text of a file, which the filter's own code has accepted and which reads
+//! back as what was meant. That Envoy finds the module where the file says is not checked.
+
+use std::fmt;
+
+use serde_json::Value;
+use zonegate::config::ConfigError;
+
+use super::Plugin;
+use crate::readers::Document;
+
+/// The file as users copy it, whose words around the policy are kept.
+const ECDS: &str = include_str!("../../../envoy/ecds/zonegate.yaml");
+/// Where the policy begins in it; what follows is an example.
+const VALUE: &str = "        value:\n";
+const MODULE: &str = "            filename: ";
+/// Where the policy is in what is read back.
+const POLICY: &str = "/resources/0/typed_config/config/configuration/value";
+
+/// Why a file was not made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RenderError {
+    /// The filter would refuse the policy.
+    Refused(ConfigError),
+    /// What was written would not be read as what was meant.
+    NotReadBack,
+}
+
+impl fmt::Display for RenderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(error) => write!(f, "the filter would refuse it: {error}"),
+            Self::NotReadBack => {
+                f.write_str("a value in it would not survive as YAML: use --format plugin")
+            }
+        }
+    }
+}
+
+impl std::error::Error for RenderError {}
+
+/// The plugin configuration alone, as JSON.
+///
+/// # Errors
+/// [`RenderError::Refused`].
+pub fn plugin_json(plugin: &Plugin) -> Result<String, RenderError> {
+    plugin.check().map_err(RenderError::Refused)?;
+    let text = serde_json::to_string_pretty(plugin).map_err(|_| RenderError::NotReadBack)?;
+    Ok(text + "\n")
+}
+
+/// The file that Envoy watches, as `envoy/ecds/zonegate.yaml`. `module` is where Envoy finds the
+/// filter, unless that is `/etc/zonegate/zonegate.wasm`.
+///
+/// # Errors
+/// See [`RenderError`].
+pub fn ecds(plugin: &Plugin, module: Option<&str>) -> Result<String, RenderError> {
+    plugin.check().map_err(RenderError::Refused)?;
+    let mut text = String::new();
+    for line in ECDS.split_inclusive('\n') {
+        match module {
+            Some(path) if line.starts_with(MODULE) => {
+                text.push_str(&format!("{MODULE}{}\n", Value::from(path)));
+            }
+            _ => text.push_str(line),
+        }
+        if line == VALUE {
+            break;
+        }
+    }
+    text.push_str(&indented(&yaml(plugin)?, "          "));
+    read_back(&text, POLICY, &plugin.to_json())?;
+    Ok(text)
+}
+
+/// YAML that an Envoy reads as we do: nothing folded, every doubtful word in quotes.
+pub(crate) fn yaml(value: &impl serde::Serialize) -> Result<String, RenderError> {
+    let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
+    serde_saphyr::to_string_with_options(value, options).map_err(|_| RenderError::NotReadBack)
+}
+
+/// Every line that holds something, further in.
+pub(crate) fn indented(text: &str, by: &str) -> String {
+    let line =
+        |line: &str| if line.trim().is_empty() { line.to_owned() } else { format!("{by}{line}") };
+    text.split_inclusive('\n').map(line).collect()
+}
+
+/// Whether `text` has `meant` at `pointer` in its first document.
+pub(crate) fn read_back(text: &str, pointer: &str, meant: &Value) -> Result<(), RenderError> {
+    let documents = Document::all(text).map_err(|_| RenderError::NotReadBack)?;
+    match documents.first().and_then(|document| document.pointer(pointer)) {
+        Some(read) if read == meant => Ok(()),
+        _ => Err(RenderError::NotReadBack),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // a test may panic
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const KEY: &str = include_str!("../../../tests/data/key-1.pub.pem");
+
+    fn plugin(revocations: &Value) -> Plugin {
+        let base = json!({
+            "zone": "no",
+            "publicKeys": [{ "kid": "1", "key": KEY }],
+            "revocations": revocations,
+            "proxies": { "dataplane": "pass" },
+            "leewaySeconds": 5,
+        });
+        Plugin::from_base(&base, "base").unwrap()
+    }
+
+    #[test]
+    fn the_shipped_file_has_the_marks() {
+        assert_eq!(ECDS.matches(VALUE).count(), 1);
+        assert_eq!(ECDS.matches(MODULE).count(), 1);
+    }
+
+    #[test]
+    fn the_shipped_file_comes_back_out_with_this_policy() {
+        let text = ecds(&plugin(&json!("a,b")), Some("/opt/m \"1\".wasm")).unwrap();
+        assert!(text.starts_with("# The filter and its policy"), "{text}");
+        assert!(text.contains("              -----BEGIN RSA PUBLIC KEY-----\n"), "{text}");
+        let mut wanted: Value = serde_saphyr::from_str(ECDS).unwrap();
+        *wanted.pointer_mut(POLICY).unwrap() = plugin(&json!("a,b")).to_json();
+        let module = "/resources/0/typed_config/config/vm_config/code/local/filename";
+        *wanted.pointer_mut(module).unwrap() = json!("/opt/m \"1\".wasm");
+        assert_eq!(serde_saphyr::from_str::<Value>(&text).unwrap(), wanted);
+    }
+
+    #[test]
+    fn values_that_look_like_yaml_stay_what_they_are() {
+        for hostile in [
+            "a\n          zone: evil",
+            "*a",
+            "&a",
+            "!b",
+            "# c",
+            "- d",
+            "e: f",
+            "{g}",
+            "[h",
+            "\"i",
+            "'j'",
+            "|",
+            ">",
+            "%k",
+            "@l",
+            "`m",
+            "true",
+            "null",
+            "~",
+            "1e3",
+            "0x1",
+            "1_000",
+            "12:30:00",
+            "2001-01-01",
+            "",
+            " n ",
+            "\t",
+            "o\r\np",
+            "\u{0}",
+            "\u{7f}",
+            "\u{85}",
+            "\u{2028}",
+            "\u{feff}",
+            "\u{1f600}",
+            "---",
+            "...",
+            "q\n\n\n",
+            "\n",
+        ] {
+            let plugin = plugin(&json!([hostile, "z".repeat(300)]));
+            match ecds(&plugin, None) {
+                Ok(text) => {
+                    let read: Value = serde_saphyr::from_str(&text).unwrap();
+                    assert_eq!(read.pointer(POLICY), Some(&plugin.to_json()), "{hostile:?}");
+                }
+                Err(error) => panic!("{hostile:?}: {error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_filter_refuses_is_not_written() {
+        let nothing = Plugin::from_base(&json!({}), "base").unwrap();
+        let wanted = "the filter would refuse it: publicKeys: at least one key is required";
+        assert_eq!(plugin_json(&nothing).unwrap_err().to_string(), wanted);
+        assert_eq!(ecds(&nothing, None).unwrap_err().to_string(), wanted);
+    }
+}

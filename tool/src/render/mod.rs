@@ -1,0 +1,18 @@
+//! Makes a plugin configuration, and the files that carry it into a gateway.
+//!
+//! ```text
+//! Secrets ─────────────────┐
+//! kuma-cp's own file ──────┼─ Plugin ─ checked by the filter's own code ─ file of Envoy, manifest, plugin JSON
+//! a policy to start from ──┘
+//! ```
+//!
+//! In: what [`crate::kuma_inputs`] has read, and a policy to start from. Out: the text of a file that reads
+//! back as what was meant. No file is opened or written here.
+
+mod envoy;
+pub mod kubernetes;
+mod plugin;
+
+pub use envoy::{RenderError, ecds, plugin_json};
+pub(crate) use envoy::{indented, yaml};
+pub use plugin::{BaseError, DuplicateKid, Plugin};

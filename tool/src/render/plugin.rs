@@ -1,0 +1,278 @@
+//! A plugin configuration in the making.
+//!
+//! In: a policy to start from, keys, revocations, a zone, each with the place it came from. Out: the
+//! document that the filter takes, as JSON or YAML. What is set here is typed; every other field goes
+//! through as it was written, and the filter's own code judges the whole ([`Plugin::check`]).
+
+use std::fmt;
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::{Map, Value};
+use zonegate::config::{Config, ConfigError};
+use zonegate::token::PublicKey;
+
+use crate::kuma_inputs::Secrets;
+use crate::plugin_config::Revocations;
+use crate::plugin_config::generation::{GENERATION, Generation};
+use crate::plugin_config::schema::whole;
+
+/// A plugin configuration in the making.
+#[derive(Debug, Clone, Default)]
+pub struct Plugin {
+    zone: Option<String>,
+    keys: Vec<Key>,
+    revocations: Option<Revocations>,
+    /// The fields that are not made here.
+    others: Map<String, Value>,
+}
+
+#[derive(Debug, Clone)]
+struct Key {
+    kid: String,
+    key: PublicKey,
+    place: String,
+}
+
+/// One kid in two places.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DuplicateKid {
+    /// The kid.
+    pub kid: String,
+    /// Where it was, and where it is again.
+    pub places: [String; 2],
+    /// Whether it is the same key.
+    pub is_same_key: bool,
+}
+
+/// Why a policy cannot be built upon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BaseError {
+    /// It is no object.
+    NotAnObject,
+    /// A field has not the form that it must have; which, and why.
+    Field {
+        /// As in `publicKeys[2].kid`.
+        path: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A kid is in it twice, or in it and elsewhere.
+    Duplicate(DuplicateKid),
+}
+
+impl fmt::Display for DuplicateKid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kid, places: [first, second], is_same_key } = self;
+        let keys = if *is_same_key { "the same key" } else { "different keys" };
+        write!(f, "kid {kid:?} is there twice, with {keys}: in {first} and in {second}; remove one")
+    }
+}
+
+impl std::error::Error for DuplicateKid {}
+
+impl fmt::Display for BaseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAnObject => f.write_str("not a plugin configuration: no fields in it"),
+            Self::Field { path, problem } => write!(f, "{path}: {problem}"),
+            Self::Duplicate(duplicate) => duplicate.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for BaseError {}
+
+impl Plugin {
+    /// Starts from a policy, which need not be complete. `place` says where it is from.
+    ///
+    /// # Errors
+    /// See [`BaseError`].
+    pub fn from_base(base: &Value, place: &str) -> Result<Self, BaseError> {
+        let mut others = base.as_object().ok_or(BaseError::NotAnObject)?.clone();
+        let mut plugin = Self::default();
+        if let Some(zone) = others.remove("zone") {
+            plugin.zone = Some(text("zone", &zone)?);
+        }
+        if let Some(revocations) = others.remove("revocations") {
+            plugin.revocations = Some(Revocations::of(revocations));
+        }
+        let keys = others.remove("publicKeys");
+        plugin.others = others.into_iter().map(|(name, value)| (name, plain(value))).collect();
+        let keys = keys.as_ref().map_or(Ok(&[][..]), |keys| list("publicKeys", keys))?;
+        for (index, item) in keys.iter().enumerate() {
+            let path = |field: &str| format!("publicKeys[{index}].{field}");
+            let field = |name: &str| text(&path(name), item.get(name).unwrap_or(&Value::Null));
+            let key = PublicKey::from_pem(&field("key")?).map_err(|error| BaseError::Field {
+                path: path("key"),
+                problem: error.to_string(),
+            })?;
+            let kid = match item.get("kid").cloned().map(whole) {
+                Some(Value::Number(number)) if !number.is_f64() => number.to_string(),
+                _ => field("kid")?,
+            };
+            plugin.add_key(kid, key, place).map_err(BaseError::Duplicate)?;
+        }
+        Ok(plugin)
+    }
+
+    /// Adds a key.
+    ///
+    /// # Errors
+    /// The kid is there already: Kuma would silently take one of them.
+    pub fn add_key(
+        &mut self,
+        kid: String,
+        key: PublicKey,
+        place: &str,
+    ) -> Result<(), DuplicateKid> {
+        match self.keys.iter().find(|other| other.kid == kid) {
+            Some(other) => Err(DuplicateKid {
+                kid,
+                places: [other.place.clone(), place.to_owned()],
+                is_same_key: other.key == key,
+            }),
+            None => {
+                self.keys.push(Key { kid, key, place: place.to_owned() });
+                Ok(())
+            }
+        }
+    }
+
+    /// Adds the keys and revocations of a control plane's secrets. `place` says where they are from.
+    ///
+    /// # Errors
+    /// A kid is there already.
+    pub fn add_secrets(&mut self, secrets: &Secrets, place: &str) -> Result<(), DuplicateKid> {
+        for (kid, key, secret) in secrets.keys() {
+            self.add_key(kid.to_owned(), key.clone(), &format!("{place} (secret {secret})"))?;
+        }
+        if let Some(text) = secrets.revocations() {
+            self.revoke(Revocations::Text(text.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Revokes these too.
+    pub fn revoke(&mut self, more: Revocations) {
+        self.revocations = Some(match self.revocations.take() {
+            None => more,
+            Some(before) => before.and(more),
+        });
+    }
+
+    /// The zone, where it is set.
+    pub fn zone(&self) -> Option<&str> {
+        self.zone.as_deref()
+    }
+
+    /// Sets the zone.
+    pub fn set_zone(&mut self, zone: String) {
+        self.zone = Some(zone);
+    }
+
+    /// Sets a field that is not a key, a revocation or the zone.
+    pub fn set(&mut self, field: &str, value: Value) {
+        self.others.insert(field.to_owned(), value);
+    }
+
+    /// Sets what makes this push another one than all before it.
+    pub fn set_generation(&mut self, generation: &Generation) {
+        self.set(GENERATION, generation.to_string().into());
+    }
+
+    /// Whether it is for a global control plane, which has no zone of its own.
+    pub fn is_for_global(&self) -> bool {
+        self.others.get("profile").and_then(Value::as_str) == Some("globalKds")
+    }
+
+    /// How many keys there are.
+    pub fn keys(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// What the filter's own code makes of it.
+    ///
+    /// # Errors
+    /// What the filter would refuse it for.
+    pub fn check(&self) -> Result<Config, ConfigError> {
+        Config::from_json(self.to_json().to_string().as_bytes())
+    }
+
+    /// The document as the filter takes it.
+    pub fn to_json(&self) -> Value {
+        // Text, lists and what came from JSON always have a JSON form.
+        serde_json::to_value(self).unwrap_or_default()
+    }
+}
+
+/// What a reader looks for first stands first.
+const FIRST: [&str; 3] = ["profile", "mode", GENERATION];
+
+impl Serialize for Plugin {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        let (first, last): (Vec<_>, Vec<_>) =
+            self.others.iter().partition(|(name, _)| FIRST.contains(&name.as_str()));
+        if let Some(zone) = &self.zone {
+            map.serialize_entry("zone", zone)?;
+        }
+        for (name, value) in first {
+            map.serialize_entry(name, value)?;
+        }
+        map.serialize_entry("publicKeys", &self.keys)?;
+        if let Some(revocations) = &self.revocations {
+            map.serialize_entry("revocations", revocations)?;
+        }
+        for (name, value) in last {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+impl Serialize for Key {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("kid", &self.kid)?;
+        // Lines of their own in YAML; JSON sees a string.
+        map.serialize_entry("key", &serde_saphyr::LitStr(&pem(&self.key)))?;
+        map.end()
+    }
+}
+
+/// With whole numbers written as such: in YAML, Envoy reads `5.0` as text.
+fn plain(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            fields.into_iter().map(|(name, field)| (name, plain(field))).collect()
+        }
+        other => whole(other),
+    }
+}
+
+/// As `kumactl generate public-key` prints it.
+fn pem(key: &PublicKey) -> String {
+    let block = pem::Pem::new("RSA PUBLIC KEY", key.pkcs1_der());
+    pem::encode_config(&block, pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF))
+}
+
+fn text(path: &str, value: &Value) -> Result<String, BaseError> {
+    value.as_str().map(str::to_owned).ok_or_else(|| BaseError::Field {
+        path: path.to_owned(),
+        problem: match value {
+            Value::Null => "is missing".to_owned(),
+            Value::Number(number) => format!("must be text: write it in quotes, \"{number}\""),
+            _ => "must be text".to_owned(),
+        },
+    })
+}
+
+fn list<'a>(path: &str, value: &'a Value) -> Result<&'a [Value], BaseError> {
+    value.as_array().map(Vec::as_slice).ok_or_else(|| BaseError::Field {
+        path: path.to_owned(),
+        problem: "must be a list of kid and key".to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! Why the revoked ids in a file cannot be changed.
+
+use std::fmt;
+
+use crate::plugin_config::plugin_file::PluginFileError;
+
+/// Why a file cannot be edited.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RevokeError {
+    /// Not UTF-8.
+    NotText,
+    /// It is meant to be a file of Envoy or a plugin configuration, and is none that the filter takes.
+    Plugin(PluginFileError),
+    /// The revocations in it have a form that only the filter reads.
+    OtherForm,
+    /// The policy is a file in a manifest.
+    InConfigMap,
+    /// An empty id would revoke every token without one.
+    EmptyId,
+    /// An id that cannot stand in a text of ids.
+    NotInText(String),
+    /// A whole token stands in the list, which no longer is one then.
+    NotAList,
+    /// The place of the revocations cannot be changed alone.
+    LayoutLost,
+    /// The new text would not be read as what is meant.
+    NotReadBack,
+}
+
+impl fmt::Display for RevokeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotText => f.write_str("not a revocation list: not UTF-8 text"),
+            Self::Plugin(error) => error.fmt(f),
+            Self::OtherForm => f.write_str(
+                "the revocations in it are neither a text nor a list: change them by hand, or \
+                 render the file anew",
+            ),
+            Self::InConfigMap => f.write_str(
+                "it is a ConfigMap, and the policy a text in it: change the file that it is made of \
+                 (zonegate revoke FILE ID), and make the ConfigMap anew (kubectl create configmap \
+                 --from-file)",
+            ),
+            Self::EmptyId => f.write_str("an empty ID would revoke every token that has none"),
+            Self::NotInText(id) => write!(
+                f,
+                "{}: an ID with a comma or white space cannot stand in a text of ids, which is \
+                 split there; only a list in a plugin configuration can hold it",
+                zonegate::gate::Quoted(id)
+            ),
+            Self::NotAList => f.write_str(
+                "not a revocation list: it has other lines than ids (a PEM, a configuration?)",
+            ),
+            Self::LayoutLost => f.write_str(
+                "its revocations are written in a way that cannot be changed alone (an alias, a tag?): \
+                 change them by hand, or give --reformat, which writes the whole file anew, without \
+                 its comments",
+            ),
+            Self::NotReadBack => {
+                f.write_str("an ID would not survive in this file; nothing was changed")
+            }
+        }
+    }
+}
+
+impl std::error::Error for RevokeError {}

@@ -1,0 +1,107 @@
+//! A file with a plugin configuration in it, whose revocations are to be changed.
+//!
+//! In: the file as it was read, and other revocations. Out: the file that is meant, and whether a new text says
+//! just that. How the new text is made is not decided here.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use zonegate::config::Config;
+
+use crate::plugin_config::Revocations;
+use crate::plugin_config::generation::{GENERATION, Generation};
+use crate::plugin_config::plugin_file::PluginConfiguration;
+use crate::readers::text;
+
+/// A file with a plugin configuration in it.
+#[derive(Debug)]
+pub(super) struct PolicyFile {
+    pub(super) file: Value,
+    pub(super) json: Value,
+    pub(super) config: Config,
+    /// Whether its revocations are a list of items.
+    pub(super) has_items: bool,
+}
+
+impl PolicyFile {
+    /// Whether a new text of the file is read as the old one with these ids, and by the gateway.
+    pub(super) fn is_meant(
+        &self,
+        text: &str,
+        revoked: &BTreeSet<String>,
+        generation: &Generation,
+    ) -> bool {
+        let Ok(found) = PluginConfiguration::find(text.as_bytes()) else { return false };
+        let Ok(json) = serde_json::from_slice::<Value>(&found.json) else { return false };
+        let Ok((file, _)) = text::value(text.as_bytes()) else { return false };
+        self::revoked(&of_policy(&json)) == *revoked
+            && json
+                .get("revocations")
+                .and_then(|written| self.with_revocations(written, generation))
+                .is_some_and(|meant| same(&meant, &file))
+            && found.config().is_ok()
+    }
+
+    /// The file with other revocations in the plugin configuration, which is in it as it is, or as the text
+    /// of a `StringValue`.
+    pub(super) fn with_revocations(
+        &self,
+        revocations: &Value,
+        generation: &Generation,
+    ) -> Option<Value> {
+        let mut file = self.file.clone();
+        let mut changed = self.json.clone();
+        let fields = changed.as_object_mut()?;
+        fields.insert("revocations".to_owned(), revocations.clone());
+        fields.insert(GENERATION.to_owned(), generation.as_str().into());
+        set(&mut file, &self.json, &changed).then_some(file)
+    }
+}
+
+/// Whether `before` was found at or below `value`, and replaced.
+fn set(value: &mut Value, before: &Value, after: &Value) -> bool {
+    if value == before {
+        *value = after.clone();
+        return true;
+    }
+    match value {
+        Value::Object(fields) => fields.values_mut().any(|field| set(field, before, after)),
+        Value::Array(items) => items.iter_mut().any(|item| set(item, before, after)),
+        Value::String(text) if text.trim_start().starts_with('{') => {
+            let is_it = serde_json::from_str::<Value>(text).is_ok_and(|read| read == *before);
+            if is_it {
+                *text = after.to_string();
+            }
+            is_it
+        }
+        _ => false,
+    }
+}
+
+/// Whether two files say the same; texts that hold JSON are compared by what they say.
+fn same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Object(one), Value::Object(other)) => {
+            one.len() == other.len()
+                && one
+                    .iter()
+                    .all(|(name, value)| other.get(name).is_some_and(|other| same(value, other)))
+        }
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
+        }
+        (Value::String(one), Value::String(other)) if one != other && one.starts_with('{') => {
+            let read = |text: &str| serde_json::from_str::<Value>(text).ok();
+            read(one).is_some_and(|one| Some(one) == read(other))
+        }
+        (one, other) => one == other,
+    }
+}
+
+pub(super) fn of_policy(json: &Value) -> Revocations {
+    json.get("revocations").cloned().map_or(Revocations::Text(String::new()), Revocations::of)
+}
+
+pub(super) fn revoked(revocations: &Revocations) -> BTreeSet<String> {
+    revocations.entries().map(|entry| entry.id.to_owned()).collect()
+}

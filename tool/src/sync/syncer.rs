@@ -1,0 +1,245 @@
+//! One poll after the other: ask, render, check, replace, and wait.
+//!
+//! In: [`Settings`], and the passing of time. Out: a current file, a line for the log about everything
+//! that changes or fails, and a [`Status`]. An error ends a poll, never the loop.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use zonegate::config::Warning;
+
+use super::api_server::{ApiServer, Etag, Found};
+use super::changes::Snapshot;
+use super::error_kind::ErrorKind;
+use super::fetch_error::FetchError;
+use super::rendered::{self, Gateway, PolicyError, Rendered};
+use super::schedule::Schedule;
+use super::status::Status;
+use super::target::{Replaced, Target, TargetError};
+use crate::kuma_inputs::{Secrets, Skipped};
+use crate::plugin_config::plugin_file::{MAX_BYTES, PluginConfiguration};
+
+/// What is synced, how and how often.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the secrets are.
+    pub server: ApiServer,
+    /// What of the file does not come from them.
+    pub gateway: Gateway,
+    /// At most so long from one poll to the next.
+    pub interval: Duration,
+}
+
+/// Why a poll failed; the file is as it was.
+#[derive(Debug)]
+pub enum SyncError {
+    /// The secrets could not be had.
+    Fetch(FetchError),
+    /// The file could not be made.
+    Policy(PolicyError),
+    /// The file could not be replaced.
+    Target(TargetError),
+}
+
+impl SyncError {
+    /// By which it is counted.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Fetch(error) => error.kind(),
+            Self::Policy(_) => ErrorKind::Policy,
+            Self::Target(_) => ErrorKind::Write,
+        }
+    }
+}
+
+impl fmt::Display for SyncError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fetch(error) => error.fmt(f),
+            Self::Policy(error) => error.fmt(f),
+            Self::Target(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for SyncError {}
+
+/// A file that is kept current.
+pub struct Syncer {
+    settings: Settings,
+    target: Target,
+    status: Arc<Status>,
+    /// Takes a line for the log.
+    say: fn(&str),
+    schedule: Schedule,
+    /// What the control plane said last.
+    known: Option<Known>,
+    /// What was warned of already.
+    warned: (Vec<Skipped>, Vec<Warning>),
+    /// What the policy in the file is, of what does not come from secrets.
+    own: Option<Value>,
+}
+
+struct Known {
+    secrets: Secrets,
+    etag: Option<Etag>,
+}
+
+/// What a poll did.
+struct Done {
+    rendered: Rendered,
+    before: Before,
+    replaced: Replaced,
+}
+
+/// The file as it was, whoever wrote it.
+struct Before {
+    snapshot: Snapshot,
+    /// Whether something was in it.
+    is_there: bool,
+}
+
+impl Syncer {
+    /// Nothing is done yet.
+    pub fn new(settings: Settings, target: Target, status: Arc<Status>, say: fn(&str)) -> Self {
+        let schedule = Schedule::new(settings.interval);
+        Self {
+            settings,
+            target,
+            status,
+            say,
+            schedule,
+            known: None,
+            warned: Default::default(),
+            own: None,
+        }
+    }
+
+    /// One poll: `Ok` where the file is current now.
+    ///
+    /// # Errors
+    /// See [`SyncError`].
+    pub async fn once(&mut self) -> Result<(), SyncError> {
+        self.status.polling();
+        let done = self.poll().await;
+        match &done {
+            Ok(done) => self.succeeded(done),
+            Err(error) => self.status.failed(error.kind()),
+        }
+        done.map(drop)
+    }
+
+    /// Polls until it is dropped. `wake` ends a wait early.
+    pub async fn run(mut self, mut wake: impl AsyncFnMut()) -> Infallible {
+        loop {
+            // A poll takes as long as a request may, and some.
+            self.status.expect(self.settings.server.timeout);
+            let wait = self.step().await;
+            self.status.expect(wait.saturating_add(self.settings.server.timeout));
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = wake() => (self.say)("polling now, as asked by a signal"),
+            }
+        }
+    }
+
+    /// One poll, and how long to wait for the next.
+    async fn step(&mut self) -> Duration {
+        let failures = self.schedule.failures();
+        match self.once().await {
+            Ok(()) => {
+                if failures > 0 {
+                    (self.say)(&format!("recovered failures={failures}"));
+                }
+                self.schedule.after_success(rand::random())
+            }
+            Err(error) => {
+                let wait = self.schedule.after_failure(rand::random());
+                (self.say)(&format!(
+                    "failed kind={} failures={} next_poll_in={:.1}s: {error}; the file stays as it is",
+                    error.kind(),
+                    self.schedule.failures(),
+                    wait.as_secs_f64(),
+                ));
+                wait
+            }
+        }
+    }
+
+    async fn poll(&mut self) -> Result<Done, SyncError> {
+        let etag = self.known.as_ref().and_then(|known| known.etag.as_ref());
+        let found = self.settings.server.fetch(etag).await.map_err(SyncError::Fetch)?;
+        if let Found::Secrets { secrets, etag } = found {
+            self.known = Some(Known { secrets, etag });
+        }
+        // Unchanged is only said about what is known.
+        let Some(known) = &self.known else { return Err(SyncError::Fetch(FetchError::NotTheApi)) };
+        let file = self.target.read(MAX_BYTES).map_err(SyncError::Target)?;
+        let text = file.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok());
+        let as_it_is = rendered::Before { text, own: self.own.as_ref() };
+        let rendered = self.settings.gateway.render(&known.secrets, as_it_is);
+        let rendered = rendered.map_err(SyncError::Policy)?;
+        let before = Before {
+            snapshot: file
+                .as_deref()
+                .and_then(|bytes| PluginConfiguration::find(bytes).ok())
+                .map_or_else(Snapshot::default, |plugin| Snapshot::of(&plugin.json)),
+            is_there: file.is_some_and(|bytes| !bytes.trim_ascii().is_empty()),
+        };
+        let replaced = self.target.replace(&rendered.text).map_err(SyncError::Target)?;
+        Ok(Done { rendered, before, replaced })
+    }
+
+    fn succeeded(&mut self, done: &Done) {
+        let Done { rendered, before, replaced } = done;
+        let (keys, ids) = (rendered.snapshot.keys(), rendered.snapshot.revocations());
+        let is_first = !self.status.is_ready();
+        let changed = *replaced == Replaced::Yes;
+        self.status.succeeded(keys, ids, changed);
+        if !rendered.own.is_null() {
+            self.own = Some(rendered.own.clone());
+        }
+        self.warn(rendered, is_first);
+        let path = self.target.path().display();
+        if is_first && before.is_there && !self.target.has_kept() {
+            let of = match self.settings.gateway.base {
+                Some(_) => "the base",
+                None => "the file",
+            };
+            let kept = rendered.snapshot.own_settings();
+            let kept = if kept.is_empty() { "the defaults".to_owned() } else { kept.join(" ") };
+            (self.say)(&format!(
+                "taking over file={path}: keys and revoked ids are the control plane's from now on; \
+                 settings of {of}: {kept}"
+            ));
+        }
+        if changed {
+            for line in before.snapshot.changes(&rendered.snapshot) {
+                (self.say)(&line);
+            }
+            (self.say)(&format!("replaced file={path} keys={keys} revocations={ids}"));
+        } else if is_first {
+            (self.say)(&format!("current file={path} keys={keys} revocations={ids}"));
+        }
+    }
+
+    /// Of each thing once, for as long as it is there.
+    fn warn(&mut self, rendered: &Rendered, is_first: bool) {
+        if is_first && rendered.is_default_zone {
+            (self.say)(
+                "warning: zone: neither --zone nor the policy names one: \"default\" is used, as Kuma does",
+            );
+        }
+        let skipped = self.known.as_ref().map_or(&[][..], |known| known.secrets.skipped());
+        for skipped in skipped.iter().filter(|skipped| !self.warned.0.contains(skipped)) {
+            (self.say)(&format!("warning: {skipped}"));
+        }
+        for warning in rendered.warnings.iter().filter(|warning| !self.warned.1.contains(warning)) {
+            (self.say)(&format!("warning: {warning}"));
+        }
+        self.warned = (skipped.to_vec(), rendered.warnings.clone());
+    }
+}

@@ -1,0 +1,215 @@
+//! Where the revocations stand in the text of a file, and what becomes of the text.
+//!
+//! In: the text, YAML or JSON, and ids to add and to drop. Out: candidates for the new text, of which the
+//! caller takes one that reads as it should; a wrong guess here is never written. A candidate differs from
+//! the text in the revocations alone: comments, order, line breaks and quotes stay.
+
+mod list;
+
+use std::collections::BTreeSet;
+
+use granit_parser::ScalarStyle;
+use serde_json::Value;
+
+use super::id_text;
+use super::tree::{Content, Edits, Field, Node, line_break, line_end, line_start, parse};
+use crate::plugin_config::generation::{GENERATION, Generation};
+
+/// Ids to add and to drop.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Change<'a> {
+    pub(crate) add: &'a [String],
+    pub(crate) drop: &'a BTreeSet<String>,
+    /// Of the policy.
+    pub(crate) generation: &'a Generation,
+}
+
+/// The text with the ids in place, for each place where they may stand.
+pub(crate) fn candidates(text: &str, change: Change<'_>) -> Vec<String> {
+    let mut candidates = Vec::new();
+    let Some(root) = parse(text) else { return candidates };
+    let mut policies = Vec::new();
+    root.all(&|node| node.field("publicKeys").is_some(), &mut policies);
+    for policy in policies {
+        let edits = match policy.field("revocations") {
+            Some(field) => in_field(text, field, change),
+            None => new_field(text, policy, change).into_iter().collect(),
+        };
+        candidates.extend(edits.into_iter().filter_map(|mut edits| {
+            set_generation(text, policy, change.generation, &mut edits)?;
+            edits.applied(text)
+        }));
+    }
+    candidates.extend(in_string_values(text, &root, change));
+    candidates
+}
+
+/// Everything written anew, in the language of `text`.
+pub(crate) fn anew(text: &str, file: &Value) -> Option<String> {
+    if text.trim_start_matches('\u{feff}').trim_start().starts_with('{') {
+        return serde_json::to_string_pretty(file).ok().map(|text| text + "\n");
+    }
+    let options = serde_saphyr::ser_options! { prefer_block_scalars: true };
+    serde_saphyr::to_string_with_options(file, options).ok()
+}
+
+fn in_field(text: &str, field: &Field, change: Change<'_>) -> Vec<Edits> {
+    let value = &field.value;
+    match &value.content {
+        Content::Scalar { value: ids, style } => {
+            let kept = match style {
+                ScalarStyle::Literal | ScalarStyle::Folded => in_block(text, value, change),
+                style => in_line(value, ids, *style, change),
+            };
+            let quoted = Value::from(id_text::edited(ids, change.add, change.drop)).to_string();
+            kept.into_iter().chain(requoted(text, field, *style, quoted)).collect()
+        }
+        Content::Sequence { is_flow: true, items } => {
+            vec![list::in_flow(text, value, items, change)]
+        }
+        Content::Sequence { is_flow: false, items } => {
+            list::in_items(text, items, change).into_iter().collect()
+        }
+        Content::Mapping { .. } | Content::Alias => Vec::new(),
+    }
+}
+
+/// A text on its line, quoted as it was.
+fn in_line(node: &Node, ids: &str, style: ScalarStyle, change: Change<'_>) -> Option<Edits> {
+    let new = id_text::edited(ids, change.add, change.drop);
+    let (quote, escaped): (_, fn(&str) -> String) = match style {
+        ScalarStyle::DoubleQuoted => (1, |text| {
+            let quoted = Value::from(text).to_string();
+            quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default().to_owned()
+        }),
+        ScalarStyle::SingleQuoted => (1, |text| text.replace('\'', "''")),
+        _ => (0, str::to_owned),
+    };
+    let inner = node.span.start.checked_add(quote)?..node.span.end.checked_sub(quote)?;
+    let mut edits = Edits::default();
+    match new.strip_prefix(ids).filter(|_| !ids.is_empty()) {
+        // What was there keeps its escapes and its lines.
+        Some(more) => edits.insert(inner.end, escaped(more)),
+        None => edits.replace(inner, escaped(&new)),
+    }
+    Some(edits)
+}
+
+/// A text in quotes, in the place of any other.
+fn requoted(text: &str, field: &Field, style: ScalarStyle, quoted: String) -> Option<Edits> {
+    let mut edits = Edits::default();
+    let span = field.value.span.clone();
+    if !matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
+        edits.replace(span, quoted);
+        return Some(edits);
+    }
+    let header = text.get(field.name.span.end..span.start)?;
+    let mark = field.name.span.end.checked_add(header.find(['|', '>'])?)?;
+    let length = text.get(mark..)?.find(char::is_whitespace)?;
+    edits.replace(mark..mark.checked_add(length)?, quoted);
+    let body = line_end(text, mark);
+    edits.replace(body..span.end.max(body), "");
+    Some(edits)
+}
+
+/// A block scalar: its lines are the text, but for what stands before them.
+fn in_block(text: &str, node: &Node, change: Change<'_>) -> Option<Edits> {
+    let start = line_start(text, node.span.start);
+    let lines = text.get(start..node.span.end)?;
+    let new = id_text::edited(lines, change.add, change.drop);
+    let mut edits = Edits::default();
+    edits.replace(start..node.span.end, new);
+    Some(edits)
+}
+
+/// In its place, or before the keys.
+fn set_generation(
+    text: &str,
+    policy: &Node,
+    generation: &Generation,
+    edits: &mut Edits,
+) -> Option<()> {
+    let value = Value::from(generation.as_str());
+    match policy.field(GENERATION) {
+        Some(Field { value: Node { span, content: Content::Scalar { style, .. } }, .. })
+            if !matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) =>
+        {
+            edits.replace(span.clone(), value.to_string());
+        }
+        Some(_) => return None,
+        None => insert_field(text, policy, GENERATION, &value, edits)?,
+    }
+    Some(())
+}
+
+/// Where there were no revocations.
+fn new_field(text: &str, policy: &Node, change: Change<'_>) -> Option<Edits> {
+    let mut edits = Edits::default();
+    let ids = Value::from(change.add.join(","));
+    insert_field(text, policy, "revocations", &ids, &mut edits)?;
+    Some(edits)
+}
+
+/// Before the keys.
+fn insert_field(
+    text: &str,
+    policy: &Node,
+    name: &str,
+    value: &Value,
+    edits: &mut Edits,
+) -> Option<()> {
+    let start = policy.field("publicKeys")?.name.span.start;
+    let before = text.get(line_start(text, start)..start).unwrap_or_default();
+    let feed = line_break(text, start);
+    let is_flow = matches!(policy.content, Content::Mapping { is_flow: true, .. });
+    let is_quoted = text.get(start..).is_some_and(|name| name.starts_with('"'));
+    let name = if is_quoted { format!("\"{name}\"") } else { name.to_owned() };
+    edits.insert(
+        start,
+        match (is_flow, before.trim().is_empty()) {
+            (true, false) => format!("{name}: {value}, "),
+            (true, true) => format!("{name}: {value},{feed}{before}"),
+            // Under a dash, the next line is as far in.
+            (false, _) => format!("{name}: {value}{feed}{}", " ".repeat(before.chars().count())),
+        },
+    );
+    Some(())
+}
+
+/// A policy that is the text of a `StringValue`.
+fn in_string_values(text: &str, root: &Node, change: Change<'_>) -> Vec<String> {
+    let mut values = Vec::new();
+    let is_policy = |node: &Node| {
+        node.scalar()
+            .is_some_and(|text| text.trim_start().starts_with('{') && text.contains("publicKeys"))
+    };
+    root.all(&is_policy, &mut values);
+    let mut edited = Vec::new();
+    for node in values {
+        let Content::Scalar { value, style } = &node.content else { continue };
+        for new in candidates(value, change) {
+            let mut edits = Edits::default();
+            match style {
+                ScalarStyle::Literal => {
+                    let start = line_start(text, node.span.start);
+                    let margin = text.get(start..node.span.start).unwrap_or_default();
+                    let feed = line_break(text, start);
+                    let line = |line: &str| match line {
+                        "" => feed.to_owned(),
+                        line => format!("{margin}{line}{feed}"),
+                    };
+                    edits.replace(start..node.span.end, new.lines().map(line).collect::<String>());
+                }
+                ScalarStyle::SingleQuoted => {
+                    edits.replace(node.span.clone(), format!("'{}'", new.replace('\'', "''")));
+                }
+                ScalarStyle::DoubleQuoted => {
+                    edits.replace(node.span.clone(), Value::from(new).to_string());
+                }
+                _ => continue,
+            }
+            edited.extend(edits.applied(text));
+        }
+    }
+    edited
+}
