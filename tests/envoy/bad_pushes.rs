@@ -8,7 +8,7 @@ use tonic::Code;
 use zonegate_testkit::gateway::Pushed;
 use zonegate_testkit::zone_proxy::Claimed;
 
-use crate::form::faulty_module;
+use crate::form::{WasmOnly, faulty_module};
 use crate::harness::{Bench, LIMIT, Setup, policy};
 use crate::open_stream::{Sotw, goes_on, is_cut, open};
 
@@ -148,6 +148,9 @@ async fn bad_and_good_pushes_in_turn_disturb_no_one_who_connects() {
 /// would go on without it.
 #[tokio::test]
 async fn a_push_that_only_workers_refuse_changes_nothing() {
+    if WasmOnly::WorkersRead.is_left_out() {
+        return;
+    }
     let mut bench = Bench::new();
     bench.options.module = faulty_module();
     let setup = bench.start().await;
@@ -166,6 +169,9 @@ async fn a_push_that_only_workers_refuse_changes_nothing() {
 /// chain denies what has no verdict.
 #[tokio::test]
 async fn a_push_that_fails_the_workers_lets_nothing_through() {
+    if WasmOnly::WorkersRead.is_left_out() {
+        return;
+    }
     let mut bench = Bench::new();
     bench.options.module = faulty_module();
     let setup = bench.start().await;

@@ -190,16 +190,13 @@ impl ExtensionConfigDiscoveryService for Management {
 
 fn response(version: u32, policy: &Value, module: &str) -> DiscoveryResponse {
     let filter = match form() {
-        Form::Wasm => {
-            any("envoy.extensions.filters.http.wasm.v3.Wasm", &wasm(policy, module))
-        }
+        Form::Wasm => any("envoy.extensions.filters.http.wasm.v3.Wasm", &wasm(policy, module)),
         Form::Native => any(
             "envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter",
             &native(policy, module),
         ),
     };
-    let config =
-        TypedExtensionConfig { name: "zonegate".to_owned(), typed_config: Some(filter) };
+    let config = TypedExtensionConfig { name: "zonegate".to_owned(), typed_config: Some(filter) };
     DiscoveryResponse {
         version_info: version.to_string(),
         nonce: version.to_string(),

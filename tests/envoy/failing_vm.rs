@@ -9,10 +9,11 @@ use prost::Message;
 use tokio::time::sleep;
 use tonic::Code;
 use zonegate::gate::ADS_SOTW;
+use zonegate_testkit::gateway::Form;
 use zonegate_testkit::raw_client::{Answer, End, RawRequest, grpc_frame};
 use zonegate_testkit::zone_proxy::{Claimed, Connection, discovery_request};
 
-use crate::form::faulty_module;
+use crate::form::{faulty_module, form};
 use crate::harness::{Bench, LIMIT, Setup, grpc_headers};
 use crate::open_stream::{Sotw, goes_on, is_cut, open};
 
@@ -63,11 +64,14 @@ async fn a_vm_that_fails_denies_until_it_is_started_anew() {
     setup.control_plane.push();
     assert!(goes_on(&mut streams[1 - hit]).await && goes_on(&mut again).await);
     let log = setup.gateway.log().unwrap();
-    assert!(
-        log.contains("panicked at filters/wasm/src/fault_injection.rs"),
-        "{}",
-        setup.gateway.log_tail()
-    );
+    let place = match form() {
+        Form::Wasm => "panicked at filters/wasm/src/fault_injection.rs",
+        Form::Native => "panicked at filters/native/src/fault_injection.rs",
+    };
+    assert!(log.contains(place), "{}", setup.gateway.log_tail());
+    if form() == Form::Native {
+        assert_eq!(setup.stat("panics").await, 1);
+    }
 }
 
 /// While requests keep the one worker busy: each is denied until the VM is there again.

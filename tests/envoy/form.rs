@@ -38,14 +38,44 @@ pub(crate) fn faulty_module() -> PathBuf {
     })
 }
 
+/// What the dashboard and the alerts ask for and only one form has.
+pub(crate) const OF_ONE_FORM: [(Form, &str); 2] = [
+    // Envoy's own counter of VMs that failed.
+    (Form::Wasm, "envoy_wasm_zonegate_vm_reload"),
+    // Hooks that failed.
+    (Form::Native, "zonegate_panics"),
+];
+
 /// What only the module in wasm has.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum WasmOnly {
+    /// The configuration of the VM.
+    VmConfiguration,
+    /// Workers that read each configuration by themselves.
+    WorkersRead,
+    /// `allow_on_headers_stop_iteration`.
+    StopIterationFlag,
+    /// A module that is loaded anew from the same path.
+    SameFile,
+    /// Streams that are cut because a list is too long to be handed to the module before.
+    LongLists,
 }
 
 impl WasmOnly {
     fn reason(self) -> &'static str {
-        match self {}
+        match self {
+            Self::VmConfiguration => "there is no VM, and so no configuration of one",
+            Self::WorkersRead => {
+                "a configuration is read once, on the main thread: no worker can refuse it"
+            }
+            Self::StopIterationFlag => "a dynamic module may always hold headers back",
+            Self::SameFile => {
+                "the system loads a library once from a path: another path, or a restart, it must be"
+            }
+            Self::LongLists => {
+                "another copy of the library is told of lists of every length, and cuts no others"
+            }
+        }
     }
 
     /// Whether a test is left out, and why.

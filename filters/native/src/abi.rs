@@ -30,7 +30,7 @@ use zonegate::lifecycle::{Step, StreamId};
 use zonegate::log_line::Level;
 
 use crate::configuration::{self, Configuration};
-use crate::stream::BodyStep;
+use crate::stream::{BodyStep, MustBeAnswered};
 use crate::{program, stream};
 
 /// Bytes of Envoy: `envoy_dynamic_module_type_envoy_buffer`.
@@ -597,11 +597,14 @@ fn guarded_request(
     pause: u32,
     hook: impl FnOnce() -> Option<u32>,
 ) -> u32 {
-    guarded(|| guarded(|| Some(pause), || stream::failed(stream).then_some(pause)), hook)
-        .unwrap_or_else(|| {
-            guarded(|| (), || respond_by(filter, Some(503), &[], "zonegate: unavailable"));
-            pause
-        })
+    // In the words of HTTP and of gRPC: nobody knows which of them the client speaks.
+    const ANSWER: [(&str, &str); 3] =
+        [(":status", "503"), ("grpc-status", "14"), ("grpc-message", "zonegate: failed")];
+    let is_answered = || guarded(|| false, || stream::failed(stream) == MustBeAnswered::No);
+    guarded(|| is_answered().then_some(pause), hook).unwrap_or_else(|| {
+        guarded(|| (), || respond_by(filter, None, &ANSWER, ""));
+        pause
+    })
 }
 
 fn stream_of(filter: ModuleFilter) -> StreamId {

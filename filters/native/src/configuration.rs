@@ -42,7 +42,8 @@ pub(crate) fn begin(host: Host<'_>, name: &str, text: &[u8]) -> Option<Arc<Confi
     match Config::from_host(text.to_vec(), backend::choose()) {
         Ok(config) => {
             let news = News::of(&config, copies::others().next().map_or(&[], |_| text));
-            let ids = MetricIds::define(host, config.policy.keys.iter().map(|(kid, _)| kid));
+            let kids = gateway.all_kids(config.policy.keys.iter().map(|(kid, _)| kid));
+            let ids = MetricIds::define(host, kids.iter().map(|kid| &**kid));
             let (ids, news) = (Arc::new(ids), Mutex::new(Some(news)));
             let number = gateway.add(config.policy);
             host.call_later();

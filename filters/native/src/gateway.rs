@@ -6,6 +6,7 @@
 //!
 //! A gateway is known by the name of its filter, so two filters in one Envoy must have two names.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -22,6 +23,9 @@ pub(crate) struct Number(u64);
 /// lets no stream begin under one that is not kept.
 const EARLIER_BYTES: usize = 4 * 1024 * 1024;
 
+/// More keys than a control plane ever has.
+const MOST_KIDS: usize = 10_000;
+
 /// A gateway.
 #[derive(Debug)]
 pub(crate) struct Gateway {
@@ -36,6 +40,8 @@ struct State {
     /// The latest last.
     entries: Vec<Entry>,
     last: u64,
+    /// The kids of all keys that there ever were. Envoy forgets a counter that no configuration defines.
+    kids: BTreeSet<Box<str>>,
     /// What could not be counted on the main thread.
     uncounted: Vec<(Metric, Change)>,
 }
@@ -76,6 +82,17 @@ impl Gateway {
         let new = Arc::new(Self { name: name.into(), version, state });
         all.push(Arc::clone(&new));
         new
+    }
+
+    /// The kids of these keys, and of all that there were before.
+    pub(crate) fn all_kids<'a>(&self, new: impl Iterator<Item = &'a str>) -> Vec<Box<str>> {
+        let mut state = self.state();
+        for kid in new {
+            if state.kids.len() < MOST_KIDS || state.kids.contains(kid) {
+                state.kids.insert(kid.into());
+            }
+        }
+        state.kids.iter().cloned().collect()
     }
 
     /// Takes a policy that Envoy hands over, and may still refuse.

@@ -23,6 +23,15 @@ pub(crate) enum BodyStep {
     Discard,
 }
 
+/// Whether a stream whose hook has failed still waits for its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MustBeAnswered {
+    /// It does.
+    Yes,
+    /// It was answered before.
+    No,
+}
+
 /// A stream begins.
 pub(crate) fn begin(id: StreamId, configuration: &Configuration) {
     Stream::begin(id, configuration);
@@ -109,10 +118,13 @@ pub(crate) fn woken(id: StreamId) {
 }
 
 /// A hook of this stream has failed, and with it the gateway on this worker, of which nobody knows in which
-/// state it is: its streams end, and it begins anew. Whether the stream itself must still be answered.
-pub(crate) fn failed(id: StreamId) -> bool {
-    let Some(stream) = Stream::find(id) else { return true };
-    let must_be_answered = stream.phase() != Phase::Ended;
+/// state it is: its streams end, and it begins anew.
+pub(crate) fn failed(id: StreamId) -> MustBeAnswered {
+    let Some(stream) = Stream::find(id) else { return MustBeAnswered::Yes };
+    let must_be_answered = match stream.phase() {
+        Phase::Ended => MustBeAnswered::No,
+        Phase::Passing | Phase::Kept | Phase::Allowed => MustBeAnswered::Yes,
+    };
     stream.count_panic();
     stream.gateway.restart();
     let streams = stream.gateway.streams();

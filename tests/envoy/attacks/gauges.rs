@@ -89,7 +89,7 @@ async fn the_gauges_of_two_gateways_are_their_sums() {
     let pushed = push_listeners(&setup, |file| {
         let mut other = file["resources"][0].clone();
         other["name"] = json!("other");
-        plugin(&mut other)["name"] = json!("other");
+        *gateway_name(&mut other) = json!("other");
         file["resources"].as_array_mut().unwrap().push(other);
     });
     assert_eq!(pushed.await, Pushed::Accepted);

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use zonegate_testkit::gateway::Pushed;
 use zonegate_testkit::zone_proxy::Claimed;
 
-use crate::form::faulty_module;
+use crate::form::{WasmOnly, faulty_module};
 use crate::harness::{Bench, LIMIT};
 use crate::open_stream::{Sotw, goes_on, open};
 
@@ -48,6 +48,9 @@ async fn a_long_list_that_is_taken_back_at_once_is_not_in_force() {
 /// What workers refuse, though the main thread took it, they do not take from one another either.
 #[tokio::test]
 async fn a_push_that_workers_refuse_does_not_come_in_force_by_another_way() {
+    if WasmOnly::WorkersRead.is_left_out() {
+        return;
+    }
     let mut bench = Bench::new();
     bench.options.module = faulty_module();
     let setup = bench.start().await;
