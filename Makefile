@@ -11,7 +11,7 @@ FAULTY_LIBRARY := target/libzonegate-faulty.so
 FILTER = $(if $(filter native,$(FORM)),$(LIBRARY),$(MODULE))
 FLOOR := target/floor.wasm
 # The tests that need a module, an Envoy, a Kuma or Go, and those that need nothing.
-NEEDY := differential envoy kuma_path module
+NEEDY := differential envoy kuma_path library module
 NATIVE := $(filter-out $(NEEDY), \
 	$(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) \
 	$(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs)))

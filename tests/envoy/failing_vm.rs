@@ -97,7 +97,11 @@ async fn nothing_passes_while_a_vm_is_started_anew() {
         assert!(failed.elapsed() < LIMIT, "it was not started anew");
     };
     println!("{denied} good tokens denied for {:?}", failed.elapsed());
-    assert!(denied > 0);
+    match form() {
+        Form::Wasm => assert!(denied > 0),
+        // It begins anew at once.
+        Form::Native => assert_eq!(denied, 0),
+    }
     drop(stream);
 }
 
