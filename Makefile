@@ -10,8 +10,8 @@ FAULTY_LIBRARY := target/libzonegate-faulty.so
 # FORM=native runs the filter as a dynamic module, which is built by the target of that name.
 FILTER = $(if $(filter native,$(FORM)),$(LIBRARY),$(MODULE))
 FLOOR := target/floor.wasm
-# The tests that need a module, an Envoy, a Kuma or Go, and those that need nothing.
-NEEDY := differential envoy kuma_path library module
+# The tests that need a module, an Envoy, a Kuma, a Kubernetes or Go, and those that need nothing.
+NEEDY := differential envoy kuma_path kubernetes library module
 NATIVE := $(filter-out $(NEEDY), \
 	$(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) \
 	$(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs)))
@@ -33,7 +33,7 @@ RUN_FLAGS = $(FUNC_E) \
 	$(if $(CONFIG),--config "$(CONFIG)") \
 	$(if $(PORT),--port "$(PORT)")
 
-.PHONY: help run demo test check mutants test-kuma bench stall picture wasm native tool lint clean
+.PHONY: help run demo test check mutants test-kuma test-kubernetes bench stall picture wasm native tool lint clean
 
 help:
 	@echo "make run     the gateway in a real Envoy, in front of a demo control plane"
@@ -52,6 +52,10 @@ help:
 	@echo "             JOBS=number    at the same time"
 	@echo "make test-kuma"
 	@echo "             the same with Kuma's own programs; KUMA_HOME=folder names them"
+	@echo "make test-kubernetes"
+	@echo "             service-account tokens with a real Kubernetes API server, built by Go; once"
+	@echo "             KUMA_HOME=folder  with a real control plane in Kubernetes mode as well"
+	@echo "             RECORD=1       writes the tokens and verdicts in tests/data anew"
 	@echo "make bench   what the filter costs, side by side with its alternatives"
 	@echo "             ONLY=a,b,c     these scenarios only"
 	@echo "             QUICK=1        in two minutes"
@@ -91,6 +95,7 @@ test: wasm native
 		"$$(command -v go >/dev/null || skipped "the differential test (no Go).")" \
 		"$$(command -v systemd-analyze >/dev/null || skipped "the systemd unit (no systemd-analyze on PATH).")" \
 		"$$(skipped "the tests with real Kuma (make test-kuma).")" \
+		"$$(skipped "the tests with a real Kubernetes API server (make test-kubernetes).")" \
 		-- scripts/tests $(if $(ONLY),"$(ONLY)")
 
 check:
@@ -110,6 +115,15 @@ test-kuma:
 	KUMA_HOME="$$kuma" ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" \
 	cargo test --locked --package zonegate-tool --test kuma_path --test differential -- --ignored && \
 	echo "make test-kuma: all passed."
+
+# In variables of their own: a failure in an assignment before a command is not seen.
+test-kubernetes:
+	@programs=$$(scripts/kube-apiserver) && \
+	api_server=$$(printf '%s\n' "$$programs" | sed -n 1p) && etcd=$$(printf '%s\n' "$$programs" | sed -n 2p) && \
+	echo "make test-kubernetes: $(if $(KUMA_HOME),with Kuma in $(KUMA_HOME),without Kuma (KUMA_HOME=folder names one)) (two minutes)." && \
+	KUBE_APISERVER="$$api_server" ETCD="$$etcd" ZONEGATE_RECORD="$(RECORD)" \
+	cargo test --locked --package zonegate-tool --test kubernetes -- --ignored $(if $(KUMA_HOME),,--skip kuma::) && \
+	echo "make test-kubernetes: all passed."
 
 # A profile of its own, so that it is optimised and yet built in minutes.
 bench: wasm

@@ -1,4 +1,4 @@
-//! The core of Zonegate, a gateway filter for Envoy that checks Kuma zone tokens before the control
+//! The core of Zonegate, a gateway filter for Envoy that checks Kuma's tokens before the control
 //! plane sees a byte.
 //!
 //! ```text
@@ -7,6 +7,7 @@
 //! ```
 //!
 //! - [`token`] says what a token is, and that one of our keys signed it.
+//! - [`credential`] says what each kind of token proves, and of whom.
 //! - [`gate`] decides whether a request may pass: one pure function, a [`gate::Verdict`] out.
 //! - [`revocation`] is the list of revoked ids, and its reader.
 //! - [`config`] makes a [`gate::Policy`] of the plugin configuration.
@@ -18,7 +19,9 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod credential;
 pub mod gate;
+pub mod go_json;
 mod hash;
 pub mod lifecycle;
 pub mod log_line;
@@ -28,5 +31,6 @@ pub mod push_log;
 pub mod revocation;
 pub mod shared_data;
 pub mod shared_gauge;
+pub mod text;
 pub mod token;
 pub mod vm_gateway;

@@ -4,11 +4,14 @@
 //! cut; a token is never in a line.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Config;
-use crate::gate::{Denial, Mode, Profile, Quoted};
-use crate::lifecycle::{Cut, Identity, StreamId};
+use crate::credential::Identity;
+use crate::gate::{Denial, Mode, Profile};
+use crate::lifecycle::{Cut, StreamId};
+use crate::text::Quoted;
 
 /// Facts of a request that help to find who was refused.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -65,7 +68,7 @@ pub enum LogLine {
         /// Why.
         why: Cut,
         /// Whose it was; `None` where no token was verified.
-        identity: Option<Identity>,
+        identity: Option<Arc<Identity>>,
         /// How many lines were left out before this one.
         suppressed: u64,
     },
@@ -99,7 +102,7 @@ impl LogLine {
             Self::Refused { stream: _, mode, denial, origin, suppressed } => {
                 refusal(*mode, denial, origin, peer, *suppressed)
             }
-            Self::Cut { why, identity, suppressed } => cut(*why, identity.as_ref(), *suppressed),
+            Self::Cut { why, identity, suppressed } => cut(*why, identity.as_deref(), *suppressed),
             Self::WentBack => {
                 "zonegate: an earlier configuration is in force again: the host has gone back to it"
                     .to_owned()
@@ -109,9 +112,10 @@ impl LogLine {
     }
 }
 
-/// The line of a refusal. Kid, jti and zone are there only once verified.
+/// The line of a refusal. Kind, kid, jti, zone and mesh are there only once verified; what an unverified token
+/// names for a kid stands under another name.
 fn refusal(mode: Mode, denial: &Denial, origin: &Origin, peer: &str, suppressed: u64) -> String {
-    let Denial { refusal, token } = denial;
+    let Denial { refusal, token, unverified_kid } = denial;
     let Origin { path, request_id } = origin;
     let mut line = format!(
         "zonegate: {} reason={} path={} peer={} request_id={}",
@@ -121,15 +125,27 @@ fn refusal(mode: Mode, denial: &Denial, origin: &Origin, peer: &str, suppressed:
         Quoted(peer),
         Quoted(request_id)
     );
-    if let Some(token) = token {
-        let claims = &token.claims;
-        let (kid, jti, zone) = (Quoted(&token.kid), Quoted(&claims.id), Quoted(&claims.zone));
+    match (token, unverified_kid) {
+        (Some(token), _) => write_identity(&mut line, &token.identity),
         // Writing to a String does not fail.
-        let _ = write!(line, " kid={kid} jti={jti} zone={zone}");
+        (None, Some(kid)) => drop(write!(line, " unverified_kid={}", Quoted(kid))),
+        (None, None) => {}
     }
     let _ = write!(line, " detail=\"{}\"", refusal.to_string().replace('"', "'"));
     note_suppressed(&mut line, suppressed);
     line
+}
+
+/// Whose a token is, as far as its kind says it.
+fn write_identity(line: &mut String, identity: &Identity) {
+    let Identity { kind, kid, id, zone, mesh, .. } = identity;
+    // Writing to a String does not fail.
+    let _ = write!(line, " kind={} kid={} jti={}", kind.as_str(), Quoted(kid), Quoted(id));
+    for (name, value) in [("zone", zone), ("mesh", mesh)] {
+        if !value.is_empty() {
+            let _ = write!(line, " {name}={}", Quoted(value));
+        }
+    }
 }
 
 /// How many lines were left out before this one.
@@ -150,8 +166,8 @@ fn denied(mode: Mode) -> &'static str {
 /// The line of an open stream that is cut.
 fn cut(why: Cut, identity: Option<&Identity>, suppressed: u64) -> String {
     let mut line = format!("zonegate: cut reason={why}");
-    if let Some(Identity { kid, id, zone, .. }) = identity {
-        let _ = write!(line, " kid={} jti={} zone={}", Quoted(kid), Quoted(id), Quoted(zone));
+    if let Some(identity) = identity {
+        write_identity(&mut line, identity);
     }
     note_suppressed(&mut line, suppressed);
     line
@@ -161,9 +177,9 @@ fn cut(why: Cut, identity: Option<&Identity>, suppressed: u64) -> String {
 pub fn accepted(config: &Config, crypto: &str) -> String {
     let policy = &config.policy;
     let mut keys = String::new();
-    for (kid, key) in policy.keys.iter() {
+    for (label, key) in policy.issuers.keys() {
         let comma = if keys.is_empty() { "" } else { "," };
-        let _ = write!(keys, "{comma}{}={}", Quoted(kid), key.fingerprint());
+        let _ = write!(keys, "{comma}{}={}", Quoted(label), key.fingerprint());
     }
     format!(
         "zonegate: configured version={} profile={} mode={} crypto={} revocations={} keys={keys}",
@@ -174,7 +190,7 @@ pub fn accepted(config: &Config, crypto: &str) -> String {
             Mode::Shadow => "shadow",
         },
         crypto,
-        policy.revocations.ids(),
+        policy.issuers.revoked_ids(),
     )
 }
 
@@ -217,19 +233,27 @@ impl RateLimit {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
+    use crate::credential::{Claims, Kind, Token, ZoneClaims};
     use crate::gate::{Audience, Refusal};
-    use crate::token::{Claims, Fingerprint, ZoneToken};
+    use crate::token::Fingerprint;
 
     #[test]
     fn a_line_cannot_be_forged_or_flooded() {
-        let claims =
-            Claims { id: "a\" zone=\"b\n".into(), zone: "z".repeat(500), ..Claims::default() };
-        let (kid, key) = ("1".into(), Fingerprint::default());
-        let token = Some(Arc::new(ZoneToken { kid, key, length: 0, claims }));
-        let denial = Denial { refusal: Refusal::PathDenied(Audience::ZoneProxies), token };
+        let identity = Identity {
+            kind: Kind::ZoneToken,
+            kid: "1".into(),
+            key: Fingerprint::default(),
+            key_label: "1".into(),
+            id: "a\" zone=\"b\n".into(),
+            zone: "z".repeat(500).into(),
+            mesh: "".into(),
+            expires_at: None,
+        };
+        let (identity, claims) = (Arc::new(identity), Claims::Zone(ZoneClaims::default()));
+        let token = Arc::new(Token { identity, not_before: None, length: 0, claims });
+        let why = Refusal::PathDenied(Audience::Proxies);
+        let denial = Denial { token: Some(token), ..why.into() };
         let origin = Origin::new(b"/\x1b[2J?token=secret", "é".repeat(500).as_bytes());
         let line = refusal(Mode::Enforce, &denial, &origin, "10.0.0.1:2", 3);
         assert!(line.is_ascii() && !line.contains('\n') && !line.contains('\u{1b}'), "{line}");

@@ -14,8 +14,9 @@ use crate::lifecycle::Cut;
 pub enum Counter {
     /// A request passes by a token.
     Allowed,
-    /// A request passes by a token that the key of this kid signed.
-    AllowedByKid(Arc<str>),
+    /// A request passes by a token that the key of this label signed: the kid, behind its mesh or its kind
+    /// where it is none of a zone token.
+    AllowedByKey(Arc<str>),
     /// A request passes unchecked, by a switch of the configuration.
     Unchecked,
     /// A request is refused, or would be.
@@ -53,9 +54,9 @@ pub enum Metric {
 }
 
 impl Metric {
-    /// Every metric that there can be with these kids, once.
-    pub fn all<'a>(kids: impl Iterator<Item = &'a str>) -> Vec<Self> {
-        let counters = Counter::all(kids).into_iter().map(Self::Counter);
+    /// Every metric that there can be with keys of these labels, once.
+    pub fn all<'a>(labels: impl Iterator<Item = &'a str>) -> Vec<Self> {
+        let counters = Counter::all(labels).into_iter().map(Self::Counter);
         counters.chain(Gauge::ALL.map(Self::Gauge)).collect()
     }
 
@@ -69,15 +70,15 @@ impl Metric {
 }
 
 impl Counter {
-    /// Every counter that there can be with these kids, once.
-    pub fn all<'a>(kids: impl Iterator<Item = &'a str>) -> Vec<Self> {
+    /// Every counter that there can be with keys of these labels, once.
+    pub fn all<'a>(labels: impl Iterator<Item = &'a str>) -> Vec<Self> {
         let mut all =
             vec![Self::Allowed, Self::Unchecked, Self::ConfigAccepted, Self::ConfigRejected];
         for mode in [Mode::Enforce, Mode::Shadow] {
             all.extend(Reason::ALL.map(|reason| Self::Denied(mode, reason)));
         }
         all.extend(Cut::ALL.map(Self::Cut));
-        all.extend(kids.map(|kid| Self::AllowedByKid(kid.into())));
+        all.extend(labels.map(|label| Self::AllowedByKey(label.into())));
         all
     }
 
@@ -85,7 +86,7 @@ impl Counter {
     pub fn name(&self) -> String {
         match self {
             Self::Allowed => "zonegate.allowed".to_owned(),
-            Self::AllowedByKid(kid) => format!("zonegate.kid.{}.allowed", stat_name(kid)),
+            Self::AllowedByKey(label) => format!("zonegate.kid.{}.allowed", stat_name(label)),
             Self::Unchecked => "zonegate.unchecked".to_owned(),
             Self::Denied(Mode::Enforce, reason) => format!("zonegate.denied.{reason}"),
             Self::Denied(Mode::Shadow, reason) => format!("zonegate.would_deny.{reason}"),
@@ -113,15 +114,16 @@ impl Gauge {
     }
 }
 
-/// A kid in the characters that every stats sink takes. One that has others is told apart from its like
+/// The label of a key in the characters that every stats sink takes. One that has others is told apart from its like
 /// by a few digits at its end.
-fn stat_name(kid: &str) -> String {
-    let is_plain = |rune: char| rune.is_ascii_alphanumeric() || matches!(rune, '-' | '_');
-    if kid.chars().all(is_plain) {
-        return kid.to_owned();
+fn stat_name(label: &str) -> String {
+    let is_plain =
+        |rune: char| rune.is_ascii_alphanumeric() || matches!(rune, '-' | '_' | '/' | '*');
+    if label.chars().all(is_plain) {
+        return label.to_owned();
     }
-    let plain: String = kid.chars().map(|rune| if is_plain(rune) { rune } else { '_' }).collect();
-    format!("{plain}-{:08x}", hash::of(kid.as_bytes()) >> 32)
+    let plain: String = label.chars().map(|rune| if is_plain(rune) { rune } else { '_' }).collect();
+    format!("{plain}-{:08x}", hash::of(label.as_bytes()) >> 32)
 }
 
 #[cfg(test)]
@@ -132,11 +134,12 @@ mod tests {
 
     #[test]
     fn no_two_counters_share_a_name() {
-        let kids = ["1", "a.b", "a b", "a_b", "a-b", "é", "è", ""];
-        let all = Counter::all(kids.into_iter());
+        let labels = ["1", "default/1", "*/1", "a.b", "a b", "a_b", "a-b", "é", "è", ""];
+        let all = Counter::all(labels.into_iter());
         let names: BTreeSet<String> = all.iter().map(Counter::name).collect();
         assert_eq!(names.len(), all.len(), "{names:?}");
-        let is_plain = |byte| matches!(byte, b'-' | b'_' | b'.' | b'a'..=b'z' | b'0'..=b'9');
+        let is_plain =
+            |byte| matches!(byte, b'-' | b'_' | b'.' | b'/' | b'*' | b'a'..=b'z' | b'0'..=b'9');
         assert!(names.iter().all(|name| name.bytes().all(is_plain)), "{names:?}");
         assert!(names.contains("zonegate.kid.a_b.allowed"), "{names:?}");
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::config::Config;
 use crate::gate::Policy;
-use crate::lifecycle::{Cut, Effect, Lifecycle, Now, PolicyNumber};
+use crate::lifecycle::{Clocks, Cut, Effect, Lifecycle, PolicyNumber};
 use crate::log_line::{self, Level, LogLine};
 use crate::metrics::{Counter, Gauge};
 use crate::push_log::{Content, Newer, Push, PushLog};
@@ -70,7 +70,7 @@ impl VmGateway {
         &mut self,
         shared: &impl SharedData,
         bytes: Vec<u8>,
-        now: Now,
+        now: Clocks,
         effects: &mut Vec<Effect>,
     ) -> Configured {
         shared_gauge::begin(shared);
@@ -109,7 +109,7 @@ impl VmGateway {
         &mut self,
         shared: &impl SharedData,
         given: Content,
-        now: Now,
+        now: Clocks,
         effects: &mut Vec<Effect>,
     ) {
         let newest = self.pushes.newest(shared).filter(|(content, _)| *content != given);
@@ -145,11 +145,12 @@ impl VmGateway {
     fn put_in_force(
         &mut self,
         config: Config,
-        now: Now,
+        now: Clocks,
         effects: &mut Vec<Effect>,
     ) -> PolicyNumber {
         let policy = config.policy;
-        effects.push(Effect::Define(policy.keys.iter().map(|(kid, _)| kid.into()).collect()));
+        effects
+            .push(Effect::Define(policy.issuers.keys().map(|(label, _)| label.into()).collect()));
         show(&policy, effects);
         self.lifecycle.on_policy(Arc::new(policy), now, effects)
     }
@@ -160,7 +161,7 @@ impl VmGateway {
         &mut self,
         vm: u64,
         shared: &impl SharedData,
-        now: Now,
+        now: Clocks,
         effects: &mut Vec<Effect>,
     ) {
         if now.monotonic.saturating_sub(self.ticked) < SAME_TICK {
@@ -184,7 +185,7 @@ impl VmGateway {
     }
 
     /// Puts in force what other VMs were given and this one was not.
-    fn catch_up(&mut self, shared: &impl SharedData, now: Now, effects: &mut Vec<Effect>) {
+    fn catch_up(&mut self, shared: &impl SharedData, now: Clocks, effects: &mut Vec<Effect>) {
         let place = |content| self.numbers.iter().rfind(|(_, known)| *known == content);
         let has = |content| place(content).is_some_and(|(number, _)| self.lifecycle.has(*number));
         let Some(newer) = self.pushes.newer(shared, now.monotonic, has) else { return };
@@ -205,8 +206,9 @@ impl VmGateway {
         match config {
             Some(config) => {
                 let policy = config.policy;
-                effects
-                    .push(Effect::Define(policy.keys.iter().map(|(kid, _)| kid.into()).collect()));
+                effects.push(Effect::Define(
+                    policy.issuers.keys().map(|(label, _)| label.into()).collect(),
+                ));
                 show(&policy, effects);
                 self.lifecycle.on_policy_from_elsewhere(Arc::new(policy), now, effects);
             }
@@ -214,7 +216,7 @@ impl VmGateway {
         }
     }
 
-    fn go_back(&mut self, number: Option<PolicyNumber>, now: Now, effects: &mut Vec<Effect>) {
+    fn go_back(&mut self, number: Option<PolicyNumber>, now: Clocks, effects: &mut Vec<Effect>) {
         let Some(number) = number else { return };
         self.lifecycle.on_policy_again(number, now, effects);
         if let Some(policy) = self.lifecycle.policy() {
@@ -225,8 +227,8 @@ impl VmGateway {
 
 /// Shows what the policy in force holds.
 fn show(policy: &Policy, effects: &mut Vec<Effect>) {
-    effects.push(Effect::Set(Gauge::ConfigKeys, policy.keys.iter().count()));
-    effects.push(Effect::Set(Gauge::ConfigRevocations, policy.revocations.ids()));
+    effects.push(Effect::Set(Gauge::ConfigKeys, policy.issuers.keys().count()));
+    effects.push(Effect::Set(Gauge::ConfigRevocations, policy.issuers.revoked_ids()));
 }
 
 const GIVEN_TO_ANOTHER: &str = "zonegate: a newer configuration was given to another VM; \

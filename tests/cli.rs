@@ -12,7 +12,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use tempfile::TempDir;
-use zonegate::token::{KeySet, NumericDate, PublicKey, authenticate};
+use zonegate::credential::{Kind, Token, authenticate};
+use zonegate::token::{KeySet, NumericDate, PublicKey};
 use zonegate_issuer::SigningKey;
 
 const ZONEGATE: &str = env!("CARGO_BIN_EXE_zonegate");
@@ -33,7 +34,7 @@ fn a_key_its_public_half_and_a_token_fit_together() {
     run(&[&zone_token(&key)[..], &["--output-file", &token]].concat());
 
     let verified = verify(&read(&token), &read(&public));
-    assert_eq!(verified.zone, "east");
+    assert_eq!(verified.claims.zone(), "east");
     assert_eq!(mode(&key), 0o600);
     assert_eq!(mode(&token), 0o600);
     assert_eq!(mode(&public) & 0o133, 0); // the umask decides about the rest
@@ -94,7 +95,8 @@ fn a_token_says_exactly_what_kumactls_says() {
     let token = run(&zone_token(KEY));
     let after = now();
     let claims = verify(&token, &read("../tests/cmd/files.in/public.pem"));
-    let (Some(NumericDate(exp)), Some(NumericDate(nbf))) = (claims.expires_at, claims.not_before)
+    let (Some(NumericDate(exp)), Some(NumericDate(nbf))) =
+        (claims.identity.expires_at, claims.not_before)
     else {
         unreachable!("both dates are there")
     };
@@ -102,8 +104,8 @@ fn a_token_says_exactly_what_kumactls_says() {
     let issued = nbf.checked_add(5).unwrap();
     assert!((before..=after).contains(&issued), "{issued}");
 
-    let id = uuid::Uuid::parse_str(&claims.id).unwrap();
-    assert_eq!((id.get_version_num(), id.to_string()), (4, claims.id.clone()));
+    let id = uuid::Uuid::parse_str(&claims.identity.id).unwrap();
+    assert_eq!((id.get_version_num(), id.to_string()), (4, claims.identity.id.to_string()));
     assert_eq!(segment(&token, 0), r#"{"alg":"RS256","kid":"1","typ":"JWT"}"#);
     let wanted = format!(
         r#"{{"Zone":"east","Scope":["ingress","egress"],"exp":{exp},"nbf":{nbf},"iat":{nbf},"jti":"{id}"}}"#
@@ -282,10 +284,10 @@ fn spawn_with_input(input: &[u8]) -> Output {
     child.wait_with_output().unwrap()
 }
 
-fn verify(token: &str, public_pem: &str) -> zonegate::token::Claims {
+fn verify(token: &str, public_pem: &str) -> std::sync::Arc<Token> {
     let mut keys = KeySet::default();
     keys.insert("1".into(), PublicKey::from_pem(public_pem).unwrap()).unwrap();
-    authenticate(token.as_bytes(), &keys).unwrap().claims.clone()
+    authenticate(token.as_bytes(), Kind::ZoneToken, &keys).unwrap()
 }
 
 fn segment(token: &str, index: usize) -> String {

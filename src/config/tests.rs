@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::gate::{
-    BootstrapPolicy, Dataplane, DpServer, ErrorDetail, Mode, OnOpen, Profile, Proxies, ZoneProxy,
+    Admission, BootstrapPolicy, DpServer, ErrorDetail, Mode, OnOpen, Profile, Proxies,
 };
 
 const KEY_1: &str = include_str!("../../tests/data/key-1.pub.pem");
@@ -33,15 +33,18 @@ fn defaults_are_those_of_the_contract() {
     let policy = read(&valid()).unwrap().policy;
     let server = dp_server(&policy);
     assert_eq!(server.zone, "default");
-    let (ingress, egress) = (ZoneProxy::ZoneToken, ZoneProxy::ZoneToken);
-    assert_eq!(server.proxies, Proxies { ingress, egress, dataplane: Dataplane::Deny });
+    let (ingress, egress) = (Admission::Token(Kind::ZoneToken), Admission::Token(Kind::ZoneToken));
+    assert_eq!(server.proxies, Proxies { ingress, egress, dataplane: Admission::Deny });
     assert_eq!(server.bootstrap, BootstrapPolicy::Verify);
     assert!(policy.require_expiration);
     assert_eq!(policy.leeway, Duration::ZERO);
     assert_eq!(policy.max_token_bytes, 16_384);
     assert_eq!(server.first_message, Duration::from_secs(10));
     assert_eq!(policy.error_detail, ErrorDetail::Reason);
-    assert!(policy.revocations.ids() == 0 && !policy.revocations.has_empty_entry());
+    assert!(
+        policy.issuers.zone_token.revocations.ids() == 0
+            && !policy.issuers.zone_token.revocations.has_empty_entry()
+    );
     assert_eq!(policy.mode, Mode::Enforce);
     let kept = OnOpen::Keep;
     let wanted = OpenStreams {
@@ -82,10 +85,13 @@ fn every_field_is_read() {
     let policy = read(&config).unwrap().policy;
     let server = dp_server(&policy);
     assert_eq!(server.zone, "us-east");
-    assert!(policy.keys.contains("key-1"));
-    assert!(policy.revocations.contains("id1") && policy.revocations.contains("id2"));
-    let (ingress, egress) = (ZoneProxy::Deny, ZoneProxy::Deny);
-    assert_eq!(server.proxies, Proxies { ingress, egress, dataplane: Dataplane::Pass });
+    assert!(policy.issuers.zone_token.keys.contains("key-1"));
+    assert!(
+        policy.issuers.zone_token.revocations.contains("id1")
+            && policy.issuers.zone_token.revocations.contains("id2")
+    );
+    let (ingress, egress) = (Admission::Deny, Admission::Deny);
+    assert_eq!(server.proxies, Proxies { ingress, egress, dataplane: Admission::Pass });
     assert_eq!(server.bootstrap, BootstrapPolicy::Deny);
     assert!(!policy.require_expiration);
     assert_eq!(policy.leeway, Duration::from_secs(5));
@@ -126,7 +132,7 @@ fn in_front_of_kds_what_would_mean_nothing_is_refused() {
 #[test]
 fn revocations_may_be_a_list() {
     let config = read(&with("revocations", json!(["id1", "id2"]))).unwrap();
-    assert_eq!(config.policy.revocations.ids(), 2);
+    assert_eq!(config.policy.issuers.zone_token.revocations.ids(), 2);
     assert_eq!(config.warnings, []);
 }
 
@@ -134,7 +140,7 @@ fn revocations_may_be_a_list() {
 fn an_empty_revocation_is_warned_about() {
     for revocations in [json!("id1,"), json!("\n"), json!([""])] {
         let config = read(&with("revocations", revocations)).unwrap();
-        assert_eq!(config.warnings, [Warning::EmptyRevocation]);
+        assert_eq!(config.warnings, [Warning::EmptyRevocation("revocations".to_owned())]);
     }
 }
 
@@ -145,7 +151,7 @@ fn a_kid_may_be_a_whole_number() {
         [(json!(1), "1"), (json!(-1), "-1"), (json!(20.0), "20"), (json!("01"), "01")]
     {
         let config = read(&json!({ "publicKeys": [{ "kid": kid, "key": KEY_1 }] })).unwrap();
-        assert!(config.policy.keys.get(wanted).is_some(), "{kid}");
+        assert!(config.policy.issuers.zone_token.keys.get(wanted).is_some(), "{kid}");
     }
 }
 
@@ -156,7 +162,10 @@ fn what_cannot_be_honoured_is_refused_with_its_path() {
     for (config, wanted) in [
         (json!(null), "the configuration is not a JSON object"),
         (json!([]), "the configuration is not a JSON object"),
-        (json!({}), "missing field `publicKeys`"),
+        (
+            json!({}),
+            "publicKeys: at least one key is required: proxies of type ingress connect with zoneToken",
+        ),
         (json!({ "publicKeys": [] }), "publicKeys: at least one key"),
         (json!({ "publicKeys": "x" }), "publicKeys: invalid type: string"),
         (no_key(json!({})), "publicKeys[1]: missing field `kid`"),
@@ -250,7 +259,7 @@ fn a_struct_is_read_like_the_json_it_stands_for() {
     };
     let from_host = |bytes: &[u8]| Config::from_host(bytes.to_vec(), &RSA_CRATE);
     let policy = from_host(&config(7.0)).unwrap().policy;
-    assert!(policy.keys.contains("1") && !policy.require_expiration);
+    assert!(policy.issuers.zone_token.keys.contains("1") && !policy.require_expiration);
     assert_eq!(policy.leeway, Duration::from_secs(7));
     let error = from_host(&config(f64::INFINITY)).unwrap_err().to_string();
     assert!(error.starts_with("leewaySeconds: "), "{error}");
@@ -317,7 +326,10 @@ fn revocations_in_a_struct_mean_what_they_mean_in_json() {
         let from_json = Config::from_json(config.to_string().as_bytes());
         match (from_struct, from_json) {
             (Ok(one), Ok(other)) => {
-                let (one, other) = (one.policy.revocations, other.policy.revocations);
+                let (one, other) = (
+                    one.policy.issuers.zone_token.revocations,
+                    other.policy.issuers.zone_token.revocations,
+                );
                 assert_eq!(one.ids(), other.ids(), "{revocations}");
                 for id in probes {
                     assert_eq!(one.contains(id), other.contains(id), "{revocations}: {id:?}");
@@ -344,10 +356,11 @@ fn of_revocations_given_twice_the_last_counts() {
         Config::from_host(bytes, &RSA_CRATE)
     };
     for (first, last) in [(json!("a"), json!("b")), (json!("a"), json!(["b"]))] {
-        let list = with_both(first, last).unwrap().policy.revocations;
+        let list = with_both(first, last).unwrap().policy.issuers.zone_token.revocations;
         assert!(list.contains("b") && !list.contains("a"));
     }
-    let list = with_both(json!(["a", 1.5]), json!("b")).unwrap().policy.revocations;
+    let list =
+        with_both(json!(["a", 1.5]), json!("b")).unwrap().policy.issuers.zone_token.revocations;
     assert!(list.contains("b") && !list.contains("a"));
     let error = with_both(json!("a"), json!(["b", 1.5])).unwrap_err().to_string();
     assert!(error.starts_with("revocations[1]: "), "{error}");

@@ -13,23 +13,23 @@ use serde::{Serialize, Serializer};
 use crate::protobuf::fields;
 
 /// What a host handed over.
-pub(super) struct Handed {
+pub(super) struct HostConfig {
     /// The configuration, JSON.
     pub(super) json: Bytes,
     /// `revocations`, taken out of it: a worker waits while it is read, and a million ids would be
     /// copied, written and read once more.
-    pub(super) revocations: Option<Listed>,
+    pub(super) revocations: Option<EncodedRevocations>,
 }
 
 /// `revocations`, still encoded.
-pub(super) enum Listed {
+pub(super) enum EncodedRevocations {
     /// One text.
     Text(Bytes),
     /// Texts.
     Ids(Ids),
 }
 
-impl Handed {
+impl HostConfig {
     /// What decodes as a Struct that holds something is one, all else is text.
     pub(super) fn read(bytes: Vec<u8>) -> Self {
         let bytes = Bytes::from(bytes);
@@ -47,7 +47,7 @@ impl Handed {
         for Field { name, value } in fields {
             if name == "revocations" {
                 // Of a name that comes twice, the last one counts.
-                revocations = Listed::of(&value);
+                revocations = EncodedRevocations::of(&value);
                 if revocations.is_some() {
                     others.fields.remove(&name);
                     continue;
@@ -75,7 +75,7 @@ struct Field {
     value: Bytes,
 }
 
-impl Listed {
+impl EncodedRevocations {
     /// What `value`, a `google.protobuf.Value`, holds: a text, or a list of texts and nothing else.
     fn of(value: &Bytes) -> Option<Self> {
         if let Some(text) = only_field(value, STRING_VALUE) {

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::gate::Quoted;
+use crate::text::Quoted;
 
 /// Why a name may not be meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

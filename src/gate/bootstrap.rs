@@ -1,10 +1,11 @@
 //! The body of `POST /bootstrap` (Kuma: `pkg/xds/bootstrap/types/bootstrap_request.go`).
 //!
-//! In: the whole body. Out: the two fields that matter to the gate. The token in it is only text
+//! In: the whole body. Out: the fields that matter to the gate. The token in it is only text
 //! here, and all other fields are the control plane's business.
 
-use super::{ProxyType, RequestError};
-use crate::token::{fold_name, members, normalise};
+use super::resource::ParsedResource;
+use super::{ClaimedNode, ProxyType, RequestError};
+use crate::go_json::{fold_name, members, normalise};
 
 /// The largest body. Those of kuma-dp take a few KiB. It is held for anyone who connects, for its
 /// token is in it, so the limit is lower than that of a first message.
@@ -13,8 +14,14 @@ pub const MAX_BOOTSTRAP: usize = 128 * 1024;
 /// What kuma-dp says of itself.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct BootstrapRequest {
+    /// `mesh`.
+    pub mesh: String,
+    /// `name`.
+    pub name: String,
     /// `proxyType`.
     pub proxy_type: String,
+    /// `dataplaneResource`, JSON.
+    pub resource: String,
     /// `dataplaneToken`; kuma-dp has trimmed it.
     pub token: String,
 }
@@ -24,13 +31,16 @@ impl BootstrapRequest {
     /// `null` changes nothing.
     ///
     /// # Errors
-    /// The body is no JSON object, or one of the two fields is not a string.
+    /// The body is no JSON object, or one of the fields is not a string.
     pub fn parse(body: &[u8]) -> Result<Self, RequestError> {
         let text = normalise(body).map_err(RequestError::Json)?;
         let members = members(&text).map_err(RequestError::Json)?;
         let mut request = Self::default();
         for (name, value) in members.iter() {
             match fold_name(name).as_str() {
+                "mesh" => set(&mut request.mesh, value, "mesh")?,
+                "name" => set(&mut request.name, value, "name")?,
+                "dataplaneresource" => set(&mut request.resource, value, "dataplaneResource")?,
                 "proxytype" => set(&mut request.proxy_type, value, "proxyType")?,
                 "dataplanetoken" => set(&mut request.token, value, "dataplaneToken")?,
                 _ => {}
@@ -39,9 +49,19 @@ impl BootstrapRequest {
         Ok(request)
     }
 
-    /// The proxy type; `None` is one that Kuma does not know.
-    pub fn proxy(&self) -> Option<ProxyType> {
-        ProxyType::from_name(&self.proxy_type).ok()
+    /// What the proxy says of itself; `None` is a proxy of a type that Kuma does not know.
+    pub fn node(&self) -> Option<ClaimedNode> {
+        let proxy_type = ProxyType::from_name(&self.proxy_type).ok()?;
+        // The node id that the control plane makes of it (Kuma: `pkg/xds/bootstrap/generator.go`).
+        let id = format!("{}.{}", self.mesh, self.name);
+        if self.resource.is_empty() {
+            return Some(ClaimedNode::by_id(proxy_type, &id));
+        }
+        let parsed = ParsedResource::parse(&self.resource);
+        Some(match parsed.filter(|parsed| parsed.proxy_type == proxy_type) {
+            Some(parsed) => ClaimedNode::by_resource(parsed, &id),
+            None => ClaimedNode { proxy_type, identity: Err(RequestError::Resource) },
+        })
     }
 }
 
@@ -58,7 +78,7 @@ fn set(field: &mut String, value: &str, name: &'static str) -> Result<(), Reques
 #[allow(clippy::unwrap_used)] // a test may panic
 mod tests {
     use super::*;
-    use crate::token::JsonError;
+    use crate::go_json::JsonError;
 
     #[test]
     fn fields_are_read_as_go_reads_them() {
@@ -70,7 +90,8 @@ mod tests {
             (r#"{"metadata":{"dataplaneToken":"no"},"port":1}"#, "", ""),
             ("null", "", ""),
         ] {
-            let wanted = BootstrapRequest { proxy_type: proxy_type.into(), token: token.into() };
+            let (proxy_type, token) = (proxy_type.into(), token.into());
+            let wanted = BootstrapRequest { proxy_type, token, ..BootstrapRequest::default() };
             assert_eq!(BootstrapRequest::parse(body.as_bytes()), Ok(wanted), "{body}");
         }
     }

@@ -1,12 +1,13 @@
 //! The first message of a discovery stream, which says what proxy connects.
 //!
 //! In: the bytes of the request body. Out: how long the message is ([`Frame`]), and of a whole one
-//! the [`ProxyType`] in `node.metadata` (Kuma: `pkg/core/xds/metadata.go`). Which id the
-//! node has, and the rest of the request, are the control plane's business.
+//! the [`ClaimedNode`] (Kuma: `pkg/core/xds/metadata.go`). The rest of the request is the control plane's
+//! business.
 
 use prost::encoding::WireType;
 
-use super::{ProxyType, RequestError};
+use super::resource::ParsedResource;
+use super::{NodeIdentity, ProxyType, RequestError};
 use crate::protobuf::{Malformed, fields};
 
 /// The largest first message. Those of a zone proxy take a few KiB; its resource is in there.
@@ -17,11 +18,13 @@ pub const PREFIX: usize = 5;
 
 /// Which discovery protocol the stream speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum XdsVariant {
     /// State of the world: `DiscoveryRequest`.
     Sotw,
     /// Delta: `DeltaDiscoveryRequest`.
     Delta,
+    /// Health discovery: `HealthCheckRequestOrEndpointHealthResponse`.
+    Hds,
 }
 
 /// How much of a stream its first message is, prefix included.
@@ -56,34 +59,79 @@ impl Frame {
     }
 }
 
-/// The proxy type in `message`. `Ok(None)` is a type that Kuma does not know.
-///
-/// # Errors
-/// The message is not a request of this form, has no node with an id, or its resource contradicts its type.
-pub fn proxy_type(form: Form, message: &[u8]) -> Result<Option<ProxyType>, RequestError> {
-    let node = Node::of(form, message).map_err(|Malformed| RequestError::NotADiscoveryRequest)?;
-    // Kuma authenticates by the first message, but takes the node from the first one with an id: a
-    // later message could say that something else connects.
-    if node.id.is_empty() {
-        return Err(RequestError::NoNode);
+/// What a proxy says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimedNode {
+    /// Its type.
+    pub proxy_type: ProxyType,
+    /// Which one it is. An error matters only where a token is compared with it.
+    pub identity: Result<NodeIdentity, RequestError>,
+}
+
+impl ClaimedNode {
+    /// What the node in `message` says of itself. `Ok(None)` is a proxy of a type that Kuma does not know.
+    ///
+    /// # Errors
+    /// The message is not a request of this variant, has no node with an id, or its resource contradicts its
+    /// type.
+    pub fn of(variant: XdsVariant, message: &[u8]) -> Result<Option<Self>, RequestError> {
+        let node = WireNode::of(variant, message)
+            .map_err(|Malformed| RequestError::NotADiscoveryRequest)?;
+        // Kuma authenticates by the first message, but takes the node from the first one with an id: a
+        // later message could say that something else connects.
+        if node.id.is_empty() {
+            return Err(RequestError::NoNode);
+        }
+        match variant {
+            // Kuma: `pkg/hds/authn/callbacks.go`. Only dataplanes come, and the store has their resources.
+            XdsVariant::Hds => Ok(Some(Self::by_id(ProxyType::Dataplane, node.id))),
+            XdsVariant::Sotw | XdsVariant::Delta => node.claimed(),
+        }
     }
-    let Node { id: _, proxy_type, resource } = node;
-    if resource.is_empty() {
-        return Ok(ProxyType::from_name(proxy_type).ok());
+
+    /// Of this type and node id alone.
+    pub(super) fn by_id(proxy_type: ProxyType, id: &str) -> Self {
+        Self { proxy_type, identity: of_id(proxy_type, id) }
     }
-    let typed = ProxyType::from_resource(resource).ok_or(RequestError::Resource)?;
-    // Kuma authenticates by the resource and serves by the name: they must agree. Its bootstrap
-    // always writes the name.
-    match !proxy_type.is_empty() && ProxyType::from_name(proxy_type) == Ok(typed) {
-        true => Ok(Some(typed)),
-        false => Err(RequestError::Resource),
+
+    /// Of this node id, with a resource.
+    pub(super) fn by_resource(parsed: ParsedResource, id: &str) -> Self {
+        let proxy_type = parsed.proxy_type;
+        let identity = of_id(proxy_type, id).and_then(|by_id| of_resource(parsed, by_id));
+        Self { proxy_type, identity }
+    }
+}
+
+/// What a node id says (Kuma: `ParseProxyIdFromString` in `pkg/core/xds/types.go`): `mesh.name`.
+fn of_id(proxy_type: ProxyType, id: &str) -> Result<NodeIdentity, RequestError> {
+    let (mesh, name) = match (id.split_once('.'), proxy_type) {
+        (Some((mesh, name)), _) if !name.is_empty() => (mesh, name),
+        // Nothing depends on the mesh of a zone proxy.
+        (_, ProxyType::Ingress | ProxyType::Egress) => ("", id),
+        (_, ProxyType::Dataplane) => return Err(RequestError::NodeId),
+    };
+    let (mesh, name) = (mesh.to_owned(), name.to_owned());
+    Ok(NodeIdentity { proxy_type, mesh, name, resource: None })
+}
+
+/// What a resource says. The control plane authenticates by the resource, and serves what the id names
+/// (Kuma: `pkg/xds/server/callbacks`), so the two must agree.
+fn of_resource(parsed: ParsedResource, by_id: NodeIdentity) -> Result<NodeIdentity, RequestError> {
+    let ParsedResource { proxy_type, mesh, name, resource } = parsed;
+    let agrees = match proxy_type {
+        ProxyType::Dataplane => mesh == by_id.mesh && name == by_id.name,
+        ProxyType::Ingress | ProxyType::Egress => name.is_empty() || name == by_id.name,
+    };
+    match agrees {
+        true => Ok(NodeIdentity { resource: Some(resource), ..by_id }),
+        false => Err(RequestError::NodeId),
     }
 }
 
 /// `envoy.config.core.v3.Node`, as far as it matters here; what is absent, or not a string, is empty, as
 /// in Kuma.
 #[derive(Default)]
-struct Node<'a> {
+struct WireNode<'a> {
     id: &'a str,
     /// `dataplane.proxyType` in its metadata.
     proxy_type: &'a str,
@@ -91,21 +139,53 @@ struct Node<'a> {
     resource: &'a str,
 }
 
-impl<'a> Node<'a> {
-    /// The node of a `envoy.service.discovery.v3.DiscoveryRequest` or `DeltaDiscoveryRequest`.
-    fn of(form: Form, message: &'a [u8]) -> Result<Self, Malformed> {
-        let number = match form {
-            Form::Sotw => 2,
-            Form::Delta => 1,
-        };
+impl<'a> WireNode<'a> {
+    /// The node of a `envoy.service.discovery.v3.DiscoveryRequest` or `DeltaDiscoveryRequest`, or of a
+    /// `envoy.service.health.v3.HealthCheckRequestOrEndpointHealthResponse`.
+    fn of(variant: XdsVariant, message: &'a [u8]) -> Result<Self, Malformed> {
         let mut node = Self::default();
-        for field in fields(message) {
-            let field = field?;
-            if field.number == number {
-                node.merge(field.value()?)?;
+        match variant {
+            XdsVariant::Sotw => node.merge_from(2, message)?,
+            XdsVariant::Delta => node.merge_from(1, message)?,
+            XdsVariant::Hds => {
+                for field in fields(message) {
+                    let field = field?;
+                    match field.number {
+                        1 => node.merge_from(1, field.value()?)?,
+                        // The other one of the two that it can be.
+                        2 => node = Self::default(),
+                        _ => {}
+                    }
+                }
             }
         }
         Ok(node)
+    }
+
+    /// Takes the node from the field of this number.
+    fn merge_from(&mut self, number: u32, message: &'a [u8]) -> Result<(), Malformed> {
+        for field in fields(message) {
+            let field = field?;
+            if field.number == number {
+                self.merge(field.value()?)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn claimed(self) -> Result<Option<ClaimedNode>, RequestError> {
+        let Self { id, proxy_type, resource } = self;
+        let named = ProxyType::from_name(proxy_type);
+        if resource.is_empty() {
+            return Ok(named.ok().map(|proxy| ClaimedNode::by_id(proxy, id)));
+        }
+        let parsed = ParsedResource::parse(resource).ok_or(RequestError::Resource)?;
+        // Kuma authenticates by the resource and serves by the name: they must agree. Its bootstrap
+        // always writes the name.
+        match !proxy_type.is_empty() && named == Ok(parsed.proxy_type) {
+            true => Ok(Some(ClaimedNode::by_resource(parsed, id))),
+            false => Err(RequestError::Resource),
+        }
     }
 
     fn merge(&mut self, node: &'a [u8]) -> Result<(), Malformed> {
@@ -282,7 +362,7 @@ mod tests {
                 message.splice(at..=at, [byte]).for_each(drop);
             }
             message.truncate(length.map_or(message.len(), |at| at.index(message.len())));
-            let node = Node::of(Form::Sotw, &message);
+            let node = WireNode::of(XdsVariant::Sotw, &message);
             match (decoded(&message), node) {
                 (Some(whole), Ok(node)) => {
                     prop_assert_eq!(whole, [node.id, node.proxy_type, node.resource].map(str::to_owned));

@@ -5,7 +5,18 @@
 
 use memchr::memchr;
 
-use super::{Claimed, CredentialSource, Policy, Profile, Refusal, RequestError};
+use super::{ClaimedNode, CredentialSource, Policy, Profile, Refusal, RequestError};
+
+/// Who a connection says that it is. What is said is believed only along with a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claimed {
+    /// This proxy; `None` is one of a type that Kuma does not know.
+    Proxy(Option<ClaimedNode>),
+    /// Some proxy; which one was not said yet.
+    SomeProxy,
+    /// The control plane of this zone.
+    ControlPlane(Box<[u8]>),
+}
 
 /// The request headers that matter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -72,7 +83,7 @@ impl<'a> Head<'a> {
     /// Who the headers say that connects, to a gate of this policy.
     pub(crate) fn claimed(&self, policy: &Policy) -> Option<Claimed> {
         match &policy.profile {
-            Profile::DpServer(_) => Some(Claimed::ZoneProxy),
+            Profile::DpServer(_) => Some(Claimed::SomeProxy),
             Profile::GlobalKds => {
                 self.zone_of_client().ok().map(|zone| Claimed::ControlPlane(zone.into()))
             }

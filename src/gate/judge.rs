@@ -1,6 +1,6 @@
 //! The order of checks.
 //!
-//! In: the facts of a request, the policy and the clock. Out: a verdict. Pure: the same facts give
+//! In: the facts of a request, the policy and the time. Out: a verdict. Pure: the same facts give
 //! the same verdict, in Envoy, on the command line and in the tests.
 //!
 //! ```text
@@ -8,20 +8,27 @@
 //! └──────────────── the headers, or the bootstrap body ──────────────────────────┘  └ first message
 //! ```
 //!
+//! Where several issuers have a key of the token's kid, the first message says which of them it is: the stream
+//! is held first, and everything from the key on is judged then. What no issuer could make good is refused
+//! on the headers.
+//!
 //! In front of a KDS server the headers have all of it: the zone is in `client-id`, and the scope can
 //! only be one.
 //!
 //! Kuma checks the scope before the zone, and the claims before the signature: another order names
-//! another reason, never another verdict.
+//! another reason, never another verdict. No kind of token is named here: what each says is written in
+//! [`crate::credential`].
 
 use std::sync::Arc;
 
+use super::verdict::{Credential, UnverifiedToken};
 use super::{
-    Audience, BootstrapPolicy, BootstrapRequest, Caller, Claimed, Clock, CredentialSource,
-    Dataplane, Denial, DpServer, Form, Head, Held, Permit, Policy, Profile, ProxyType, Refusal,
-    Route, Unchecked, Verdict, is_kds, proxy_type, time,
+    Admission, Audience, BootstrapPolicy, BootstrapRequest, Caller, Claimed, ClaimedNode,
+    CredentialSource, Denial, DpServer, Head, Held, Now, Permit, Policy, Profile, ProxyType,
+    Refusal, RequestError, Route, Unchecked, Verdict, XdsVariant, is_kds, time,
 };
-use crate::token::{TokenCache, TokenError, ZoneToken, authenticate};
+use crate::credential::{Candidates, Holder, IssuerOf, Kind, Token, TokenCache, authenticate};
+use crate::token::{CompactToken, SignedToken, TokenError};
 
 /// A policy at work, with what its worker remembers of tokens.
 #[derive(Debug, Clone, Copy)]
@@ -30,27 +37,28 @@ pub struct Judge<'a> {
     cache: Option<&'a TokenCache>,
 }
 
+/// What opens discovery and bootstrap: any type. What opens health discovery: dataplanes.
+const ANY: &[ProxyType] = &ProxyType::ALL;
+const DATAPLANES: &[ProxyType] = &[ProxyType::Dataplane];
+
 impl Policy {
     /// Judges the headers of a request. Nothing is remembered: see [`Judge`].
-    pub fn judge(&self, head: &Head<'_>, clock: Clock) -> Verdict {
-        Judge { policy: self, cache: None }.headers(head, clock)
+    pub fn judge(&self, head: &Head<'_>, now: Now) -> Verdict {
+        self.judge_alone().headers(head, now)
     }
 
-    /// Judges the first message of a held stream. The clock and the policy may have moved on since
-    /// its headers came, so everything but the signature is judged again.
+    /// As [`Judge::first_message`]. Nothing is remembered.
     ///
     /// # Errors
     /// Why it is refused.
     pub fn judge_first_message(
         &self,
-        form: Form,
-        token: Result<Arc<ZoneToken>, Refusal>,
+        variant: XdsVariant,
+        credential: Result<Credential, Denial>,
         message: &[u8],
-        clock: Clock,
+        now: Now,
     ) -> Result<Permit, Denial> {
-        let server = self.dp_server()?;
-        let proxy = proxy_type(form, message).map_err(Refusal::MalformedRequest)?;
-        self.judge_proxy(server, proxy, token, clock)
+        self.judge_alone().first_message(variant, credential, message, now)
     }
 
     /// Judges again what was judged before, when other facts are at hand no more: a token that was
@@ -60,94 +68,66 @@ impl Policy {
     /// Why it would be refused now.
     pub fn judge_again(
         &self,
-        token: &Arc<ZoneToken>,
+        token: &Arc<Token>,
         caller: &Claimed,
-        clock: Clock,
+        now: Now,
     ) -> Result<Permit, Denial> {
-        let token = Arc::clone(token);
+        let credential = Credential::Verified(Arc::clone(token));
         match (&self.profile, caller) {
-            (Profile::DpServer(server), Claimed::Proxy(proxy)) => {
-                self.judge_proxy(server, *proxy, Ok(token), clock)
+            (Profile::DpServer(server), Claimed::Proxy(node)) => {
+                self.judge_alone().judge_proxy(server, node.as_ref(), Ok(credential), now)
             }
-            (Profile::DpServer(server), Claimed::ZoneProxy) => {
-                let (token, caller) = self.judge_any_proxy(server, token, clock)?;
-                Ok(Permit::ZoneToken { token, caller })
+            (Profile::GlobalKds, Claimed::ControlPlane(zone)) => {
+                self.judge_holder(Arc::clone(token), Holder::ControlPlane(zone), now)
             }
-            (Profile::GlobalKds, Claimed::ControlPlane(client)) => {
-                self.judge_control_plane(token, client, clock)
+            (Profile::DpServer(server), Claimed::SomeProxy) => {
+                self.judge_alone().judge_unknown_proxy(server, Arc::clone(token), now)
             }
             (Profile::DpServer(_), Claimed::ControlPlane(_)) => {
-                Err(Refusal::PathDenied(Audience::ZoneProxies).into())
+                Err(Refusal::PathDenied(Audience::Proxies).into())
             }
-            (Profile::GlobalKds, Claimed::Proxy(_) | Claimed::ZoneProxy) => {
+            (Profile::GlobalKds, Claimed::Proxy(_) | Claimed::SomeProxy) => {
                 Err(Refusal::PathDenied(Audience::ControlPlanes).into())
             }
         }
     }
 
-    /// Judges a token before it is known which proxy connects: one that some proxy type can use.
-    fn judge_any_proxy(
-        &self,
-        server: &DpServer,
-        token: Arc<ZoneToken>,
-        clock: Clock,
-    ) -> Result<(Arc<ZoneToken>, Caller), Denial> {
-        conclude(token, |token| {
-            self.judge_token(token, clock)?;
-            server.judge_zone(token)?;
-            server.judge_any_proxy(token)
-        })
+    fn judge_alone(&self) -> Judge<'_> {
+        Judge { policy: self, cache: None }
     }
 
-    /// Judges a token for the proxy that connects with it.
-    fn judge_proxy(
+    /// Judges a verified token for the one who holds it.
+    fn judge_holder(
         &self,
-        server: &DpServer,
-        proxy: Option<ProxyType>,
-        token: Result<Arc<ZoneToken>, Refusal>,
-        clock: Clock,
+        token: Arc<Token>,
+        holder: Holder<'_>,
+        now: Now,
     ) -> Result<Permit, Denial> {
-        if proxy == Some(ProxyType::Dataplane) {
-            return server.judge_sidecar().map_err(|refusal| Denial { refusal, token: token.ok() });
-        }
-        let judge = |token: &ZoneToken| {
-            self.judge_token(token, clock)?;
-            server.judge_zone(token)?;
-            server.judge_proxy(proxy, token)
+        let mesh = match holder {
+            Holder::Proxy(node) => node.mesh.as_str(),
+            Holder::ControlPlane(_) => "",
         };
-        let (token, caller) = conclude(token?, judge)?;
-        Ok(Permit::ZoneToken { token, caller })
+        let issuer = self.issuers.of(token.kind(), mesh);
+        let judge = |token: &Token| {
+            self.judge_token(token, issuer, now)?;
+            token.judge_holder(holder, self.zone(), &self.issuers).map_err(Refusal::Mismatch)
+        };
+        let token = conclude(token, judge)?;
+        let identity = token.identity_of(holder);
+        Ok(Permit::Token { token, identity, caller: holder.caller() })
     }
 
-    fn judge_control_plane(
-        &self,
-        token: Arc<ZoneToken>,
-        client: &[u8],
-        clock: Clock,
-    ) -> Result<Permit, Denial> {
-        let judge = |token: &ZoneToken| {
-            self.judge_token(token, clock)?;
-            judge_client(token, client)?;
-            Caller::ControlPlane.judge_scope(token)
-        };
-        let (token, caller) = conclude(token, judge)?;
-        Ok(Permit::ZoneToken { token, caller })
-    }
-
-    /// What holds for any caller: length, key, time and revocation. Length and key were checked when the
-    /// token was verified; where another policy is in force since, they may not hold any more.
-    fn judge_token(&self, token: &ZoneToken, clock: Clock) -> Result<(), Refusal> {
-        let claims = &token.claims;
+    /// What holds for whoever has the token: length, key, time and revocation. Length and key were checked
+    /// when the token was verified; where another policy is in force since, they may not hold any more.
+    fn judge_token(&self, token: &Token, issuer: IssuerOf<'_>, now: Now) -> Result<(), Refusal> {
         self.judge_length(token.length)?;
-        if !self.keys.holds(token) {
-            let is_replaced = self.keys.contains(&token.kid);
-            let error =
-                if is_replaced { TokenError::InvalidSignature } else { TokenError::UnknownKid };
-            return Err(Refusal::Token(error));
+        let identity = &token.identity;
+        if !issuer.holds(&identity.kid, identity.key) {
+            return Err(Refusal::Token(not_of(issuer, &identity.kid)));
         }
-        time::check(claims, clock, self)?;
-        match self.revocations.contains(&claims.id) {
-            true => Err(Refusal::Revoked { id: claims.id.clone() }),
+        time::check(token, now, self)?;
+        match issuer.revokes(&identity.id) {
+            true => Err(Refusal::Revoked { id: (*identity.id).to_owned() }),
             false => Ok(()),
         }
     }
@@ -176,91 +156,305 @@ impl<'a> Judge<'a> {
     }
 
     /// Judges the headers of a request.
-    pub fn headers(self, head: &Head<'_>, clock: Clock) -> Verdict {
+    pub fn headers(self, head: &Head<'_>, now: Now) -> Verdict {
         match &self.policy.profile {
-            Profile::DpServer(server) => self.judge_dp_server(server, head, clock),
-            Profile::GlobalKds => self.judge_kds(head, clock).into(),
+            Profile::DpServer(server) => self.judge_dp_server(server, head, now),
+            Profile::GlobalKds => self.judge_kds(head, now).into(),
         }
+    }
+
+    /// Judges the first message of a held stream. The time and the policy may have moved on since
+    /// its headers came, so everything but the signature is judged again.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub fn first_message(
+        self,
+        variant: XdsVariant,
+        credential: Result<Credential, Denial>,
+        message: &[u8],
+        now: Now,
+    ) -> Result<Permit, Denial> {
+        let server = self.policy.dp_server()?;
+        let node = ClaimedNode::of(variant, message).map_err(Refusal::MalformedRequest)?;
+        self.judge_proxy(server, node.as_ref(), credential, now)
     }
 
     /// Judges the body of a bootstrap request as a stream with this token would be judged.
     ///
     /// # Errors
     /// Why it is refused.
-    pub fn bootstrap_body(self, body: &[u8], clock: Clock) -> Result<Permit, Denial> {
+    pub fn bootstrap_body(self, body: &[u8], now: Now) -> Result<Permit, Denial> {
         let server = self.policy.dp_server()?;
         match server.bootstrap {
             BootstrapPolicy::Verify => {}
             // Pushed while the body was on its way.
             BootstrapPolicy::Pass => return Ok(Permit::Unchecked(Unchecked::Bootstrap)),
-            BootstrapPolicy::Deny => return Err(Refusal::PathDenied(Audience::ZoneProxies).into()),
+            BootstrapPolicy::Deny => return Err(Refusal::PathDenied(Audience::Proxies).into()),
         }
         let request = BootstrapRequest::parse(body).map_err(Refusal::MalformedRequest)?;
-        let token = self.authenticate(request.token.as_bytes(), CredentialSource::Body);
-        self.policy.judge_proxy(server, request.proxy(), token, clock)
+        let node = request.node();
+        let text = request.token.as_bytes();
+        let credential = self.recognise(text, CredentialSource::Body, Kind::ALL);
+        self.judge_proxy(server, node.as_ref(), credential, now)
     }
 
-    fn judge_dp_server(self, server: &DpServer, head: &Head<'_>, clock: Clock) -> Verdict {
+    fn judge_dp_server(self, server: &DpServer, head: &Head<'_>, now: Now) -> Verdict {
         match Route::of(head) {
-            None => Verdict::Deny(Refusal::PathDenied(Audience::ZoneProxies).into()),
-            Some(Route::Hds) => server.judge_sidecar().map_err(Denial::from).into(),
-            Some(Route::AdsSotw) => self.judge_stream(server, Form::Sotw, head, clock),
-            Some(Route::AdsDelta) => self.judge_stream(server, Form::Delta, head, clock),
+            None => Verdict::Deny(Refusal::PathDenied(Audience::Proxies).into()),
+            Some(Route::AdsSotw) => self.judge_stream(server, XdsVariant::Sotw, ANY, head, now),
+            Some(Route::AdsDelta) => self.judge_stream(server, XdsVariant::Delta, ANY, head, now),
+            Some(Route::Hds) => self.judge_hds(server, head, now),
             Some(Route::Bootstrap) => judge_bootstrap(server),
         }
     }
 
-    fn judge_stream(self, server: &DpServer, form: Form, head: &Head<'_>, clock: Clock) -> Verdict {
-        let text = head.credential(CredentialSource::Header);
-        let token = text.and_then(|text| self.authenticate(text, CredentialSource::Header));
-        // A sidecar's token is signed by other keys, so nothing about it can be said yet.
-        if server.proxies.dataplane == Dataplane::Pass {
-            return Verdict::Hold(Held::FirstMessage { form, token });
+    /// Only dataplanes open health discovery, so where none of them is judged the headers suffice.
+    fn judge_hds(self, server: &DpServer, head: &Head<'_>, now: Now) -> Verdict {
+        match server.proxies.dataplane {
+            Admission::Pass => Verdict::Allow(Permit::Unchecked(Unchecked::Dataplane)),
+            Admission::Deny => {
+                Verdict::Deny(Refusal::ProxyDenied(Some(ProxyType::Dataplane)).into())
+            }
+            Admission::Token(_) => {
+                self.judge_stream(server, XdsVariant::Hds, DATAPLANES, head, now)
+            }
         }
-        let judged = token
-            .map_err(Denial::from)
-            .and_then(|token| self.policy.judge_any_proxy(server, token, clock));
+    }
+
+    /// Judges the headers of a stream that proxies of `types` open.
+    fn judge_stream(
+        self,
+        server: &DpServer,
+        variant: XdsVariant,
+        types: &[ProxyType],
+        head: &Head<'_>,
+        now: Now,
+    ) -> Verdict {
+        let source = CredentialSource::Header;
+        let text = head.credential(source).map_err(Denial::from);
+        let credential = text.and_then(|text| self.recognise(text, source, Kind::ALL));
+        // Of a proxy that passes unchecked, no token is looked at.
+        if server.proxies.some_pass(types) {
+            return Verdict::Hold(Held::FirstMessage { variant, credential });
+        }
+        let judged = credential.and_then(|credential| match credential {
+            Credential::Verified(token) => {
+                self.judge_some_proxy(server, types, token, now).map(Credential::Verified)
+            }
+            unverified @ Credential::Unverified(_) => Ok(unverified),
+        });
         match judged {
-            Ok((token, _)) => Verdict::Hold(Held::FirstMessage { form, token: Ok(token) }),
+            Ok(credential) => {
+                Verdict::Hold(Held::FirstMessage { variant, credential: Ok(credential) })
+            }
             Err(denial) => Verdict::Deny(denial),
         }
     }
 
-    /// Judges a zone control plane at a KDS server.
-    fn judge_kds(self, head: &Head<'_>, clock: Clock) -> Result<Permit, Denial> {
-        if !is_kds(head) {
-            return Err(Refusal::PathDenied(Audience::ControlPlanes).into());
-        }
-        let text = head.credential(CredentialSource::KdsHeader)?;
-        let token = self.authenticate(text, CredentialSource::KdsHeader)?;
-        let client = head.zone_of_client().map_err(Refusal::MalformedRequest);
-        match client {
-            Ok(client) => self.policy.judge_control_plane(token, client, clock),
-            // A client that cannot be read is told so after what is wrong with its token.
-            Err(refusal) => conclude(token, |token| {
-                self.policy.judge_token(token, clock)?;
-                Err(refusal)
-            })
-            .map(|(token, caller)| Permit::ZoneToken { token, caller }),
+    /// Judges a token before it is known which proxy connects: one that some proxy of `types` can use.
+    fn judge_some_proxy(
+        self,
+        server: &DpServer,
+        types: &[ProxyType],
+        token: Arc<Token>,
+        now: Now,
+    ) -> Result<Arc<Token>, Denial> {
+        let issuer = self.policy.issuers.of(token.kind(), &token.identity.mesh);
+        conclude(token, |token| {
+            // A token that names no mesh is good for some mesh; which one, the first message says.
+            match issuer.keys(&token.identity.kid) {
+                Some(_) => self.policy.judge_token(token, issuer, now)?,
+                None => time::check(token, now, self.policy)?,
+            }
+            token.judge_place(&server.zone).map_err(Refusal::Mismatch)?;
+            let usable = token.usable_by().map_err(Refusal::Mismatch)?;
+            let admission = Admission::Token(token.kind());
+            let admits =
+                |proxy| types.contains(&proxy) && server.proxies.admission(proxy) == admission;
+            match usable.iter().any(admits) {
+                true => Ok(()),
+                false => Err(Refusal::ProxyDenied(usable.iter().next())),
+            }
+        })
+    }
+
+    /// Judges a token whose holder never said which proxy it is.
+    fn judge_unknown_proxy(
+        self,
+        server: &DpServer,
+        token: Arc<Token>,
+        now: Now,
+    ) -> Result<Permit, Denial> {
+        let token = self.judge_some_proxy(server, ANY, token, now)?;
+        match token.usable_by().map(|types| types.iter().next()) {
+            Ok(Some(proxy)) if token.names_its_issuer() => {
+                let (identity, caller) = (Arc::clone(&token.identity), Caller::Proxy(proxy));
+                Ok(Permit::Token { token, identity, caller })
+            }
+            _ => {
+                let refusal = Refusal::MalformedRequest(RequestError::NoNode);
+                Err(Denial { token: Some(token), ..refusal.into() })
+            }
         }
     }
 
-    /// Reads and verifies the text of a token.
-    fn authenticate(
+    /// Judges a token for the proxy that connects with it; `None` is a proxy of no known type.
+    fn judge_proxy(
+        self,
+        server: &DpServer,
+        node: Option<&ClaimedNode>,
+        credential: Result<Credential, Denial>,
+        now: Now,
+    ) -> Result<Permit, Denial> {
+        let admission = node.map(|node| (node, server.proxies.admission(node.proxy_type)));
+        match admission {
+            Some((node, Admission::Token(kind))) => {
+                let node = node.identity.as_ref().map_err(|error| {
+                    let token = credential.as_ref().ok().and_then(Credential::token).cloned();
+                    Denial { token, ..Refusal::MalformedRequest(*error).into() }
+                })?;
+                let issuer = self.policy.issuers.of(kind, &node.mesh);
+                let token = self.verify(credential?, kind, issuer)?;
+                self.policy.judge_holder(token, Holder::Proxy(node), now)
+            }
+            Some((_, Admission::Pass)) => Ok(Permit::Unchecked(Unchecked::Dataplane)),
+            Some((node, Admission::Deny)) if node.proxy_type == ProxyType::Dataplane => {
+                let token = credential.as_ref().ok().and_then(Credential::token).cloned();
+                let refusal = Refusal::ProxyDenied(Some(ProxyType::Dataplane));
+                Err(Denial { token, ..refusal.into() })
+            }
+            Some((_, Admission::Deny)) | None => {
+                let refusal = Refusal::ProxyDenied(node.map(|node| node.proxy_type));
+                Err(self.deny_proxy(server, refusal, credential?, now))
+            }
+        }
+    }
+
+    /// Refuses a proxy that may not connect: for what is wrong with its token before that.
+    fn deny_proxy(
+        self,
+        server: &DpServer,
+        refusal: Refusal,
+        credential: Credential,
+        now: Now,
+    ) -> Denial {
+        match credential {
+            Credential::Unverified(_) => refusal.into(),
+            Credential::Verified(token) => match self.judge_some_proxy(server, ANY, token, now) {
+                Ok(token) => Denial { token: Some(token), ..refusal.into() },
+                // Another type could not use the token either, which says less than what connects.
+                Err(Denial { refusal: Refusal::ProxyDenied(_), token, .. }) => {
+                    Denial { token, ..refusal.into() }
+                }
+                Err(denial) => denial,
+            },
+        }
+    }
+
+    /// Judges a zone control plane at a KDS server.
+    fn judge_kds(self, head: &Head<'_>, now: Now) -> Result<Permit, Denial> {
+        if !is_kds(head) {
+            return Err(Refusal::PathDenied(Audience::ControlPlanes).into());
+        }
+        let source = CredentialSource::KdsHeader;
+        let text = head.credential(source)?;
+        let kind = Kind::ZoneToken;
+        let credential = self.recognise(text, source, [kind])?;
+        let issuer = self.policy.issuers.of(kind, "");
+        let token = self.verify(credential, kind, issuer)?;
+        match head.zone_of_client() {
+            Ok(zone) => self.policy.judge_holder(token, Holder::ControlPlane(zone), now),
+            // A client that cannot be read is told so after what is wrong with its token.
+            Err(error) => {
+                let token = conclude(token, |token| self.policy.judge_token(token, issuer, now))?;
+                Err(Denial { token: Some(token), ..Refusal::MalformedRequest(error).into() })
+            }
+        }
+    }
+
+    /// Reads the text of a token that may be of any of `kinds`, and verifies it where only one key can have
+    /// signed it.
+    fn recognise(
         self,
         text: &[u8],
         source: CredentialSource,
-    ) -> Result<Arc<ZoneToken>, Refusal> {
+        kinds: impl IntoIterator<Item = Kind> + Clone,
+    ) -> Result<Credential, Denial> {
         if text.is_empty() {
-            return Err(Refusal::MissingToken(source));
+            return Err(Refusal::MissingToken(source).into());
         }
         self.policy.judge_length(text.len())?;
-        let keys = &self.policy.keys;
-        match self.cache {
-            Some(cache) => cache.authenticate(text, keys),
-            None => authenticate(text, keys),
+        let issuers = &self.policy.issuers;
+        let known = self
+            .cache
+            .and_then(|cache| kinds.clone().into_iter().find_map(|kind| cache.get(kind, text)));
+        if let Some(token) = &known
+            && let Candidates::One(kind, keys) =
+                issuers.candidates(&token.identity.kid, kinds.clone().into_iter())
+            && kind == token.kind()
+            && keys.holds(&token.identity.kid, token.identity.key)
+        {
+            return Ok(Credential::Verified(Arc::clone(token)));
         }
-        .map_err(Refusal::Token)
+        let signed = self.read_header(text).map_err(|error| Denial::from(Refusal::Token(error)))?;
+        let kid = Arc::clone(signed.kid());
+        let error = |error| Denial::of_unverified(error, Arc::clone(&kid));
+        match issuers.candidates(&kid, kinds.into_iter()) {
+            Candidates::None => Err(error(TokenError::UnknownKid)),
+            Candidates::One(kind, keys) => match self.cache {
+                Some(cache) => cache.verify(signed, text, kind, keys),
+                None => authenticate(text, kind, keys),
+            }
+            .map(Credential::Verified)
+            .map_err(error),
+            Candidates::Several => {
+                let is_known = known.is_some();
+                Ok(Credential::Unverified(UnverifiedToken { text: text.into(), kid, is_known }))
+            }
+        }
+    }
+
+    fn read_header<'t>(self, text: &'t [u8]) -> Result<SignedToken<'t>, TokenError> {
+        match self.cache {
+            Some(cache) => cache.read_header(text),
+            None => CompactToken::parse(text)?.read_header(),
+        }
+    }
+
+    /// The token of this kind that `credential` is, signed by a key of `issuer`.
+    fn verify(
+        self,
+        credential: Credential,
+        kind: Kind,
+        issuer: IssuerOf<'_>,
+    ) -> Result<Arc<Token>, Denial> {
+        let UnverifiedToken { text, kid, .. } = match credential {
+            Credential::Verified(token) if token.kind() == kind => return Ok(token),
+            // Only a key of another kind can have signed it when it came.
+            Credential::Verified(token) => {
+                let refusal = Refusal::Token(not_of(issuer, &token.identity.kid));
+                return Err(Denial { token: Some(token), ..refusal.into() });
+            }
+            Credential::Unverified(token) => token,
+        };
+        // Another policy may be in force since it came.
+        self.policy.judge_length(text.len())?;
+        let error = |error| Denial::of_unverified(error, Arc::clone(&kid));
+        let keys = issuer.keys(&kid).ok_or_else(|| error(TokenError::UnknownKid))?;
+        match self.cache {
+            Some(cache) => cache.authenticate(&text, kind, keys),
+            None => authenticate(&text, kind, keys),
+        }
+        .map_err(error)
+    }
+}
+
+/// Why a token is none of `issuer`, whose key of this kid did not sign it.
+fn not_of(issuer: IssuerOf<'_>, kid: &str) -> TokenError {
+    match issuer.keys(kid) {
+        Some(_) => TokenError::InvalidSignature,
+        None => TokenError::UnknownKid,
     }
 }
 
@@ -268,30 +462,17 @@ fn judge_bootstrap(server: &DpServer) -> Verdict {
     match server.bootstrap {
         BootstrapPolicy::Verify => Verdict::Hold(Held::Bootstrap),
         BootstrapPolicy::Pass => Verdict::Allow(Permit::Unchecked(Unchecked::Bootstrap)),
-        BootstrapPolicy::Deny => Verdict::Deny(Refusal::PathDenied(Audience::ZoneProxies).into()),
-    }
-}
-
-/// The zone that a zone control plane says it is must be its token's. A token of no zone is no proof
-/// of any: here it would let its holder be every zone in turn.
-fn judge_client(token: &ZoneToken, client: &[u8]) -> Result<(), Refusal> {
-    let zone = &token.claims.zone;
-    match zone.as_bytes() == client {
-        true => Ok(()),
-        false => {
-            let (token, client) = (zone.clone(), String::from_utf8_lossy(client).into_owned());
-            Err(Refusal::WrongClient { token, client })
-        }
+        BootstrapPolicy::Deny => Verdict::Deny(Refusal::PathDenied(Audience::Proxies).into()),
     }
 }
 
 /// Judges `token`, which goes along with a refusal: it was verified.
-fn conclude<T>(
-    token: Arc<ZoneToken>,
-    judge: impl FnOnce(&ZoneToken) -> Result<T, Refusal>,
-) -> Result<(Arc<ZoneToken>, T), Denial> {
+fn conclude(
+    token: Arc<Token>,
+    judge: impl FnOnce(&Token) -> Result<(), Refusal>,
+) -> Result<Arc<Token>, Denial> {
     match judge(&token) {
-        Ok(judged) => Ok((token, judged)),
-        Err(refusal) => Err(Denial { refusal, token: Some(token) }),
+        Ok(()) => Ok(token),
+        Err(refusal) => Err(Denial { token: Some(token), ..refusal.into() }),
     }
 }

@@ -1,39 +1,30 @@
 //! Whether a request may pass.
 //!
-//! In: the facts of a request, a [`Policy`] and a [`Clock`]. Out: a [`Verdict`]. The order of checks
+//! In: the facts of a request, a [`Policy`] and the time. Out: a [`Verdict`]. The order of checks
 //! is written in one place, [`judge`](Policy::judge). Nothing here knows of Envoy.
 
 mod bootstrap;
-mod caller;
-mod check;
-mod dp_server;
 mod first_message;
 mod head;
 mod judge;
 mod policy;
-mod proxy;
-mod reason;
+mod profile;
 mod refusal;
+mod resource;
 mod route;
-mod sentence;
-mod span;
 mod time;
 mod verdict;
 
-pub use crate::revocation::RevocationList;
+pub use crate::credential::{Caller, NodeIdentity, ProxyType};
 pub use bootstrap::{BootstrapRequest, MAX_BOOTSTRAP};
-pub use caller::{CONTROL_PLANE_SCOPE, Caller, Claimed};
-pub use check::{Check, Outcome};
-pub use dp_server::{BootstrapPolicy, Dataplane, DpServer, Proxies, ZoneProxy};
-pub use first_message::{Form, Frame, MAX_FIRST_MESSAGE, PREFIX, proxy_type};
-pub use head::Head;
+pub use first_message::{ClaimedNode, Frame, MAX_FIRST_MESSAGE, PREFIX, XdsVariant};
+pub use head::{Claimed, Head};
 pub use judge::Judge;
-pub use policy::{ErrorDetail, Mode, OnOpen, OpenStreams, Policy, Profile};
-pub use proxy::{ProxyType, UnknownProxyType};
-pub use reason::{GrpcCode, Reason, Status};
-pub use refusal::{Audience, CredentialSource, Refusal, RequestError};
+pub use policy::{ErrorDetail, Mode, OnOpen, OpenStreams, Policy};
+pub use profile::{Admission, BootstrapPolicy, DpServer, Profile, Proxies};
+pub use refusal::{
+    Audience, Check, CredentialSource, GrpcCode, Outcome, Reason, Refusal, RequestError, Status,
+};
 pub use route::{ADS_DELTA, ADS_SOTW, BOOTSTRAP, HDS, KDS, Route, is_kds};
-pub use sentence::Quoted;
-pub use span::Span;
-pub use time::{Clock, UnixTime, has_expired};
-pub use verdict::{Denial, Held, Permit, Unchecked, Verdict};
+pub use time::{Now, UnixTime, has_expired};
+pub use verdict::{Credential, Denial, Held, Permit, Unchecked, UnverifiedToken, Verdict};

@@ -2,18 +2,16 @@
 
 use std::time::Duration;
 
-use super::{Audience, DpServer, Refusal, RevocationList};
-use crate::token::KeySet;
+use super::{Audience, Profile, Refusal};
+use crate::credential::Issuers;
 
 /// What is allowed.
 #[derive(Debug)]
 pub struct Policy {
     /// What stands behind the gate.
     pub profile: Profile,
-    /// Who may sign.
-    pub keys: KeySet,
-    /// Which tokens are no longer good.
-    pub revocations: RevocationList,
+    /// Who may sign, and which tokens are no longer good.
+    pub issuers: Issuers,
     /// Whether a token must have an `exp`.
     pub require_expiration: bool,
     /// Allowed on either side of `nbf` and `exp`.
@@ -33,8 +31,7 @@ pub struct Policy {
 impl Policy {
     /// About how many bytes it takes: what grows with its lists.
     pub fn bytes(&self) -> usize {
-        const KEY: usize = 4096;
-        self.revocations.bytes().saturating_add(self.keys.iter().count().saturating_mul(KEY))
+        self.issuers.bytes()
     }
 
     /// The zone that the control plane serves; a global one serves all.
@@ -64,15 +61,6 @@ impl Policy {
             Profile::GlobalKds => Duration::ZERO,
         }
     }
-}
-
-/// What stands behind the gate: which server of which control plane.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Profile {
-    /// A zone's control plane, its dataplane server (:5678).
-    DpServer(DpServer),
-    /// A global control plane, its KDS server (:5685). The zone is the one that each caller claims.
-    GlobalKds,
 }
 
 /// Whether refusals are carried out.

@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 
-use super::{Caller, Form, Refusal};
-use crate::token::ZoneToken;
+use super::{Caller, Refusal, XdsVariant};
+use crate::credential::{Identity, Token};
+use crate::token::TokenError;
 
 /// The outcome of the request headers.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,10 +23,12 @@ pub enum Verdict {
 /// What lets a connection through.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Permit {
-    /// A zone token.
-    ZoneToken {
+    /// A token.
+    Token {
         /// The token, verified and judged.
-        token: Arc<ZoneToken>,
+        token: Arc<Token>,
+        /// What it proves of the one who holds it.
+        identity: Arc<Identity>,
         /// What it lets through.
         caller: Caller,
     },
@@ -42,13 +45,35 @@ pub enum Unchecked {
     Bootstrap,
 }
 
-/// A refusal, and the token if it was verified by then.
+/// A refusal, and what is known of the token by then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denial {
     /// Why.
     pub refusal: Refusal,
-    /// Whose.
-    pub token: Option<Arc<ZoneToken>>,
+    /// The token, where it was verified.
+    pub token: Option<Arc<Token>>,
+    /// The kid that an unverified token names: a hint for whoever looks for its holder, and no more.
+    pub unverified_kid: Option<Arc<str>>,
+}
+
+/// The credential of a request whose first message is to come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// A token that only one key can have signed, and did.
+    Verified(Arc<Token>),
+    /// A token that several keys can have signed: who connects says which of them it is.
+    Unverified(UnverifiedToken),
+}
+
+/// The text of a token whose key is not known yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnverifiedToken {
+    /// The text.
+    pub text: Box<[u8]>,
+    /// The kid that its header names.
+    pub kid: Arc<str>,
+    /// Whether this very text was verified before, by some key.
+    pub is_known: bool,
 }
 
 /// What is known of a request whose first message, or body, decides.
@@ -57,17 +82,50 @@ pub enum Held {
     /// A discovery stream.
     FirstMessage {
         /// What its first message is.
-        form: Form,
-        /// The outcome for its token. A refusal waits here only where a sidecar may pass unchecked.
-        token: Result<Arc<ZoneToken>, Refusal>,
+        variant: XdsVariant,
+        /// The outcome for its token. A refusal waits here only where some proxy may pass unchecked.
+        credential: Result<Credential, Denial>,
     },
     /// A bootstrap request.
     Bootstrap,
 }
 
+impl Credential {
+    /// The token, where it is verified.
+    pub fn token(&self) -> Option<&Arc<Token>> {
+        match self {
+            Self::Verified(token) => Some(token),
+            Self::Unverified(_) => None,
+        }
+    }
+
+    /// Whether a token was verified by its text, now or before.
+    pub fn is_known(&self) -> bool {
+        match self {
+            Self::Verified(_) => true,
+            Self::Unverified(token) => token.is_known,
+        }
+    }
+
+    /// How many bytes are kept for it alone.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Verified(_) => 0,
+            Self::Unverified(token) => token.text.len(),
+        }
+    }
+}
+
+impl Denial {
+    /// For what is wrong with a token that names `kid` and is not verified.
+    pub(super) fn of_unverified(error: TokenError, kid: Arc<str>) -> Self {
+        Self { unverified_kid: Some(kid), ..Refusal::Token(error).into() }
+    }
+}
+
 impl From<Refusal> for Denial {
     fn from(refusal: Refusal) -> Self {
-        Self { refusal, token: None }
+        Self { refusal, token: None, unverified_kid: None }
     }
 }
 

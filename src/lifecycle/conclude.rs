@@ -11,8 +11,8 @@ use super::held::HeldStream;
 use super::judging::{Judged, Refused};
 use super::open::Shadowed;
 use super::streams::State;
-use super::{Identity, Lifecycle, RequestBody, StreamId};
-use crate::gate::{Clock, Mode, Permit, Refusal};
+use super::{Lifecycle, RequestBody, StreamId};
+use crate::gate::{Mode, Now, Permit, Refusal};
 use crate::log_line::{LogLine, Origin};
 use crate::metrics::Counter;
 
@@ -23,7 +23,7 @@ impl Lifecycle {
         id: StreamId,
         body: &dyn RequestBody,
         is_end: bool,
-        clock: &dyn Fn() -> Clock,
+        clock: &dyn Fn() -> Now,
         effects: &mut Vec<Effect>,
     ) -> Step {
         let Some(mut stream) = self.streams.take_held(id) else { return self.step_of(id) };
@@ -61,22 +61,22 @@ impl Lifecycle {
         permit: Permit,
         effects: &mut Vec<Effect>,
     ) -> Step {
-        let token = match permit {
-            Permit::ZoneToken { token, caller: _ } => Some(token),
+        let identity = match permit {
+            Permit::Token { identity, .. } => Some(identity),
             Permit::Unchecked(_) => None,
         };
-        let identity = token.as_ref().map(|token| Box::new(Identity::of(token)));
         let expires_at = identity.as_ref().and_then(|identity| identity.expires_at);
         self.next_expiry = earlier(self.next_expiry, expires_at);
-        self.streams.set(id, State::Open(identity));
-        match &token {
-            Some(token) => {
+        self.streams.set(id, State::Open(identity.clone()));
+        match &identity {
+            Some(identity) => {
                 effects.push(Effect::Count(Counter::Allowed));
-                effects.push(Effect::Count(Counter::AllowedByKid(Arc::clone(&token.kid))));
+                effects.push(Effect::Count(Counter::AllowedByKey(Arc::clone(&identity.key_label))));
             }
             None => effects.push(Effect::Count(Counter::Unchecked)),
         }
-        effects.push(Effect::Facts(id, Facts { verdict: Decision::Allow, reason: None, token }));
+        let facts = Facts { verdict: Decision::Allow, reason: None, identity };
+        effects.push(Effect::Facts(id, facts));
         Step::Continue
     }
 
@@ -95,9 +95,9 @@ impl Lifecycle {
             Mode::Enforce => (Decision::Deny, Step::Pause),
             Mode::Shadow => (Decision::WouldDeny, Step::Continue),
         };
-        let token = denial.token.clone();
+        let identity = denial.token.as_ref().map(|token| Arc::clone(&token.identity));
         effects.push(Effect::Count(Counter::Denied(mode, reason)));
-        effects.push(Effect::Facts(id, Facts { verdict, reason: Some(reason), token }));
+        effects.push(Effect::Facts(id, Facts { verdict, reason: Some(reason), identity }));
         match mode {
             Mode::Enforce => {
                 let message = denial.refusal.message(detail);

@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 use super::effect::Effect;
 use super::streams::State;
 use super::{Cut, Lifecycle, StreamId};
-use crate::gate::{Clock, has_expired};
+use crate::gate::{Now, has_expired};
 use crate::log_line::LogLine;
 use crate::metrics::Counter;
 
@@ -61,7 +61,7 @@ impl Lifecycle {
 
     /// Looks at every open stream anew, after a push: ends those that the policy in force refuses, and
     /// spares those that an earlier policy would have ended.
-    pub(super) fn review_open(&mut self, clock: Clock) {
+    pub(super) fn review_open(&mut self, clock: Now) {
         let Some(policy) = self.policies.newest().cloned() else { return };
         let mut ended = Vec::new();
         let mut allowed = Vec::new();
@@ -86,14 +86,14 @@ impl Lifecycle {
         }
         for (id, identity) in allowed {
             self.next_expiry = earlier(self.next_expiry, identity.expires_at);
-            self.streams.set(id, State::Open(Some(Box::new(identity))));
+            self.streams.set(id, State::Open(Some(identity)));
         }
         self.schedule(ended, policy.cut_within);
     }
 
     /// Ends the streams whose tokens have expired, where the policy in force says so.
-    pub(super) fn review_expiry(&mut self, clock: Clock) {
-        let (Some(policy), Ok(now)) = (self.policies.newest().cloned(), clock.now()) else {
+    pub(super) fn review_expiry(&mut self, clock: Now) {
+        let (Some(policy), Ok(now)) = (self.policies.newest().cloned(), clock.credible()) else {
             return;
         };
         if !has_expired(self.next_expiry, now, &policy) {
@@ -134,7 +134,7 @@ impl Lifecycle {
     pub(super) fn cut_due(&mut self, effects: &mut Vec<Effect>) {
         while let Some((id, why)) = self.cuts.pop_due(self.ticked) {
             let identity = match self.streams.get(id) {
-                Some(State::Open(identity)) => identity.as_deref().cloned(),
+                Some(State::Open(identity)) => identity.clone(),
                 Some(State::Shadowed(shadowed)) => shadowed.identity(),
                 _ => continue,
             };

@@ -6,10 +6,10 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::gate::{Clock, Head, Reason, Status};
+use crate::credential::Identity;
+use crate::gate::{Head, Now, Reason, Status};
 use crate::log_line::LogLine;
 use crate::metrics::{Counter, Gauge};
-use crate::token::ZoneToken;
 
 /// A stream, by the number that the host has for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,9 +24,9 @@ pub struct PolicyNumber(pub(super) u64);
 
 /// What the host's clocks say.
 #[derive(Debug, Clone, Copy)]
-pub struct Now {
+pub struct Clocks {
     /// The time of day, by which tokens are judged. It can be set back, and it can be missing.
-    pub wall: Clock,
+    pub wall: Now,
     /// Time since some moment of the past, by which deadlines are kept. It cannot go back.
     pub monotonic: Duration,
 }
@@ -123,8 +123,8 @@ pub struct Facts {
     pub verdict: Decision,
     /// Why, of a refusal.
     pub reason: Option<Reason>,
-    /// The token, once verified.
-    pub token: Option<Arc<ZoneToken>>,
+    /// Whose it is, once verified.
+    pub identity: Option<Arc<Identity>>,
 }
 
 /// What was decided of a stream, as access logs show it.
@@ -141,20 +141,28 @@ pub enum Decision {
 }
 
 impl Facts {
-    /// Names and values, as access logs have them. Each has the prefix `zonegate.`.
+    /// Names and values, as access logs have them. Each has the prefix `zonegate.`. What a kind of token
+    /// does not have is left out.
     pub fn pairs(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let verdict = [("zonegate.verdict", self.verdict.as_str())];
         let reason = self.reason.map(|reason| ("zonegate.reason", reason.as_str()));
-        let token = self.token.as_ref().map(|token| {
-            let ZoneToken { kid, claims, .. } = &**token;
-            [("zonegate.zone", &*claims.zone), ("zonegate.kid", kid), ("zonegate.jti", &claims.id)]
+        let identity = self.identity.as_ref().map(|identity| {
+            let Identity { kind, zone, mesh, kid, id, .. } = &**identity;
+            [
+                ("zonegate.kind", kind.as_str()),
+                ("zonegate.zone", &**zone),
+                ("zonegate.mesh", mesh),
+                ("zonegate.kid", kid),
+                ("zonegate.jti", id),
+            ]
         });
-        verdict.into_iter().chain(reason).chain(token.into_iter().flatten())
+        let identity = identity.into_iter().flatten().filter(|(_, value)| !value.is_empty());
+        verdict.into_iter().chain(reason).chain(identity)
     }
 
     /// Of a stream that passes and is not judged yet.
     pub(super) fn pending() -> Self {
-        Self { verdict: Decision::Pending, reason: None, token: None }
+        Self { verdict: Decision::Pending, reason: None, identity: None }
     }
 }
 

@@ -11,7 +11,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{PolicyNumber, Protocol, RequestBody, StreamId};
-use crate::gate::{Frame, Held, MAX_BOOTSTRAP, MAX_FIRST_MESSAGE, PREFIX, RequestError};
+use crate::gate::{
+    Credential, Frame, Held, MAX_BOOTSTRAP, MAX_FIRST_MESSAGE, PREFIX, RequestError,
+};
 use crate::log_line::Origin;
 
 /// The most that all held streams of a worker hold together, in bytes. A proxy's first message takes a
@@ -54,13 +56,21 @@ impl HeldStream {
     /// Whether no token of it was verified yet.
     fn is_stranger(&self) -> bool {
         match &self.held {
-            Held::FirstMessage { token, .. } => token.is_err(),
+            Held::FirstMessage { credential, .. } => {
+                !credential.as_ref().is_ok_and(Credential::is_known)
+            }
             Held::Bootstrap => true,
         }
     }
 
     fn weight(&self) -> usize {
-        self.body.size().saturating_add(self.header_bytes).saturating_add(HELD_OVERHEAD)
+        let credential = match &self.held {
+            Held::FirstMessage { credential: Ok(credential), .. } => credential.bytes(),
+            Held::FirstMessage { credential: Err(_), .. } | Held::Bootstrap => 0,
+        };
+        [credential, self.body.size(), self.header_bytes, HELD_OVERHEAD]
+            .into_iter()
+            .fold(0, usize::saturating_add)
     }
 }
 

@@ -9,8 +9,8 @@ use super::held::{Body, HeldStream};
 use super::policies::JudgedBy;
 use super::{Lifecycle, PolicyNumber, Request, RequestBody};
 use crate::gate::{
-    Claimed, Clock, Denial, ErrorDetail, Held, Judge, Mode, Permit, Policy, Refusal, RequestError,
-    Verdict, proxy_type,
+    Claimed, ClaimedNode, Denial, ErrorDetail, Held, Judge, Mode, Now, Permit, Policy, Refusal,
+    RequestError, Verdict,
 };
 
 /// What a stream is judged to be.
@@ -78,7 +78,7 @@ impl Lifecycle {
         &self,
         by: JudgedBy,
         request: &Request<'_>,
-        clock: Clock,
+        clock: Now,
     ) -> HeadersJudged {
         let also_by = match by {
             JudgedBy::Newest => None,
@@ -123,22 +123,24 @@ impl Lifecycle {
         stream: &mut HeldStream,
         shown: &dyn RequestBody,
         is_end: bool,
-        clock: &dyn Fn() -> Clock,
+        clock: &dyn Fn() -> Now,
     ) -> Option<Judged> {
         let HeldStream { held, also_by, body, .. } = stream;
         let malformed = |error| {
             Some(self.judge_by(*also_by, |_| Err(Refusal::MalformedRequest(error).into()), None))
         };
         match held {
-            Held::FirstMessage { form, token } => match body.first_message(shown) {
+            Held::FirstMessage { variant, credential } => match body.first_message(shown) {
                 Err(error) => malformed(error),
                 Ok(None) if is_end => malformed(RequestError::Incomplete),
                 Ok(None) => None,
                 Ok(Some(message)) => {
-                    let claimed = || Claimed::Proxy(proxy_type(*form, &message).ok().flatten());
+                    let claimed =
+                        || Claimed::Proxy(ClaimedNode::of(*variant, &message).ok().flatten());
                     let clock = clock();
                     let judge = |policy: &Policy| {
-                        policy.judge_first_message(*form, token.clone(), &message, clock)
+                        let judge = Judge::new(policy, &self.cache);
+                        judge.first_message(*variant, credential.clone(), &message, clock)
                     };
                     Some(self.judge_by(*also_by, judge, Some(&claimed)))
                 }

@@ -29,7 +29,7 @@
 //! - A stream that is held is answered when `firstMessageSeconds` are over, at the next tick.
 //! - A stream is answered at most once.
 //! - [`Gauges`] are what is open, held and shadowed.
-//! - What all held streams hold is bounded: [`HELD_BYTES`]. What an open stream takes is an [`Identity`].
+//! - What all held streams hold is bounded: [`HELD_BYTES`]. What an open stream takes is an [`Identity`](crate::credential::Identity).
 
 mod conclude;
 mod cuts;
@@ -44,15 +44,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use effect::{
-    Answer, Decision, Effect, Facts, Gauges, Now, PolicyNumber, Protocol, Request, RequestBody,
+    Answer, Clocks, Decision, Effect, Facts, Gauges, PolicyNumber, Protocol, Request, RequestBody,
     Step, StreamId,
 };
 pub use held::HELD_BYTES;
-pub use open::{Cut, Identity};
+pub use open::Cut;
 
-use crate::gate::{Clock, Policy, Refusal, RequestError};
+use crate::credential::TokenCache;
+use crate::gate::{Now, Policy, Refusal, RequestError};
 use crate::log_line::{LogLine, Origin, RateLimit};
-use crate::token::{NumericDate, TokenCache};
+use crate::token::NumericDate;
 use cuts::Cuts;
 use held::{HeldStream, HeldTotal};
 use judging::{HeadersJudged, Judged};
@@ -83,7 +84,7 @@ impl Lifecycle {
     pub fn on_policy(
         &mut self,
         policy: Arc<Policy>,
-        now: Now,
+        now: Clocks,
         effects: &mut Vec<Effect>,
     ) -> PolicyNumber {
         self.ticked = self.ticked.max(now.monotonic);
@@ -95,7 +96,12 @@ impl Lifecycle {
 
     /// The host has gone back to a policy that was handed over before: it is in force from now on. Does
     /// nothing where the policy is not kept.
-    pub fn on_policy_again(&mut self, number: PolicyNumber, now: Now, effects: &mut Vec<Effect>) {
+    pub fn on_policy_again(
+        &mut self,
+        number: PolicyNumber,
+        now: Clocks,
+        effects: &mut Vec<Effect>,
+    ) {
         self.ticked = self.ticked.max(now.monotonic);
         if self.policies.go_back(number) {
             effects.push(Effect::log(LogLine::WentBack));
@@ -113,7 +119,7 @@ impl Lifecycle {
     pub fn on_policy_from_elsewhere(
         &mut self,
         policy: Arc<Policy>,
-        now: Now,
+        now: Clocks,
         effects: &mut Vec<Effect>,
     ) {
         self.ticked = self.ticked.max(now.monotonic);
@@ -130,7 +136,7 @@ impl Lifecycle {
 
     /// There is a newer policy that nobody can hand over: nothing is let in any more, and every stream that
     /// is open is cut, for `why`.
-    pub fn on_policy_lost(&mut self, why: Cut, now: Now, effects: &mut Vec<Effect>) {
+    pub fn on_policy_lost(&mut self, why: Cut, now: Clocks, effects: &mut Vec<Effect>) {
         self.ticked = self.ticked.max(now.monotonic);
         self.cut_all(why, effects);
         self.policies.clear();
@@ -176,7 +182,7 @@ impl Lifecycle {
     pub fn on_headers(
         &mut self,
         request: &Request<'_>,
-        clock: Clock,
+        clock: Now,
         effects: &mut Vec<Effect>,
     ) -> Step {
         let id = request.stream;
@@ -204,7 +210,7 @@ impl Lifecycle {
         id: StreamId,
         body: &dyn RequestBody,
         is_end: bool,
-        clock: &dyn Fn() -> Clock,
+        clock: &dyn Fn() -> Now,
         effects: &mut Vec<Effect>,
     ) -> Step {
         let Some(stream) = self.streams.held_mut(id) else { return self.step_of(id) };
@@ -235,7 +241,7 @@ impl Lifecycle {
     }
 
     /// Time has passed. To be called about ten times a second.
-    pub fn on_tick(&mut self, now: Now, effects: &mut Vec<Effect>) {
+    pub fn on_tick(&mut self, now: Clocks, effects: &mut Vec<Effect>) {
         self.ticked = self.ticked.max(now.monotonic);
         if std::mem::take(&mut self.went_back) {
             effects.push(Effect::log(LogLine::WentBack));
@@ -250,11 +256,11 @@ impl Lifecycle {
         &mut self,
         request: &Request<'_>,
         mut stream: HeldStream,
-        clock: Clock,
+        clock: Now,
         effects: &mut Vec<Effect>,
     ) -> Step {
         let id = request.stream;
-        if let Err(refusal) = clock.now() {
+        if let Err(refusal) = clock.credible() {
             let judged = self.judge_by(stream.also_by, |_| Err(refusal.clone().into()), None);
             return self.finish(id, stream, judged, effects);
         }

@@ -6,8 +6,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::gate::{Claimed, Clock, Mode, OnOpen, Policy, UnixTime, has_expired};
-use crate::token::{Fingerprint, NumericDate, ZoneToken};
+use crate::credential::{Identity, Token};
+use crate::gate::{Claimed, Mode, Now, OnOpen, Permit, Policy, UnixTime, has_expired};
 
 /// Why an open stream is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,46 +47,17 @@ impl fmt::Display for Cut {
     }
 }
 
-/// Whose an open stream is: all that is kept of a token once its stream is open.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// The kid of the key that signed the token.
-    pub kid: Arc<str>,
-    /// That key.
-    pub key: Fingerprint,
-    /// `jti`.
-    pub id: Box<str>,
-    /// `Zone`.
-    pub zone: Box<str>,
-    /// `exp`.
-    pub expires_at: Option<NumericDate>,
-}
-
-impl Identity {
-    /// What is kept of `token`.
-    pub(super) fn of(token: &ZoneToken) -> Self {
-        let claims = &token.claims;
-        Self {
-            kid: Arc::clone(&token.kid),
-            key: token.key,
-            id: claims.id.as_str().into(),
-            zone: claims.zone.as_str().into(),
-            expires_at: claims.expires_at,
-        }
-    }
-}
-
 /// A stream that passed in shadow mode and would have been refused.
 #[derive(Debug)]
 pub(super) struct Shadowed {
     /// The token and who said to have it; `None` where no token was verified, so that none can be
     /// judged again.
-    pub(super) verified: Option<(Arc<ZoneToken>, Claimed)>,
+    pub(super) verified: Option<(Arc<Token>, Claimed)>,
 }
 
 impl Shadowed {
     /// Why `policy` ends the stream, or `None` where the stream may stay.
-    pub(super) fn ended_by(&self, policy: &Policy, clock: Clock) -> Option<Cut> {
+    pub(super) fn ended_by(&self, policy: &Policy, clock: Now) -> Option<Cut> {
         let switch = policy.open_streams.on_enforce;
         (policy.mode == Mode::Enforce
             && switch == OnOpen::Cut
@@ -95,33 +66,36 @@ impl Shadowed {
     }
 
     /// Whose it is where `policy` would let it in.
-    pub(super) fn now_allowed(&self, policy: &Policy, clock: Clock) -> Option<Identity> {
+    pub(super) fn now_allowed(&self, policy: &Policy, clock: Now) -> Option<Arc<Identity>> {
         let (token, caller) = self.verified.as_ref()?;
-        policy.judge_again(token, caller, clock).ok()?;
-        self.identity()
+        match policy.judge_again(token, caller, clock).ok()? {
+            Permit::Token { identity, .. } => Some(identity),
+            Permit::Unchecked(_) => None,
+        }
     }
 
     /// Whose it is, where that was verified.
-    pub(super) fn identity(&self) -> Option<Identity> {
-        self.verified.as_ref().map(|(token, _)| Identity::of(token))
+    pub(super) fn identity(&self) -> Option<Arc<Identity>> {
+        self.verified.as_ref().map(|(token, _)| Arc::clone(&token.identity))
     }
 }
 
 impl Policy {
     /// Why this policy ends a stream that is open with a token of `identity`.
-    pub(super) fn ends(&self, identity: &Identity, clock: Clock) -> Option<Cut> {
+    pub(super) fn ends(&self, identity: &Identity, clock: Now) -> Option<Cut> {
         if self.mode == Mode::Shadow {
             return None;
         }
         let switches = self.open_streams;
-        if switches.on_revoked == OnOpen::Cut && self.revocations.contains(&identity.id) {
+        let issuer = self.issuers.of(identity.kind, &identity.mesh);
+        if switches.on_revoked == OnOpen::Cut && issuer.revokes(&identity.id) {
             return Some(Cut::Revoked);
         }
-        let is_here = self.keys.holds_key(&identity.kid, identity.key);
+        let is_here = issuer.holds(&identity.kid, identity.key);
         if switches.on_key_removed == OnOpen::Cut && !is_here {
             return Some(Cut::KeyRemoved);
         }
-        clock.now().ok().and_then(|now| self.expires(identity, now))
+        clock.credible().ok().and_then(|now| self.expires(identity, now))
     }
 
     /// [`Cut::Expired`] where this policy ends a stream of `identity` at `now`, for its token has

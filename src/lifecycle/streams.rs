@@ -2,11 +2,14 @@
 //!
 //! In: states. Out: the same, and [`Gauges`]. When a stream changes its state is not decided here.
 
+use std::sync::Arc;
+
 use rustc_hash::FxHashMap;
 
 use super::held::HeldStream;
 use super::open::Shadowed;
-use super::{Gauges, Identity, StreamId};
+use super::{Gauges, StreamId};
+use crate::credential::Identity;
 
 /// The state of a stream whose headers have come. Before that it has none.
 #[derive(Debug)]
@@ -14,7 +17,7 @@ pub(super) enum State {
     /// It waits for its first message or its body.
     Held(Box<HeldStream>),
     /// It was let in; `None` where it was let in unchecked.
-    Open(Option<Box<Identity>>),
+    Open(Option<Arc<Identity>>),
     /// It passed in shadow mode and would have been refused.
     Shadowed(Box<Shadowed>),
     /// It was answered or cut.

@@ -10,7 +10,7 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::reader::{Entry, Place, uuid};
-use crate::gate::Quoted;
+use crate::text::Quoted;
 use crate::token::Unverified;
 
 /// Why an entry is not an ID that tokens have.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::json::JsonError;
+use crate::go_json::JsonError;
 
 /// One of the three segments of a compact JWS (RFC 7515 §7.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +75,8 @@ pub enum TokenError {
     ClaimsJson(JsonError),
     /// A claim has the wrong type.
     ClaimType(MistypedClaim),
+    /// A claim is there twice, in a kind of token in which none may be.
+    RepeatedClaim(String),
 }
 
 impl fmt::Display for TokenError {
@@ -93,6 +95,9 @@ impl fmt::Display for TokenError {
             Self::InvalidSignature => f.write_str("its signature does not verify"),
             Self::ClaimsJson(error) => write!(f, "its claims segment {error}"),
             Self::ClaimType(claim) => claim.fmt(f),
+            Self::RepeatedClaim(name) => {
+                write!(f, "its claim \"{}\" is there twice", name.escape_default())
+            }
         }
     }
 }

@@ -6,10 +6,9 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use super::json::{members, normalise};
-use super::numbers::numbers_fit;
 use super::same::same;
-use super::{CompactToken, JsonError, Members, Segment, TokenError, base64url};
+use super::{CompactToken, Segment, TokenError, base64url};
+use crate::go_json::{JsonError, Members, members, normalise, numbers_fit};
 
 /// A token that claims to be signed with RS256 by the key `kid`. Nothing is verified yet.
 #[derive(Debug)]
@@ -21,7 +20,7 @@ pub struct SignedToken<'a> {
 /// The header that was read last, and the kid in it. The tokens of one key all begin with the same
 /// header, to the letter, so as a rule the next one is not read again.
 #[derive(Default)]
-pub(super) struct LastHeader(RefCell<Option<HeaderRead>>);
+pub(crate) struct LastHeader(RefCell<Option<HeaderRead>>);
 
 struct HeaderRead {
     encoded: Box<[u8]>,
@@ -30,7 +29,7 @@ struct HeaderRead {
 
 impl LastHeader {
     /// As [`CompactToken::read_header`].
-    pub(super) fn read<'a>(
+    pub(crate) fn read<'a>(
         &self,
         compact: CompactToken<'a>,
     ) -> Result<SignedToken<'a>, TokenError> {
@@ -43,6 +42,13 @@ impl LastHeader {
         let (encoded, kid) = (compact.header.into(), Arc::clone(&signed.kid));
         self.0.replace(Some(HeaderRead { encoded, kid }));
         Ok(signed)
+    }
+}
+
+impl SignedToken<'_> {
+    /// The kid that the header names.
+    pub fn kid(&self) -> &Arc<str> {
+        &self.kid
     }
 }
 

@@ -11,6 +11,7 @@ use std::fmt;
 use base64::Engine;
 use sha2::{Digest, Sha256};
 
+use super::base64url;
 use super::der::{BIT_STRING, INTEGER, SEQUENCE, element, take};
 use super::key_error::{KeyError, PKCS1, SPKI};
 use super::not_pem::NotPem;
@@ -92,6 +93,28 @@ impl PublicKey {
         // What stands behind the key is left unread by Go.
         let numbers = take(&mut contents, SEQUENCE).and_then(Numbers::of_sequence);
         numbers.ok_or(KeyError::Malformed { label: SPKI, other_label_fits: false })?.check()
+    }
+
+    /// Makes a key of the members `n` and `e` of a JWK (RFC 7518 §6.3.1).
+    ///
+    /// # Errors
+    /// They are not base64url of whole numbers, or Go never verifies with the key.
+    pub fn from_jwk(modulus: &str, exponent: &str) -> Result<Self, KeyError> {
+        let number = |text: &str| {
+            let digits = base64url::decode(text.as_bytes())?;
+            let start = digits.iter().position(|byte| *byte != 0)?;
+            let digits = digits.get(start..)?;
+            // An INTEGER is signed.
+            let sign: &[u8] =
+                if digits.first().is_some_and(|first| *first >= 0x80) { &[0] } else { &[] };
+            Some([sign, digits].concat())
+        };
+        match (number(modulus), number(exponent)) {
+            (Some(modulus), Some(exponent)) => {
+                Numbers { modulus: &modulus, exponent: &exponent }.check()
+            }
+            _ => Err(KeyError::JwkNumber),
+        }
     }
 
     /// PKCS#1 `RSAPublicKey`, DER.

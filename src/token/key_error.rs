@@ -46,11 +46,14 @@ pub enum KeyError {
     EvenModulus,
     /// The exponent is even, 1, or above 2³¹ − 1.
     Exponent,
+    /// `n` or `e` of a JWK is not base64url of a whole number above zero (RFC 7518 §6.3.1).
+    JwkNumber,
 }
 
 impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::JwkNumber => f.write_str("n or e is not base64url of a whole number above zero"),
             Self::NotPem(what) => {
                 write!(f, "not PEM: {what}; kuma-cp would crash at its start with it")
             }

@@ -8,8 +8,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{
-    Claims, Fingerprint, PublicKey, RSA_CRATE, Segment, SignatureBackend, SignedToken, TokenError,
-    Verifier, ZoneToken, base64url,
+    Fingerprint, PublicKey, RSA_CRATE, Segment, SignatureBackend, SignedToken, TokenError,
+    Verifier, base64url,
 };
 
 /// The configured keys, each prepared for verifying.
@@ -17,10 +17,12 @@ pub struct KeySet {
     /// Sorted by kid.
     keys: Vec<Key>,
     backend: &'static SignatureBackend,
+    label_prefix: String,
 }
 
 struct Key {
     kid: Arc<str>,
+    label: Arc<str>,
     public: PublicKey,
     fingerprint: Fingerprint,
     verifier: Verifier,
@@ -29,9 +31,14 @@ struct Key {
 /// A token whose signature was verified; its claims are not read yet.
 #[derive(Debug)]
 pub struct VerifiedToken<'a> {
-    kid: Arc<str>,
-    key: Fingerprint,
-    length: usize,
+    /// The configured kid of the key that signed it.
+    pub kid: Arc<str>,
+    /// That key.
+    pub key: Fingerprint,
+    /// The name under which tokens of that key are counted.
+    pub key_label: Arc<str>,
+    /// How long its text is, in bytes.
+    pub length: usize,
     claims: &'a [u8],
 }
 
@@ -45,7 +52,12 @@ impl Default for KeySet {
 impl KeySet {
     /// No keys yet; those that are added verify by `backend`.
     pub fn new(backend: &'static SignatureBackend) -> Self {
-        Self { keys: Vec::new(), backend }
+        Self::with_label_prefix(backend, String::new())
+    }
+
+    /// As [`Self::new`]; the tokens of a key are counted under its kid behind `label_prefix`.
+    pub fn with_label_prefix(backend: &'static SignatureBackend, label_prefix: String) -> Self {
+        Self { keys: Vec::new(), backend, label_prefix }
     }
 
     /// Adds a key. One that is there under its kid is replaced.
@@ -55,8 +67,13 @@ impl KeySet {
     pub fn insert(&mut self, kid: String, public: PublicKey) -> Result<(), String> {
         let verifier = self.backend.verifier(&public).map_err(|error| error.to_string())?;
         let place = self.place(&kid);
-        let (kid, fingerprint) = (kid.into(), Fingerprint::of(public.spki_der()));
-        let key = Key { kid, public, fingerprint, verifier };
+        let fingerprint = Fingerprint::of(public.spki_der());
+        let kid: Arc<str> = kid.into();
+        let label = match self.label_prefix.as_str() {
+            "" => Arc::clone(&kid),
+            prefix => format!("{prefix}{kid}").into(),
+        };
+        let key = Key { kid, label, public, fingerprint, verifier };
         match place {
             Ok(there) => self.keys.splice(there..=there, [key]).for_each(drop),
             Err(free) => self.keys.insert(free, key),
@@ -74,19 +91,24 @@ impl KeySet {
         self.key(kid).map(|key| &key.public)
     }
 
-    /// Whether the key that signed `token` is here, under the same kid.
-    pub fn holds(&self, token: &ZoneToken) -> bool {
-        self.holds_key(&token.kid, token.key)
+    /// Whether the key of this kid is the one of this fingerprint.
+    pub fn holds(&self, kid: &str, fingerprint: Fingerprint) -> bool {
+        self.fingerprint(kid) == Some(fingerprint)
     }
 
-    /// Whether the key of this kid is the one of this fingerprint.
-    pub fn holds_key(&self, kid: &str, fingerprint: Fingerprint) -> bool {
-        self.key(kid).is_some_and(|key| key.fingerprint == fingerprint)
+    /// The fingerprint of the key of this kid.
+    pub fn fingerprint(&self, kid: &str) -> Option<Fingerprint> {
+        self.key(kid).map(|key| key.fingerprint)
     }
 
     /// The kids and their keys, in the order of the kids.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &PublicKey)> {
         self.keys.iter().map(|key| (&*key.kid, &key.public))
+    }
+
+    /// The keys, each with the label under which its tokens are counted.
+    pub fn labelled(&self) -> impl Iterator<Item = (&str, &PublicKey)> {
+        self.keys.iter().map(|key| (&*key.label, &key.public))
     }
 
     /// Verifies the signature of `token` with the key that it names.
@@ -102,8 +124,13 @@ impl KeySet {
         key.verifier
             .verify(compact.signing_input, &signature)
             .map_err(|_| TokenError::InvalidSignature)?;
-        let (kid, key) = (Arc::clone(&key.kid), key.fingerprint);
-        Ok(VerifiedToken { kid, key, length: compact.len(), claims: compact.claims })
+        Ok(VerifiedToken {
+            kid: Arc::clone(&key.kid),
+            key: key.fingerprint,
+            key_label: Arc::clone(&key.label),
+            length: compact.len(),
+            claims: compact.claims,
+        })
     }
 
     fn key(&self, kid: &str) -> Option<&Key> {
@@ -123,13 +150,11 @@ impl fmt::Debug for KeySet {
 }
 
 impl VerifiedToken<'_> {
-    /// Reads the claims.
+    /// The claims, decoded and not yet read.
     ///
     /// # Errors
-    /// They are not base64url or JSON, or have the wrong type.
-    pub fn read_claims(self) -> Result<ZoneToken, TokenError> {
-        let payload = base64url::decode(self.claims).ok_or(TokenError::Base64(Segment::Claims))?;
-        let Self { kid, key, length, claims: _ } = self;
-        Ok(ZoneToken { kid, key, length, claims: Claims::parse(&payload)? })
+    /// They are not base64url.
+    pub fn payload(&self) -> Result<Vec<u8>, TokenError> {
+        base64url::decode(self.claims).ok_or(TokenError::Base64(Segment::Claims))
     }
 }

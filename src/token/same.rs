@@ -4,7 +4,7 @@
 //! of it 16 bytes at a time, where the `memcmp` of WebAssembly takes one.
 
 /// Whether `one` and `other` are the same bytes.
-pub(super) fn same(one: &[u8], other: &[u8]) -> bool {
+pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {
     let differences = || one.iter().zip(other).fold(0, |all, (one, other)| all | (one ^ other));
     one.len() == other.len() && differences() == 0
 }

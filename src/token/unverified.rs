@@ -4,7 +4,8 @@
 //! In: any text. Out: each segment on its own, with the error that the gate's own reader has for it.
 //! No signature is checked, and no date.
 
-use super::{Claims, CompactToken, Segment, TokenError, base64url, members, normalise};
+use super::{CompactToken, Segment, TokenError, base64url};
+use crate::go_json::{members, normalise};
 
 /// A text that may be a token, in its segments.
 #[derive(Debug, Clone, Copy)]
@@ -58,12 +59,11 @@ impl<'a> Unverified<'a> {
         compact.read_header().map(|signed| (*signed.kid).to_owned())
     }
 
-    /// The claims; `None` where they are missing.
+    /// The claims, decoded and not yet read; `None` where they are missing.
     ///
     /// # Errors
-    /// They are not base64url or JSON, or have the wrong type.
-    pub fn claims(self) -> Option<Result<Claims, TokenError>> {
-        let payload = self.decoded(Segment::Claims)?;
-        Some(payload.and_then(|payload| Claims::parse(&payload)))
+    /// They are not base64url.
+    pub fn payload(self) -> Option<Result<Vec<u8>, TokenError>> {
+        self.decoded(Segment::Claims)
     }
 }

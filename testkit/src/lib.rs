@@ -8,6 +8,7 @@ pub mod certificates;
 pub mod control_plane;
 pub mod gateway;
 pub mod kds;
+pub mod kubernetes;
 pub mod kuma;
 pub mod process;
 pub mod raw_client;

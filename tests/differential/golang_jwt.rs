@@ -27,6 +27,9 @@ pub(crate) struct GolangJwt(Program);
 /// The program as a control plane that is given keys.
 pub(crate) struct GoKeys(Program);
 
+/// The program as a control plane at which proxies of every kind open streams.
+pub(crate) struct GoStreams(Program);
+
 #[derive(Deserialize)]
 struct Line {
     accept: bool,
@@ -107,6 +110,27 @@ impl GolangJwt {
             public_keys().into_iter().map(|(name, pem)| (name.to_owned(), json!(pem))).collect();
         writeln!(program.input, "{}", json!({ "keys": keys }))?;
         Ok(Self(program))
+    }
+}
+
+impl GoStreams {
+    /// `keys` are PEM by name.
+    pub(crate) fn start(program: &Path, keys: &Value) -> anyhow::Result<Self> {
+        let mut program = Program::start(program, &["streams"])?;
+        writeln!(program.input, "{}", json!({ "keys": keys }))?;
+        Ok(Self(program))
+    }
+
+    /// One answer for each stream, in order; `tests/kuma/dataplane.go` says what is in either.
+    pub(crate) fn judge<T: DeserializeOwned>(
+        &mut self,
+        streams: &[Value],
+    ) -> anyhow::Result<Vec<T>> {
+        let mut answers = Vec::with_capacity(streams.len());
+        for part in streams.chunks(AT_A_TIME) {
+            answers.extend(self.0.ask(part.iter().cloned())?);
+        }
+        Ok(answers)
     }
 }
 

@@ -8,8 +8,10 @@
 
 mod engine;
 mod golang_jwt;
+mod issued;
 mod keys;
 mod kuma_cp;
+mod recorded_streams;
 
 use std::str::FromStr;
 use std::thread;

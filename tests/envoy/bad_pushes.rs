@@ -176,7 +176,7 @@ async fn a_push_that_fails_the_workers_lets_nothing_through() {
     bench.options.module = faulty_module();
     let setup = bench.start().await;
     let mut streams = three_streams(&setup).await;
-    setup.control_plane.sightings().clear();
+    setup.control_plane.recorder().clear();
     setup.push("zone", json!("x-zonegate-fault-trap")).await;
     setup.gateway.wait_log("panicked", LIMIT).await.unwrap();
     for token in [setup.token(), "garbage".to_owned()] {
@@ -186,7 +186,7 @@ async fn a_push_that_fails_the_workers_lets_nothing_through() {
             assert_eq!(refused.code(), Code::PermissionDenied, "{refused:?}");
         }
     }
-    assert_eq!(setup.control_plane.sightings().count(), 0);
+    assert_eq!(setup.control_plane.recorder().count(), 0);
     let stat = "http.zonegate.rbac.zonegate.denied";
     assert_eq!(setup.gateway.stat(stat).await.unwrap(), Some(8));
     // The streams of the VMs that failed end with the next message.

@@ -33,9 +33,9 @@ async fn a_good_token_gets_its_bootstrap() {
         let answer = ask(&setup, body.clone()).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         assert!(answer.text().contains("bootstrap"), "{answer:?}");
-        let seen = setup.control_plane.sightings().requests();
+        let seen = setup.control_plane.recorder().requests();
         assert_eq!(seen[0].body, body.to_string().as_bytes());
-        setup.control_plane.sightings().clear();
+        setup.control_plane.recorder().clear();
     }
     // In pieces, and by HTTP/1.1, as kuma-dp's Go client does.
     let body = request("ingress", &setup.token()).to_string();
@@ -49,7 +49,7 @@ async fn a_good_token_gets_its_bootstrap() {
     let answer =
         http1(setup.gateway.address(), &setup.ca, (head + &body).as_bytes()).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-    let seen = setup.control_plane.sightings().requests();
+    let seen = setup.control_plane.recorder().requests();
     assert_eq!(seen[1].authority, "gateway:5678");
     assert_eq!(seen[1].body, body.as_bytes());
 }

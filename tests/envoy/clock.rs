@@ -43,5 +43,5 @@ async fn without_a_clock_nothing_passes() {
     // 5xx: kuma-dp tries again, where it would give up on 4xx.
     assert_eq!(setup.raw().await.send(request).await.unwrap().status, 503);
     assert_eq!(setup.stat("denied.clock_unavailable").await, 2);
-    assert_eq!(setup.control_plane.sightings().count(), 0);
+    assert_eq!(setup.control_plane.recorder().count(), 0);
 }

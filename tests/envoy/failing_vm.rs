@@ -41,11 +41,11 @@ async fn a_vm_that_fails_denies_until_it_is_started_anew() {
     }
     assert_eq!(setup.connections_by_worker().await.into_values().collect::<Vec<_>>(), [1, 1]);
     setup.gateway.wait_stat(OPEN, 2, LIMIT).await.unwrap();
-    setup.control_plane.sightings().clear();
+    setup.control_plane.recorder().clear();
     let answer = trap(&setup).await;
     assert_eq!(answer.grpc_status(), Some(Code::Unavailable as u32), "{answer:?}");
     let failed = Instant::now();
-    assert_eq!(setup.control_plane.sightings().count(), 0);
+    assert_eq!(setup.control_plane.recorder().count(), 0);
     // A control plane that speaks ends the streams of the VM that failed: nothing passes it by.
     setup.control_plane.push();
     let mut gone = Vec::new();
@@ -90,7 +90,7 @@ async fn nothing_passes_while_a_vm_is_started_anew() {
             Ok(stream) => break stream,
             Err(refused) => assert_eq!(refused.code(), Code::Unavailable, "{refused:?}"),
         }
-        assert_eq!(setup.control_plane.sightings().count(), 0);
+        assert_eq!(setup.control_plane.recorder().count(), 0);
         let refused = connection.sotw(Some("garbage"), Claimed::INGRESS).await.unwrap_err();
         assert!(matches!(refused.code(), Code::Unavailable | Code::Unauthenticated), "{refused:?}");
         denied += 1;

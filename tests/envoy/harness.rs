@@ -184,12 +184,12 @@ impl Setup {
 
     /// The control plane has seen nothing, and would have seen it: a good request does arrive.
     pub(crate) async fn assert_nothing_arrived(&self) {
-        let sightings = self.control_plane.sightings();
-        assert_eq!(sightings.count(), 0, "{:?}", sightings.requests());
+        let recorder = self.control_plane.recorder();
+        assert_eq!(recorder.count(), 0, "{:?}", recorder.requests());
         let token = self.token();
         let mut stream = self.connect().await.sotw(Some(&token), Claimed::INGRESS).await.unwrap();
         stream.next().await.unwrap();
-        assert_eq!(sightings.count(), 1);
-        sightings.clear();
+        assert_eq!(recorder.count(), 1);
+        recorder.clear();
     }
 }

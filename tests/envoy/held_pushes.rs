@@ -47,7 +47,7 @@ async fn assert_denied(fields: impl Fn(&Setup) -> Value, reason: &str) {
         assert!(message.starts_with(&wanted), "{count} pieces, not {reason}: {answer:?}");
     }
     assert_eq!(setup.stat("allowed").await, 0);
-    assert_eq!(setup.control_plane.sightings().count(), 0);
+    assert_eq!(setup.control_plane.recorder().count(), 0);
 }
 
 fn key_of(kid: &str, key: &SigningKey) -> Value {

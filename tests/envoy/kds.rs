@@ -52,13 +52,13 @@ impl Setup {
 
     /// Nothing arrived, and a good request does.
     async fn assert_no_zone_arrived(&self) {
-        let sightings = self.control_plane.sightings();
-        assert_eq!(sightings.count(), 0, "{:?}", sightings.requests());
+        let recorder = self.control_plane.recorder();
+        assert_eq!(recorder.count(), 0, "{:?}", recorder.requests());
         let token = self.zone_token(ZONE);
         let zone = Zone { token: Some(&token), client_id: &[ZONE] };
         self.connect().await.health_check(zone).await.unwrap();
-        assert_eq!(sightings.count(), 1);
-        sightings.clear();
+        assert_eq!(recorder.count(), 1);
+        recorder.clear();
     }
 }
 
@@ -91,7 +91,7 @@ async fn a_zone_with_its_token_has_all_six_methods() {
     for stream in &mut shown {
         assert_eq!(stream.next().await.unwrap().unwrap().request_id, "1");
     }
-    let seen = setup.control_plane.sightings().requests();
+    let seen = setup.control_plane.recorder().requests();
     let mut paths: Vec<_> = seen.iter().map(|request| request.path.as_str()).collect();
     paths.sort_unstable();
     let mut all = KDS;
@@ -267,7 +267,7 @@ async fn a_held_stream_does_not_outlive_its_profile() {
     let (answer, ()) = tokio::join!(raw.send_paused(request, &go_on), push);
     let answer = answer.unwrap();
     assert_eq!(answer.grpc_status(), Some(12), "{answer:?}");
-    assert_eq!(setup.control_plane.sightings().count(), 0);
+    assert_eq!(setup.control_plane.recorder().count(), 0);
 }
 
 /// The file that users copy, with another key.

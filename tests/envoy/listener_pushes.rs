@@ -72,7 +72,7 @@ async fn a_revoked_token_opens_no_stream_on_the_connection_that_it_had() {
     setup.control_plane.push();
     assert!(goes_on(&mut kept).await);
     setup.gateway.wait_stat(OPEN, 1, LIMIT).await.unwrap();
-    assert_eq!(setup.control_plane.sightings().open_with("authorization", token.as_bytes()), 0);
+    assert_eq!(setup.control_plane.recorder().open_with("authorization", token.as_bytes()), 0);
 }
 
 /// Streams on old connections do not bring the policies of those back.

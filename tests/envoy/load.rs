@@ -24,7 +24,7 @@ async fn three_hundred_streams_are_open_at_once() {
         stream.next().await.unwrap().unwrap();
         streams.push(stream);
     }
-    assert_eq!(setup.control_plane.sightings().open_streams() as u64, STREAMS);
+    assert_eq!(setup.control_plane.recorder().open_streams() as u64, STREAMS);
     setup.gateway.wait_stat(OPEN, STREAMS, LIMIT).await.unwrap();
     assert_eq!(setup.control_plane.push() as u64, STREAMS);
     for stream in &mut streams {
@@ -67,8 +67,8 @@ async fn ten_thousand_streams_leave_nothing_behind() {
     }
     assert_eq!(setup.stat("allowed").await, 2 * CLIENTS * EACH * 4 / 5);
     assert_eq!(setup.denied("malformed_token").await, 2 * CLIENTS * EACH / 5);
-    let sightings = setup.control_plane.sightings();
-    sightings.wait_for(|seen| seen.open_streams() == 0, LIMIT).await.unwrap();
+    let recorder = setup.control_plane.recorder();
+    recorder.wait_for(|seen| seen.open_streams() == 0, LIMIT).await.unwrap();
     // A leaked context is some hundred bytes in the VM and some KiB in Envoy: 5,000 of them are MiBs.
     assert!(memory[1] < memory[0] + 4 * 1024 * 1024, "{memory:?}");
 }

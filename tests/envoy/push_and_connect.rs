@@ -86,7 +86,7 @@ async fn each_connection_is_judged_by_the_policy_before_or_after() {
     let allowed = setup.stat("allowed").await;
     let watched = watching.len() * (1 + pushes.len());
     assert_eq!(allowed + setup.denied("revoked").await, (CONNECTIONS + watched) as u64);
-    assert_eq!(setup.control_plane.sightings().count() as u64, allowed);
+    assert_eq!(setup.control_plane.recorder().count() as u64, allowed);
 }
 
 /// A push that was accepted.

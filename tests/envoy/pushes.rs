@@ -245,7 +245,7 @@ async fn a_push_reaches_a_stream_that_is_held() {
     });
     let message = answer.unwrap().grpc_message().unwrap();
     assert!(message.starts_with("zonegate: revoked: "), "{message}");
-    setup.control_plane.sightings().clear();
+    setup.control_plane.recorder().clear();
     assert_eq!(setup.stat("allowed").await, 0);
 }
 
@@ -341,8 +341,8 @@ async fn shadow_mode_judges_and_lets_everything_through() {
     assert!(!silent.is_finished());
     silent.abort();
     // Nothing was denied, and the control plane has seen all eight.
-    let sightings = setup.control_plane.sightings();
-    sightings.wait_for(|seen| seen.count() == 8, LIMIT).await.unwrap();
+    let recorder = setup.control_plane.recorder();
+    recorder.wait_for(|seen| seen.count() == 8, LIMIT).await.unwrap();
     let stats = setup.gateway.admin("/stats?filter=zonegate.denied").await.unwrap();
     assert!(stats.lines().all(|line| line.is_empty() || line.ends_with(": 0")), "{stats}");
     let log = setup.gateway.log().unwrap();

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use uuid::Uuid;
 use zonegate::gate::ADS_SOTW;
-use zonegate_testkit::control_plane::Sightings;
+use zonegate_testkit::control_plane::Recorder;
 use zonegate_testkit::raw_client::{RawConnection, RawStream};
 use zonegate_testkit::zone_proxy::{Claimed, Connection};
 
@@ -66,10 +66,10 @@ impl Race {
 
     /// How many streams the control plane still has that came with `token`, when all should be gone.
     async fn left_open(&self, token: &str) -> usize {
-        let sightings = self.setup.control_plane.sightings();
-        let open = || sightings.open_with("authorization", token.as_bytes());
+        let recorder = self.setup.control_plane.recorder();
+        let open = || recorder.open_with("authorization", token.as_bytes());
         // An error is what is counted then.
-        let _ = sightings.wait_for(|_| open() == 0, CUT).await;
+        let _ = recorder.wait_for(|_| open() == 0, CUT).await;
         open()
     }
 }
@@ -140,9 +140,9 @@ async fn reconnect(workers: u32, ids: usize, rounds: usize) -> Vec<usize> {
         let id = format!("id-{round}");
         let token = race.setup.token_of(&id);
         let stream = begin(&own, &token, first_message()).await;
-        let sightings = race.setup.control_plane.sightings();
-        let arrived = |seen: &Sightings| seen.open_with("authorization", token.as_bytes()) == 1;
-        sightings.wait_for(arrived, LIMIT).await.unwrap();
+        let recorder = race.setup.control_plane.recorder();
+        let arrived = |seen: &Recorder| seen.open_with("authorization", token.as_bytes()) == 1;
+        recorder.wait_for(arrived, LIMIT).await.unwrap();
         let (client, own, its_token) = (race.client(), own.clone(), token.clone());
         let returning = tokio::spawn(async move {
             let answer = stream.answer(LIMIT).await.expect("the stream is not cut");
@@ -218,9 +218,9 @@ async fn storm(workers: u32, ids: usize, pushes: usize) -> Vec<usize> {
             let (client, token, stop) = (race.client(), token.clone(), stop.subscribe());
             clients.spawn(async move { client.go_on(stop, &token).await });
         }
-        let sightings = race.setup.control_plane.sightings();
+        let recorder = race.setup.control_plane.recorder();
         let begun = |open: usize| open >= 2 * CLIENTS;
-        let all = sightings.wait_for(|seen| begun(seen.open_streams()), LIMIT).await;
+        let all = recorder.wait_for(|seen| begun(seen.open_streams()), LIMIT).await;
         all.unwrap();
         race.revoke(&id).await;
         stop.send_replace(true);

@@ -22,7 +22,7 @@ async fn a_revoked_proxy_that_reconnects_in_a_loop_is_refused_each_time() {
     // On the other worker as well.
     setup.refused_everywhere_as(&setup.witness("id-1"), "revoked").await;
     let before = setup.denied("revoked").await;
-    setup.control_plane.sightings().clear();
+    setup.control_plane.recorder().clear();
     let start = Instant::now();
     let mut memory = Vec::new();
     for index in 1..=TRIES {
@@ -52,5 +52,5 @@ async fn a_revoked_proxy_that_reconnects_in_a_loop_is_refused_each_time() {
     println!("{TRIES} tries in {:?}: {written} lines, {suppressed} left out", start.elapsed());
     assert!(written < TRIES && suppressed > 0, "nothing was left out");
     assert!(written + suppressed <= before + TRIES);
-    assert_eq!(setup.control_plane.sightings().count(), 0);
+    assert_eq!(setup.control_plane.recorder().count(), 0);
 }

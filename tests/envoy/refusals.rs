@@ -137,7 +137,7 @@ async fn sidecars_pass_unchecked_where_they_may_and_zone_proxies_do_not() {
     assert!(sidecar.next().await.unwrap().is_some());
     assert!(connection.delta(None, Claimed::NOTHING).await.is_ok());
     assert!(connection.hds(Some("not ours")).await.is_ok());
-    setup.control_plane.sightings().clear();
+    setup.control_plane.recorder().clear();
     let refused = connection.sotw(Some("not ours"), Claimed::INGRESS).await.unwrap_err();
     assert_refused(&refused, "malformed_token", Code::Unauthenticated, "three segments");
     let refused = connection.sotw(None, Claimed::EGRESS).await.unwrap_err();
@@ -181,7 +181,7 @@ async fn an_empty_authorization_beside_a_token_is_dropped_before_the_gate() {
     let request = RawRequest { method: "POST", path: ADS_SOTW, headers, chunks, end: End::Stream };
     let answer = setup.raw().await.send(request).await.unwrap();
     assert_eq!(answer.grpc_status(), Some(0), "{answer:?}");
-    let seen = setup.control_plane.sightings().requests();
+    let seen = setup.control_plane.recorder().requests();
     assert_eq!(seen[0].header("authorization").collect::<Vec<_>>(), [token.as_bytes()]);
 }
 

@@ -99,7 +99,7 @@ async fn a_query_changes_nothing() {
     };
     let answer = setup.raw().await.send(request).await.unwrap();
     assert_eq!(answer.status, 200, "{answer:?}");
-    assert_eq!(setup.control_plane.sightings().requests()[0].path, "/bootstrap?x=/other");
+    assert_eq!(setup.control_plane.recorder().requests()[0].path, "/bootstrap?x=/other");
 }
 
 /// Someone may have put a secret in it.

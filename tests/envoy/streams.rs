@@ -65,13 +65,13 @@ async fn an_allowed_stream_arrives_byte_for_byte() {
         let request = RawRequest { method: "POST", path, headers, chunks, end: End::Stream };
         let answer = setup.raw().await.send(request).await.unwrap();
         assert_eq!(answer.grpc_status(), Some(0), "{answer:?}");
-        let [seen] = <[_; 1]>::try_from(setup.control_plane.sightings().requests()).unwrap();
+        let [seen] = <[_; 1]>::try_from(setup.control_plane.recorder().requests()).unwrap();
         assert_eq!(seen.body, sent);
         assert_eq!(seen.path, path);
         assert_eq!(seen.authority, "localhost");
         assert_eq!(seen.header("authorization").collect::<Vec<_>>(), [token.as_bytes()]);
         assert_eq!(seen.header("te").collect::<Vec<_>>(), [b"trailers"]);
-        setup.control_plane.sightings().clear();
+        setup.control_plane.recorder().clear();
     }
 }
 
@@ -83,7 +83,7 @@ async fn the_largest_first_message_passes() {
     let sent = grpc_frame(&message);
     let answer = setup.open(sent.chunks(16_000).map(<[u8]>::to_vec).collect()).await;
     assert_eq!(answer.grpc_status(), Some(0), "{answer:?}");
-    assert_eq!(setup.control_plane.sightings().requests()[0].body, sent);
+    assert_eq!(setup.control_plane.recorder().requests()[0].body, sent);
 }
 
 /// A DiscoveryRequest of exactly so many bytes, by unknown fields that any reader skips.

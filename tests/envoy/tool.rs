@@ -100,7 +100,7 @@ async fn the_gateway_runs_in_front_of_another_control_plane() {
     let text = run(&["--control-plane", &address]).await;
     assert!(text.contains("Trusting, for this run, the certificate"), "{text}");
     // One stream each.
-    assert_eq!(control_plane.sightings().count(), 2);
+    assert_eq!(control_plane.recorder().count(), 2);
     let mut pretender = Command::new(ZONEGATE);
     pretender
         .args(["demo", "run", "--port", "0", "--control-plane", "localhost:1"])

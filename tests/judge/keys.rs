@@ -2,7 +2,8 @@
 
 use std::sync::LazyLock;
 
-use zonegate::token::{KeySet, TokenCache, TokenError, authenticate};
+use zonegate::credential::{Kind, TokenCache, authenticate};
+use zonegate::token::{KeySet, TokenError};
 use zonegate_issuer::SigningKey;
 
 use crate::request::{KEY, Request, STRANGER};
@@ -31,9 +32,12 @@ fn a_key_that_is_there_under_its_kid_is_replaced() {
         assert!(kids.is_sorted_by(|one, next| one < next), "{kids:?}");
         for (token, is_good) in [(&good, good_is), (&forged, forged_is)] {
             let wanted = if is_good { Ok(()) } else { Err(TokenError::InvalidSignature) };
-            let judged = authenticate(token.as_bytes(), &keys);
+            let judged = authenticate(token.as_bytes(), Kind::ZoneToken, &keys);
             assert_eq!(judged.as_ref().map(drop).map_err(Clone::clone), wanted, "{kids:?}");
-            assert!(judged.is_ok_and(|token| keys.holds(&token)) == is_good);
+            assert!(
+                judged.is_ok_and(|token| keys.holds(&token.identity.kid, token.identity.key))
+                    == is_good
+            );
         }
     }
 }
@@ -42,7 +46,8 @@ fn a_key_that_is_there_under_its_kid_is_replaced() {
 fn a_token_that_is_remembered_needs_its_key_all_the_same() {
     let token = Request::of("sotw").token().unwrap();
     let cache = TokenCache::default();
-    let said = |keys: &KeySet| cache.authenticate(token.as_bytes(), keys).map(drop);
+    let said =
+        |keys: &KeySet| cache.authenticate(token.as_bytes(), Kind::ZoneToken, keys).map(drop);
     for _ in 0..2 {
         assert_eq!(said(&keys(&[("1", &KEY)])), Ok(()));
         assert_eq!(said(&keys(&[("1", &STRANGER)])), Err(TokenError::InvalidSignature));

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use serde_json::json;
-use zonegate::gate::{
-    Clock, Frame, MAX_FIRST_MESSAGE, PREFIX, Refusal, RequestError, RevocationList,
-};
+use zonegate::gate::{Frame, MAX_FIRST_MESSAGE, Now, PREFIX, Refusal, RequestError, UnixTime};
+
+use zonegate::revocation::RevocationList;
 
 use crate::request::{NOW, Request, judged, judged_later};
 
@@ -44,7 +44,8 @@ fn a_time_before_this_was_written_is_none() {
         (Some(EARLIEST), Ok(EARLIEST)),
         (Some(Duration::MAX), Ok(Duration::MAX)),
     ] {
-        assert_eq!(Clock(time).now(), wanted);
+        let at = UnixTime::after_epoch;
+        assert_eq!(Now(time.map(at)).credible(), wanted.map(at));
     }
     let at = |time: Duration| time.as_secs().cast_signed() - NOW.cast_signed();
     for (line, wanted) in [

@@ -22,15 +22,19 @@ use std::time::Duration;
 
 use envoy_types::pb::envoy::config::core::v3::Node;
 use envoy_types::pb::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DiscoveryRequest};
+use envoy_types::pb::envoy::service::health::v3::health_check_request_or_endpoint_health_response::RequestType;
+use envoy_types::pb::envoy::service::health::v3::{
+    HealthCheckRequest, HealthCheckRequestOrEndpointHealthResponse,
+};
 use envoy_types::pb::google::protobuf::{Struct, Value as ProtoValue, value::Kind};
 use prost::Message;
 use serde_json::{Value, json};
 use zonegate::config::Config;
+use zonegate::credential::TokenCache;
 use zonegate::gate::{
-    ADS_DELTA, ADS_SOTW, BOOTSTRAP, Clock, Denial, Form, HDS, Head, Held, Judge, KDS, Permit,
-    Policy, Unchecked, Verdict,
+    ADS_DELTA, ADS_SOTW, BOOTSTRAP, Denial, HDS, Head, Held, Judge, KDS, Now, Permit, Policy,
+    Unchecked, UnixTime, Verdict, XdsVariant,
 };
-use zonegate::token::TokenCache;
 use zonegate_issuer::SigningKey;
 
 pub(crate) static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::generate(1024).unwrap());
@@ -121,23 +125,24 @@ impl<'a> Request<'a> {
         }
     }
 
-    fn clock(&self, name: &str) -> Clock {
+    fn clock(&self, name: &str) -> Now {
         let seconds = match self.word(name).or_else(|| self.word("at")) {
-            Some("none") => return Clock(None),
+            Some("none") => return Now(None),
             Some(seconds) => seconds.parse::<f64>().unwrap(),
             None => 0.0,
         };
         let (now, span) = (Duration::from_secs(NOW), Duration::from_secs_f64(seconds.abs()));
-        Clock(Some(if seconds < 0.0 { now - span } else { now + span }))
+        let time = if seconds < 0.0 { now - span } else { now + span };
+        Now(Some(UnixTime::after_epoch(time)))
     }
 
     /// The first message, without the prefix of gRPC.
-    fn message(&self, form: Form) -> Vec<u8> {
-        let form = match self.word("message") {
-            Some("sotw") => Form::Sotw,
-            Some("delta") => Form::Delta,
+    fn message(&self, variant: XdsVariant) -> Vec<u8> {
+        let variant = match self.word("message") {
+            Some("sotw") => XdsVariant::Sotw,
+            Some("delta") => XdsVariant::Delta,
             Some(text) => return text.as_bytes().to_vec(),
-            None => form,
+            None => variant,
         };
         let resource = self.word("resource").map(|kind| json!({ "type": kind }).to_string());
         let proxy = Some(self.word("proxy").unwrap_or("ingress")).filter(|name| *name != "none");
@@ -150,11 +155,14 @@ impl<'a> Request<'a> {
             Some((name.to_owned(), ProtoValue { kind: Some(Kind::StringValue(text?)) }))
         });
         let metadata = Some(Struct { fields: fields.collect() });
-        let id = self.word("node").unwrap_or("node").to_owned();
+        let id = self.word("node").unwrap_or("default.node").to_owned();
         let node = Some(Node { id, metadata, ..Node::default() });
-        match form {
-            Form::Sotw => DiscoveryRequest { node, ..Default::default() }.encode_to_vec(),
-            Form::Delta => DeltaDiscoveryRequest { node, ..Default::default() }.encode_to_vec(),
+        match variant {
+            XdsVariant::Sotw => DiscoveryRequest { node, ..Default::default() }.encode_to_vec(),
+            XdsVariant::Delta => {
+                DeltaDiscoveryRequest { node, ..Default::default() }.encode_to_vec()
+            }
+            XdsVariant::Hds => health_check_request(node),
         }
     }
 
@@ -216,9 +224,9 @@ impl<'a> Request<'a> {
         match verdict {
             Verdict::Allow(permit) => format!("headers: {}", allowed(&permit)),
             Verdict::Deny(denial) => format!("headers: {}", refused(&denial)),
-            Verdict::Hold(Held::FirstMessage { form, token }) => {
-                let message = self.message(form);
-                let judged = later.judge_first_message(form, token, &message, clock);
+            Verdict::Hold(Held::FirstMessage { variant, credential }) => {
+                let message = self.message(variant);
+                let judged = later.judge_first_message(variant, credential, &message, clock);
                 format!("message: {}", said(&judged))
             }
             Verdict::Hold(Held::Bootstrap) => {
@@ -229,13 +237,22 @@ impl<'a> Request<'a> {
     }
 }
 
+/// The first message of health discovery.
+fn health_check_request(node: Option<Node>) -> Vec<u8> {
+    let request = HealthCheckRequest { node, ..HealthCheckRequest::default() };
+    HealthCheckRequestOrEndpointHealthResponse {
+        request_type: Some(RequestType::HealthCheckRequest(request)),
+    }
+    .encode_to_vec()
+}
+
 fn said(judged: &Result<Permit, Denial>) -> String {
     judged.as_ref().map_or_else(refused, allowed)
 }
 
 fn allowed(permit: &Permit) -> String {
     match permit {
-        Permit::ZoneToken { token: _, caller } => format!("allow {caller}"),
+        Permit::Token { caller, .. } => format!("allow {caller}"),
         Permit::Unchecked(Unchecked::Dataplane) => "unchecked dataplane".to_owned(),
         Permit::Unchecked(Unchecked::Bootstrap) => "unchecked bootstrap".to_owned(),
     }
@@ -244,7 +261,7 @@ fn allowed(permit: &Permit) -> String {
 fn refused(denial: &Denial) -> String {
     let reason = denial.refusal.reason();
     match &denial.token {
-        Some(token) => format!("{reason} ({})", token.claims.id),
+        Some(token) => format!("{reason} ({})", token.identity.id),
         None => reason.to_string(),
     }
 }

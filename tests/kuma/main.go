@@ -1,12 +1,15 @@
-// Answers whether a Kuma control plane would let a zone proxy in, case by case.
+// Answers whether a Kuma control plane would let a proxy in, case by case.
 //
-// It is golang-jwt itself, in the version that Kuma 2.14.3 requires, under a validator written after
-// Kuma's (see validator.go): Kuma's own Go module is not needed to build it.
+// It is golang-jwt itself, and the readers of JSON, YAML and protobuf, in the versions that Kuma 2.14.3
+// requires, under a validator written after Kuma's (see validator.go): Kuma's own Go module is not needed to
+// build it.
 //
 // In: JSON lines on standard input. The first holds the public keys by name, {"keys":{"a":"PEM"}};
 // each other one is a case. Out: a line for each case, in order, {"accept":false,"error":"..."}.
 //
-// With the argument "keys" each line is a key instead (see keys.go), and the answer is what becomes of it.
+// With the argument "streams" each case is the opening of a stream by any proxy, with a dataplane token or a
+// zone token (see dataplane.go). With the argument "keys" each line is a key instead (see keys.go), and the
+// answer is what becomes of it.
 package main
 
 import (
@@ -41,9 +44,17 @@ type answer struct {
 }
 
 func main() {
-	serve := serveTokens
-	if len(os.Args) > 1 && os.Args[1] == "keys" {
-		serve = serveKeys
+	mode := ""
+	if len(os.Args) > 1 {
+		mode = os.Args[1]
+	}
+	serve, found := map[string]func(io.Reader, io.Writer) error{
+		"":        serveCases(answerTo),
+		"streams": serveCases(answerToStream),
+		"keys":    serveKeys,
+	}[mode]
+	if !found {
+		serve = func(io.Reader, io.Writer) error { return fmt.Errorf("unknown mode %q", mode) }
 	}
 	if err := serve(os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "kuma:", err)
@@ -51,23 +62,38 @@ func main() {
 	}
 }
 
-func serveTokens(in io.Reader, out io.Writer) error {
-	lines := json.NewDecoder(bufio.NewReaderSize(in, 1<<20))
+// Reads the keys, then the cases.
+func serveCases[Case, Answer any](
+	answerTo func(Case, map[string]*rsa.PublicKey) Answer,
+) func(io.Reader, io.Writer) error {
+	return func(in io.Reader, out io.Writer) error {
+		lines := json.NewDecoder(bufio.NewReaderSize(in, 1<<20))
+		// A name with a slip in it would leave the case a plain one.
+		lines.DisallowUnknownFields()
+		known, err := readKeys(lines)
+		if err != nil {
+			return err
+		}
+		return answerAll(lines, out, func(asked Case) Answer { return answerTo(asked, known) })
+	}
+}
+
+func readKeys(lines *json.Decoder) (map[string]*rsa.PublicKey, error) {
 	var first struct {
 		Keys map[string]string `json:"keys"`
 	}
 	if err := lines.Decode(&first); err != nil {
-		return fmt.Errorf("reading the keys: %w", err)
+		return nil, fmt.Errorf("reading the keys: %w", err)
 	}
 	known := map[string]*rsa.PublicKey{}
 	for name, text := range first.Keys {
 		key, err := publicKey(text)
 		if err != nil {
-			return fmt.Errorf("key %q: %w", name, err)
+			return nil, fmt.Errorf("key %q: %w", name, err)
 		}
 		known[name] = key
 	}
-	return answerAll(lines, out, func(asked connection) answer { return answerTo(asked, known) })
+	return known, nil
 }
 
 func serveKeys(in io.Reader, out io.Writer) error {
@@ -94,17 +120,14 @@ func answerAll[Case, Answer any](lines *json.Decoder, out io.Writer, answerTo fu
 }
 
 func answerTo(asked connection, known map[string]*rsa.PublicKey) answer {
-	cp := controlPlane{
-		keys:        map[string]*rsa.PublicKey{},
-		revocations: asked.Revocations,
-		zone:        asked.Zone,
-		now:         time.Unix(asked.Now[0], asked.Now[1]),
-	}
+	keys := map[string]*rsa.PublicKey{}
 	// Of several keys under one kid the last one counts.
 	for _, pair := range asked.Keys {
-		cp.keys[pair[0]] = known[pair[1]]
+		keys[pair[0]] = known[pair[1]]
 	}
-	if err := cp.admit(asked.Authorization, asked.Scope); err != nil {
+	now := time.Unix(asked.Now[0], asked.Now[1])
+	tokens := zoneTokens{validator{keys: keys, revocations: asked.Revocations, now: now}, asked.Zone}
+	if err := tokens.admit(asked.Authorization, asked.Scope); err != nil {
 		return answer{Error: err.Error()}
 	}
 	return answer{Accept: true}

@@ -13,72 +13,54 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// What a control plane knows when a zone proxy connects: static public keys and a revocation secret.
-type controlPlane struct {
-	keys        map[string]*rsa.PublicKey
+// What a control plane knows of the tokens of one issuer: those of zones, or those of one mesh.
+type validator struct {
+	// Static public keys by kid.
+	keys map[string]*rsa.PublicKey
+	// Those in secrets, which are asked after the static ones; nil where they are not asked.
+	secrets *secretKeys
+	// The text of the secret with the revoked IDs.
 	revocations string
-	zone        string
 	now         time.Time
 }
 
-// The claims of a zone token. Names, types and their order decide what golang-jwt reads, so they are
-// those of Kuma's pkg/tokens/builtin/zone/token.go.
-type zoneClaims struct {
-	Zone  string
-	Scope []string
-	jwt.RegisteredClaims
+// Signing keys in secrets of the control plane.
+type secretKeys struct {
+	keys map[string]*rsa.PublicKey
+	// The first part of their names.
+	prefix string
+	// Where the secrets are; empty for GlobalSecrets.
+	mesh string
 }
 
-// Kuma's pkg/xds/auth/callbacks.go and pkg/xds/auth/universal/authenticator.go.
-func (cp controlPlane) admit(authorization []string, scope string) error {
-	token, err := credential(authorization)
-	if err != nil {
-		return err
-	}
-	claims, err := cp.validate(token)
-	if err != nil {
-		return err
-	}
-	if !slices.Contains(claims.Scope, scope) {
-		return fmt.Errorf("%s is out of token's scope: %+v", scope, claims.Scope)
-	}
-	if claims.Zone != "" && claims.Zone != cp.zone {
-		return fmt.Errorf("zone from requestor: %s is different than in token: %s", cp.zone, claims.Zone)
+// Kuma's Claims in pkg/core/tokens/token.go.
+type tokenClaims interface {
+	jwt.Claims
+	ID() string
+}
+
+// Kuma's pkg/core/tokens/validator.go and revocations.go, with a store that is not in memory.
+func (known validator) validate(text string, claims tokenClaims) error {
+	clock := jwt.WithTimeFunc(func() time.Time { return known.now })
+	token, err := jwt.ParseWithClaims(text, claims, known.keyOf, clock)
+	var noKey *noSigningKey
+	switch {
+	case errors.As(err, &noKey):
+		return noKey
+	case errors.Is(err, jwt.ErrTokenNotValidYet):
+		return fmt.Errorf("token is not yet valid: 'valid_from' date is in the future. Check if the system"+
+			" clock on the instance that issued the token is set correctly: %w", err)
+	case err != nil:
+		return fmt.Errorf("could not parse token: %w", err)
+	case !token.Valid:
+		return errors.New("token is not valid")
+	case known.isRevoked(claims.ID()):
+		return errors.New("token is revoked")
 	}
 	return nil
 }
 
-// No header at all is an empty token, which the parser refuses.
-func credential(authorization []string) (string, error) {
-	switch len(authorization) {
-	case 0:
-		return "", nil
-	case 1:
-		return authorization[0], nil
-	default:
-		return "", fmt.Errorf("request must have exactly 1 \"authorization\" header, got %d", len(authorization))
-	}
-}
-
-// Kuma's pkg/core/tokens/validator.go and revocations.go.
-func (cp controlPlane) validate(text string) (*zoneClaims, error) {
-	claims := &zoneClaims{}
-	clock := jwt.WithTimeFunc(func() time.Time { return cp.now })
-	token, err := jwt.ParseWithClaims(text, claims, cp.keyOf, clock)
-	switch {
-	case errors.Is(err, jwt.ErrTokenNotValidYet):
-		return nil, fmt.Errorf("'valid_from' date is in the future: %w", err)
-	case err != nil:
-		return nil, fmt.Errorf("could not parse token: %w", err)
-	case !token.Valid:
-		return nil, errors.New("token is not valid")
-	case cp.isRevoked(claims.ID):
-		return nil, errors.New("token is revoked")
-	}
-	return claims, nil
-}
-
-func (cp controlPlane) keyOf(token *jwt.Token) (any, error) {
+func (known validator) keyOf(token *jwt.Token) (any, error) {
 	kid, found := token.Header["kid"]
 	if !found {
 		return nil, errors.New("JWT token must have kid header")
@@ -89,24 +71,61 @@ func (cp controlPlane) keyOf(token *jwt.Token) (any, error) {
 	}
 	switch algorithm := token.Method.Alg(); algorithm {
 	case jwt.SigningMethodRS256.Alg():
-		if key := cp.keys[name]; key != nil {
-			return key, nil
-		}
-		return nil, fmt.Errorf("there is no signing key with KID %s", name)
+		return known.publicKey(name)
 	case jwt.SigningMethodHS256.Alg():
-		// Only secrets hold keys for it.
-		return nil, errors.New("not supported")
+		return nil, known.noLegacyKey()
 	default:
-		return nil, fmt.Errorf("unsupported token alg %s", algorithm)
+		return nil, fmt.Errorf("unsupported token alg %s. Allowed algorithms are %s and %s",
+			algorithm, jwt.SigningMethodRS256.Name, jwt.SigningMethodHS256)
 	}
 }
 
+// The error is that of whoever was asked last.
+func (known validator) publicKey(kid string) (any, error) {
+	if key := known.keys[kid]; key != nil {
+		return key, nil
+	}
+	if known.secrets == nil {
+		return nil, &noSigningKey{kid: kid}
+	}
+	if key := known.secrets.keys[kid]; key != nil {
+		return key, nil
+	}
+	return nil, &noSigningKey{kid: kid, prefix: known.secrets.prefix, mesh: known.secrets.mesh}
+}
+
+// HS256 was what Kuma before 1.4 signed with. A secret that would hold such a key is none of the inputs.
+func (known validator) noLegacyKey() error {
+	if known.secrets == nil {
+		return errors.New("not supported")
+	}
+	return &noSigningKey{kid: "0", prefix: known.secrets.prefix, mesh: known.secrets.mesh}
+}
+
+// Kuma's SigningKeyNotFound in pkg/core/tokens/signing_key.go.
+type noSigningKey struct {
+	kid, prefix, mesh string
+}
+
+func (missing *noSigningKey) Error() string {
+	secret := missing.prefix + "-" + missing.kid
+	if missing.kid == "0" {
+		secret = missing.prefix
+	}
+	place := fmt.Sprintf("Secret of name %q in mesh %q", secret, missing.mesh)
+	if missing.mesh == "" {
+		place = fmt.Sprintf("GlobalSecret of name %q", secret)
+	}
+	return fmt.Sprintf("there is no signing key with KID %s. %s is not found. If signing key was rotated,"+
+		" regenerate the token", missing.kid, place)
+}
+
 // An empty secret revokes nothing; one that is a line feed revokes the empty ID.
-func (cp controlPlane) isRevoked(id string) bool {
-	if cp.revocations == "" {
+func (known validator) isRevoked(id string) bool {
+	if known.revocations == "" {
 		return false
 	}
-	return slices.Contains(strings.Split(strings.TrimSuffix(cp.revocations, "\n"), ","), id)
+	return slices.Contains(strings.Split(strings.TrimSuffix(known.revocations, "\n"), ","), id)
 }
 
 // Kuma's pkg/util/rsa/pem.go.

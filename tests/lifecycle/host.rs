@@ -13,9 +13,9 @@ use envoy_types::pb::google::protobuf::{Struct, Value as ProtoValue, value::Kind
 use prost::Message;
 use serde_json::{Value, json};
 use zonegate::config::Config;
-use zonegate::gate::{ADS_SOTW, BOOTSTRAP, Clock, HDS, Head, Policy};
+use zonegate::gate::{ADS_SOTW, BOOTSTRAP, HDS, Head, Now, Policy, UnixTime};
 use zonegate::lifecycle::{
-    Cut, Effect, Lifecycle, Now, PolicyNumber, Request, RequestBody, Step, StreamId,
+    Clocks, Cut, Effect, Lifecycle, PolicyNumber, Request, RequestBody, Step, StreamId,
 };
 use zonegate_issuer::SigningKey;
 
@@ -179,12 +179,13 @@ impl Host {
         Self { life, streams, wall: Some(START * 1_000), monotonic: 0 }
     }
 
-    pub(crate) fn clock(&self) -> Clock {
-        Clock(self.wall.map(Duration::from_millis))
+    pub(crate) fn clock(&self) -> Now {
+        let wall = self.wall.map(Duration::from_millis);
+        Now(wall.map(UnixTime::after_epoch))
     }
 
-    fn now(&self) -> Now {
-        Now { wall: self.clock(), monotonic: Duration::from_millis(self.monotonic) }
+    fn now(&self) -> Clocks {
+        Clocks { wall: self.clock(), monotonic: Duration::from_millis(self.monotonic) }
     }
 
     pub(crate) fn push(&mut self, policy: Arc<Policy>) -> (PolicyNumber, Vec<Effect>) {

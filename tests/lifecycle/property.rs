@@ -12,11 +12,11 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config as ProptestConfig, TestRunner};
 use serde_json::json;
+use zonegate::credential::TokenCache;
 use zonegate::gate::{Frame, Held, Judge, Mode, OnOpen, Permit, Policy, Verdict};
 use zonegate::lifecycle::{Decision, Effect, HELD_BYTES, PolicyNumber, Step};
 use zonegate::log_line::LogLine;
 use zonegate::metrics::Counter;
-use zonegate::token::TokenCache;
 
 use crate::host::{Begin, Host, bytes, head, path, policy};
 
@@ -49,7 +49,7 @@ enum Event {
     End(u32),
     Tick(u64),
     /// Sets the time of day by so many seconds; `None` takes the clock away, or gives it back.
-    Clock(Option<i64>),
+    Now(Option<i64>),
 }
 
 /// The policies that are pushed.
@@ -110,7 +110,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => prop_oneof![
             select(vec![-3_600_i64, 3_600, 5, -5]).prop_map(Some),
             Just(None),
-        ].prop_map(Event::Clock),
+        ].prop_map(Event::Now),
     ]
 }
 
@@ -211,11 +211,11 @@ impl Model {
             }
             Event::Body { .. } | Event::Trailers(_) | Event::End(_) => {}
             Event::Tick(milliseconds) => self.tick(*milliseconds),
-            Event::Clock(Some(by)) => {
+            Event::Now(Some(by)) => {
                 self.host.wall =
                     self.host.wall.and_then(|wall| wall.checked_add_signed(by * 1_000));
             }
-            Event::Clock(None) => std::mem::swap(&mut self.host.wall, &mut self.took_clock),
+            Event::Now(None) => std::mem::swap(&mut self.host.wall, &mut self.took_clock),
         }
         self.check_gauges();
     }
@@ -258,8 +258,10 @@ impl Model {
         let cuts = policy.mode == Mode::Enforce && policy.open_streams.on_revoked == OnOpen::Cut;
         if cuts && now >= self.pushed_at + u64::try_from(policy.cut_within.as_millis()).unwrap() {
             for (stream, known) in self.streams.iter().filter(|(_, known)| known.passes) {
-                let is_revoked =
-                    known.id.as_deref().is_some_and(|id| policy.revocations.contains(id));
+                let is_revoked = known
+                    .id
+                    .as_deref()
+                    .is_some_and(|id| policy.issuers.zone_token.revocations.contains(id));
                 assert!(!is_revoked, "{stream} is open with a revoked token: {known:?}");
             }
         }
@@ -287,7 +289,7 @@ impl Model {
                 Effect::Facts(id, facts) => self.decided(
                     id.0,
                     facts.verdict,
-                    facts.token.as_ref().map(|token| token.claims.id.clone()),
+                    facts.identity.as_ref().map(|identity| identity.id.to_string()),
                 ),
                 Effect::Count(Counter::Denied(..) | Counter::Cut(_) | Counter::Allowed) => {}
                 _ => {}
@@ -352,11 +354,11 @@ impl Model {
         match judge.headers(&head(seen.path, &seen.token), clock) {
             Verdict::Allow(_) => true,
             Verdict::Deny(_) => false,
-            Verdict::Hold(Held::FirstMessage { form, token }) => {
+            Verdict::Hold(Held::FirstMessage { variant, credential }) => {
                 let frame = Frame::of(&seen.body).ok().flatten();
                 let message = frame.and_then(|frame| frame.message(&seen.body));
                 message.is_some_and(|message| {
-                    policy.judge_first_message(form, token, message, clock).is_ok()
+                    policy.judge_first_message(variant, credential, message, clock).is_ok()
                 })
             }
             Verdict::Hold(Held::Bootstrap) => {

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use zonegate::gate::{ADS_SOTW, Clock};
-use zonegate::lifecycle::{Effect, Now, PolicyNumber, Request, Step, StreamId};
+use zonegate::gate::{ADS_SOTW, Now, UnixTime};
+use zonegate::lifecycle::{Clocks, Effect, PolicyNumber, Request, Step, StreamId};
 use zonegate::push_log::LEFT_BYTES;
 use zonegate::shared_data::SharedData;
 use zonegate::token::RSA_CRATE;
@@ -65,9 +65,9 @@ impl<'a> Vm<'a> {
         Self { shared, gateway, number, milliseconds: 0, streams: 0, under: None }
     }
 
-    fn now(&self) -> Now {
-        let wall = Clock(Some(Duration::from_secs(START)));
-        Now { wall, monotonic: Duration::from_millis(self.milliseconds) }
+    fn now(&self) -> Clocks {
+        let wall = Now(Some(UnixTime::from_secs(START)));
+        Clocks { wall, monotonic: Duration::from_millis(self.milliseconds) }
     }
 
     fn given(&mut self, configuration: Vec<u8>) -> PolicyNumber {
@@ -120,7 +120,7 @@ impl<'a> Vm<'a> {
             header_bytes: 0,
             is_end: false,
         };
-        let (life, clock) = (&mut self.gateway.lifecycle, Clock(Some(Duration::from_secs(START))));
+        let (life, clock) = (&mut self.gateway.lifecycle, Now(Some(UnixTime::from_secs(START))));
         let _ = life.on_headers(&request, clock, &mut effects);
         let message = bytes("ingress");
         let step = life.on_body(id, &Shown(&message), false, &|| clock, &mut effects);

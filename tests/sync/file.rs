@@ -26,14 +26,14 @@ async fn the_file_is_filled_then_left_alone_then_follows_the_secrets() {
     api.revoke("id-1,id-2");
     running.says("keys=2 revocations=2").await;
     let config = place.config();
-    assert_eq!(config.policy.keys.get("2"), Some(&two.public_key()));
-    assert!(config.policy.revocations.contains("id-2"));
+    assert_eq!(config.policy.issuers.zone_token.keys.get("2"), Some(&two.public_key()));
+    assert!(config.policy.issuers.zone_token.revocations.contains("id-2"));
 
     api.remove("zone-token-signing-key-1");
     api.revoke("id-2");
     running.says("keys=1 revocations=1").await;
     assert_eq!(place.kids(), ["2"]);
-    assert!(!place.config().policy.revocations.contains("id-1"));
+    assert!(!place.config().policy.issuers.zone_token.revocations.contains("id-1"));
 
     let said = running.stop(&api, &place).await;
     let (one, two) = (one.public_key().fingerprint(), two.public_key().fingerprint());
@@ -104,7 +104,7 @@ async fn the_rest_of_a_file_stays_and_the_first_run_says_what_it_takes_over() {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }
     assert_eq!(place.kids(), ["7"]);
-    assert!(place.config().policy.revocations.contains("id-1"));
+    assert!(place.config().policy.issuers.zone_token.revocations.contains("id-1"));
     // Once only; and the zone where it is told.
     let (_, said) = place.once(&api, &["--zone", "west"]).await;
     assert!(!said.contains("taking over"), "{said}");
@@ -177,7 +177,7 @@ async fn revoke_refuses_a_file_that_is_kept() {
     running.stop(&api, &place).await;
     let (code, said) = revoke(&place.ecds, &[]).await;
     assert!(code == 0 && said.contains("has kept this file"), "{said}");
-    assert!(place.config().policy.revocations.contains("id-9"));
+    assert!(place.config().policy.issuers.zone_token.revocations.contains("id-9"));
 }
 
 #[tokio::test]
@@ -215,7 +215,7 @@ async fn pages_are_followed() {
     assert_eq!(place.once(&api, &["--zone", "east"]).await.0, 0);
     assert_eq!(place.config().policy.zone(), Some("east"));
     assert_eq!(place.kids(), ["1", "2", "3"]);
-    assert!(place.config().policy.revocations.contains("id"));
+    assert!(place.config().policy.issuers.zone_token.revocations.contains("id"));
     assert_eq!(api.asked().len(), 4);
 }
 
@@ -244,7 +244,7 @@ async fn the_policy_is_read_anew_and_a_bad_one_changes_nothing() {
     }
     place.write("gate.yaml", "zone: west\n");
     running.says("recovered failures=").await;
-    assert!(!place.config().policy.revocations.contains("mine"));
+    assert!(!place.config().policy.issuers.zone_token.revocations.contains("mine"));
     running.stop(&api, &place).await;
 }
 

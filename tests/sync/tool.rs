@@ -48,7 +48,7 @@ impl Place {
     }
 
     pub(crate) fn kids(&self) -> Vec<String> {
-        self.config().policy.keys.iter().map(|(kid, _)| kid.to_owned()).collect()
+        self.config().policy.issuers.zone_token.keys.iter().map(|(kid, _)| kid.to_owned()).collect()
     }
 
     /// Changes with every replacement and every touch.

@@ -42,8 +42,8 @@ pub(crate) fn begin(host: Host<'_>, name: &str, text: &[u8]) -> Option<Arc<Confi
     match Config::from_host(text.to_vec(), backend::choose()) {
         Ok(config) => {
             let news = News::of(&config, copies::others().next().map_or(&[], |_| text));
-            let kids = gateway.all_kids(config.policy.keys.iter().map(|(kid, _)| kid));
-            let ids = MetricIds::define(host, kids.iter().map(|kid| &**kid));
+            let labels = gateway.all_labels(config.policy.issuers.keys().map(|(label, _)| label));
+            let ids = MetricIds::define(host, labels.iter().map(|label| &**label));
             let (ids, news) = (Arc::new(ids), Mutex::new(Some(news)));
             let number = gateway.add(config.policy);
             host.call_later();
@@ -116,8 +116,8 @@ fn counts_of(policy: &Policy) -> Vec<(Metric, Change)> {
     let number = |count: usize| Change::Set(u64::try_from(count).unwrap_or(u64::MAX));
     vec![
         (Metric::Counter(Counter::ConfigAccepted), Change::Count(1)),
-        (Metric::Gauge(Gauge::ConfigKeys), number(policy.keys.iter().count())),
-        (Metric::Gauge(Gauge::ConfigRevocations), number(policy.revocations.ids())),
+        (Metric::Gauge(Gauge::ConfigKeys), number(policy.issuers.keys().count())),
+        (Metric::Gauge(Gauge::ConfigRevocations), number(policy.issuers.revoked_ids())),
     ]
 }
 

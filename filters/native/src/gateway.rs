@@ -24,7 +24,7 @@ pub(crate) struct Number(u64);
 const EARLIER_BYTES: usize = 4 * 1024 * 1024;
 
 /// More keys than a control plane ever has.
-const MOST_KIDS: usize = 10_000;
+const MOST_LABELS: usize = 10_000;
 
 /// A gateway.
 #[derive(Debug)]
@@ -40,8 +40,8 @@ struct State {
     /// The latest last.
     entries: Vec<Entry>,
     last: u64,
-    /// The kids of all keys that there ever were. Envoy forgets a counter that no configuration defines.
-    kids: BTreeSet<Box<str>>,
+    /// The labels of all keys that there ever were. Envoy forgets a counter that no configuration defines.
+    labels: BTreeSet<Box<str>>,
     /// What could not be counted on the main thread.
     uncounted: Vec<(Metric, Change)>,
 }
@@ -84,15 +84,15 @@ impl Gateway {
         new
     }
 
-    /// The kids of these keys, and of all that there were before.
-    pub(crate) fn all_kids<'a>(&self, new: impl Iterator<Item = &'a str>) -> Vec<Box<str>> {
+    /// The labels of these keys, and of all that there were before.
+    pub(crate) fn all_labels<'a>(&self, new: impl Iterator<Item = &'a str>) -> Vec<Box<str>> {
         let mut state = self.state();
-        for kid in new {
-            if state.kids.len() < MOST_KIDS || state.kids.contains(kid) {
-                state.kids.insert(kid.into());
+        for label in new {
+            if state.labels.len() < MOST_LABELS || state.labels.contains(label) {
+                state.labels.insert(label.into());
             }
         }
-        state.kids.iter().cloned().collect()
+        state.labels.iter().cloned().collect()
     }
 
     /// Takes a policy that Envoy hands over, and may still refuse.

@@ -20,9 +20,9 @@ pub(crate) struct MetricIds {
 }
 
 impl MetricIds {
-    /// Defines all metrics, with counters for these kids.
-    pub(crate) fn define<'a>(host: Host<'_>, kids: impl Iterator<Item = &'a str>) -> Self {
-        let ids = Metric::all(kids).into_iter().filter_map(|metric| {
+    /// Defines all metrics, with counters for keys of these labels.
+    pub(crate) fn define<'a>(host: Host<'_>, labels: impl Iterator<Item = &'a str>) -> Self {
+        let ids = Metric::all(labels).into_iter().filter_map(|metric| {
             let id = match &metric {
                 Metric::Counter(counter) => host.define_counter(&counter.name()),
                 Metric::Gauge(gauge) => host.define_gauge(gauge.name()),

@@ -41,7 +41,7 @@ pub(crate) fn begin(id: StreamId, configuration: &Configuration) {
 pub(crate) fn on_headers(id: StreamId, is_end: bool) -> Option<Step> {
     let stream = Stream::find(id)?;
     let step = stream.event(|inner, effects| {
-        let now = worker::now();
+        let now = worker::clocks();
         inner.tick_if_due(now, effects);
         abi::with_request_headers(id, |headers| {
             let (mut header_bytes, mut request_id) = (0_usize, &b""[..]);
@@ -113,7 +113,7 @@ pub(crate) fn on_end(id: StreamId) {
 /// Time has passed for the gateway of a stream, or there is something to see.
 pub(crate) fn woken(id: StreamId) {
     if let Some(stream) = Stream::find(id) {
-        stream.event(|inner, effects| inner.tick(worker::now(), effects));
+        stream.event(|inner, effects| inner.tick(worker::clocks(), effects));
     }
 }
 

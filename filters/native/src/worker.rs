@@ -8,8 +8,8 @@ use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
-use zonegate::gate::Clock;
-use zonegate::lifecycle::{Cut, Effect, Gauges, Lifecycle, Now, PolicyNumber, StreamId};
+use zonegate::gate::{Now, UnixTime};
+use zonegate::lifecycle::{Clocks, Cut, Effect, Gauges, Lifecycle, PolicyNumber, StreamId};
 use zonegate::metrics::Metric;
 use zonegate::vm_gateway::TICK;
 
@@ -238,16 +238,16 @@ impl Inner {
             match &entry.policy {
                 Push::Policy(policy) => {
                     let policy = Arc::clone(policy);
-                    let number = self.lifecycle.on_policy(policy, now(), effects);
+                    let number = self.lifecycle.on_policy(policy, clocks(), effects);
                     self.numbers.push((entry.number, number));
                 }
                 Push::NotKept => {}
                 Push::Elsewhere(policy) => {
                     let policy = Arc::clone(policy);
-                    self.lifecycle.on_policy_from_elsewhere(policy, now(), effects);
+                    self.lifecycle.on_policy_from_elsewhere(policy, clocks(), effects);
                 }
                 Push::Unreadable => {
-                    self.lifecycle.on_policy_lost(Cut::ModuleReplaced, now(), effects);
+                    self.lifecycle.on_policy_lost(Cut::ModuleReplaced, clocks(), effects);
                 }
             }
         }
@@ -260,13 +260,13 @@ impl Inner {
     }
 
     /// Time has passed. Where no stream stays, nothing wakes the worker; then each that comes does.
-    pub(crate) fn tick(&mut self, now: Now, effects: &mut Vec<Effect>) {
+    pub(crate) fn tick(&mut self, now: Clocks, effects: &mut Vec<Effect>) {
         self.ticked = now.monotonic;
         self.lifecycle.on_tick(now, effects);
     }
 
     /// The same, where the last time is a while ago.
-    pub(crate) fn tick_if_due(&mut self, now: Now, effects: &mut Vec<Effect>) {
+    pub(crate) fn tick_if_due(&mut self, now: Clocks, effects: &mut Vec<Effect>) {
         if now.monotonic.saturating_sub(self.ticked) >= TICK {
             self.tick(now, effects);
         }
@@ -300,12 +300,13 @@ impl Inner {
 }
 
 /// The time of day.
-pub(crate) fn wall() -> Clock {
-    Clock(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok())
+pub(crate) fn wall() -> Now {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    Now(now.ok().map(UnixTime::after_epoch))
 }
 
 /// Both clocks.
-pub(crate) fn now() -> Now {
+pub(crate) fn clocks() -> Clocks {
     static START: OnceLock<Instant> = OnceLock::new();
-    Now { wall: wall(), monotonic: START.get_or_init(Instant::now).elapsed() }
+    Clocks { wall: wall(), monotonic: START.get_or_init(Instant::now).elapsed() }
 }

@@ -12,8 +12,8 @@ use std::time::{Instant, SystemTime};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, GrpcStatusCode, MapType};
 
-use zonegate::gate::{Clock, GrpcCode, Head, Status};
-use zonegate::lifecycle::{Answer, Now, Protocol, RequestBody};
+use zonegate::gate::{GrpcCode, Head, Now, Status, UnixTime};
+use zonegate::lifecycle::{Answer, Clocks, Protocol, RequestBody};
 use zonegate::shared_data::SharedData;
 use zonegate::token::{Host, SignatureBackend, host_backend};
 
@@ -83,15 +83,16 @@ impl RequestBody for Body {
 }
 
 /// The time of day.
-pub(super) fn clock() -> Clock {
+pub(super) fn clock() -> Now {
     let now = hostcalls::get_current_time().ok();
-    Clock(now.and_then(|now| now.duration_since(SystemTime::UNIX_EPOCH).ok()))
+    let now = now.and_then(|now| now.duration_since(SystemTime::UNIX_EPOCH).ok());
+    Now(now.map(UnixTime::after_epoch))
 }
 
 /// Both clocks.
-pub(super) fn now() -> Now {
+pub(super) fn now() -> Clocks {
     static START: OnceLock<Instant> = OnceLock::new();
-    Now { wall: clock(), monotonic: START.get_or_init(Instant::now).elapsed() }
+    Clocks { wall: clock(), monotonic: START.get_or_init(Instant::now).elapsed() }
 }
 
 /// The configuration of the plugin, or of the VM.

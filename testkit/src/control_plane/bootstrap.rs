@@ -19,7 +19,7 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::{Value, json};
 use tonic::body::Body;
 
-use super::recorded::RequestBody;
+use super::recorded_body::RequestBody;
 
 const TOKEN_REQUIRED: &str = "Dataplane Token is required. Generate token using 'kumactl generate \
      dataplane-token > /path/file' and provide it via --dataplane-token-file=/path/file argument \

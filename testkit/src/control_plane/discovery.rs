@@ -3,7 +3,7 @@
 //!
 //! In: the messages of a proxy, and orders to all streams. Out: small valid answers, always without
 //! resources. An acknowledgement, positive or negative, is not answered. No token is looked at:
-//! what gets here has passed, and the sightings say so.
+//! what gets here has passed, and the recorder says so.
 
 use std::pin::Pin;
 

@@ -1,14 +1,14 @@
 //! A control plane that behaves as Kuma's does on its ports 5678 and 5685, and tells what reached it.
 //!
 //! In: connections of proxies and of zone control planes. Out: the answers of the two discovery
-//! services, of `/bootstrap` and of KDS, all on one port, and [`Sightings`]. It checks no token: it stands behind the gate, to show what the gate let by.
+//! services, of `/bootstrap` and of KDS, all on one port, and [`Recorder`]. It checks no token: it stands behind the gate, to show what the gate let by.
 
 mod bootstrap;
 mod discovery;
 mod kds;
-mod recorded;
+mod recorded_body;
+mod recorder;
 mod serve;
-mod sightings;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -21,8 +21,8 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use self::discovery::Order;
+pub use self::recorder::{Ended, Recorder, Request};
 use self::serve::Service;
-pub use self::sightings::{Ended, Request, Sightings};
 use crate::certificates::{Certificates, Identity, server_config};
 
 /// How long [`ControlPlane::stop`] waits for clients to let go.
@@ -60,7 +60,7 @@ impl Options {
 #[derive(Debug)]
 pub struct ControlPlane {
     address: SocketAddr,
-    sightings: Sightings,
+    recorder: Recorder,
     orders: broadcast::Sender<Order>,
     stopping: watch::Sender<bool>,
     accepting: JoinHandle<()>,
@@ -77,17 +77,17 @@ impl ControlPlane {
         let listener =
             TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
         let address = listener.local_addr().context("reading the address listened on")?;
-        let sightings = Sightings::new(record_bodies, announce);
+        let recorder = Recorder::new(record_bodies, announce);
         let orders = broadcast::Sender::new(MAX_ORDERS);
         let stopping = watch::Sender::new(false);
         let service = Service {
             tls,
             routes: discovery::routes(&orders),
-            sightings: sightings.clone(),
+            recorder: recorder.clone(),
             stopping: stopping.subscribe(),
         };
         let accepting = tokio::spawn(accept(listener, service));
-        Ok(Self { address, sightings, orders, stopping, accepting })
+        Ok(Self { address, recorder, orders, stopping, accepting })
     }
 
     /// Where it listens.
@@ -98,8 +98,8 @@ impl ControlPlane {
 
     /// What it has seen.
     #[must_use]
-    pub fn sightings(&self) -> &Sightings {
-        &self.sightings
+    pub fn recorder(&self) -> &Recorder {
+        &self.recorder
     }
 
     /// Sends a message on every open gRPC stream, and says on how many. A stream counts from when

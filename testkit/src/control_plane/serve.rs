@@ -24,8 +24,8 @@ use tonic::codegen::Service as _;
 use tonic::service::Routes;
 
 use super::bootstrap;
-use super::recorded::{AnswerBody, RequestBody, Ticket};
-use super::sightings::Sightings;
+use super::recorded_body::{AnswerBody, RequestBody, Ticket};
+use super::recorder::Recorder;
 use crate::certificates::H2;
 
 /// As Go's default: a token of 16 KiB in a header must get here, to be seen here.
@@ -38,7 +38,7 @@ const MAX_PENDING_RESETS: usize = 1 << 20;
 pub(super) struct Service {
     pub(super) tls: TlsAcceptor,
     pub(super) routes: Routes,
-    pub(super) sightings: Sightings,
+    pub(super) recorder: Recorder,
     pub(super) stopping: watch::Receiver<bool>,
 }
 
@@ -47,7 +47,7 @@ impl Service {
     pub(super) async fn serve(self, tcp: TcpStream) -> anyhow::Result<()> {
         tcp.set_nodelay(true).context("setting TCP_NODELAY")?;
         let tls = self.tls.accept(tcp).await.context("TLS handshake")?;
-        let number = self.sightings.connected();
+        let number = self.recorder.connected();
         if tls.get_ref().1.alpn_protocol() == Some(H2) {
             self.serve_http2(tls, number).await
         } else {
@@ -97,7 +97,7 @@ impl Service {
         request: Request<Incoming>,
     ) -> Result<Response<AnswerBody>, Infallible> {
         let (head, body) = request.into_parts();
-        let ticket = Ticket::new(&self.sightings, connection, &head);
+        let ticket = Ticket::new(&self.recorder, connection, &head);
         let body = RequestBody::new(body, head.version, ticket.clone());
         let request = Request::from_parts(head, body);
         let response = if is_grpc(&request) {

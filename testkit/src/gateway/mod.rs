@@ -8,6 +8,7 @@ mod admin;
 mod configuration;
 mod epoch;
 mod form;
+mod options;
 mod process;
 
 use std::net::SocketAddr;
@@ -26,6 +27,7 @@ use epoch::Epoch;
 pub use super::process::Log;
 use super::process::Process;
 pub use form::Form;
+pub use options::{Delivery, Options};
 
 /// How long Envoy may take to be ready.
 const START: Duration = Duration::from_secs(60);
@@ -33,56 +35,6 @@ const START: Duration = Duration::from_secs(60);
 const PUSH: Duration = Duration::from_secs(30);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(20);
-
-/// How to run a gateway.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The Envoy to run.
-    pub envoy: PathBuf,
-    /// The func-e to run it with, if any.
-    pub func_e: Option<PathBuf>,
-    /// The filter, in either [`Form`].
-    pub module: PathBuf,
-    /// The plugin configuration.
-    pub policy: Value,
-    /// The control plane, `host:port`.
-    pub control_plane: String,
-    /// The CA of its certificate, PEM.
-    pub control_plane_ca: PathBuf,
-    /// The name in its certificate.
-    pub control_plane_name: String,
-    /// The gateway's certificate, PEM.
-    pub certificate: PathBuf,
-    /// Its private key, PEM.
-    pub key: PathBuf,
-    /// Where to listen; port 0 takes a free one.
-    pub listen: SocketAddr,
-    /// Worker threads.
-    pub concurrency: u32,
-    /// Where Envoy's log goes.
-    pub log: Log,
-    /// How the policy reaches Envoy.
-    pub delivery: Delivery,
-    /// More edits of `gateway.yaml`, by JSON pointer.
-    pub edits: Vec<(String, Value)>,
-    /// More environment for Envoy.
-    pub environment: Vec<(String, String)>,
-}
-
-/// How the policy reaches Envoy.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Delivery {
-    /// By ECDS from a watched file, as it is shipped: a `google.protobuf.Struct`, which Envoy writes
-    /// down in another order each time, so that two pushes of one policy are two configurations.
-    #[default]
-    Ecds,
-    /// The same, as JSON in a `StringValue`: a policy that is pushed again is the same to the byte.
-    EcdsText,
-    /// In `gateway.yaml` itself; there are no pushes.
-    Gateway,
-    /// As a part of the listener, by LDS from a watched file, as JSON in a `StringValue`.
-    Lds,
-}
 
 /// What became of a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,6 +8,7 @@
 mod api;
 mod control_plane;
 mod judge;
+mod kubernetes;
 mod metrics;
 mod ports;
 mod proxy;
@@ -21,6 +22,7 @@ use tokio::process::Command;
 pub use api::Api;
 pub use control_plane::{ControlPlane, Options, StaticKey, ZoneProxyAuthentication};
 pub use judge::Judge;
+pub use kubernetes::KubernetesControlPlane;
 pub use metrics::Metrics;
 pub use ports::free_port;
 pub use proxy::{Kind, Proxy, ProxyOptions};

@@ -3,9 +3,8 @@
 use prost::Message;
 use serde_json::json;
 use zonegate::config::{Config, ConfigError};
-use zonegate::gate::{
-    ADS_SOTW, Clock, Head, Held, Policy, Profile, Reason, RevocationList, Verdict,
-};
+use zonegate::gate::{ADS_SOTW, Head, Held, Now, Policy, Profile, Reason, UnixTime, Verdict};
+use zonegate::revocation::RevocationList;
 use zonegate_testkit::zone_proxy::{Claimed, discovery_request};
 
 use super::cases::{Case, RINGS, Ring, public_key};
@@ -48,7 +47,7 @@ fn policy(ring: &Ring) -> Result<Policy, ConfigError> {
 fn judge(policy: &mut Policy, case: &Case) -> Judged {
     let Profile::DpServer(server) = &mut policy.profile else { unreachable!() };
     server.zone.clone_from(&case.zone);
-    policy.revocations = RevocationList::from_text(case.revocations.as_bytes())
+    policy.issuers.zone_token.revocations = RevocationList::from_text(case.revocations.as_bytes())
         .unwrap_or_else(|error| panic!("{error}"));
     policy.require_expiration = case.require_expiration;
     let head = Head {
@@ -58,13 +57,13 @@ fn judge(policy: &mut Policy, case: &Case) -> Judged {
         authorization: case.authorization.iter().map(String::as_bytes).collect(),
         client_id: Vec::new(),
     };
-    let clock = Clock(Some(case.now));
+    let clock = Now(Some(UnixTime::after_epoch(case.now)));
     match policy.judge(&head, clock) {
         Verdict::Deny(denial) => Judged::Denied(denial.refusal.reason()),
-        Verdict::Hold(Held::FirstMessage { form, token }) => {
+        Verdict::Hold(Held::FirstMessage { variant, credential }) => {
             let claimed = if case.proxy == "ingress" { Claimed::INGRESS } else { Claimed::EGRESS };
             let message = discovery_request(claimed).encode_to_vec();
-            match policy.judge_first_message(form, token, &message, clock) {
+            match policy.judge_first_message(variant, credential, &message, clock) {
                 Ok(_) => Judged::Allowed,
                 Err(denial) => Judged::Denied(denial.refusal.reason()),
             }

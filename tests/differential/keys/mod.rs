@@ -4,8 +4,8 @@
 //! starts with it and can verify with it, and whether the signature of a token is good. The gate may
 //! never be looser, and stricter only in a [`KeyRow`] of the README's table.
 
-mod armour;
 mod der;
+mod pem;
 mod run;
 mod signers;
 mod strategy;
@@ -14,8 +14,8 @@ use std::fmt;
 
 pub(crate) use run::{Summary, run};
 
-use armour::{Armour, PemEdit};
 use der::{Der, DerEdit};
+use pem::{Pem, PemEdit};
 
 use super::golang_jwt::KeyAnswer;
 
@@ -34,9 +34,9 @@ impl Recipe {
         let Self { key, is_pkcs1, der, pem } = self;
         let mut draft = Der::good(*key, *is_pkcs1);
         der.iter().for_each(|edit| edit.apply(&mut draft));
-        let mut armour = Armour::good(*is_pkcs1, &draft.encode());
-        pem.iter().for_each(|edit| edit.apply(&mut armour));
-        (armour.finish(), signers::token_of(*key, draft.exponent()))
+        let mut text = Pem::good(*is_pkcs1, &draft.encode());
+        pem.iter().for_each(|edit| edit.apply(&mut text));
+        (text.finish(), signers::token_of(*key, draft.exponent()))
     }
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use proptest::strategy::{BoxedStrategy, Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use zonegate::token::{KeyError, KeySet, PublicKey, authenticate};
+use zonegate::credential::{Kind, authenticate};
+use zonegate::token::{KeyError, KeySet, PublicKey};
 
 use super::strategy::recipes;
 use super::{Difference, KeyRow, Recipe};
@@ -89,7 +90,7 @@ fn judge(trees: Vec<Tree>, go: &mut GoKeys, summary: &mut Summary) -> anyhow::Re
 fn read(key: &[u8], token: &str) -> Read {
     let mut keys = KeySet::default();
     keys.insert("1".to_owned(), PublicKey::from_pem_bytes(key)?).unwrap();
-    Ok(authenticate(token.as_bytes(), &keys).is_ok())
+    Ok(authenticate(token.as_bytes(), Kind::ZoneToken, &keys).is_ok())
 }
 
 fn agree(read: &Read, answer: &KeyAnswer) -> bool {

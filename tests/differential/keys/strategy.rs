@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::Recipe;
-use super::armour::{PemEdit, Piece};
 use super::der::{DerEdit, Length, ModulusEdit, Place};
+use super::pem::{PemEdit, Piece};
 use super::signers::KEYS;
 
 /// Recipes for keys.

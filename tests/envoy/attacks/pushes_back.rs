@@ -167,9 +167,9 @@ async fn of_pushes_in_quick_succession_the_last_one_cuts() {
         sleep(Duration::from_millis(300)).await;
         stop.send_replace(true);
         let streams = clients.join_all().await;
-        let sightings = setup.control_plane.sightings();
-        let open = || sightings.open_with("authorization", tokens[last].as_bytes());
-        let _ = sightings.wait_for(|_| open() == 0, CUT).await;
+        let recorder = setup.control_plane.recorder();
+        let open = || recorder.open_with("authorization", tokens[last].as_bytes());
+        let _ = recorder.wait_for(|_| open() == 0, CUT).await;
         left.push(open());
         drop(streams);
     }

@@ -111,8 +111,8 @@ async fn streams_that_are_reset_during_pushes_leave_nothing() {
         let stat = format!("zonegate.streams.{gauge}");
         setup.gateway.wait_stat(&stat, 0, LIMIT).await.unwrap();
     }
-    let sightings = setup.control_plane.sightings();
-    sightings.wait_for(|seen| seen.open_streams() == 0, LIMIT).await.unwrap();
+    let recorder = setup.control_plane.recorder();
+    recorder.wait_for(|seen| seen.open_streams() == 0, LIMIT).await.unwrap();
     let failed = setup.gateway.admin("/stats?filter=vm_reload").await.unwrap();
     assert!(failed.lines().all(|line| line.ends_with(": 0")), "{failed}");
     assert!(!setup.gateway.log().unwrap().contains("panicked"));

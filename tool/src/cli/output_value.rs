@@ -8,7 +8,8 @@ use std::fmt::Write as _;
 
 use clap::ValueEnum;
 use serde_json::value::RawValue;
-use zonegate::token::members;
+use zonegate::credential::ClaimValue;
+use zonegate::go_json::members;
 
 use super::printable;
 
@@ -33,6 +34,17 @@ pub(super) enum OutputValue {
     Literal(String),
 }
 
+/// A claim of a token, as a member of an object.
+pub(super) fn claim_member(
+    (name, value): (&'static str, ClaimValue<'_>),
+) -> (&'static str, Option<OutputValue>) {
+    let value = match value {
+        ClaimValue::Text(text) => OutputValue::text(text),
+        ClaimValue::List(list) => OutputValue::texts(list),
+    };
+    (name, Some(value))
+}
+
 impl OutputValue {
     /// An object with those of the values that are there.
     pub(super) fn object<'a>(fields: impl IntoIterator<Item = (&'a str, Option<Self>)>) -> Self {
@@ -54,7 +66,7 @@ impl OutputValue {
         Self::List(texts.into_iter().map(Self::text).collect())
     }
 
-    /// Reads JSON that comes from [`zonegate::token::normalise`], which bounds how deep it is.
+    /// Reads JSON that comes from [`zonegate::go_json::normalise`], which bounds how deep it is.
     pub(super) fn from_json(text: &str) -> Option<Self> {
         let text = text.trim();
         match text.as_bytes().first()? {

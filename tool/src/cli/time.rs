@@ -7,16 +7,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use zonegate::gate::{Span, UnixTime};
+use zonegate::gate::UnixTime;
+use zonegate::text::HumanDuration;
 use zonegate::token::NumericDate;
 
 /// Reads a time after 1970.
 pub(super) fn parse(text: &str) -> Result<UnixTime, String> {
     let seconds = match text.parse::<u32>() {
-        Ok(seconds) => return Ok(Duration::from_secs(seconds.into())),
+        Ok(seconds) => return Ok(UnixTime::from_secs(seconds.into())),
         Err(_) => text.parse::<Timestamp>().map(Timestamp::as_duration),
     };
-    seconds.ok().and_then(|since| Duration::try_from(since).ok()).ok_or_else(|| {
+    let since = seconds.ok().and_then(|since| Duration::try_from(since).ok());
+    since.map(UnixTime::after_epoch).ok_or_else(|| {
         "RFC 3339 or seconds since 1970 are expected, for example 2026-01-31T12:00:00Z or 1769860800"
             .to_owned()
     })
@@ -25,7 +27,7 @@ pub(super) fn parse(text: &str) -> Result<UnixTime, String> {
 /// What the machine's clock says.
 pub(super) fn now() -> UnixTime {
     // A clock before 1970 is one that nobody can use; the gate says so.
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    UnixTime::after_epoch(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
 /// In UTC, RFC 3339; `None` beyond what a calendar shows.
@@ -43,7 +45,7 @@ pub(super) fn local(date: NumericDate) -> Option<String> {
 /// As seen at `now`: `in 3 hours`, `5 minutes ago`.
 pub(super) fn relative(date: NumericDate, now: UnixTime) -> String {
     let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-    let span = Span(Duration::from_secs(date.0.abs_diff(now)));
+    let span = HumanDuration(Duration::from_secs(date.0.abs_diff(now)));
     match date.0.cmp(&now) {
         std::cmp::Ordering::Greater => format!("in {span}"),
         std::cmp::Ordering::Equal => "now".to_owned(),
@@ -66,7 +68,7 @@ mod tests {
 
     #[test]
     fn both_spellings_of_a_time_are_read() {
-        let at = Duration::new;
+        let at = |seconds, nanos| UnixTime::after_epoch(Duration::new(seconds, nanos));
         for (text, wanted) in [
             ("0", at(0, 0)),
             ("1769860800", at(1_769_860_800, 0)),
@@ -83,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_date_is_seen_from_now() {
-        let now = Duration::from_secs(1_000_000);
+        let now = UnixTime::from_secs(1_000_000);
         for (date, wanted) in [
             (1_000_000, "now"),
             (1_000_001, "in 1 s"),

@@ -5,8 +5,9 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use zonegate::config::{Config, Warning};
-use zonegate::gate::Quoted;
-use zonegate::token::PublicKey;
+use zonegate::credential::Kind;
+use zonegate::text::Quoted;
+use zonegate::token::{KeySet, PublicKey};
 
 use super::ids;
 use crate::plugin_config::settings;
@@ -78,10 +79,10 @@ pub(super) fn all(json: &Value, config: &Config, around: Option<&Value>) -> Vec<
 
 fn keys(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let keys: Vec<(&str, &PublicKey)> = config.policy.keys.iter().collect();
+    let keys: Vec<(&str, &PublicKey)> = config.policy.issuers.keys().collect();
     let example = example_key();
-    for (index, (kid, key)) in keys.iter().enumerate() {
-        let owned = || (*kid).to_owned();
+    for (index, (label, key)) in keys.iter().enumerate() {
+        let owned = || (*label).to_owned();
         if let Some((first, _)) = keys.iter().take(index).find(|(_, other)| other == key) {
             findings.push(Finding::SameKey([(*first).to_owned(), owned()]));
         }
@@ -91,9 +92,11 @@ fn keys(config: &Config) -> Vec<Finding> {
         if example.as_ref() == Some(*key) {
             findings.push(Finding::ExampleKey(owned()));
         }
-        if !kid.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte)) {
-            findings.push(Finding::KidNotALabel(owned()));
-        }
+    }
+    let sets = Kind::ALL.into_iter().flat_map(|kind| config.policy.issuers.key_sets(kind));
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+    for (kid, _) in sets.flat_map(KeySet::iter).filter(|(kid, _)| !kid.bytes().all(is_plain)) {
+        findings.push(Finding::KidNotALabel(kid.to_owned()));
     }
     findings
 }

@@ -25,7 +25,8 @@ pub(super) fn all(json: &Value, config: &Config) -> Vec<Finding> {
         findings.push(Finding::LongIds(long));
     }
     findings.extend(repeated(ids()).map(|(count, id)| Finding::RepeatedIds(count, id)));
-    let kids: Vec<&str> = config.policy.keys.iter().map(|(kid, _)| kid).collect();
+    let kids: Vec<&str> =
+        config.policy.issuers.zone_token.keys.iter().map(|(kid, _)| kid).collect();
     let revoked: BTreeSet<&str> = ids().filter(|id| kids.contains(id)).collect();
     findings.extend(revoked.into_iter().map(|kid| Finding::KidRevoked(kid.to_owned())));
     findings

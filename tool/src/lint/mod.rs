@@ -57,15 +57,15 @@ impl LintReport {
             place: found.place.clone(),
             keys: config
                 .policy
-                .keys
-                .iter()
+                .issuers
+                .keys()
                 .map(|(kid, key)| KeySummary {
                     kid: kid.to_owned(),
                     bits: key.bits(),
                     fingerprint: key.fingerprint(),
                 })
                 .collect(),
-            revocations: config.policy.revocations.ids(),
+            revocations: config.policy.issuers.revoked_ids(),
             settings: settings(&json).into_iter().collect(),
             warnings: findings::all(&json, config, around),
         }

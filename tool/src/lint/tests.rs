@@ -33,12 +33,10 @@ fn nothing_is_odd_about_a_plain_configuration() {
 /// What the filter warns of, first seen in the first entry.
 fn odd(oddity: Oddity, count: usize, example: &str) -> Finding {
     let place = Place { entry: 1, line: 1 };
-    Finding::OfTheFilter(Warning::OddRevocations(OddKind {
-        oddity,
-        count,
-        example: example.to_owned(),
-        place,
-    }))
+    Finding::OfTheFilter(Warning::OddRevocations(
+        "revocations".to_owned(),
+        OddKind { oddity, count, example: example.to_owned(), place },
+    ))
 }
 
 #[test]
@@ -55,7 +53,10 @@ fn what_is_odd_is_found() {
             json!({ "publicKeys": [{ "kid": "1", "key": KEY }] }),
             vec![Finding::ExampleKey("1".into())],
         ),
-        (json!({ "revocations": "a,,b" }), vec![Finding::OfTheFilter(Warning::EmptyRevocation)]),
+        (
+            json!({ "revocations": "a,,b" }),
+            vec![Finding::OfTheFilter(Warning::EmptyRevocation("revocations".to_owned()))],
+        ),
         (json!({ "revocations": "" }), vec![]),
         (json!({ "revocations": "a, b" }), vec![Finding::NotAsKumaReads]),
         (json!({ "revocations": "a,b,a,a" }), vec![Finding::RepeatedIds(1, "a".into())]),

@@ -97,15 +97,20 @@ impl Difference {
 }
 
 fn keys(old: &Config, new: &Config) -> Vec<KeyChange> {
-    let (old, new) = (&old.policy.keys, &new.policy.keys);
-    let kids: BTreeSet<&str> = old.iter().chain(new.iter()).map(|(kid, _)| kid).collect();
-    kids.into_iter()
-        .filter(|kid| old.get(kid) != new.get(kid))
-        .map(|kid| KeyChange {
-            kid: kid.to_owned(),
-            before: old.get(kid).map(|key| key.fingerprint()),
-            after: new.get(kid).map(|key| key.fingerprint()),
+    let labelled = |config: &Config| -> BTreeMap<String, String> {
+        let keys = config.policy.issuers.keys();
+        keys.map(|(label, key)| (label.to_owned(), key.fingerprint())).collect()
+    };
+    let (old, new) = (labelled(old), labelled(new));
+    let labels: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    labels
+        .into_iter()
+        .map(|label| KeyChange {
+            kid: label.clone(),
+            before: old.get(label).cloned(),
+            after: new.get(label).cloned(),
         })
+        .filter(|change| change.before != change.after)
         .collect()
 }
 

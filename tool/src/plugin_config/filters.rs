@@ -5,7 +5,7 @@
 //! Whether a filter is Zonegate, and what its configuration says, is not decided here.
 
 use serde_json::{Map, Value};
-use zonegate::gate::Quoted;
+use zonegate::text::Quoted;
 
 /// A filter in a file.
 pub(crate) struct Filter<'a> {

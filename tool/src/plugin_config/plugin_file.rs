@@ -96,7 +96,7 @@ fn in_config_map(file: &Value) -> Result<(PluginConfiguration, Value), PluginFil
         let Some(text) = text.as_str() else { continue };
         match PluginConfiguration::open(text.as_bytes()) {
             Ok((mut inner, file)) => {
-                let place = format!("data[{}]", zonegate::gate::Quoted(name));
+                let place = format!("data[{}]", zonegate::text::Quoted(name));
                 let dot = if inner.place.is_empty() { "" } else { "." };
                 inner.place = format!("{place}{dot}{}", inner.place);
                 found.push((inner, file));

@@ -38,8 +38,9 @@ fn collect(schema: &Value, value: Option<&Value>, path: &str, settings: &mut Vec
         match field.get("properties") {
             Some(_) => collect(field, value, &path, settings),
             None => {
-                let value = value.or_else(|| field.get("default")).cloned().unwrap_or_default();
-                settings.push((path, whole(value)));
+                // What has no default is no setting where it is not there.
+                let value = value.or_else(|| field.get("default")).cloned();
+                settings.extend(value.map(|value| (path, whole(value))));
             }
         }
     }
@@ -72,6 +73,13 @@ mod tests {
     fn with(path: &str, value: &Value) -> Value {
         let key = include_str!("../../../tests/data/key-1.pub.pem");
         let mut config = json!({ "publicKeys": [{ "kid": "1", "key": key }] });
+        if path.starts_with("dpToken.publicKeys.0") {
+            config["dpToken"] = json!({ "publicKeys": [{ "kid": "1", "key": key }] });
+        }
+        if path.starts_with("serviceAccountToken.issuers.0") {
+            let cluster = json!({ "issuer": "x", "jwks": { "keys": [] } });
+            config["serviceAccountToken"] = json!({ "issuers": [cluster] });
+        }
         if !path.is_empty() {
             let place =
                 path.split('.').fold(&mut config, |place, name| match name.parse::<usize>() {
@@ -97,6 +105,13 @@ mod tests {
     fn objects(schema: &Value) -> Vec<(String, &Value)> {
         let mut objects = vec![(String::new(), schema)];
         objects.push(("publicKeys.0".to_owned(), &schema["properties"]["publicKeys"]["items"]));
+        let dp_token = &schema["properties"]["dpToken"]["properties"];
+        objects.push(("dpToken.publicKeys.0".to_owned(), &dp_token["publicKeys"]["items"]));
+        let service_account = &schema["properties"]["serviceAccountToken"]["properties"];
+        objects.push((
+            "serviceAccountToken.issuers.0".to_owned(),
+            &service_account["issuers"]["items"],
+        ));
         for (name, field) in schema["properties"].as_object().unwrap() {
             if field["type"] == "object" {
                 objects.push((name.clone(), field));
@@ -151,7 +166,6 @@ mod tests {
 
     #[test]
     fn what_is_required_is_required_by_the_filter() {
-        assert_eq!(schema()["required"], json!(["publicKeys"]));
         assert!(read(&json!({})).unwrap_err().contains("publicKeys"));
         for field in ["kid", "key"] {
             let mut config = with("", &json!(0));

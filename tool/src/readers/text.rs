@@ -129,7 +129,7 @@ fn yaml_error(error: &YamlError) -> TextError {
 fn problem(error: &YamlError) -> String {
     match error {
         YamlError::DuplicateMappingKey { key: Some(name), .. } => {
-            format!("{} is there twice", zonegate::gate::Quoted(name))
+            format!("{} is there twice", zonegate::text::Quoted(name))
         }
         YamlError::Budget { .. } => "larger or deeper than any configuration".to_owned(),
         _ => {

@@ -227,7 +227,7 @@ mod tests {
     #[test]
     fn what_the_filter_refuses_is_not_written() {
         let nothing = Plugin::from_base(&json!({}), "base").unwrap();
-        let wanted = "the filter would refuse it: publicKeys: at least one key is required";
+        let wanted = "the filter would refuse it: publicKeys: at least one key is required: proxies of type ingress connect with zoneToken";
         assert_eq!(plugin_json(&nothing).unwrap_err().to_string(), wanted);
         assert_eq!(ecds(&nothing, None).unwrap_err().to_string(), wanted);
     }

@@ -216,7 +216,7 @@ mod tests {
         });
         assert_eq!(read(&text), wanted);
         let found = PluginConfiguration::find(text.as_bytes()).unwrap();
-        assert_eq!(found.config().unwrap().policy.keys.iter().count(), 1);
+        assert_eq!(found.config().unwrap().policy.issuers.keys().count(), 1);
     }
 
     #[test]

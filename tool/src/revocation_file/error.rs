@@ -46,7 +46,7 @@ impl fmt::Display for RevokeError {
                 f,
                 "{}: an ID with a comma or white space cannot stand in a text of ids, which is \
                  split there; only a list in a plugin configuration can hold it",
-                zonegate::gate::Quoted(id)
+                zonegate::text::Quoted(id)
             ),
             Self::NotAList => f.write_str(
                 "not a revocation list: it has other lines than ids (a PEM, a configuration?)",

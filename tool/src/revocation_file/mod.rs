@@ -126,7 +126,9 @@ impl RevocationFile {
     /// What is odd about the ids that are in it.
     pub fn odd(&self) -> Vec<OddKind> {
         match &self.form {
-            Form::Policy(policy) => policy.config.policy.revocations.odd().kinds().to_vec(),
+            Form::Policy(policy) => {
+                policy.config.policy.issuers.zone_token.revocations.odd().kinds().to_vec()
+            }
             Form::List => {
                 let mut odd = OddEntries::default();
                 zonegate::revocation::entries(&self.text).for_each(|entry| odd.look(entry));

@@ -161,7 +161,7 @@ fn what_cannot_be_changed_alone_is_refused_unless_it_may_be_written_anew() {
     let edited = edit_with(&aliased, &["c"], &[], Reformat::WhereNeeded).unwrap();
     assert_eq!((edited.layout, edited.total), (Layout::Anew, 2));
     let read = PluginConfiguration::find(edited.text.as_bytes()).unwrap().config().unwrap();
-    assert!(["z", "c"].iter().all(|id| read.policy.revocations.contains(id)));
+    assert!(["z", "c"].iter().all(|id| read.policy.issuers.zone_token.revocations.contains(id)));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use zonegate::config::Config;
-use zonegate::gate::Quoted;
+use zonegate::text::Quoted;
 
 use crate::plugin_config::{Revocations, settings};
 
@@ -31,7 +31,7 @@ impl Snapshot {
         else {
             return Self::default();
         };
-        let keys = config.policy.keys.iter();
+        let keys = config.policy.issuers.keys();
         Self {
             keys: keys.map(|(kid, key)| (kid.to_owned(), key.fingerprint())).collect(),
             revoked: Revocations::of(value.get("revocations").cloned().unwrap_or_default())

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
-use zonegate::gate::Quoted;
+use zonegate::text::Quoted;
 
 use super::report::{columns, counted, for_programs};
 use super::{Found, print};

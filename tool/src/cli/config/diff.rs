@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use zonegate::gate::Quoted;
+use zonegate::text::Quoted;
 
 use super::report::{counted, for_programs};
 use super::{Found, print};

@@ -66,7 +66,7 @@ impl Verdicts {
         }
         gateway.stop().await;
         // Whatever was on its way has arrived by now; the last connection was one that passes.
-        let late = control_plane.sightings().count();
+        let late = control_plane.recorder().count();
         ensure!(late == 1, "{late} requests reached the control plane at the end, not 1");
         print(&rows);
         control_plane.stop().await;
@@ -82,15 +82,15 @@ async fn drive(
 ) -> anyhow::Result<Row> {
     let Connection { name, expected, .. } = &connection;
     let (name, expected) = (*name, expected.clone());
-    let sightings = control_plane.sightings();
-    sightings.clear();
+    let recorder = control_plane.recorder();
+    recorder.clear();
     let seen = connection.drive(gateway.address(), &sandbox.certificates.ca).await;
     let seen = seen.with_context(|| name.to_owned())?;
     if seen.verdict == script::ALLOWED {
         // An error is a row that does not agree.
-        sightings.wait_for(|sightings| sightings.count() > 0, ARRIVAL).await.ok();
+        recorder.wait_for(|recorder| recorder.count() > 0, ARRIVAL).await.ok();
     }
-    Ok(Row { name, expected, seen, arrived: sightings.count() > 0 })
+    Ok(Row { name, expected, seen, arrived: recorder.count() > 0 })
 }
 
 fn print(rows: &[Row]) {

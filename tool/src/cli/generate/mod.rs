@@ -2,21 +2,24 @@
 //!
 //! In: flags. Out: a key or a token. Everything happens offline: no control plane is asked.
 
+mod dataplane_token;
 mod duration;
 mod public_key;
 mod signing_key;
+mod tags;
 mod zone_token;
 
 use clap::Subcommand;
 
 pub(super) use duration::parse as duration;
 
-/// Generate signing keys, their public keys, and zone tokens
+/// Generate signing keys, their public keys, zone tokens and dataplane tokens
 #[derive(Subcommand)]
 pub(super) enum Generate {
     SigningKey(signing_key::SigningKeyArgs),
     PublicKey(public_key::PublicKeyArgs),
     ZoneToken(zone_token::ZoneTokenArgs),
+    DataplaneToken(dataplane_token::DataplaneTokenArgs),
 }
 
 impl Generate {
@@ -26,6 +29,7 @@ impl Generate {
             Self::SigningKey(args) => args.run(),
             Self::PublicKey(args) => args.run(),
             Self::ZoneToken(args) => args.run(),
+            Self::DataplaneToken(args) => args.run(),
         }
     }
 }

@@ -70,7 +70,7 @@ impl ZoneTokenArgs {
             valid_for,
             kid,
             now: SystemTime::now(),
-            not_before: not_before.and_then(|since| UNIX_EPOCH.checked_add(since)),
+            not_before: not_before.and_then(|time| UNIX_EPOCH.checked_add(time.since_epoch())),
             id: id.unwrap_or_else(|| Uuid::new_v4().to_string()),
         };
         let token = request.issue(&key).map_err(|error| BadInput(error.to_string()))?;
@@ -79,7 +79,7 @@ impl ZoneTokenArgs {
 }
 
 /// An ID that a revocation list can name: its entries are parted by commas and white space.
-fn id(text: &str) -> Result<String, &'static str> {
+pub(super) fn id(text: &str) -> Result<String, &'static str> {
     let parts = |rune: char| rune == ',' || rune.is_whitespace() || rune.is_control();
     match text {
         "" => Err("an empty ID could not be told from none"),

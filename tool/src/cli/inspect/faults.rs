@@ -4,12 +4,14 @@
 //! repeats the text. Whether the token is good anywhere is not asked here.
 
 use serde::de::IgnoredAny;
-use zonegate::token::{JsonError, Segment, TokenError, Unverified, normalise};
+use zonegate::credential::Kind;
+use zonegate::go_json::{JsonError, normalise};
+use zonegate::token::{Segment, TokenError, Unverified};
 
 use crate::cli::pasted::Pasted;
 
-/// Every fault of `token`, the first one first.
-pub(super) fn faults(text: &[u8], token: Unverified<'_>) -> Vec<String> {
+/// Every fault of `token`, read as one of `kind`, the first one first.
+pub(super) fn faults(text: &[u8], token: Unverified<'_>, kind: Kind) -> Vec<String> {
     let pasted = Pasted::read(text);
     let mut faults = pasted.faults;
     if let Some(other) = pasted.other {
@@ -18,7 +20,7 @@ pub(super) fn faults(text: &[u8], token: Unverified<'_>) -> Vec<String> {
     }
     faults.extend(of_the_text(token));
     for segment in [Segment::Header, Segment::Claims, Segment::Signature] {
-        faults.extend(of_segment(token, segment));
+        faults.extend(of_segment(token, kind, segment));
     }
     faults
 }
@@ -31,7 +33,7 @@ fn of_the_text(token: Unverified<'_>) -> Option<String> {
     }
 }
 
-fn of_segment(token: Unverified<'_>, segment: Segment) -> Option<String> {
+fn of_segment(token: Unverified<'_>, kind: Kind, segment: Segment) -> Option<String> {
     let encoded = token.encoded(segment)?;
     if encoded.is_empty() {
         return Some(format!("its {segment} segment is empty"));
@@ -47,7 +49,7 @@ fn of_segment(token: Unverified<'_>, segment: Segment) -> Option<String> {
             Err(error @ TokenError::HeaderJson(_)) => Some(in_json(&error, &bytes)),
             _ => None,
         },
-        Segment::Claims => token.claims()?.err().map(|error| in_json(&error, &bytes)),
+        Segment::Claims => kind.read_unverified(token)?.err().map(|error| in_json(&error, &bytes)),
         Segment::Signature => of_signature(&bytes),
     }
 }

@@ -69,7 +69,6 @@ fn shown(report: &Report, output: Format) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
 
     use base64::Engine;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -96,7 +95,7 @@ mod tests {
 
     /// Shows `token` in every form; what is shown must be harmless.
     fn show(token: &[u8]) -> Result<Report, TestCaseError> {
-        let report = Report::of(token, Duration::from_secs(1_800_000_000));
+        let report = Report::of(token, UnixTime::from_secs(1_800_000_000));
         for format in [Format::Table, Format::Json, Format::Yaml] {
             let text = shown(&report, format);
             // The colours are the tool's own.
@@ -162,7 +161,7 @@ mod tests {
             let shown = report.claims_json.map(|value| value.to_json());
             prop_assert!(shown.is_some());
             let again = crate::cli::output_value::OutputValue::from_json(&shown.unwrap_or_default());
-            let text = zonegate::token::normalise(&claims).unwrap_or_default().into_owned();
+            let text = zonegate::go_json::normalise(&claims).unwrap_or_default().into_owned();
             prop_assert_eq!(again, crate::cli::output_value::OutputValue::from_json(&text));
         }
     }

@@ -1,13 +1,15 @@
 //! What a token says, read as the gate would read it, believed by nobody.
 //!
-//! In: the text and the time. Out: a [`Report`], and the same as an [`OutputValue`] for other programs. Nothing of
-//! it is escaped yet, and no signature is checked.
+//! In: the text and the time. Out: a [`Report`], and the same as an [`OutputValue`] for other programs.
+//! Nothing of it is escaped yet, and no signature is checked.
 
+use zonegate::credential::{Claims, Kind};
 use zonegate::gate::UnixTime;
-use zonegate::token::{Claims, NumericDate, Segment, Unverified, fold_name, members, normalise};
+use zonegate::go_json::{fold_name, members, normalise};
+use zonegate::token::{NumericDate, Registered, Segment, Unverified};
 
 use super::faults::{faults, refused_header};
-use crate::cli::output_value::OutputValue;
+use crate::cli::output_value::{OutputValue, claim_member};
 use crate::cli::pasted::Pasted;
 use crate::cli::time;
 
@@ -19,7 +21,9 @@ pub(super) struct Report {
     pub(super) kind: &'static str,
     /// The kid, where the header is one that the gate would read.
     pub(super) kid: Option<String>,
-    /// The claims, where the gate would read them.
+    /// What every kind of token says, where the gate would read it.
+    pub(super) registered: Option<Registered>,
+    /// What only its kind says.
     pub(super) claims: Option<Claims>,
     /// `iat`, which the gate does not use.
     pub(super) issued_at: Option<NumericDate>,
@@ -45,12 +49,15 @@ impl Report {
         let pasted = Pasted::read(text);
         let token = Unverified::new(&pasted.token);
         let claims_text = json_text(token, Segment::Claims);
-        let claims = token.claims().and_then(Result::ok);
+        let kind = claims_text.as_deref().map_or("unknown", kind);
+        let read = read_as(kind).read_unverified(token).and_then(Result::ok);
+        let (registered, claims) = read.unzip();
         Self {
             now,
-            kind: claims_text.as_deref().map_or("unknown", kind),
+            kind,
             kid: token.kid().ok(),
-            notes: notes(token, claims.as_ref(), now),
+            notes: notes(token, registered.as_ref(), now),
+            registered,
             issued_at: claims_text.as_deref().and_then(issued_at),
             claims,
             header_json: json_text(token, Segment::Header)
@@ -61,33 +68,35 @@ impl Report {
                 .decoded(Segment::Signature)
                 .and_then(Result::ok)
                 .map(|bytes| bytes.len()),
-            faults: faults(text, token),
+            faults: faults(text, token, read_as(kind)),
         }
     }
 
     /// For other programs.
     pub(super) fn to_output_value(&self) -> OutputValue {
-        let claims = self.claims.as_ref();
+        let registered = self.registered.as_ref();
         let text = |text: &String| OutputValue::text(text.clone());
         let date = |date: NumericDate| self.date(date);
         let strings = |list: &[String]| (!list.is_empty()).then(|| OutputValue::texts(list));
-        OutputValue::object([
+        let members = self.claims.iter().flat_map(Claims::members).map(claim_member);
+        let first = [
             ("verified", Some(OutputValue::literal(false))),
             ("warning", Some(OutputValue::text(UNVERIFIED))),
             ("kind", Some(OutputValue::text(self.kind))),
-            ("id", claims.map(|claims| text(&claims.id))),
+            ("id", registered.map(|registered| text(&registered.id))),
             ("kid", self.kid.as_ref().map(text)),
-            ("zone", claims.map(|claims| text(&claims.zone))),
-            ("scope", claims.map(|claims| OutputValue::texts(&claims.scope))),
+        ];
+        let last = [
             ("issuedAt", self.issued_at.map(date)),
-            ("notBefore", claims.and_then(|claims| claims.not_before).map(date)),
-            ("expiresAt", claims.and_then(|claims| claims.expires_at).map(date)),
+            ("notBefore", registered.and_then(|registered| registered.not_before).map(date)),
+            ("expiresAt", registered.and_then(|registered| registered.expires_at).map(date)),
             ("header", self.header_json.clone()),
             ("claims", self.claims_json.clone()),
             ("signatureBytes", self.signature_bytes.map(OutputValue::literal)),
             ("notes", strings(&self.notes)),
             ("faults", strings(&self.faults)),
-        ])
+        ];
+        OutputValue::object(first.into_iter().chain(members).chain(last))
     }
 
     fn date(&self, date: NumericDate) -> OutputValue {
@@ -99,6 +108,18 @@ impl Report {
         ])
     }
 }
+
+/// As what kind of token the claims are read.
+fn read_as(kind: &str) -> Kind {
+    match kind {
+        DATAPLANE => Kind::DataplaneToken,
+        SERVICE_ACCOUNT => Kind::ServiceAccountToken,
+        _ => Kind::ZoneToken,
+    }
+}
+
+const DATAPLANE: &str = "dataplane token";
+const SERVICE_ACCOUNT: &str = "service account token of Kubernetes";
 
 /// A segment as the JSON text that Go would see.
 fn json_text(token: Unverified<'_>, segment: Segment) -> Option<String> {
@@ -119,21 +140,21 @@ fn kind(claims: &str) -> &'static str {
     let has = |wanted: &str| members.iter().any(|(name, _)| fold_name(name) == wanted);
     match () {
         () if has("kubernetes.io") || has("kubernetes.io/serviceaccount/namespace") => {
-            "service account token of Kubernetes"
+            SERVICE_ACCOUNT
         }
-        () if has("mesh") => "dataplane token",
+        () if has("mesh") => DATAPLANE,
         () if has("groups") => "user token",
         () if has("zone") || has("scope") => "zone token",
         () => "unknown",
     }
 }
 
-fn notes(token: Unverified<'_>, claims: Option<&Claims>, now: UnixTime) -> Vec<String> {
-    let of_claims = claims.map(|claims| claim_notes(claims, now)).unwrap_or_default();
+fn notes(token: Unverified<'_>, registered: Option<&Registered>, now: UnixTime) -> Vec<String> {
+    let of_claims = registered.map(|registered| claim_notes(registered, now)).unwrap_or_default();
     refused_header(token).into_iter().chain(of_claims.into_iter().map(str::to_owned)).collect()
 }
 
-fn claim_notes(claims: &Claims, now: UnixTime) -> Vec<&'static str> {
+fn claim_notes(claims: &Registered, now: UnixTime) -> Vec<&'static str> {
     let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
     let mut notes = Vec::new();
     match claims.expires_at {

@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
+use zonegate::credential::{ClaimValue, Claims};
 
 use super::report::{Report, UNVERIFIED};
 use crate::cli::output_value::OutputValue;
@@ -34,7 +35,7 @@ struct Table(String);
 
 impl Table {
     fn summary(&mut self, report: &Report) {
-        let claims = report.claims.as_ref();
+        let claims = report.registered.as_ref();
         let date = |date| format!("{} ({})", time::relative(date, report.now), time::line(date));
         let or = |text: &str, empty: &str| match text {
             "" => empty.to_owned(),
@@ -43,9 +44,14 @@ impl Table {
         self.row("kind", Some(report.kind.to_owned()));
         self.row("ID (jti)", claims.map(|claims| or(&claims.id, "none")));
         self.row("key (kid)", report.kid.clone());
-        if report.kind == "zone token" {
-            self.row("zone", claims.map(|claims| or(&claims.zone, "any")));
-            self.row("scope", claims.map(|claims| or(&claims.scope.join(", "), "none")));
+        if report.kind != "unknown" {
+            for (name, value) in report.claims.iter().flat_map(Claims::members) {
+                let value = match value {
+                    ClaimValue::Text(text) => or(text, "any"),
+                    ClaimValue::List(list) => or(&list.join(", "), "none"),
+                };
+                self.row(name, Some(value));
+            }
         }
         self.row("issued", report.issued_at.map(date));
         self.row("not before", claims.and_then(|claims| claims.not_before).map(date));

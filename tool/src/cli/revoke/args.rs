@@ -8,15 +8,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{anyhow, bail};
 use zonegate::config::Config;
-use zonegate::gate::Quoted;
+use zonegate::credential::{Claims, Issuers, Kind, authenticate};
 use zonegate::revocation::Oddity;
-use zonegate::token::{Claims, Unverified, authenticate};
+use zonegate::text::Quoted;
+use zonegate::token::{Registered, TokenError, Unverified};
 
 /// What shall be revoked.
 pub(super) struct IdOrToken {
     pub(super) id: String,
     pub(super) verified: Verified,
-    claims: Option<Claims>,
+    claims: Option<(Registered, Claims)>,
 }
 
 /// Whether a token is one of ours.
@@ -43,6 +44,26 @@ impl fmt::Display for Verified {
     }
 }
 
+/// What every kind of token says, of a token that is not verified.
+fn read_unverified(text: &str) -> Option<Result<(Registered, Claims), TokenError>> {
+    Kind::ZoneToken.read_unverified(Unverified::new(text.as_bytes()))
+}
+
+/// Verifies a token of any kind: whether some configured key signed it.
+fn verify(text: &[u8], issuers: &Issuers) -> Result<(), TokenError> {
+    let sets =
+        Kind::ALL.into_iter().flat_map(|kind| issuers.key_sets(kind).map(move |keys| (kind, keys)));
+    let mut error = TokenError::UnknownKid;
+    for (kind, keys) in sets {
+        match authenticate(text, kind, keys) {
+            Ok(_) => return Ok(()),
+            Err(TokenError::UnknownKid) => {}
+            Err(other) => error = other,
+        }
+    }
+    Err(error)
+}
+
 /// The largest leeway that a gate may have: until then an expired token may still pass.
 const LEEWAY: Duration = Duration::from_secs(300);
 
@@ -60,24 +81,23 @@ impl IdOrToken {
             let id = text.to_owned();
             return Ok(Self { id, verified: Verified::NoToken, claims: None });
         }
-        let claims = match Unverified::new(text.as_bytes()).claims() {
+        let claims = match read_unverified(text) {
             Some(Ok(claims)) => claims,
             Some(Err(error)) => bail!("a token that cannot be read: {error}"),
             None => bail!("a token that cannot be read: parts of it are missing"),
         };
-        if claims.id.is_empty() {
+        if claims.0.id.is_empty() {
             return Err(anyhow!(
                 "a token without an ID (jti): it cannot be revoked by one. Remove the key that signed \
                  it, or put an empty entry into the list, which revokes every token without an ID"
             ));
         }
-        let verified = match config.map(|config| authenticate(text.as_bytes(), &config.policy.keys))
-        {
+        let verified = match config.map(|config| verify(text.as_bytes(), &config.policy.issuers)) {
             None => Verified::NoKeys,
-            Some(Ok(_)) => Verified::Yes,
+            Some(Ok(())) => Verified::Yes,
             Some(Err(error)) => Verified::No(error.to_string()),
         };
-        Ok(Self { id: claims.id.clone(), verified, claims: Some(claims) })
+        Ok(Self { id: claims.0.id.clone(), verified, claims: Some(claims) })
     }
 
     /// Whether it is a token that no gate takes any more.
@@ -86,7 +106,7 @@ impl IdOrToken {
         let now = i64::try_from(now.saturating_sub(LEEWAY).as_secs()).unwrap_or_default();
         self.claims
             .as_ref()
-            .and_then(|claims| claims.expires_at)
+            .and_then(|(registered, _)| registered.expires_at)
             .is_some_and(|expires_at| expires_at.0 < now)
     }
 
@@ -105,8 +125,8 @@ impl IdOrToken {
 
     /// What is known of it; nothing of a mere id.
     pub(super) fn describe(&self) -> String {
-        let Some(claims) = &self.claims else { return String::new() };
-        let zone = match claims.zone.as_str() {
+        let Some((_, claims)) = &self.claims else { return String::new() };
+        let zone = match claims.zone() {
             "" => "for any zone".to_owned(),
             zone => format!("for zone {}", Quoted(zone)),
         };

@@ -17,8 +17,8 @@ use args::IdOrToken;
 use clap::Args;
 use report::Report;
 use zonegate::config::Config;
-use zonegate::gate::Quoted;
 use zonegate::revocation::entries;
+use zonegate::text::Quoted;
 
 use super::failure::{BadInput, warn};
 use super::{input, output, printable};

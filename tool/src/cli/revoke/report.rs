@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use zonegate::gate::Quoted;
+use zonegate::text::Quoted;
 
 use super::args::{IdOrToken, Verified};
 use crate::revocation_file::{Edited, Layout};

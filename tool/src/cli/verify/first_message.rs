@@ -35,15 +35,17 @@ pub(super) fn first_message(proxy: ProxyType) -> Vec<u8> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)] // a test may panic
 mod tests {
-    use zonegate::gate::{Form, proxy_type};
+    use zonegate::gate::{ClaimedNode, XdsVariant};
 
     use super::*;
 
     #[test]
     fn the_filter_reads_what_was_written() {
         for proxy in [ProxyType::Ingress, ProxyType::Egress, ProxyType::Dataplane] {
-            assert_eq!(proxy_type(Form::Sotw, &first_message(proxy)), Ok(Some(proxy)));
+            let node = ClaimedNode::of(XdsVariant::Sotw, &first_message(proxy)).unwrap().unwrap();
+            assert_eq!(node.proxy_type, proxy);
         }
     }
 }

@@ -4,15 +4,14 @@
 //! that was asked about. The connection is made up; its headers and its first message go through the
 //! filter's own code.
 
-use std::sync::Arc;
-
 use anyhow::bail;
 use zonegate::config::Config;
+use zonegate::credential::{Kind, Token};
 use zonegate::gate::{
-    ADS_SOTW, Audience, Caller, Clock, Denial, Form, Head, Held, KDS, Permit, Policy, Profile,
-    ProxyType, Refusal, UnixTime, Verdict,
+    ADS_SOTW, Audience, Caller, Credential, Denial, Head, Held, KDS, Now, Permit, Policy, Profile,
+    ProxyType, Refusal, UnixTime, Verdict, XdsVariant,
 };
-use zonegate::token::{TokenError, Unverified, ZoneToken};
+use zonegate::token::{TokenError, Unverified};
 
 use super::first_message::first_message;
 use crate::cli::failure::BadInput;
@@ -70,7 +69,7 @@ pub(super) type Verdicts = Vec<(Caller, Result<Permit, Denial>)>;
 impl Judgement {
     /// Judges `text`.
     pub(super) fn of(text: &[u8], config: Config, connection: &Connection, now: UnixTime) -> Self {
-        let (policy, clock) = (&config.policy, Clock(Some(now)));
+        let (policy, clock) = (&config.policy, Now(Some(now)));
         let verdicts = match connection {
             Connection::Proxies(proxies) => proxies
                 .iter()
@@ -122,9 +121,9 @@ impl Judgement {
     }
 
     /// The token, where it was verified.
-    pub(super) fn token(&self) -> Option<&ZoneToken> {
+    pub(super) fn token(&self) -> Option<&Token> {
         self.verdicts.iter().find_map(|(_, verdict)| match verdict {
-            Ok(Permit::ZoneToken { token, .. }) => Some(&**token),
+            Ok(Permit::Token { token, .. }) => Some(&**token),
             Ok(Permit::Unchecked(_)) => None,
             Err(denial) => denial.token.as_deref(),
         })
@@ -133,14 +132,15 @@ impl Judgement {
 
 /// The zone that the token names; nobody needs to believe it.
 fn zone_of(text: &[u8]) -> String {
-    Unverified::new(text).claims().and_then(Result::ok).unwrap_or_default().zone
+    let read = Kind::ZoneToken.read_unverified(Unverified::new(text)).and_then(Result::ok);
+    read.map(|(_, claims)| claims.zone().to_owned()).unwrap_or_default()
 }
 
 fn judge_control_plane(
     policy: &Policy,
     text: &[u8],
     zone: &str,
-    clock: Clock,
+    clock: Now,
 ) -> Result<Permit, Denial> {
     let path = KDS.first().copied().unwrap_or_default();
     let head = Head { client_id: vec![zone.as_bytes()], ..head(path, text) };
@@ -153,10 +153,10 @@ fn judge_proxy(
     policy: &Policy,
     text: &[u8],
     proxy: ProxyType,
-    clock: Clock,
+    clock: Now,
 ) -> Result<Permit, Denial> {
-    conclude(policy.judge(&head(ADS_SOTW, text), clock), |form, token| {
-        policy.judge_first_message(form, token, &first_message(proxy), clock)
+    conclude(policy.judge(&head(ADS_SOTW, text), clock), |variant, token| {
+        policy.judge_first_message(variant, token, &first_message(proxy), clock)
     })
 }
 
@@ -173,13 +173,15 @@ fn head<'a>(path: &'a str, token: &'a [u8]) -> Head<'a> {
 /// The verdict, once the first message has come where it is waited for.
 fn conclude(
     verdict: Verdict,
-    on_first_message: impl FnOnce(Form, Result<Arc<ZoneToken>, Refusal>) -> Result<Permit, Denial>,
+    on_first_message: impl FnOnce(XdsVariant, Result<Credential, Denial>) -> Result<Permit, Denial>,
 ) -> Result<Permit, Denial> {
     match verdict {
         Verdict::Allow(permit) => Ok(permit),
         Verdict::Deny(denial) => Err(denial),
-        Verdict::Hold(Held::FirstMessage { form, token }) => on_first_message(form, token),
+        Verdict::Hold(Held::FirstMessage { variant, credential }) => {
+            on_first_message(variant, credential)
+        }
         // No stream is a bootstrap request.
-        Verdict::Hold(Held::Bootstrap) => Err(Refusal::PathDenied(Audience::ZoneProxies).into()),
+        Verdict::Hold(Held::Bootstrap) => Err(Refusal::PathDenied(Audience::Proxies).into()),
     }
 }

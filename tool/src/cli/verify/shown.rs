@@ -5,11 +5,12 @@
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
+use zonegate::credential::{ClaimValue, Kind, Token};
 use zonegate::gate::{Caller, Check, Denial, Mode, Outcome, Permit, Profile};
-use zonegate::token::{Claims, NumericDate, ZoneToken};
+use zonegate::token::NumericDate;
 
 use super::judgement::{Judgement, Verdicts};
-use crate::cli::output_value::OutputValue;
+use crate::cli::output_value::{OutputValue, claim_member};
 use crate::cli::printable::one_line;
 use crate::cli::time;
 
@@ -104,27 +105,35 @@ fn at(judgement: &Judgement) -> NumericDate {
     NumericDate(i64::try_from(judgement.now.as_secs()).unwrap_or(i64::MAX))
 }
 
-fn token_line(token: &ZoneToken) -> String {
-    let Claims { zone, scope, id, .. } = &token.claims;
-    format!("ID {id:?}, kid {:?}, zone {zone:?}, scope {:?}", token.kid, scope.join(","))
+fn token_line(token: &Token) -> String {
+    let identity = &token.identity;
+    let mut line = format!("ID {:?}, kid {:?}", identity.id, identity.kid);
+    for (name, value) in token.claims.members() {
+        let text = match value {
+            ClaimValue::Text(text) => text.to_owned(),
+            ClaimValue::List(list) => list.join(","),
+        };
+        // Writing to a String does not fail.
+        let _ = write!(line, ", {name} {text:?}");
+    }
+    line
 }
 
-fn token_value(token: &ZoneToken) -> OutputValue {
-    let claims = &token.claims;
+fn token_value(token: &Token) -> OutputValue {
+    let identity = &token.identity;
     let date = |date: Option<NumericDate>| date.and_then(time::utc).map(OutputValue::Text);
-    OutputValue::object([
-        ("id", Some(OutputValue::text(&claims.id))),
-        ("kid", Some(OutputValue::text(&*token.kid))),
-        ("zone", Some(OutputValue::text(&claims.zone))),
-        ("scope", Some(OutputValue::texts(&claims.scope))),
-        ("notBefore", date(claims.not_before)),
-        ("expiresAt", date(claims.expires_at)),
-    ])
+    let first = [
+        ("id", Some(OutputValue::text(&*identity.id))),
+        ("kid", Some(OutputValue::text(&*identity.kid))),
+    ];
+    let last = [("notBefore", date(token.not_before)), ("expiresAt", date(identity.expires_at))];
+    let members = token.claims.members().into_iter().map(claim_member);
+    OutputValue::object(first.into_iter().chain(members).chain(last))
 }
 
 fn policy_line(judgement: &Judgement) -> String {
     let policy = &judgement.config.policy;
-    let (keys, ids) = (policy.keys.iter().count(), policy.revocations.ids());
+    let (keys, ids) = (policy.issuers.keys().count(), policy.issuers.revoked_ids());
     let zone = policy.zone().map_or("any zone".to_owned(), |zone| format!("zone {zone:?}"));
     format!("{zone}, keys: {keys}, revoked ids: {ids}, mode {}", mode(policy.mode))
 }
@@ -152,9 +161,8 @@ fn checks(judgement: &Judgement) -> String {
 
 /// Path and first message are made up here, and always as they should be.
 fn shown_checks(judgement: &Judgement) -> impl Iterator<Item = (Check, Outcome)> {
-    let checks = Check::ALL.into_iter();
-    let checks = checks.filter(|check| !matches!(check, Check::Path | Check::Message));
-    checks.map(|check| (check, check.outcome(judgement.refusal())))
+    let checks = Check::outcomes(Kind::ZoneToken, judgement.refusal());
+    checks.filter(|(check, _)| !matches!(check, Check::Path | Check::Message))
 }
 
 fn check_values(judgement: &Judgement) -> OutputValue {
@@ -194,6 +202,10 @@ fn words(check: Check, profile: &Profile) -> (&'static str, &'static str) {
         Check::Zone => ("zone", "it is for the zone of the control plane, or for any"),
         Check::Message => ("message", "the first message can be read"),
         Check::Scope => ("scope", "the proxy type may connect, and the Scope has it"),
+        Check::Mesh => ("mesh", "it is for the mesh of the proxy, or for any"),
+        Check::Proxy => ("proxy", "name, tags and workload are the proxy's"),
+        Check::Audience => ("audience", "its issuer is known, and the gateway is its audience"),
+        Check::ServiceAccount => ("account", "namespace, pod and service account are right"),
     }
 }
 

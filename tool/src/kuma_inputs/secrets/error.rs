@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use zonegate::gate::Quoted;
+use zonegate::text::Quoted;
 use zonegate::token::KeyError;
 use zonegate_issuer::SigningKeyError;
 

@@ -163,7 +163,7 @@ fn an_error_of_the_filter_keeps_its_place() {
     let error = PluginConfiguration::find(file.to_string().as_bytes()).unwrap().config();
     assert_eq!(
         error.unwrap_err().to_string(),
-        "resources[0].config.configuration.value: publicKeys: at least one key is required"
+        "resources[0].config.configuration.value: publicKeys: at least one key is required: proxies of type ingress connect with zoneToken"
     );
 }
 

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // a test may panic
 
 use serde_json::json;
-use zonegate::gate::RevocationList;
+use zonegate::revocation::RevocationList;
 
 use super::*;
 

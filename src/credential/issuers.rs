@@ -1,0 +1,147 @@
+//! Who issues tokens: keys and revocations, by kind, by mesh, by cluster.
+//!
+//! In: a kid, before it is known who connects; a kind and a mesh, once it is. Out: which key can have signed a
+//! token. No signature is checked here.
+
+use super::{DataplaneIssuers, Kind, ServiceAccountIssuers};
+use crate::revocation::RevocationList;
+use crate::token::{Fingerprint, KeySet, PublicKey};
+
+/// Someone who issues tokens.
+#[derive(Debug, Default)]
+pub struct Issuer {
+    /// The keys that sign.
+    pub keys: KeySet,
+    /// Which tokens are no longer good.
+    pub revocations: RevocationList,
+}
+
+/// Everyone who issues tokens that are good here.
+#[derive(Debug, Default)]
+pub struct Issuers {
+    /// Of zone tokens.
+    pub zone_token: Issuer,
+    /// Of dataplane tokens.
+    pub dp_token: DataplaneIssuers,
+    /// Of service-account tokens.
+    pub service_account_token: ServiceAccountIssuers,
+}
+
+/// Whose keys and revocations hold for a token.
+#[derive(Debug, Clone, Copy)]
+pub struct IssuerOf<'a> {
+    /// Of a kid that is in both, the first one counts.
+    keys: [Option<&'a KeySet>; 2],
+    revocations: Option<&'a RevocationList>,
+}
+
+/// Which keys can have signed a token of some kid, before it is known who holds the token.
+#[derive(Debug, Clone, Copy)]
+pub enum Candidates<'a> {
+    /// None.
+    None,
+    /// This key alone, as the key of this kind of token.
+    One(Kind, &'a KeySet),
+    /// Several: who connects decides.
+    Several,
+}
+
+impl<'a> IssuerOf<'a> {
+    pub(super) fn new(
+        keys: [Option<&'a KeySet>; 2],
+        revocations: Option<&'a RevocationList>,
+    ) -> Self {
+        Self { keys, revocations }
+    }
+
+    /// The keys among which the one of `kid` is; `None` where there is none.
+    pub fn keys(self, kid: &str) -> Option<&'a KeySet> {
+        self.keys.into_iter().flatten().find(|keys| keys.contains(kid))
+    }
+
+    /// Whether the key of this kid is the one of this fingerprint.
+    pub fn holds(self, kid: &str, key: Fingerprint) -> bool {
+        self.keys(kid).is_some_and(|keys| keys.holds(kid, key))
+    }
+
+    /// Whether the token of this ID is revoked.
+    pub fn revokes(self, id: &str) -> bool {
+        self.revocations.is_some_and(|revocations| revocations.contains(id))
+    }
+}
+
+impl Issuers {
+    /// Whose keys and revocations hold for tokens of `kind`, for proxies of `mesh`.
+    pub fn of(&self, kind: Kind, mesh: &str) -> IssuerOf<'_> {
+        match kind {
+            Kind::ZoneToken => self.zone_token.only(),
+            Kind::DataplaneToken => self.dp_token.of_mesh(mesh),
+            Kind::ServiceAccountToken => self.service_account_token.issuer.only(),
+        }
+    }
+
+    /// Which keys can have signed a token of `kid` that is of one of `kinds`.
+    pub fn candidates(&self, kid: &str, kinds: impl Iterator<Item = Kind>) -> Candidates<'_> {
+        let mut found: Option<(Kind, &KeySet, Option<Fingerprint>)> = None;
+        for (kind, keys) in kinds.flat_map(|kind| self.key_sets(kind).map(move |keys| (kind, keys)))
+        {
+            if !keys.contains(kid) {
+                continue;
+            }
+            let key = keys.fingerprint(kid);
+            match found {
+                Some((other, _, same)) if (other, same) == (kind, key) => {}
+                Some(_) => return Candidates::Several,
+                None => found = Some((kind, keys, key)),
+            }
+        }
+        found.map_or(Candidates::None, |(kind, keys, _)| Candidates::One(kind, keys))
+    }
+
+    /// Whether there is a key of this kind.
+    pub fn has_keys(&self, kind: Kind) -> bool {
+        self.key_sets(kind).any(|keys| keys.iter().next().is_some())
+    }
+
+    /// The keys of one kind, in as many sets as there are issuers.
+    pub fn key_sets(&self, kind: Kind) -> impl Iterator<Item = &KeySet> {
+        let single = match kind {
+            Kind::ZoneToken => Some(&self.zone_token.keys),
+            Kind::ServiceAccountToken => Some(&self.service_account_token.issuer.keys),
+            Kind::DataplaneToken => None,
+        };
+        let by_mesh = single.is_none().then(|| self.dp_token.key_sets());
+        single.into_iter().chain(by_mesh.into_iter().flatten())
+    }
+
+    /// All keys, each with the label under which its tokens are counted.
+    pub fn keys(&self) -> impl Iterator<Item = (&str, &PublicKey)> {
+        let sets = Kind::ALL.into_iter().flat_map(|kind| self.key_sets(kind));
+        sets.flat_map(KeySet::labelled)
+    }
+
+    /// All lists of revoked ids.
+    pub fn revocations(&self) -> impl Iterator<Item = &RevocationList> {
+        let meshes = self.dp_token.by_mesh.values().map(|issuer| &issuer.revocations);
+        let service_accounts = &self.service_account_token.issuer.revocations;
+        [&self.zone_token.revocations].into_iter().chain(meshes).chain([service_accounts])
+    }
+
+    /// How many ids are revoked.
+    pub fn revoked_ids(&self) -> usize {
+        self.revocations().map(RevocationList::ids).fold(0, usize::saturating_add)
+    }
+
+    /// About how many bytes they take: what grows with their lists.
+    pub fn bytes(&self) -> usize {
+        const KEY: usize = 4096;
+        let keys = self.keys().count().saturating_mul(KEY);
+        self.revocations().map(RevocationList::bytes).fold(keys, usize::saturating_add)
+    }
+}
+
+impl Issuer {
+    fn only(&self) -> IssuerOf<'_> {
+        IssuerOf::new([Some(&self.keys), None], Some(&self.revocations))
+    }
+}

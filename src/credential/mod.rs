@@ -1,0 +1,289 @@
+//! What proves who connects: the kinds of token, who issues each, and what each says of its holder.
+//!
+//! In: a token whose signature is verified or not yet, and what a connection says of itself. Out: a
+//! [`Token`] of a kind, with its [`Identity`]; whether it fits the one who holds it, or a [`Mismatch`].
+//! Time, revocation and routes are judged in [`crate::gate`].
+//!
+//! Each kind is one file, which says what its claims are, what they must agree with, and how their
+//! disagreement reads. This file is the only place that lists the kinds.
+//!
+//! ```text
+//!                 ┌ zone_token ──────────── Zone, Scope                          one issuer
+//! verified token ─┼ dataplane_token ─────── Name, Mesh, Tags, Workload           one issuer for each mesh
+//!                 └ service_account_token ─ namespace, pod, service account      one issuer for each cluster
+//! ```
+
+mod cache;
+mod dataplane_token;
+mod holder;
+mod issuers;
+mod mismatch;
+mod proxy_type;
+mod service_account_token;
+mod zone_token;
+
+use std::sync::Arc;
+
+pub use cache::{CACHE_BYTES, TokenCache};
+pub use dataplane_token::{DataplaneClaims, DataplaneIssuers, RequireWorkload};
+pub use holder::{Caller, Holder, NodeIdentity, Resource};
+pub use issuers::{Candidates, Issuer, IssuerOf, Issuers};
+pub use mismatch::Mismatch;
+pub use proxy_type::{ProxyType, ProxyTypes, UnknownProxyType};
+pub use service_account_token::{Cluster, ServiceAccountClaims, ServiceAccountIssuers};
+pub use zone_token::{CONTROL_PLANE_SCOPE, ZoneClaims};
+
+use crate::token::{
+    CompactToken, Fingerprint, KeySet, NumericDate, Registered, TokenError, Unverified,
+    VerifiedToken, read_claims,
+};
+
+/// A kind of token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Kind {
+    /// Of a zone proxy, or of a zone's control plane.
+    ZoneToken,
+    /// Of a sidecar, a gateway, or a zone proxy of a mesh.
+    DataplaneToken,
+    /// Of any proxy on Kubernetes.
+    ServiceAccountToken,
+}
+
+/// What a verified token proves, and all that is kept of it once its stream is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The kind of token.
+    pub kind: Kind,
+    /// The configured kid of the key that signed the token.
+    pub kid: Arc<str>,
+    /// That key. Whether it is still configured is a comparison with the policy in force.
+    pub key: Fingerprint,
+    /// The name under which tokens of that key are counted.
+    pub key_label: Arc<str>,
+    /// `jti`; empty where there is none.
+    pub id: Box<str>,
+    /// The zone that the token is for; empty is any, or a kind that has none.
+    pub zone: Box<str>,
+    /// The mesh whose keys verified the token; empty for a kind that has none, or where it is not known yet.
+    pub mesh: Box<str>,
+    /// `exp`.
+    pub expires_at: Option<NumericDate>,
+}
+
+/// A token whose signature was verified and whose claims were read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    /// What it proves.
+    pub identity: Arc<Identity>,
+    /// `nbf`.
+    pub not_before: Option<NumericDate>,
+    /// How long its text is, in bytes.
+    pub length: usize,
+    /// What only its kind says.
+    pub claims: Claims,
+}
+
+/// The claims of each kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claims {
+    /// Of a zone token.
+    Zone(ZoneClaims),
+    /// Of a dataplane token.
+    Dataplane(DataplaneClaims),
+    /// Of a service-account token.
+    ServiceAccount(ServiceAccountClaims),
+}
+
+/// The value of a claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClaimValue<'a> {
+    /// A text; empty where it is not there.
+    Text(&'a str),
+    /// Several texts.
+    List(Vec<String>),
+}
+
+impl Kind {
+    /// Every kind, once.
+    pub const ALL: [Self; 3] = [Self::ZoneToken, Self::DataplaneToken, Self::ServiceAccountToken];
+
+    /// Its name in configurations, logs and access logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ZoneToken => "zoneToken",
+            Self::DataplaneToken => "dpToken",
+            Self::ServiceAccountToken => "serviceAccountToken",
+        }
+    }
+
+    /// Reads the claims in `payload`.
+    fn read(self, payload: &[u8]) -> Result<(Registered, Claims), TokenError> {
+        Ok(match self {
+            Self::ZoneToken => {
+                let (registered, claims) = read_claims(payload)?;
+                (registered, Claims::Zone(claims))
+            }
+            Self::DataplaneToken => {
+                let (registered, claims) = read_claims(payload)?;
+                (registered, Claims::Dataplane(claims))
+            }
+            Self::ServiceAccountToken => {
+                let (registered, claims) = ServiceAccountClaims::read(payload)?;
+                (registered, Claims::ServiceAccount(claims))
+            }
+        })
+    }
+
+    /// Reads the claims of a token that nobody has verified. For people to look at.
+    ///
+    /// # Errors
+    /// They are not base64url or JSON, or have the wrong type. `None` where there are none.
+    pub fn read_unverified(
+        self,
+        token: Unverified<'_>,
+    ) -> Option<Result<(Registered, Claims), TokenError>> {
+        let payload = token.payload()?;
+        Some(payload.and_then(|payload| self.read(&payload)))
+    }
+}
+
+impl Claims {
+    /// The zone that they name; empty is any, or none.
+    pub fn zone(&self) -> &str {
+        match self {
+            Self::Zone(claims) => &claims.zone,
+            Self::Dataplane(_) | Self::ServiceAccount(_) => "",
+        }
+    }
+
+    /// The mesh that they name; empty is any, or none.
+    pub fn mesh(&self) -> &str {
+        match self {
+            Self::Dataplane(claims) => &claims.mesh,
+            Self::Zone(_) | Self::ServiceAccount(_) => "",
+        }
+    }
+
+    /// Each claim with its name, for people and programs to look at.
+    pub fn members(&self) -> Vec<(&'static str, ClaimValue<'_>)> {
+        match self {
+            Self::Zone(claims) => claims.members(),
+            Self::Dataplane(claims) => claims.members(),
+            Self::ServiceAccount(claims) => claims.members(),
+        }
+    }
+
+    /// About how many bytes they take.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Zone(claims) => claims.bytes(),
+            Self::Dataplane(claims) => claims.bytes(),
+            Self::ServiceAccount(claims) => claims.bytes(),
+        }
+    }
+}
+
+impl Token {
+    /// The kind of token.
+    pub fn kind(&self) -> Kind {
+        self.identity.kind
+    }
+
+    /// Reads the claims of a verified token as those of `kind`.
+    ///
+    /// # Errors
+    /// They are not base64url or JSON, or have the wrong type.
+    pub fn read(kind: Kind, verified: VerifiedToken<'_>) -> Result<Self, TokenError> {
+        let (registered, claims) = kind.read(&verified.payload()?)?;
+        let Registered { id, expires_at, not_before } = registered;
+        let identity = Identity {
+            kind,
+            kid: verified.kid,
+            key: verified.key,
+            key_label: verified.key_label,
+            id: id.into(),
+            zone: claims.zone().into(),
+            mesh: claims.mesh().into(),
+            expires_at,
+        };
+        Ok(Self { identity: Arc::new(identity), not_before, length: verified.length, claims })
+    }
+
+    /// Whether the token can be used in this zone, whoever holds it.
+    ///
+    /// # Errors
+    /// It is for another zone.
+    pub fn judge_place(&self, zone: &str) -> Result<(), Mismatch> {
+        match &self.claims {
+            Claims::Zone(claims) => claims.judge_zone(zone),
+            Claims::Dataplane(_) | Claims::ServiceAccount(_) => Ok(()),
+        }
+    }
+
+    /// The types of proxy that can use the token, at least one.
+    ///
+    /// # Errors
+    /// No type can.
+    pub fn usable_by(&self) -> Result<ProxyTypes, Mismatch> {
+        match &self.claims {
+            Claims::Zone(claims) => claims.usable_by(),
+            Claims::Dataplane(_) => Ok(ProxyTypes::from_iter([ProxyType::Dataplane])),
+            Claims::ServiceAccount(_) => Ok(ProxyTypes::from_iter(ProxyType::ALL)),
+        }
+    }
+
+    /// Whether the token alone says whose keys and revocations hold for it.
+    pub fn names_its_issuer(&self) -> bool {
+        match &self.claims {
+            Claims::Zone(_) | Claims::ServiceAccount(_) => true,
+            Claims::Dataplane(claims) => !claims.mesh.is_empty(),
+        }
+    }
+
+    /// Whether `holder` may use the token, at the server of `zone`.
+    ///
+    /// # Errors
+    /// What disagrees.
+    pub fn judge_holder(
+        &self,
+        holder: Holder<'_>,
+        zone: Option<&str>,
+        issuers: &Issuers,
+    ) -> Result<(), Mismatch> {
+        match &self.claims {
+            Claims::Zone(claims) => claims.judge(holder, zone),
+            Claims::Dataplane(claims) => claims.judge(holder, &issuers.dp_token),
+            Claims::ServiceAccount(claims) => {
+                claims.judge(holder, &self.identity, &issuers.service_account_token)
+            }
+        }
+    }
+
+    /// What the token proves of `holder`.
+    pub fn identity_of(&self, holder: Holder<'_>) -> Arc<Identity> {
+        match (&self.claims, holder) {
+            (Claims::Dataplane(_), Holder::Proxy(node)) if *self.identity.mesh != *node.mesh => {
+                Arc::new(Identity { mesh: node.mesh.as_str().into(), ..(*self.identity).clone() })
+            }
+            _ => Arc::clone(&self.identity),
+        }
+    }
+
+    /// About how many bytes the token takes.
+    fn bytes(&self) -> usize {
+        let Identity { kid, id, zone, mesh, .. } = &*self.identity;
+        [kid.len(), id.len(), zone.len(), mesh.len(), self.claims.bytes()]
+            .into_iter()
+            .fold(0, usize::saturating_add)
+    }
+}
+
+/// Reads and verifies `text` (the value of `authorization`, without any scheme) as a token of `kind`.
+///
+/// # Errors
+/// The first rule of RFC 7515, RFC 7519 or Kuma's validator that the token breaks.
+pub fn authenticate(text: &[u8], kind: Kind, keys: &KeySet) -> Result<Arc<Token>, TokenError> {
+    let signed = CompactToken::parse(text)?.read_header()?;
+    Token::read(kind, keys.verify(signed)?).map(Arc::new)
+}

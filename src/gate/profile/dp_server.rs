@@ -1,0 +1,70 @@
+//! What is allowed at a dataplane server alone: the proxy types, the zone, the bootstrap.
+//!
+//! In: a proxy type. Out: with which kind of token it may connect, if at all.
+
+use std::time::Duration;
+
+use crate::credential::{Kind, ProxyType};
+
+/// What is allowed at a dataplane server alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DpServer {
+    /// The zone that the control plane serves.
+    pub zone: String,
+    /// What may connect.
+    pub proxies: Proxies,
+    /// What happens to bootstrap requests.
+    pub bootstrap: BootstrapPolicy,
+    /// How long a stream may be held for its first message.
+    pub first_message: Duration,
+}
+
+/// What may connect, by proxy type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Proxies {
+    /// A zone ingress.
+    pub ingress: Admission,
+    /// A zone egress.
+    pub egress: Admission,
+    /// A sidecar, a gateway, or a zone proxy of a mesh.
+    pub dataplane: Admission,
+}
+
+/// Whether proxies of a type may connect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// With a token of this kind.
+    Token(Kind),
+    /// Unchecked: their tokens are the control plane's business.
+    Pass,
+    /// Not at all.
+    Deny,
+}
+
+/// What happens to bootstrap requests.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum BootstrapPolicy {
+    /// The token in the body is judged.
+    #[default]
+    Verify,
+    /// All of them pass unchecked.
+    Pass,
+    /// None passes.
+    Deny,
+}
+
+impl Proxies {
+    /// Whether proxies of this type may connect.
+    pub fn admission(&self, proxy: ProxyType) -> Admission {
+        match proxy {
+            ProxyType::Ingress => self.ingress,
+            ProxyType::Egress => self.egress,
+            ProxyType::Dataplane => self.dataplane,
+        }
+    }
+
+    /// Whether a proxy of some of these types passes unchecked.
+    pub fn some_pass(&self, types: &[ProxyType]) -> bool {
+        types.iter().any(|proxy| self.admission(*proxy) == Admission::Pass)
+    }
+}

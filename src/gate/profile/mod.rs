@@ -1,0 +1,16 @@
+//! What stands behind the gate: which server of which control plane, and who may connect to it.
+//!
+//! In: nothing. Out: types. Tokens, dates and revocation are not looked at here.
+
+mod dp_server;
+
+pub use dp_server::{Admission, BootstrapPolicy, DpServer, Proxies};
+
+/// What stands behind the gate: which server of which control plane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Profile {
+    /// A zone's control plane, its dataplane server (:5678).
+    DpServer(DpServer),
+    /// A global control plane, its KDS server (:5685). The zone is the one that each caller claims.
+    GlobalKds,
+}

@@ -1,0 +1,220 @@
+//! The checks, in the order in which a stream meets them, and which of them refused.
+//!
+//! In: a [`Refusal`], or none. Out: what became of each check. Nothing is checked here: the order is
+//! written in [`judge`](super::Policy::judge), and the tests hold this list to it.
+
+use super::{Refusal, RequestError};
+use crate::credential::{Kind, Mismatch};
+use crate::token::{Segment, TokenError};
+
+/// One check. Their order depends on the kind of token: see [`Check::of_kind`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Check {
+    /// The path is one that is served.
+    Path,
+    /// There is one token.
+    Credential,
+    /// It is no longer than `maxTokenBytes`.
+    Length,
+    /// It is three segments, and the header can be read.
+    Header,
+    /// `alg` is RS256.
+    Algorithm,
+    /// The header names its key.
+    Kid,
+    /// A key of that kid is configured.
+    Key,
+    /// That key signed it.
+    Signature,
+    /// The claims can be read.
+    Claims,
+    /// There is an `exp`, where one is required.
+    Expiration,
+    /// The host knows the time.
+    Clock,
+    /// `exp` is to come.
+    Expiry,
+    /// `nbf` has passed.
+    NotBefore,
+    /// The ID is not revoked.
+    Revocation,
+    /// The zone is the right one.
+    Zone,
+    /// The first message can be read.
+    Message,
+    /// The proxy type may connect, and the Scope has it.
+    Scope,
+    /// The mesh is the right one.
+    Mesh,
+    /// The name, the tags and the workload are the proxy's.
+    Proxy,
+    /// The token is from a known cluster, for the gateway.
+    Audience,
+    /// The namespace, the pod and the service account are right.
+    ServiceAccount,
+}
+
+use Check::{
+    Algorithm, Audience, Claims, Clock, Credential, Expiration, Expiry, Header, Key, Length, Mesh,
+    Message, NotBefore, Path, Proxy, Revocation, Scope, ServiceAccount, Signature, Zone,
+};
+
+const ZONE_TOKEN: &[Check] = &[
+    Path,
+    Credential,
+    Length,
+    Header,
+    Algorithm,
+    Check::Kid,
+    Key,
+    Signature,
+    Claims,
+    Expiration,
+    Clock,
+    Expiry,
+    NotBefore,
+    Revocation,
+    Zone,
+    Message,
+    Scope,
+];
+/// The first message says whose key it is.
+const DATAPLANE_TOKEN: &[Check] = &[
+    Path,
+    Credential,
+    Length,
+    Header,
+    Algorithm,
+    Check::Kid,
+    Message,
+    Scope,
+    Key,
+    Signature,
+    Claims,
+    Expiration,
+    Clock,
+    Expiry,
+    NotBefore,
+    Revocation,
+    Proxy,
+    Mesh,
+];
+const SERVICE_ACCOUNT_TOKEN: &[Check] = &[
+    Path,
+    Credential,
+    Length,
+    Header,
+    Algorithm,
+    Check::Kid,
+    Key,
+    Signature,
+    Claims,
+    Expiration,
+    Clock,
+    Expiry,
+    NotBefore,
+    Revocation,
+    Message,
+    Scope,
+    Audience,
+    ServiceAccount,
+];
+
+/// What became of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It held.
+    Passed,
+    /// It refused.
+    Failed,
+    /// An earlier one refused.
+    NotReached,
+}
+
+impl Check {
+    /// Every check of a token of this kind, in order.
+    pub fn of_kind(kind: Kind) -> &'static [Self] {
+        match kind {
+            Kind::ZoneToken => ZONE_TOKEN,
+            Kind::DataplaneToken => DATAPLANE_TOKEN,
+            Kind::ServiceAccountToken => SERVICE_ACCOUNT_TOKEN,
+        }
+    }
+
+    /// What became of each check of a token of this kind where `refusal` is the verdict; `None` let the
+    /// connection in.
+    pub fn outcomes(
+        kind: Kind,
+        refusal: Option<&Refusal>,
+    ) -> impl Iterator<Item = (Self, Outcome)> {
+        let refused = refusal.map(Refusal::check);
+        let mut is_reached = true;
+        Self::of_kind(kind).iter().map(move |check| match (is_reached, refused) {
+            (true, Some(refused)) if refused == *check => {
+                is_reached = false;
+                (*check, Outcome::Failed)
+            }
+            (true, _) => (*check, Outcome::Passed),
+            (false, _) => (*check, Outcome::NotReached),
+        })
+    }
+}
+
+impl Refusal {
+    /// The check that refused.
+    pub fn check(&self) -> Check {
+        match self {
+            Self::PathDenied(_) | Self::PolicyUnavailable => Check::Path,
+            Self::MissingToken(_) | Self::MultipleTokens => Check::Credential,
+            Self::TokenTooLong { .. } => Check::Length,
+            Self::Token(error) => of_token(error),
+            Self::MissingExpiration => Check::Expiration,
+            Self::ClockUnavailable => Check::Clock,
+            Self::Expired { .. } => Check::Expiry,
+            Self::NotYetValid { .. } => Check::NotBefore,
+            Self::Revoked { .. } => Check::Revocation,
+            Self::Mismatch(mismatch) => of_mismatch(mismatch),
+            Self::MalformedRequest(RequestError::NoClientId | RequestError::SeveralClientIds) => {
+                Check::Zone
+            }
+            Self::MalformedRequest(_) | Self::NoFirstMessage { .. } | Self::Overloaded => {
+                Check::Message
+            }
+            Self::ProxyDenied(_) => Check::Scope,
+        }
+    }
+}
+
+fn of_mismatch(mismatch: &Mismatch) -> Check {
+    match mismatch {
+        Mismatch::Scope { .. } => Check::Scope,
+        Mismatch::Zone { .. } | Mismatch::Client { .. } => Check::Zone,
+        Mismatch::Mesh { .. } => Check::Mesh,
+        Mismatch::Name { .. }
+        | Mismatch::MissingTag { .. }
+        | Mismatch::Tag { .. }
+        | Mismatch::Workload { .. }
+        | Mismatch::UnboundWorkload { .. } => Check::Proxy,
+        Mismatch::Audience { .. } | Mismatch::TokenIssuer { .. } => Check::Audience,
+        Mismatch::Namespace { .. } | Mismatch::Pod { .. } | Mismatch::ServiceAccount { .. } => {
+            Check::ServiceAccount
+        }
+    }
+}
+
+fn of_token(error: &TokenError) -> Check {
+    match error {
+        TokenError::SegmentCount
+        | TokenError::Base64(Segment::Header)
+        | TokenError::HeaderJson(_)
+        | TokenError::CriticalExtension => Check::Header,
+        TokenError::UnsupportedAlgorithm => Check::Algorithm,
+        TokenError::MissingKid | TokenError::KidNotAString => Check::Kid,
+        TokenError::UnknownKid => Check::Key,
+        TokenError::Base64(Segment::Signature) | TokenError::InvalidSignature => Check::Signature,
+        TokenError::Base64(Segment::Claims)
+        | TokenError::ClaimsJson(_)
+        | TokenError::ClaimType(_)
+        | TokenError::RepeatedClaim(_) => Check::Claims,
+    }
+}

@@ -1,0 +1,193 @@
+//! The resource that a proxy brings along: `dataplane.resource` in its node, or `dataplaneResource` in its
+//! bootstrap request.
+//!
+//! In: JSON text. Out: its type, mesh and name, and what a token can be bound to. Whether a token is, is
+//! not compared here.
+//!
+//! Kuma reads the text as YAML, then as JSON into Go structs, then as the JSON of a protobuf message, and
+//! each of the three has its own idea of a name that is there twice or in other letters. The control plane
+//! judges by what it reads, so the gate takes only what can be read in one way: every member that matters
+//! is there once, in its plain spelling. What kuma-dp writes is.
+
+use std::collections::BTreeMap;
+
+use crate::credential::{ProxyType, Resource};
+use crate::go_json::{fold_name, members, normalise};
+
+/// A resource, as far as it matters here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ParsedResource {
+    pub(super) proxy_type: ProxyType,
+    /// Empty where it is not there.
+    pub(super) mesh: String,
+    /// Empty where it is not there.
+    pub(super) name: String,
+    pub(super) resource: Resource,
+}
+
+const WORKLOAD: &str = "kuma.io/workload";
+
+impl ParsedResource {
+    /// Reads `json`; `None` where it is no resource that connects, or can be read in several ways.
+    pub(super) fn parse(json: &str) -> Option<Self> {
+        let text = normalise(json.as_bytes()).ok()?;
+        let object = Object::parse(&text)?;
+        let string = |name| match object.get(name)? {
+            None => Some(String::new()),
+            Some(value) => plain_string(value).map(str::to_owned),
+        };
+        let proxy_type = ProxyType::from_resource_type(&string("type")?)?;
+        let resource = match proxy_type {
+            ProxyType::Dataplane => Resource {
+                tags: dataplane_tags(&object)?,
+                workload: workload(&object)?.filter(|workload| !workload.is_empty()),
+            },
+            // Nothing that a zone token is bound to.
+            ProxyType::Ingress | ProxyType::Egress => Resource::default(),
+        };
+        Some(Self { proxy_type, mesh: string("mesh")?, name: string("name")?, resource })
+    }
+}
+
+/// The tags of `networking.inbound[]` and of `networking.gateway`.
+fn dataplane_tags(dataplane: &Object<'_>) -> Option<Vec<(String, String)>> {
+    let mut tags = Vec::new();
+    let Some(networking) = dataplane.object("networking")? else { return Some(tags) };
+    for inbound in networking.list("inbound")? {
+        tags.extend(Object::parse(inbound)?.strings("tags")?);
+    }
+    if let Some(gateway) = networking.object("gateway")? {
+        tags.extend(gateway.strings("tags")?);
+    }
+    Some(tags)
+}
+
+fn workload(dataplane: &Object<'_>) -> Option<Option<String>> {
+    Some(dataplane.strings("labels")?.remove(WORKLOAD))
+}
+
+/// The members of a JSON object.
+struct Object<'a>(Vec<(String, &'a str)>);
+
+impl<'a> Object<'a> {
+    fn parse(text: &'a str) -> Option<Self> {
+        let all: Vec<_> =
+            members(text).ok()?.into_iter().map(|(name, value)| (name, value.get())).collect();
+        // A merge key of YAML.
+        (!all.iter().any(|(name, _)| name == "<<")).then_some(Self(all))
+    }
+
+    /// The value of a member, which must not be there twice or in another spelling. `null` is not there.
+    #[allow(clippy::option_option)] // ambiguous, not there, there
+    fn get(&self, name: &str) -> Option<Option<&'a str>> {
+        let mut same = self.0.iter().filter(|(other, _)| fold_name(other) == name);
+        match (same.next(), same.next()) {
+            (None, _) => Some(None),
+            (Some((spelled, value)), None) if spelled == name => {
+                Some(Some(*value).filter(|value| *value != "null"))
+            }
+            _ => None,
+        }
+    }
+
+    #[allow(clippy::option_option)] // as above
+    fn object(&self, name: &str) -> Option<Option<Self>> {
+        match self.get(name)? {
+            None => Some(None),
+            Some(value) => Object::parse(value).map(Some),
+        }
+    }
+
+    fn list(&self, name: &str) -> Option<Vec<&'a str>> {
+        let Some(value) = self.get(name)? else { return Some(Vec::new()) };
+        let list: Vec<&serde_json::value::RawValue> = serde_json::from_str(value).ok()?;
+        Some(list.into_iter().map(serde_json::value::RawValue::get).collect())
+    }
+
+    /// A map from strings to strings.
+    fn strings(&self, name: &str) -> Option<BTreeMap<String, String>> {
+        let mut all = BTreeMap::new();
+        let Some(map) = self.object(name)? else { return Some(all) };
+        for (name, value) in map.0 {
+            let is_readable = !name.contains(char::REPLACEMENT_CHARACTER);
+            let value = plain_string(value).filter(|_| is_readable)?;
+            if all.insert(name, value.to_owned()).is_some() {
+                return None;
+            }
+        }
+        Some(all)
+    }
+}
+
+/// A string without escapes: YAML and JSON differ in what they make of some.
+fn plain_string(value: &str) -> Option<&str> {
+    let text = value.strip_prefix('"')?.strip_suffix('"')?;
+    (!text.contains('\\')).then_some(text)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a test may panic
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_resource_names_its_type_once_and_plainly() {
+        for (json, wanted) in [
+            (r#"{"type":"ZoneIngress","name":"a"}"#, Some(ProxyType::Ingress)),
+            (r#"{"mesh":"default","type":"Dataplane"}"#, Some(ProxyType::Dataplane)),
+            (r#" {"type" : "ZoneEgress" } "#, Some(ProxyType::Egress)),
+            (r#"{"type":"ZoneEgress","Type":"ZoneIngress"}"#, None),
+            (r#"{"type":"ZoneEgress","type":"ZoneEgress"}"#, None),
+            (r#"{"type":"ZoneEgress","<<":{"type":"Dataplane"}}"#, None),
+            (r#"{"type":"zoneegress"}"#, None),
+            (r#"{"type":"\u005aoneEgress"}"#, None),
+            (r#"{"type":null}"#, None),
+            ("{}", None),
+            ("null", None),
+            ("type: ZoneEgress", None),
+            (r#"[{"type":"ZoneEgress"}]"#, None),
+        ] {
+            let read = ParsedResource::parse(json).map(|parsed| parsed.proxy_type);
+            assert_eq!(read, wanted, "{json}");
+        }
+    }
+
+    #[test]
+    fn tags_are_those_of_all_inbounds_and_of_the_gateway() {
+        let json = r#"{"type":"Dataplane","mesh":"m","name":"n","labels":{"kuma.io/workload":"w"},
+            "networking":{"inbound":[{"tags":{"a":"1","b":"2"}},{"port":1},{"tags":{"a":"3"}}],
+            "gateway":{"tags":{"c":"4"}}}}"#;
+        let parsed = ParsedResource::parse(json).unwrap();
+        let tags: Vec<String> =
+            parsed.resource.tags.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(tags, ["a=1", "b=2", "a=3", "c=4"]);
+        assert_eq!(parsed.resource.workload.as_deref(), Some("w"));
+        assert_eq!((parsed.mesh.as_str(), parsed.name.as_str()), ("m", "n"));
+    }
+
+    #[test]
+    fn what_can_be_read_in_several_ways_is_refused() {
+        for members in [
+            r#""name":"a","name":"a""#,
+            r#""name":"a","Name":"b""#,
+            r#""name":1"#,
+            r#""name":"\u0061""#,
+            r#""mesh":["default"]"#,
+            r#""networking":{"inbound":{}}"#,
+            r#""networking":{"inbound":[]},"Networking":{}"#,
+            r#""networking":{"inbound":[{"tags":{"a":"1","a":"1"}}]}"#,
+            r#""networking":{"inbound":[{"tags":{"a":"1"},"tags":{}}]}"#,
+            r#""networking":{"inbound":[{"tags":{"a":1}}]}"#,
+            r#""networking":{"inbound":[{"tags":{"a":null}}]}"#,
+            r#""networking":{"inbound":[{"tags":{"\ud800":"1"}}]}"#,
+            r#""networking":{"inbound":[null]}"#,
+            r#""networking":{"gateway":{"tags":{"<<":"1"}}}"#,
+            r#""labels":{"kuma.io/workload":{}}"#,
+        ] {
+            let json = format!(r#"{{"type":"Dataplane",{members}}}"#);
+            let read = ParsedResource::parse(&json);
+            // An inbound of `null` has no tags.
+            assert_eq!(read.is_none(), !members.contains("[null]"), "{json}");
+        }
+    }
+}

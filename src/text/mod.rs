@@ -1,0 +1,10 @@
+//! Text for people: quoted, escaped, bounded.
+//!
+//! In: values, some of them from outside. Out: text that can go into a log line, an answer or a table. What a
+//! value means is not known here.
+
+mod human_duration;
+mod quoted;
+
+pub use human_duration::HumanDuration;
+pub use quoted::Quoted;

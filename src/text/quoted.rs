@@ -1,0 +1,50 @@
+//! Text from outside, in a form that can neither forge a line nor flood it.
+//!
+//! In: any text. Out: the same, quoted, in printable ASCII, of a bounded length.
+
+use std::fmt;
+
+/// Text from a verified claim or a header, quoted, escaped to printable ASCII and cut at 64
+/// characters, so that it can neither forge a log line nor flood it.
+pub struct Quoted<'a>(
+    /// The text.
+    pub &'a str,
+);
+
+impl Quoted<'_> {
+    /// The most characters that are shown.
+    pub const LIMIT: usize = 64;
+}
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const LIMIT: usize = Quoted::LIMIT;
+        // An id, as a rule: nothing in it is to be escaped.
+        let is_plain = |byte| matches!(byte, b'-' | b'_' | b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9');
+        if self.0.len() <= LIMIT && self.0.bytes().all(is_plain) {
+            return write!(f, "\"{}\"", self.0);
+        }
+        f.write_str("\"")?;
+        for rune in self.0.chars().take(LIMIT) {
+            write!(f, "{}", rune.escape_default())?;
+        }
+        f.write_str(if self.0.chars().nth(LIMIT).is_some() { "...\"" } else { "\"" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quoted_text_is_escaped_and_cut() {
+        for rune in (0..=0x2FF).filter_map(char::from_u32) {
+            let escaped = format!("\"{}\"", rune.escape_default());
+            assert_eq!(Quoted(rune.encode_utf8(&mut [0; 4])).to_string(), escaped);
+        }
+        let (whole, cut) = ("x".repeat(64), "x".repeat(65));
+        assert_eq!(Quoted(&whole).to_string(), format!("\"{whole}\""));
+        assert_eq!(Quoted(&cut).to_string(), format!("\"{whole}...\""));
+        assert_eq!(Quoted("").to_string(), "\"\"");
+    }
+}
