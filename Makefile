@@ -5,9 +5,13 @@ SHELL := /bin/sh
 ZONEGATE := cargo run --quiet --locked --package zonegate-tool --
 MODULE := target/zonegate.wasm
 FAULTY := target/zonegate-faulty.wasm
+LIBRARY := target/libzonegate.so
+FAULTY_LIBRARY := target/libzonegate-faulty.so
+# FORM=native runs the filter as a dynamic module, which is built by the target of that name.
+FILTER = $(if $(filter native,$(FORM)),$(LIBRARY),$(MODULE))
 FLOOR := target/floor.wasm
 # The tests that need a module, an Envoy, a Kuma, a Kubernetes or Go, and those that need nothing.
-NEEDY := differential envoy kuma_path kubernetes module
+NEEDY := differential envoy kuma_path kubernetes library module
 NATIVE := $(filter-out $(NEEDY), \
 	$(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) \
 	$(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs)))
@@ -29,7 +33,7 @@ RUN_FLAGS = $(FUNC_E) \
 	$(if $(CONFIG),--config "$(CONFIG)") \
 	$(if $(PORT),--port "$(PORT)")
 
-.PHONY: help run demo test check mutants test-kuma test-kubernetes bench stall picture wasm tool lint clean
+.PHONY: help run demo test check mutants test-kuma test-kubernetes bench stall picture wasm native tool lint clean
 
 help:
 	@echo "make run     the gateway in a real Envoy, in front of a demo control plane"
@@ -37,9 +41,11 @@ help:
 	@echo "             CP_CA=file     the CA of its certificate"
 	@echo "             CONFIG=file    the policy: a plugin configuration, an ECDS file ..."
 	@echo "             PORT=number    where the gateway listens"
+	@echo "             FORM=native    with the filter as a dynamic module; make demo, too"
 	@echo "make demo    good and bad connections through the gateway, as a table"
 	@echo "make test    everything that must hold"
 	@echo "             ONLY=name      those tests only that have this in their names"
+	@echo "             FORM=native    those with an Envoy only, with the filter as a dynamic module"
 	@echo "make check   those tests that need no Envoy and no module, in a minute"
 	@echo "make mutants those tests against faults, one at a time, in a copy of the sources; hours"
 	@echo "             ONLY=a,b,c     in these files and folders of src only"
@@ -60,32 +66,37 @@ help:
 	@echo "make picture the pictures in docs/images, from a minute at a real gateway"
 	@echo "make stall   how long a push of a million revoked ids holds a worker up"
 	@echo "make wasm    only the module, at $(MODULE)"
+	@echo "make native  only the filter as a dynamic module, at $(LIBRARY)"
 	@echo "make lint    format, clippy for every crate and both targets, dependencies"
 	@echo "make clean   removes what was built; .venv and .tools stay"
 	@echo
 	@echo "ENVOY_PATH=file         uses this Envoy, for all of them"
 	@echo "ZONEGATE_INSTALL=yes    may install Debian packages, where there is no rustup; asked otherwise"
 
-run: wasm tool
-	@envoy=$$(scripts/envoy) && exec $(ZONEGATE) demo run --envoy "$$envoy" --module $(MODULE) $(RUN_FLAGS)
+run: $(or $(FORM),wasm) tool
+	@envoy=$$(scripts/envoy) && exec $(ZONEGATE) demo run --envoy "$$envoy" --module $(FILTER) $(RUN_FLAGS)
 
-demo: wasm tool
-	@envoy=$$(scripts/envoy) && $(ZONEGATE) demo verdicts --envoy "$$envoy" --module $(MODULE) $(FUNC_E)
+demo: $(or $(FORM),wasm) tool
+	@envoy=$$(scripts/envoy) && $(ZONEGATE) demo verdicts --envoy "$$envoy" --module $(FILTER) $(FUNC_E)
 
-test: wasm
+# Those in tests/envoy run with the module in wasm, and then with the dynamic module.
+test: wasm native
 	@scripts/wasm faulty
+	@scripts/native faulty
 	@envoy=$$(scripts/envoy) && func_e=$$(scripts/func-e) && promtool=$$(scripts/promtool) && \
 	skipped() { printf '%s\n' "make test: skipped: $$1"; } && \
 	echo "make test: building and running the tests (some minutes the first time)." && \
 	ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" FUNC_E="$$func_e" PROMTOOL="$$promtool" \
-	ZONEGATE_FAULTY_WASM="$$PWD/$(FAULTY)" scripts/tally \
+	ZONEGATE_FAULTY_WASM="$$PWD/$(FAULTY)" \
+	ZONEGATE_NATIVE="$$PWD/$(LIBRARY)" ZONEGATE_FAULTY_NATIVE="$$PWD/$(FAULTY_LIBRARY)" \
+	FORM="$(FORM)" scripts/tally \
 		"$$([ -n "$$func_e" ] || skipped "the gateway under func-e (no func-e, and none could be installed).")" \
 		"$$([ -n "$$promtool" ] || skipped "the Prometheus rules (no promtool, and none could be had).")" \
 		"$$(command -v go >/dev/null || skipped "the differential test (no Go).")" \
 		"$$(command -v systemd-analyze >/dev/null || skipped "the systemd unit (no systemd-analyze on PATH).")" \
 		"$$(skipped "the tests with real Kuma (make test-kuma).")" \
 		"$$(skipped "the tests with a real Kubernetes API server (make test-kubernetes).")" \
-		-- cargo test --locked --workspace --no-fail-fast $(if $(ONLY),"$(ONLY)")
+		-- scripts/tests $(if $(ONLY),"$(ONLY)")
 
 check:
 	@scripts/tally -- cargo test --quiet --locked --workspace --no-fail-fast --lib --bins $(NATIVE:%=--test %)
@@ -134,6 +145,9 @@ picture: wasm
 
 wasm:
 	@scripts/wasm
+
+native:
+	@scripts/native
 
 # Apart, so that a first build shows its progress.
 tool:

@@ -163,7 +163,7 @@ impl Setup {
 
     /// A counter or gauge of the filter.
     pub(crate) async fn stat(&self, name: &str) -> u64 {
-        let stat = self.gateway.stat(&format!("wasmcustom.zonegate.{name}")).await.unwrap();
+        let stat = self.gateway.stat(&format!("zonegate.{name}")).await.unwrap();
         stat.unwrap_or_default()
     }
 
