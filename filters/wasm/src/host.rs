@@ -12,7 +12,7 @@ use std::time::{Instant, SystemTime};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, GrpcStatusCode, MapType};
 
-use zonegate::gate::{GrpcCode, Head, Now, Status};
+use zonegate::gate::{GrpcCode, Head, Now, Status, UnixTime};
 use zonegate::lifecycle::{Answer, Clocks, Protocol, RequestBody};
 use zonegate::shared_data::SharedData;
 use zonegate::token::{Host, SignatureBackend, host_backend};
@@ -85,7 +85,8 @@ impl RequestBody for Body {
 /// The time of day.
 pub(super) fn clock() -> Now {
     let now = hostcalls::get_current_time().ok();
-    Now(now.and_then(|now| now.duration_since(SystemTime::UNIX_EPOCH).ok()))
+    let since_epoch = now.and_then(|now| now.duration_since(SystemTime::UNIX_EPOCH).ok());
+    Now(since_epoch.map(UnixTime::after_epoch))
 }
 
 /// Both clocks.
