@@ -18,6 +18,7 @@ const CHOSEN: &[&str] = &[
     "jsonwebtoken",
     "log",
     "memchr",
+    "p256",
     "prost",
     "prost-types",
     "proxy-wasm",
