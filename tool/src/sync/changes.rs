@@ -33,7 +33,7 @@ impl Snapshot {
         };
         let keys = config.policy.issuers.keys();
         Self {
-            keys: keys.map(|(kid, key)| (kid.to_owned(), key.fingerprint())).collect(),
+            keys: keys.map(|(kid, key)| (kid.to_owned(), key.fingerprint().to_string())).collect(),
             revoked: Revocations::of(value.get("revocations").cloned().unwrap_or_default())
                 .entries()
                 .map(|entry| entry.id.to_owned())
