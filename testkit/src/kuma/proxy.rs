@@ -66,7 +66,9 @@ impl Proxy {
         let resource = dir.path().join("resource.yaml");
         let mut definition = options.kind.resource(&options.name, free_port()?);
         if !home.release().has_admin_socket() {
-            definition["networking"]["admin"] = json!({ "port": free_port()? });
+            let networking = definition.get_mut("networking").and_then(Value::as_object_mut);
+            let networking = networking.context("the proxy's resource has no networking")?;
+            networking.insert("admin".to_owned(), json!({ "port": free_port()? }));
         }
         fs::write(&resource, definition.to_string()).context("writing the proxy's resource")?;
         command

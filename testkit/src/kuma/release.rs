@@ -77,6 +77,7 @@ impl fmt::Display for Release {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)] // a test may panic
 mod tests {
     use super::*;
 
