@@ -16,7 +16,7 @@ NATIVE := $(filter-out $(NEEDY), \
 	$(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) \
 	$(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs)))
 # What decides, and so must not have a line that no test looks at.
-MUTATED := src/gate src/lifecycle src/log_line.rs src/revocation src/token
+MUTATED := src/credential src/gate src/lifecycle src/log_line.rs src/revocation src/token
 comma := ,
 
 # Where func-e is on PATH, it runs Envoy.
@@ -113,7 +113,7 @@ test-kuma:
 	@kuma=$$(scripts/kuma-home) && scripts/wasm && envoy=$$(scripts/envoy) && \
 	echo "make test-kuma: real Kuma in $$kuma (some minutes)." && \
 	KUMA_HOME="$$kuma" ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" \
-	cargo test --locked --package zonegate-tool --test kuma_path --test differential -- --ignored && \
+	scripts/test-kuma && \
 	echo "make test-kuma: all passed."
 
 # In variables of their own: a failure in an assignment before a command is not seen.

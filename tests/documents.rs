@@ -13,6 +13,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 use tempfile::TempDir;
+use zonegate::config::Config;
 use zonegate::gate::Reason;
 use zonegate::lifecycle::Cut;
 use zonegate::metrics::{Counter, Gauge};
@@ -210,6 +211,30 @@ fn the_files_are_installed_where_the_gateway_looks_for_them() {
     assert!(gateway.contains("/etc/zonegate/tls/") && etc.join("tls").is_dir());
     assert_eq!(gateway.matches("SET: ").count(), 6);
     assert!(read("README.md").contains("six values marked SET"));
+}
+
+/// The configuration on the page is one, the issuer's keys in it are a cluster's, and no setting is missing.
+#[test]
+fn the_configuration_on_the_page_on_kubernetes_works() {
+    let page = read("docs/kubernetes.md");
+    let json = page.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
+    let config = Config::from_json(json.as_bytes()).unwrap();
+    assert_eq!(config.warnings, []);
+    assert_eq!(config.policy.issuers.keys().count(), 1);
+    let value: Value = serde_json::from_str(json).unwrap();
+    let jwks: Value =
+        serde_json::from_str(&read("tests/data/service-account-jwks-west.json")).unwrap();
+    assert_eq!(value["serviceAccountToken"]["issuers"][0]["jwks"], jwks);
+    let schema: Value =
+        serde_json::from_str(&read("tool/src/plugin_config/plugin.schema.json")).unwrap();
+    let block = &schema["properties"]["serviceAccountToken"]["properties"];
+    let cluster = &block["issuers"]["items"]["properties"];
+    let settings = [block, cluster].into_iter().flat_map(|of| of.as_object().unwrap().keys());
+    for setting in settings {
+        let is_there =
+            page.contains(&format!("`{setting}`")) || page.contains(&format!("\"{setting}\""));
+        assert!(is_there, "{setting}");
+    }
 }
 
 /// They make secrets in the checkout, which git must not take.

@@ -13,7 +13,9 @@ use crate::credential::{
 };
 use crate::gate::{Admission, Profile};
 use crate::revocation::RevocationList;
-use crate::token::{KeySet, PublicKey, SignatureBackend};
+use crate::token::{
+    Algorithm, KeyError, KeySet, P256Key, PublicKey, SignatureBackend, VerificationKey,
+};
 
 /// Keys and revocations as they are written.
 pub(super) struct RawIssuers {
@@ -88,7 +90,11 @@ pub(super) fn odd_revocations(issuers: &Issuers) -> Vec<Warning> {
 }
 
 impl RawIssuers {
-    pub(super) fn read(self, backend: &'static SignatureBackend) -> Result<Issuers, ConfigError> {
+    /// Reads them, with warnings of keys that are left out.
+    pub(super) fn read(
+        self,
+        backend: &'static SignatureBackend,
+    ) -> Result<(Issuers, Vec<Warning>), ConfigError> {
         let Self { public_keys, revocations, dp_token, service_account_token } = self;
         let mut keys = KeySet::new(backend);
         for (index, item) in public_keys.into_iter().enumerate() {
@@ -99,11 +105,17 @@ impl RawIssuers {
             }
             place.insert(&mut keys, kid, &key, &key_file)?;
         }
-        Ok(Issuers {
+        let mut warnings = Vec::new();
+        let issuers = Issuers {
             zone_token: Issuer { keys, revocations },
             dp_token: dataplane_issuers(dp_token, backend)?,
-            service_account_token: service_account_issuers(service_account_token, backend)?,
-        })
+            service_account_token: service_account_issuers(
+                service_account_token,
+                backend,
+                &mut warnings,
+            )?,
+        };
+        Ok((issuers, warnings))
     }
 }
 
@@ -145,6 +157,7 @@ fn dataplane_issuers(
 fn service_account_issuers(
     raw: RawServiceAccountToken,
     backend: &'static SignatureBackend,
+    warnings: &mut Vec<Warning>,
 ) -> Result<ServiceAccountIssuers, ConfigError> {
     let RawServiceAccountToken { issuers, service_accounts, revocations } = raw;
     let prefix = format!("{}/", Kind::ServiceAccountToken.as_str());
@@ -152,7 +165,7 @@ fn service_account_issuers(
     let mut clusters = Vec::new();
     for (index, cluster) in issuers.into_iter().enumerate() {
         let path = format!("serviceAccountToken.issuers[{index}]");
-        clusters.push(read_cluster(cluster, &path, &mut keys)?);
+        clusters.push(read_cluster(cluster, &path, &mut keys, warnings)?);
     }
     for (index, account) in service_accounts.iter().enumerate() {
         let is_full = account.split_once('/').is_some_and(|(namespace, name)| {
@@ -176,7 +189,12 @@ fn service_account_issuers(
 }
 
 /// Reads a cluster. Where no audience is named, the API server's own is meant, which is its issuer.
-fn read_cluster(raw: RawCluster, path: &str, keys: &mut KeySet) -> Result<Cluster, ConfigError> {
+fn read_cluster(
+    raw: RawCluster,
+    path: &str,
+    keys: &mut KeySet,
+    warnings: &mut Vec<Warning>,
+) -> Result<Cluster, ConfigError> {
     let RawCluster { issuer, mut audiences, jwks } = raw;
     if issuer.is_empty() {
         return Err(ConfigError::new(format!("{path}.issuer"), "must not be empty"));
@@ -187,48 +205,76 @@ fn read_cluster(raw: RawCluster, path: &str, keys: &mut KeySet) -> Result<Cluste
     let mut kids = BTreeSet::new();
     for (index, jwk) in jwks.keys.into_iter().enumerate() {
         let path = format!("{path}.jwks.keys[{index}]");
-        if let Some((kid, key)) = read_jwk(jwk, &path)? {
-            insert_shared(keys, &kid, key, &path)?;
-            kids.insert(kid);
+        match read_jwk(jwk, &path)? {
+            Jwk::Key(kid, key) => {
+                insert_shared(keys, &kid, key, &path)?;
+                kids.insert(kid);
+            }
+            Jwk::OtherAlgorithm(what) => warnings.push(Warning::OtherAlgorithm(path, what)),
+            Jwk::SignsNothing => {}
         }
     }
     Ok(Cluster { issuer, audiences, kids })
 }
 
-/// The key of a JWK; `None` is one that signs nothing.
-fn read_jwk(jwk: RawJwk, path: &str) -> Result<Option<(String, PublicKey)>, ConfigError> {
-    let RawJwk { kty, kid, alg, usage, n, e } = jwk;
+/// What a JWK is.
+enum Jwk {
+    /// A key, and its kid.
+    Key(String, VerificationKey),
+    /// A key with which tokens may not be signed; for what it is.
+    OtherAlgorithm(String),
+    /// A key for something else (`use`).
+    SignsNothing,
+}
+
+fn read_jwk(jwk: RawJwk, path: &str) -> Result<Jwk, ConfigError> {
+    let RawJwk { kty, kid, alg, usage, n, e, crv, x, y } = jwk;
     let error = |field: &str, problem: &dyn fmt::Display| {
         ConfigError::new(format!("{path}.{field}"), problem)
     };
     if usage == "enc" {
-        return Ok(None);
+        return Ok(Jwk::SignsNothing);
     }
+    // `alg` need not be there (RFC 7517 §4.4); the API server writes it.
+    let algorithm = match (kty.as_str(), crv.as_str(), alg.as_str()) {
+        ("RSA", _, "RS256" | "") => Algorithm::Rs256,
+        ("EC", "P-256", "ES256" | "") => Algorithm::Es256,
+        (_, _, "") => return Ok(Jwk::OtherAlgorithm(format!("{kty} {crv}"))),
+        _ => return Ok(Jwk::OtherAlgorithm(alg)),
+    };
     if kid.is_empty() {
         return Err(error("kid", &"must not be empty"));
     }
-    match (kty.as_str(), alg.as_str()) {
-        ("RSA", "RS256" | "") => {}
-        ("RSA", _) => return Err(error("alg", &format_args!("{alg:?}: must be RS256"))),
-        _ => return Err(error("kty", &format_args!("{kty:?}: must be RSA"))),
+    let key: Result<VerificationKey, KeyError> = match algorithm {
+        Algorithm::Rs256 => PublicKey::from_jwk(&n, &e).map(Into::into),
+        Algorithm::Es256 => P256Key::from_jwk(&x, &y).map(Into::into),
+    };
+    let field = number_of(algorithm);
+    Ok(Jwk::Key(kid, key.map_err(|problem| error(field, &problem))?))
+}
+
+/// The member of a JWK at which a key that cannot be used is shown.
+fn number_of(algorithm: Algorithm) -> &'static str {
+    match algorithm {
+        Algorithm::Rs256 => "n",
+        Algorithm::Es256 => "x",
     }
-    let key = PublicKey::from_jwk(&n, &e).map_err(|problem| error("n", &problem))?;
-    Ok(Some((kid, key)))
 }
 
 /// Adds a key that several clusters may have, but no two of them another one under the same kid.
 fn insert_shared(
     keys: &mut KeySet,
     kid: &str,
-    key: PublicKey,
+    key: VerificationKey,
     path: &str,
 ) -> Result<(), ConfigError> {
     if keys.get(kid).is_some_and(|other| other.spki_der() != key.spki_der()) {
         let problem = format_args!("{kid:?} is there twice, with two keys");
         return Err(ConfigError::new(format!("{path}.kid"), problem));
     }
+    let field = number_of(key.algorithm());
     keys.insert(kid.to_owned(), key)
-        .map_err(|problem| ConfigError::new(format!("{path}.n"), problem))
+        .map_err(|problem| ConfigError::new(format!("{path}.{field}"), problem))
 }
 
 /// A place in a list of keys.

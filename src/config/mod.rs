@@ -52,6 +52,8 @@ pub enum Warning {
     OddZone(String, ZoneDoubt),
     /// Keys of a kind of token with which no type of proxy connects.
     UnusedKeys(Kind),
+    /// A key at this path whose algorithm no token may have, and which; it is left out.
+    OtherAlgorithm(String, String),
 }
 
 impl fmt::Display for Warning {
@@ -66,6 +68,11 @@ impl fmt::Display for Warning {
                 let (path, word) = (issuers::keys_path(*kind), kind.as_str());
                 write!(f, "{path}: no proxy type connects with {word}, so these keys let nobody in")
             }
+            Self::OtherAlgorithm(path, what) => write!(
+                f,
+                "{path}: a key for {}, which is left out: tokens must be signed with RS256 or ES256",
+                Quoted(what)
+            ),
             Self::OddZone(zone, doubt) => write!(f, "zone: {}: {doubt}", Quoted(zone)),
         }
     }
@@ -158,8 +165,8 @@ impl Config {
         }
         let profile = Fields { zone, proxies, bootstrap, first_message_seconds }.of(profile)?;
         let issuers = RawIssuers { public_keys, revocations, dp_token, service_account_token };
-        let issuers = issuers.read(backend)?;
-        let mut warnings = issuers::judge_use(&profile, &issuers)?;
+        let (issuers, mut warnings) = issuers.read(backend)?;
+        warnings.extend(issuers::judge_use(&profile, &issuers)?);
         warnings.extend(issuers::odd_revocations(&issuers));
         let policy = Policy {
             profile,

@@ -125,6 +125,7 @@ pub(super) struct RawJwks {
 #[serde(expecting = "a JWK")]
 pub(super) struct RawJwk {
     pub(super) kty: String,
+    #[serde(default)]
     pub(super) kid: String,
     #[serde(default)]
     pub(super) alg: String,
@@ -134,6 +135,12 @@ pub(super) struct RawJwk {
     pub(super) n: String,
     #[serde(default)]
     pub(super) e: String,
+    #[serde(default)]
+    pub(super) crv: String,
+    #[serde(default)]
+    pub(super) x: String,
+    #[serde(default)]
+    pub(super) y: String,
 }
 
 #[derive(Debug)]

@@ -19,7 +19,7 @@ use quick_cache::unsync::Cache;
 use quick_cache::{DefaultHashBuilder, Equivalent, Weighter};
 
 use super::{Kind, Token};
-use crate::token::{CompactToken, KeySet, LastHeader, SignedToken, TokenError, same};
+use crate::token::{Algorithm, CompactToken, KeySet, LastHeader, SignedToken, TokenError, same};
 
 /// The most that the tokens of one worker take, in bytes, as [`weight`] counts them: those of some
 /// 20,000 proxies.
@@ -61,13 +61,17 @@ impl TokenCache {
     ) -> Result<Arc<Token>, TokenError> {
         match self.get(kind, text) {
             Some(token) if keys.holds(&token.identity.kid, token.identity.key) => Ok(token),
-            _ => self.verify(self.read_header(text)?, text, kind, keys),
+            _ => self.verify(self.read_header(text, kind.algorithms())?, text, kind, keys),
         }
     }
 
-    /// The header of `text`.
-    pub(crate) fn read_header<'a>(&self, text: &'a [u8]) -> Result<SignedToken<'a>, TokenError> {
-        self.last_header.read(CompactToken::parse(text)?)
+    /// The header of `text`, which may be signed with one of `allowed`.
+    pub(crate) fn read_header<'a>(
+        &self,
+        text: &'a [u8],
+        allowed: &[Algorithm],
+    ) -> Result<SignedToken<'a>, TokenError> {
+        self.last_header.read(CompactToken::parse(text)?, allowed)
     }
 
     /// Verifies `signed`, which is `text`, and remembers what it says.
@@ -133,9 +137,10 @@ impl Equivalent<(Kind, Box<[u8]>)> for Lookup<'_> {
     }
 }
 
-/// Hashes the last bytes of a text, the end of its signature. An RSA signature is as good as random and
-/// is the only one of its signing input, and without line breaks it has 16 spellings, which differ in
-/// the last byte: nobody can make many texts with one hash. A text that is found is compared as a whole.
+/// Hashes the last bytes of a text, the end of its signature. A signature is as good as random; without the
+/// key nobody makes another one of RSA for the same signing input, and one more of ECDSA (`n - s`). Without
+/// line breaks it has 16 spellings, which differ in the last byte: nobody can make many texts with one hash.
+/// A text that is found is compared as a whole.
 #[derive(Clone, Default)]
 struct SuffixHash(DefaultHashBuilder);
 

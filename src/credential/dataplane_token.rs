@@ -99,7 +99,8 @@ impl DataplaneClaims {
     }
 
     fn judge_tags(&self, resource: &Resource) -> Result<(), Mismatch> {
-        for (tag, allowed) in &self.tags {
+        // A tag with an empty list is none (Kuma: `MultiValueTagSetFrom` in `api/mesh/v1alpha1`).
+        for (tag, allowed) in self.tags.iter().filter(|(_, allowed)| !allowed.is_empty()) {
             let mut values = resource.tags.iter().filter(|(name, _)| name == tag).peekable();
             if values.peek().is_none() {
                 return Err(Mismatch::MissingTag { tag: tag.clone() });
@@ -117,15 +118,15 @@ impl DataplaneClaims {
         resource: &Resource,
         require: RequireWorkload,
     ) -> Result<(), Mismatch> {
-        let workload = resource.workload.as_deref().unwrap_or_default();
-        match (self.workload.as_str(), workload, require) {
-            ("", "", _) | ("", _, RequireWorkload::Never) => Ok(()),
-            ("", workload, RequireWorkload::WhenLabelled) => {
+        match (self.workload.as_str(), resource.workload.as_deref(), require) {
+            ("", None, _) | ("", _, RequireWorkload::Never) => Ok(()),
+            // A label that is empty is there, as in Kuma.
+            ("", Some(workload), RequireWorkload::WhenLabelled) => {
                 Err(Mismatch::UnboundWorkload { proxy: workload.to_owned() })
             }
-            (token, workload, _) if token == workload => Ok(()),
+            (token, Some(workload), _) if token == workload => Ok(()),
             (token, workload, _) => {
-                let (token, proxy) = (token.to_owned(), workload.to_owned());
+                let (token, proxy) = (token.to_owned(), workload.unwrap_or_default().to_owned());
                 Err(Mismatch::Workload { token, proxy })
             }
         }

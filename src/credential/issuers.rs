@@ -5,7 +5,7 @@
 
 use super::{DataplaneIssuers, Kind, ServiceAccountIssuers};
 use crate::revocation::RevocationList;
-use crate::token::{Fingerprint, KeySet, PublicKey};
+use crate::token::{Algorithm, Fingerprint, KeySet, VerificationKey};
 
 /// Someone who issues tokens.
 #[derive(Debug, Default)]
@@ -98,6 +98,13 @@ impl Issuers {
         found.map_or(Candidates::None, |(kind, keys, _)| Candidates::One(kind, keys))
     }
 
+    /// With what a token that is of one of `kinds` may be signed: as the one of them that has keys allows
+    /// most.
+    pub fn algorithms(&self, kinds: impl Iterator<Item = Kind>) -> &'static [Algorithm] {
+        let with_keys = kinds.filter(|kind| self.has_keys(*kind)).map(Kind::algorithms);
+        with_keys.max_by_key(|algorithms| algorithms.len()).unwrap_or(&[Algorithm::Rs256])
+    }
+
     /// Whether there is a key of this kind.
     pub fn has_keys(&self, kind: Kind) -> bool {
         self.key_sets(kind).any(|keys| keys.iter().next().is_some())
@@ -115,7 +122,7 @@ impl Issuers {
     }
 
     /// All keys, each with the label under which its tokens are counted.
-    pub fn keys(&self) -> impl Iterator<Item = (&str, &PublicKey)> {
+    pub fn keys(&self) -> impl Iterator<Item = (&str, &VerificationKey)> {
         let sets = Kind::ALL.into_iter().flat_map(|kind| self.key_sets(kind));
         sets.flat_map(KeySet::labelled)
     }

@@ -15,6 +15,7 @@
 
 mod cache;
 mod dataplane_token;
+mod go_jose;
 mod holder;
 mod issuers;
 mod mismatch;
@@ -34,7 +35,7 @@ pub use service_account_token::{Cluster, ServiceAccountClaims, ServiceAccountIss
 pub use zone_token::{CONTROL_PLANE_SCOPE, ZoneClaims};
 
 use crate::token::{
-    CompactToken, Fingerprint, KeySet, NumericDate, Registered, TokenError, Unverified,
+    Algorithm, CompactToken, Fingerprint, KeySet, NumericDate, Registered, TokenError, Unverified,
     VerifiedToken, read_claims,
 };
 
@@ -76,7 +77,7 @@ pub struct Identity {
 pub struct Token {
     /// What it proves.
     pub identity: Arc<Identity>,
-    /// `nbf`.
+    /// `nbf`, or what else says when the token begins to be good.
     pub not_before: Option<NumericDate>,
     /// How long its text is, in bytes.
     pub length: usize,
@@ -114,6 +115,22 @@ impl Kind {
             Self::ZoneToken => "zoneToken",
             Self::DataplaneToken => "dpToken",
             Self::ServiceAccountToken => "serviceAccountToken",
+        }
+    }
+
+    /// With what its tokens may be signed. Every list has what a shorter one has.
+    pub fn algorithms(self) -> &'static [Algorithm] {
+        match self {
+            Self::ZoneToken | Self::DataplaneToken => &[Algorithm::Rs256],
+            Self::ServiceAccountToken => service_account_token::ALGORITHMS,
+        }
+    }
+
+    /// Judges what stands around the claims of a token whose signature was verified.
+    fn judge_envelope(self, verified: &VerifiedToken<'_>) -> Result<(), TokenError> {
+        match self {
+            Self::ZoneToken | Self::DataplaneToken => Ok(()),
+            Self::ServiceAccountToken => go_jose::judge_envelope(verified),
         }
     }
 
@@ -195,6 +212,7 @@ impl Token {
     /// # Errors
     /// They are not base64url or JSON, or have the wrong type.
     pub fn read(kind: Kind, verified: VerifiedToken<'_>) -> Result<Self, TokenError> {
+        kind.judge_envelope(&verified)?;
         let (registered, claims) = kind.read(&verified.payload()?)?;
         let Registered { id, expires_at, not_before } = registered;
         let identity = Identity {
@@ -284,6 +302,6 @@ impl Token {
 /// # Errors
 /// The first rule of RFC 7515, RFC 7519 or Kuma's validator that the token breaks.
 pub fn authenticate(text: &[u8], kind: Kind, keys: &KeySet) -> Result<Arc<Token>, TokenError> {
-    let signed = CompactToken::parse(text)?.read_header()?;
+    let signed = CompactToken::parse(text)?.read_header(kind.algorithms())?;
     Token::read(kind, keys.verify(signed)?).map(Arc::new)
 }

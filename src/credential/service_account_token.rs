@@ -5,11 +5,15 @@
 //! Signature, time and revocation are not looked at here. Whether pod and account still exist, and which
 //! account the pod really has, is known to the API server alone, which the control plane asks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use super::go_jose::{audiences, date, unique};
 use super::{ClaimValue, Holder, Identity, Issuer, Mismatch};
-use crate::go_json::{members, normalise};
-use crate::token::{MistypedClaim, NumericDate, Registered, TokenError, set_string};
+use crate::go_json::{fold_name, members, normalise};
+use crate::token::{Algorithm, MistypedClaim, Registered, TokenError, set_string};
+
+/// An API server signs with RS256, or with ES256 where its key is on P-256.
+pub(super) const ALGORITHMS: &[Algorithm] = &[Algorithm::Rs256, Algorithm::Es256];
 
 /// What only a service-account token says. An absent string is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,6 +28,8 @@ pub struct ServiceAccountClaims {
     pub service_account: String,
     /// `pod.name` in `kubernetes.io`; `None` for a token that is bound to no pod.
     pub pod: Option<String>,
+    /// Whether `iss` in another case, or none, stands against `iss`.
+    pub has_two_issuers: bool,
 }
 
 /// Who signs service-account tokens: each cluster has an issuer and keys of its own.
@@ -49,17 +55,18 @@ pub struct Cluster {
 }
 
 impl ServiceAccountClaims {
-    /// Reads the claims in `payload`. Names count with their case, and none may be there twice: the API
-    /// server's reader (go-jose) refuses a name that is.
+    /// Reads the claims in `payload`. A token is not good before it was issued, either: the API server
+    /// refuses it then, as golang-jwt does not.
     pub(super) fn read(payload: &[u8]) -> Result<(Registered, Self), TokenError> {
         let text = normalise(payload).map_err(TokenError::ClaimsJson)?;
         let (mut registered, mut claims) = (Registered::default(), Self::default());
+        let mut issued_at = None;
         for (name, value) in unique(&text)? {
             let set = match name.as_str() {
                 "jti" => set_string(&mut registered.id, value).ok_or("jti"),
                 "exp" => date(value).map(|date| registered.expires_at = date).ok_or("exp"),
                 "nbf" => date(value).map(|date| registered.not_before = date).ok_or("nbf"),
-                "iat" => date(value).map(drop).ok_or("iat"),
+                "iat" => date(value).map(|date| issued_at = date).ok_or("iat"),
                 "iss" => set_string(&mut claims.issuer, value).ok_or("iss"),
                 "sub" => set_string(&mut String::new(), value).ok_or("sub"),
                 "aud" => audiences(value).map(|all| claims.audiences = all).ok_or("aud"),
@@ -71,6 +78,12 @@ impl ServiceAccountClaims {
             };
             set.map_err(wrong_type)?;
         }
+        registered.not_before = registered.not_before.max(issued_at);
+        let looked_up = issuer_without_case(&text)?;
+        if looked_up != claims.issuer {
+            claims.issuer = looked_up;
+            claims.has_two_issuers = true;
+        }
         Ok((registered, claims))
     }
 
@@ -78,11 +91,22 @@ impl ServiceAccountClaims {
         for (name, value) in unique(value)? {
             match name.as_str() {
                 "namespace" => {
-                    set_string(&mut self.namespace, value)
-                        .ok_or_else(|| wrong_type("namespace"))?;
+                    let set = set_string(&mut self.namespace, value);
+                    set.ok_or_else(|| wrong_type("namespace"))?;
                 }
-                "serviceaccount" => self.service_account = name_in(value)?.unwrap_or_default(),
-                "pod" => self.pod = name_in(value)?,
+                "serviceaccount" => {
+                    let name = bound_to(value, ["serviceaccount.name", "serviceaccount.uid"])?;
+                    self.service_account = name.unwrap_or_default();
+                }
+                "pod" => self.pod = bound_to(value, ["pod.name", "pod.uid"])?,
+                // Whether it is there, the API server knows.
+                "secret" => drop(bound_to(value, ["secret.name", "secret.uid"])?),
+                // Not looked at there either, apart from its type.
+                "node" => match bound_to(value, ["node.name", "node.uid"]) {
+                    Ok(_) | Err(TokenError::MissingClaim(_)) => {}
+                    Err(error) => return Err(error),
+                },
+                "warnafter" => drop(date(value).ok_or_else(|| wrong_type("warnafter"))?),
                 _ => {}
             }
         }
@@ -111,6 +135,9 @@ impl ServiceAccountClaims {
         }
         let account = format!("{}/{}", self.namespace, self.service_account);
         match &issuers.allowed {
+            _ if self.service_account.is_empty() => {
+                Err(Mismatch::ServiceAccount { token: account })
+            }
             Some(allowed) if !allowed.contains(&account) => {
                 Err(Mismatch::ServiceAccount { token: account })
             }
@@ -125,7 +152,9 @@ impl ServiceAccountClaims {
         issuers: &ServiceAccountIssuers,
     ) -> Result<(), Mismatch> {
         let is_here = |cluster: &&Cluster| {
-            cluster.issuer == self.issuer && cluster.kids.contains(&*identity.kid)
+            cluster.issuer == self.issuer
+                && !self.has_two_issuers
+                && cluster.kids.contains(&*identity.kid)
         };
         let Some(cluster) = issuers.clusters.iter().find(is_here) else {
             return Err(Mismatch::TokenIssuer { token: self.issuer.clone() });
@@ -157,47 +186,37 @@ impl ServiceAccountClaims {
     }
 }
 
-/// The members of an object, each of them there once; `null` has none.
-fn unique(text: &str) -> Result<BTreeMap<String, &str>, TokenError> {
-    let mut all = BTreeMap::new();
-    for (name, value) in members(text).map_err(TokenError::ClaimsJson)? {
-        if all.contains_key(&name) {
-            return Err(TokenError::RepeatedClaim(name));
-        }
-        all.insert(name, value.get());
-    }
-    Ok(all)
-}
-
-/// The name of an object that a token is bound to; `None` where `value` is `null`.
-fn name_in(value: &str) -> Result<Option<String>, TokenError> {
+/// An object that a token is bound to, by its name; `None` where `value` is `null`. The UID is compared
+/// with the object's by the API server, so that one without is good for none.
+fn bound_to(value: &str, whole: [&'static str; 2]) -> Result<Option<String>, TokenError> {
     if value == "null" {
         return Ok(None);
     }
-    let mut name = String::new();
-    match unique(value)?.get("name") {
+    let members = unique(value)?;
+    let [name, uid] = ["name", "uid"].map(|member| {
+        let mut text = String::new();
+        let set = members.get(member).is_none_or(|value| set_string(&mut text, value).is_some());
+        set.then_some(text).ok_or_else(|| wrong_type(member))
+    });
+    let (name, uid) = (name?, uid?);
+    let is_there = [&name, &uid].map(|text| !text.is_empty());
+    match whole.into_iter().zip(is_there).find(|(_, is_there)| !is_there) {
+        Some((missing, _)) => Err(TokenError::MissingClaim(missing)),
         None => Ok(Some(name)),
-        Some(value) => {
-            set_string(&mut name, value).map(|()| Some(name)).ok_or_else(|| wrong_type("name"))
-        }
     }
 }
 
-/// A date as a number; `null` is none. The outer `None` is the wrong type.
-fn date(value: &str) -> Option<Option<NumericDate>> {
-    match value {
-        "null" => Some(None),
-        text if text.starts_with('"') => None,
-        number => NumericDate::from_json(number).map(Some),
+/// `iss` as the API server looks for it before all else, by Go's `encoding/json`: without case, and the last
+/// one counts (Kubernetes: `hasCorrectIssuer` in `pkg/serviceaccount/jwt.go`).
+fn issuer_without_case(text: &str) -> Result<String, TokenError> {
+    let mut issuer = String::new();
+    let members = members(text).map_err(TokenError::ClaimsJson)?;
+    for (name, value) in members.iter().filter(|(name, _)| fold_name(name) == "iss") {
+        set_string(&mut issuer, value).ok_or_else(|| {
+            TokenError::ClaimType(MistypedClaim { claim: "iss", spelled: name.to_owned() })
+        })?;
     }
-}
-
-/// A string, a list of strings, or `null`.
-fn audiences(value: &str) -> Option<Vec<String>> {
-    match serde_json::from_str::<Option<String>>(value) {
-        Ok(one) => Some(one.into_iter().collect()),
-        Err(_) => serde_json::from_str(value).ok(),
-    }
+    Ok(issuer)
 }
 
 fn wrong_type(claim: &'static str) -> TokenError {

@@ -28,7 +28,7 @@ use super::{
     Refusal, RequestError, Route, Unchecked, Verdict, XdsVariant, is_kds, time,
 };
 use crate::credential::{Candidates, Holder, IssuerOf, Kind, Token, TokenCache, authenticate};
-use crate::token::{CompactToken, SignedToken, TokenError};
+use crate::token::{Algorithm, CompactToken, SignedToken, TokenError};
 
 /// A policy at work, with what its worker remembers of tokens.
 #[derive(Debug, Clone, Copy)]
@@ -397,14 +397,19 @@ impl<'a> Judge<'a> {
         {
             return Ok(Credential::Verified(Arc::clone(token)));
         }
-        let signed = self.read_header(text).map_err(|error| Denial::from(Refusal::Token(error)))?;
+        let allowed = issuers.algorithms(kinds.clone().into_iter());
+        let signed =
+            self.read_header(text, allowed).map_err(|error| Denial::from(Refusal::Token(error)))?;
         let kid = Arc::clone(signed.kid());
         let error = |error| Denial::of_unverified(error, Arc::clone(&kid));
         match issuers.candidates(&kid, kinds.into_iter()) {
             Candidates::None => Err(error(TokenError::UnknownKid)),
             Candidates::One(kind, keys) => match self.cache {
                 Some(cache) => cache.verify(signed, text, kind, keys),
-                None => authenticate(text, kind, keys),
+                None => keys
+                    .verify(signed)
+                    .and_then(|verified| Token::read(kind, verified))
+                    .map(Arc::new),
             }
             .map(Credential::Verified)
             .map_err(error),
@@ -415,10 +420,14 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn read_header<'t>(self, text: &'t [u8]) -> Result<SignedToken<'t>, TokenError> {
+    fn read_header<'t>(
+        self,
+        text: &'t [u8],
+        allowed: &[Algorithm],
+    ) -> Result<SignedToken<'t>, TokenError> {
         match self.cache {
-            Some(cache) => cache.read_header(text),
-            None => CompactToken::parse(text)?.read_header(),
+            Some(cache) => cache.read_header(text, allowed),
+            None => CompactToken::parse(text)?.read_header(allowed),
         }
     }
 

@@ -12,9 +12,15 @@ use memchr::memchr2;
 const ENGINE: GeneralPurpose = GeneralPurpose::new(
     &URL_SAFE,
     GeneralPurposeConfig::new()
+        .with_encode_padding(false)
         .with_decode_allow_trailing_bits(true)
         .with_decode_padding_mode(DecodePaddingMode::RequireNone),
 );
+
+/// Whether `segment` is what an encoder makes of its bytes: no line breaks, and the spare bits are zero.
+pub(super) fn is_usual(segment: &[u8]) -> bool {
+    decode(segment).is_some_and(|bytes| ENGINE.encode(bytes).as_bytes() == segment)
+}
 
 /// The bytes of `segment`, or `None` where Go would refuse it.
 pub(super) fn decode(segment: &[u8]) -> Option<Vec<u8>> {

@@ -61,15 +61,17 @@ pub enum TokenError {
     HeaderJson(JsonError),
     /// The header has a `crit` member; no extension is understood here (RFC 7515 §4.1.11).
     CriticalExtension,
-    /// `alg` is absent or is not RS256 (RFC 7518 §3.3).
+    /// `alg` is absent or is not RS256 (RFC 7518 §3.3), and no kind of token is allowed another one.
     UnsupportedAlgorithm,
+    /// `alg` is absent, is neither RS256 nor ES256, or is not that of the key.
+    OtherAlgorithm,
     /// The header has no `kid` (Kuma: `pkg/core/tokens/validator.go`).
     MissingKid,
     /// `kid` is not a string; this crashes older control planes (kumahq/kuma#17465).
     KidNotAString,
     /// No configured key has this `kid`.
     UnknownKid,
-    /// The RSASSA-PKCS1-v1_5 SHA-256 signature does not verify (RFC 8017 §8.2.2).
+    /// The signature does not verify (RFC 8017 §8.2.2, FIPS 186-5 §6.4.2).
     InvalidSignature,
     /// The claims are not a JSON object as Go reads it.
     ClaimsJson(JsonError),
@@ -77,6 +79,14 @@ pub enum TokenError {
     ClaimType(MistypedClaim),
     /// A claim is there twice, in a kind of token in which none may be.
     RepeatedClaim(String),
+    /// A claim is not there, in a kind of token that always has it.
+    MissingClaim(&'static str),
+    /// A segment has spare bits or line breaks, in a kind of token that is signed without.
+    Spelling(Segment),
+    /// The header has a name twice, in a kind of token in which none may be.
+    RepeatedHeader(String),
+    /// The header has this member, in a kind of token that changes its meaning by it.
+    HeaderMember(&'static str),
 }
 
 impl fmt::Display for TokenError {
@@ -89,6 +99,7 @@ impl fmt::Display for TokenError {
             Self::HeaderJson(error) => write!(f, "its header {error}"),
             Self::CriticalExtension => f.write_str("its header asks for an extension (crit)"),
             Self::UnsupportedAlgorithm => f.write_str("its alg is not RS256"),
+            Self::OtherAlgorithm => f.write_str("its alg is not that of its key"),
             Self::MissingKid => f.write_str("its header has no kid"),
             Self::KidNotAString => f.write_str("its kid is not a string"),
             Self::UnknownKid => f.write_str("no configured key has its kid"),
@@ -98,6 +109,14 @@ impl fmt::Display for TokenError {
             Self::RepeatedClaim(name) => {
                 write!(f, "its claim \"{}\" is there twice", name.escape_default())
             }
+            Self::MissingClaim(name) => write!(f, "its claim {name} is missing"),
+            Self::Spelling(segment) => {
+                write!(f, "its {segment} has spare bits or line breaks in its base64url")
+            }
+            Self::RepeatedHeader(name) => {
+                write!(f, "its header has \"{}\" twice", name.escape_default())
+            }
+            Self::HeaderMember(name) => write!(f, "its header has {name}, which is not supported"),
         }
     }
 }

@@ -1,9 +1,9 @@
-//! RS256 by the host that the module runs in: Envoy verifies in machine code, several times faster than
+//! RS256 and ES256 by the host that the module runs in: Envoy verifies in machine code, several times faster than
 //! any arithmetic inside a VM.
 //!
 //! In: a [`Host`] that calls the foreign function `verify_signature`. Out: a [`SignatureBackend`] over
 //! it. A host that lacks the function, or says yes to a signature that is wrong, is found by
-//! [`SignatureBackend::or_rsa_crate`]. How the function is called is the shell's business.
+//! [`SignatureBackend::or_rsa_crate`], and for ES256 by [`SignatureBackend::verifier`]. How the function is called is the shell's business.
 
 use std::marker::PhantomData;
 
@@ -11,7 +11,8 @@ use jsonwebtoken::Algorithm;
 use jsonwebtoken::crypto::JwtVerifier;
 use prost::Message;
 
-use super::{KeyError, PublicKey, SignatureBackend, Verifier};
+use super::der::{INTEGER, SEQUENCE, element};
+use super::{KeyError, SignatureBackend, VerificationKey, Verifier};
 
 /// A host with the foreign function `verify_signature`.
 pub trait Host: Send + Sync + 'static {
@@ -21,27 +22,30 @@ pub trait Host: Send + Sync + 'static {
     fn verify_signature(arguments: &[u8]) -> Option<Vec<u8>>;
 }
 
-/// RS256 by host `H`.
+/// RS256 and ES256 by host `H`.
 pub const fn host_backend<H: Host>() -> SignatureBackend {
     SignatureBackend::new("host", prepare::<H>)
 }
 
-fn prepare<H: Host>(key: &PublicKey) -> Result<Verifier, KeyError> {
-    Ok(Box::new(HostRs256::<H>::new(key)))
+fn prepare<H: Host>(key: &VerificationKey) -> Result<Verifier, KeyError> {
+    let key_of_host = HostKey::<H>::new(key.spki_der());
+    Ok(match key {
+        VerificationKey::Rsa(_) => Box::new(HostRs256(key_of_host)),
+        VerificationKey::P256(_) => Box::new(HostEs256(key_of_host)),
+    })
 }
 
-struct HostRs256<H> {
+/// A key as the host is given it. It takes keys of any type.
+struct HostKey<H> {
     /// The fields that are the same for every token, encoded once.
     prefix: Vec<u8>,
     host: PhantomData<H>,
 }
 
-impl<H> HostRs256<H> {
-    fn new(key: &PublicKey) -> Self {
-        let fixed = FixedArguments {
-            hash_function: "sha256".to_owned(),
-            public_key: key.spki_der().to_vec(),
-        };
+impl<H: Host> HostKey<H> {
+    fn new(spki_der: &[u8]) -> Self {
+        let fixed =
+            FixedArguments { hash_function: "sha256".to_owned(), public_key: spki_der.to_vec() };
         Self { prefix: fixed.encode_to_vec(), host: PhantomData }
     }
 
@@ -55,10 +59,8 @@ impl<H> HostRs256<H> {
         push_bytes(&mut arguments, 4, text);
         arguments
     }
-}
 
-impl<H: Host> signature::Verifier<Vec<u8>> for HostRs256<H> {
-    fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), signature::Error> {
+    fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), signature::Error> {
         let answer = H::verify_signature(&self.arguments(message, signature));
         let answer = answer.and_then(|bytes| VerifySignatureResult::decode(bytes.as_slice()).ok());
         match answer {
@@ -68,9 +70,49 @@ impl<H: Host> signature::Verifier<Vec<u8>> for HostRs256<H> {
     }
 }
 
+struct HostRs256<H>(HostKey<H>);
+
+impl<H: Host> signature::Verifier<Vec<u8>> for HostRs256<H> {
+    fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), signature::Error> {
+        self.0.verify(message, signature)
+    }
+}
+
 impl<H: Host> JwtVerifier for HostRs256<H> {
     fn algorithm(&self) -> Algorithm {
         Algorithm::RS256
+    }
+}
+
+struct HostEs256<H>(HostKey<H>);
+
+impl<H: Host> signature::Verifier<Vec<u8>> for HostEs256<H> {
+    fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), signature::Error> {
+        let signature = ecdsa_der(signature).ok_or_else(signature::Error::new)?;
+        self.0.verify(message, &signature)
+    }
+}
+
+impl<H: Host> JwtVerifier for HostEs256<H> {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::ES256
+    }
+}
+
+/// `Ecdsa-Sig-Value` (RFC 3279 §2.2.3), which the host takes, of `r` and `s` of 32 bytes each, which
+/// tokens have (RFC 7518 §3.4).
+fn ecdsa_der(signature: &[u8]) -> Option<Vec<u8>> {
+    let (r, s) = signature.split_at_checked(32).filter(|(_, s)| s.len() == 32)?;
+    Some(element(SEQUENCE, &[&unsigned_integer(r), &unsigned_integer(s)]))
+}
+
+/// An INTEGER in its shortest form. It is signed, so that a zero may stand before the digits.
+fn unsigned_integer(digits: &[u8]) -> Vec<u8> {
+    let start = digits.iter().position(|byte| *byte != 0).unwrap_or(digits.len());
+    let digits = digits.get(start..).unwrap_or_default();
+    match digits.first() {
+        Some(..=0x7f) => element(INTEGER, &[digits]),
+        Some(0x80..) | None => element(INTEGER, &[&[0], digits]),
     }
 }
 
@@ -102,8 +144,10 @@ struct VerifySignatureResult {
 #[allow(clippy::unwrap_used)] // a test may panic
 mod tests {
     use super::*;
-    use crate::token::RSA_CRATE;
-    use crate::token::signature::{KNOWN_KEY, KNOWN_SIGNATURE, KNOWN_TEXT};
+    use crate::token::signature::{
+        KNOWN_ES256_SIGNATURE, KNOWN_KEY, KNOWN_SIGNATURE, KNOWN_TEXT, KNOWN_X, KNOWN_Y,
+    };
+    use crate::token::{P256Key, PublicKey, RSA_CRATE};
 
     #[derive(Clone, PartialEq, prost::Message)]
     struct Arguments {
@@ -117,8 +161,10 @@ mod tests {
         text: Vec<u8>,
     }
 
-    /// A host that verifies, by crate `rsa`.
+    /// A host that verifies, by the crates.
     struct Verifies;
+    /// The same, of keys of RSA only.
+    struct VerifiesRsa;
     /// A host that says yes to everything.
     struct SaysYes;
     /// A host that says no to everything.
@@ -131,11 +177,36 @@ mod tests {
             let Arguments { hash_function, public_key, signature, text } =
                 Arguments::decode(arguments).unwrap();
             assert_eq!(hash_function, "sha256");
-            let key = PublicKey::from_pem(KNOWN_KEY).unwrap();
-            assert_eq!(public_key, key.spki_der());
-            let result = RSA_CRATE.verifier(&key).unwrap().verify(&text, &signature).is_ok();
+            let result = if public_key == rsa_key().spki_der() {
+                RSA_CRATE.verifier(&rsa_key()).unwrap().verify(&text, &signature).is_ok()
+            } else {
+                assert_eq!(public_key, p256_key().spki_der());
+                let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(&public_key[26..]).unwrap();
+                let signature = p256::ecdsa::DerSignature::from_bytes(&signature);
+                let verify =
+                    |signature| p256::ecdsa::signature::Verifier::verify(&key, &text, signature);
+                signature.as_ref().is_ok_and(|signature| verify(signature).is_ok())
+            };
             Some(VerifySignatureResult { result }.encode_to_vec())
         }
+    }
+
+    impl Host for VerifiesRsa {
+        fn verify_signature(arguments: &[u8]) -> Option<Vec<u8>> {
+            let Arguments { public_key, .. } = Arguments::decode(arguments).unwrap();
+            match public_key == rsa_key().spki_der() {
+                true => Verifies::verify_signature(arguments),
+                false => None,
+            }
+        }
+    }
+
+    fn rsa_key() -> VerificationKey {
+        PublicKey::from_pem(KNOWN_KEY).unwrap().into()
+    }
+
+    fn p256_key() -> VerificationKey {
+        P256Key::from_jwk(KNOWN_X, KNOWN_Y).unwrap().into()
     }
 
     impl Host for SaysYes {
@@ -169,12 +240,15 @@ mod tests {
 
     impl Host for TakesAnyText {
         fn verify_signature(arguments: &[u8]) -> Option<Vec<u8>> {
-            let result = Arguments::decode(arguments).unwrap().signature == KNOWN_SIGNATURE;
+            let signature = Arguments::decode(arguments).unwrap().signature;
+            let known = ecdsa_der(KNOWN_ES256_SIGNATURE).unwrap();
+            let result = signature == KNOWN_SIGNATURE || signature == known;
             Some(VerifySignatureResult { result }.encode_to_vec())
         }
     }
 
     static VERIFIES: SignatureBackend = host_backend::<Verifies>();
+    static VERIFIES_RSA: SignatureBackend = host_backend::<VerifiesRsa>();
     static SAYS_YES: SignatureBackend = host_backend::<SaysYes>();
     static SAYS_NO: SignatureBackend = host_backend::<SaysNo>();
     static LACKS: SignatureBackend = host_backend::<Lacks>();
@@ -186,6 +260,32 @@ mod tests {
         assert_eq!(VERIFIES.or_rsa_crate().name(), "host");
         for host in [&SAYS_YES, &SAYS_NO, &LACKS, &ANY_SIGNATURE, &ANY_TEXT] {
             assert_eq!(host.or_rsa_crate().name(), "crate");
+        }
+    }
+
+    #[test]
+    fn a_host_without_es256_leaves_that_to_the_crate() {
+        assert_eq!(VERIFIES_RSA.or_rsa_crate().name(), "host");
+        assert_eq!(VERIFIES.judges_es256(), Some(true));
+        for host in [&VERIFIES_RSA, &SAYS_YES, &SAYS_NO, &LACKS, &ANY_SIGNATURE, &ANY_TEXT] {
+            assert_eq!(host.judges_es256(), Some(false));
+            let verifier = host.verifier(&p256_key()).unwrap();
+            let accepts =
+                |text: &[u8]| verifier.verify(text, &KNOWN_ES256_SIGNATURE.to_vec()).is_ok();
+            assert!(accepts(KNOWN_TEXT) && !accepts(b"another text"));
+        }
+    }
+
+    #[test]
+    fn numbers_of_a_signature_are_written_in_their_shortest_form() {
+        let number = |end: &[u8]| [&vec![0; 32 - end.len()], end].concat();
+        let der = |r: &[u8], s: &[u8]| ecdsa_der(&[number(r), number(s)].concat());
+        assert_eq!(der(&[1], &[0x7f]), Some(vec![0x30, 6, 2, 1, 1, 2, 1, 0x7f]));
+        assert_eq!(der(&[0x80], &[0x12, 0]), Some(vec![0x30, 8, 2, 2, 0, 0x80, 2, 2, 0x12, 0]));
+        assert_eq!(der(&[], &[1]), Some(vec![0x30, 6, 2, 1, 0, 2, 1, 1]));
+        assert_eq!(der(&[0xff; 32], &[1]).unwrap().len(), 2 + 2 + 33 + 3);
+        for length in [0, 31, 32, 63, 65, 96, 128] {
+            assert_eq!(ecdsa_der(&vec![1; length]), None, "{length}");
         }
     }
 }

@@ -48,12 +48,18 @@ pub enum KeyError {
     Exponent,
     /// `n` or `e` of a JWK is not base64url of a whole number above zero (RFC 7518 §6.3.1).
     JwkNumber,
+    /// `x` or `y` of a JWK is not base64url of 32 bytes (RFC 7518 §6.2.1).
+    JwkCoordinate,
+    /// `x` and `y` of a JWK are no point on P-256.
+    NotOnCurve,
 }
 
 impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::JwkNumber => f.write_str("n or e is not base64url of a whole number above zero"),
+            Self::JwkCoordinate => f.write_str("x or y is not base64url of 32 bytes"),
+            Self::NotOnCurve => f.write_str("x and y are no point on P-256"),
             Self::NotPem(what) => {
                 write!(f, "not PEM: {what}; kuma-cp would crash at its start with it")
             }

@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{
-    Fingerprint, PublicKey, RSA_CRATE, Segment, SignatureBackend, SignedToken, TokenError,
+    Fingerprint, RSA_CRATE, Segment, SignatureBackend, SignedToken, TokenError, VerificationKey,
     Verifier, base64url,
 };
 
@@ -23,7 +23,7 @@ pub struct KeySet {
 struct Key {
     kid: Arc<str>,
     label: Arc<str>,
-    public: PublicKey,
+    public: VerificationKey,
     fingerprint: Fingerprint,
     verifier: Verifier,
 }
@@ -39,10 +39,11 @@ pub struct VerifiedToken<'a> {
     pub key_label: Arc<str>,
     /// How long its text is, in bytes.
     pub length: usize,
+    header: &'a [u8],
     claims: &'a [u8],
 }
 
-/// No keys, and those that are added verify by crate `rsa`.
+/// No keys, and those that are added verify by crates `rsa` and `p256`.
 impl Default for KeySet {
     fn default() -> Self {
         Self::new(&RSA_CRATE)
@@ -64,10 +65,15 @@ impl KeySet {
     ///
     /// # Errors
     /// The text of the backend's error, where it cannot use the key.
-    pub fn insert(&mut self, kid: String, public: PublicKey) -> Result<(), String> {
+    pub fn insert(
+        &mut self,
+        kid: String,
+        public: impl Into<VerificationKey>,
+    ) -> Result<(), String> {
+        let public = public.into();
         let verifier = self.backend.verifier(&public).map_err(|error| error.to_string())?;
         let place = self.place(&kid);
-        let fingerprint = Fingerprint::of(public.spki_der());
+        let fingerprint = public.fingerprint();
         let kid: Arc<str> = kid.into();
         let label = match self.label_prefix.as_str() {
             "" => Arc::clone(&kid),
@@ -87,7 +93,7 @@ impl KeySet {
     }
 
     /// The key of this kid.
-    pub fn get(&self, kid: &str) -> Option<&PublicKey> {
+    pub fn get(&self, kid: &str) -> Option<&VerificationKey> {
         self.key(kid).map(|key| &key.public)
     }
 
@@ -102,23 +108,26 @@ impl KeySet {
     }
 
     /// The kids and their keys, in the order of the kids.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &PublicKey)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &VerificationKey)> {
         self.keys.iter().map(|key| (&*key.kid, &key.public))
     }
 
     /// The keys, each with the label under which its tokens are counted.
-    pub fn labelled(&self) -> impl Iterator<Item = (&str, &PublicKey)> {
+    pub fn labelled(&self) -> impl Iterator<Item = (&str, &VerificationKey)> {
         self.keys.iter().map(|key| (&*key.label, &key.public))
     }
 
     /// Verifies the signature of `token` with the key that it names.
     ///
     /// # Errors
-    /// [`TokenError::UnknownKid`], [`TokenError::Base64`] of the signature, or
-    /// [`TokenError::InvalidSignature`].
+    /// [`TokenError::UnknownKid`], [`TokenError::OtherAlgorithm`], [`TokenError::Base64`] of the
+    /// signature, or [`TokenError::InvalidSignature`].
     pub fn verify<'a>(&self, token: SignedToken<'a>) -> Result<VerifiedToken<'a>, TokenError> {
-        let SignedToken { compact, kid } = token;
+        let SignedToken { compact, kid, algorithm } = token;
         let key = self.key(&kid).ok_or(TokenError::UnknownKid)?;
+        if key.public.algorithm() != algorithm {
+            return Err(TokenError::OtherAlgorithm);
+        }
         let signature =
             base64url::decode(compact.signature).ok_or(TokenError::Base64(Segment::Signature))?;
         key.verifier
@@ -129,6 +138,7 @@ impl KeySet {
             key: key.fingerprint,
             key_label: Arc::clone(&key.label),
             length: compact.len(),
+            header: compact.header,
             claims: compact.claims,
         })
     }
@@ -150,6 +160,23 @@ impl fmt::Debug for KeySet {
 }
 
 impl VerifiedToken<'_> {
+    /// The header, decoded.
+    ///
+    /// # Errors
+    /// It is not base64url.
+    pub(crate) fn header(&self) -> Result<Vec<u8>, TokenError> {
+        base64url::decode(self.header).ok_or(TokenError::Base64(Segment::Header))
+    }
+
+    /// Whether a segment that was signed is what an encoder makes of its bytes, which no other text is.
+    pub(crate) fn is_usual_spelling(&self, segment: Segment) -> bool {
+        match segment {
+            Segment::Header => base64url::is_usual(self.header),
+            Segment::Claims => base64url::is_usual(self.claims),
+            Segment::Signature => true,
+        }
+    }
+
     /// The claims, decoded and not yet read.
     ///
     /// # Errors

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! text ─ CompactToken ─ SignedToken ─ KeySet::verify ─ VerifiedToken ─ credential::Token
-//!        three segments  header read    RS256            claims text     claims read
+//!        three segments  header read    RS256, ES256     claims text     claims read
 //! ```
 //!
 //! Not checked here: what the claims mean, for each kind of token has its own (see [`crate::credential`]);
@@ -23,11 +23,13 @@ mod key;
 mod key_error;
 mod keyset;
 mod not_pem;
+mod p256_key;
 pub mod pem;
 mod registered;
 mod same;
 mod signature;
 mod unverified;
+mod verification_key;
 
 pub use compact::CompactToken;
 pub use der::DerKind;
@@ -40,8 +42,10 @@ pub use key::{MAX_BITS, MIN_BITS, PublicKey};
 pub use key_error::KeyError;
 pub use keyset::{KeySet, VerifiedToken};
 pub use not_pem::NotPem;
+pub use p256_key::P256Key;
 pub use registered::{NumericDate, PrivateClaims, Registered, read_claims};
 pub(crate) use registered::{set_string, string_list};
 pub(crate) use same::same;
 pub use signature::{RSA_CRATE, SignatureBackend, UnknownVmConfiguration, Verifier};
 pub use unverified::Unverified;
+pub use verification_key::{Algorithm, VerificationKey};

@@ -1,7 +1,8 @@
-//! The signature seam: RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518 §3.3, RFC 8017 §8.2.2).
+//! The signature seam: RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518 §3.3, RFC 8017 §8.2.2), and ECDSA on
+//! P-256 with SHA-256 (RFC 7518 §3.4).
 //!
-//! In: a [`PublicKey`]. Out: a [`Verifier`], prepared once per configuration. The arithmetic behind it
-//! is that of a [`SignatureBackend`]: crate `rsa` here, the host's in
+//! In: a [`VerificationKey`]. Out: a [`Verifier`], prepared once per configuration. The arithmetic behind
+//! it is that of a [`SignatureBackend`]: crates `rsa` and `p256` here, the host's in
 //! [`host_signature`](super::host_signature).
 //!
 //! jsonwebtoken stands behind this seam: a verifier is its [`JwtVerifier`]. Its `CryptoProvider` is not
@@ -18,19 +19,19 @@ use rsa::pkcs1v15::{Signature, VerifyingKey};
 use rsa::signature::Verifier as _;
 use sha2::Sha256;
 
-use super::{KeyError, PublicKey};
+use super::{KeyError, P256Key, PublicKey, VerificationKey};
 
-/// RS256 by one key.
+/// The algorithm of one key, by that key. A signature of ES256 is `r` and `s`, 32 bytes each.
 pub type Verifier = Box<dyn JwtVerifier + Send + Sync>;
 
 /// Whose arithmetic verifies signatures.
 pub struct SignatureBackend {
     name: &'static str,
-    prepare: fn(&PublicKey) -> Result<Verifier, KeyError>,
+    prepare: fn(&VerificationKey) -> Result<Verifier, KeyError>,
 }
 
-/// RS256 by crate `rsa`.
-pub static RSA_CRATE: SignatureBackend = SignatureBackend::new("crate", rsa_crate);
+/// RS256 by crate `rsa`, ES256 by crate `p256`.
+pub static RSA_CRATE: SignatureBackend = SignatureBackend::new("crate", crates);
 
 /// A VM configuration that means nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,9 +43,12 @@ impl fmt::Display for UnknownVmConfiguration {
     }
 }
 
-/// A key that was made for the self-test, and thrown away, with its signature of [`KNOWN_TEXT`].
+/// Keys that were made for the self-test, and thrown away, with their signatures of [`KNOWN_TEXT`].
 pub(super) const KNOWN_KEY: &str = include_str!("self_test/key.pem");
 pub(super) const KNOWN_SIGNATURE: &[u8] = include_bytes!("self_test/signature.bin");
+pub(super) const KNOWN_X: &str = "XXAEGjbRXKtyPMztq4gRJl938IDGlfdtu-2akNp_7dQ";
+pub(super) const KNOWN_Y: &str = "tZel7CN64gkVBPXR_z56fs0oDvCTqgJc6n7gBDz6wrY";
+pub(super) const KNOWN_ES256_SIGNATURE: &[u8] = include_bytes!("self_test/signature_es256.bin");
 pub(super) const KNOWN_TEXT: &[u8] = b"zonegate: known text";
 
 impl fmt::Debug for SignatureBackend {
@@ -57,7 +61,7 @@ impl SignatureBackend {
     /// A backend of this name, with verifiers by `prepare`.
     pub const fn new(
         name: &'static str,
-        prepare: fn(&PublicKey) -> Result<Verifier, KeyError>,
+        prepare: fn(&VerificationKey) -> Result<Verifier, KeyError>,
     ) -> Self {
         Self { name, prepare }
     }
@@ -67,12 +71,18 @@ impl SignatureBackend {
         self.name
     }
 
-    /// A verifier of RS256 signatures by `key`.
+    /// A verifier of signatures by `key`. Where this backend does not judge ES256 rightly, that is
+    /// crate `p256`'s: a host may have one algorithm and not the other.
     ///
     /// # Errors
-    /// The backend cannot use the key. [`RSA_CRATE`] uses every [`PublicKey`].
-    pub fn verifier(&self, key: &PublicKey) -> Result<Verifier, KeyError> {
-        (self.prepare)(key)
+    /// The backend cannot use the key. [`RSA_CRATE`] uses every [`VerificationKey`].
+    pub fn verifier(&self, key: &VerificationKey) -> Result<Verifier, KeyError> {
+        match key {
+            // Whether it judges RS256 rightly is asked once, when it is chosen.
+            VerificationKey::Rsa(_) => (self.prepare)(key),
+            VerificationKey::P256(_) if self.judges_es256() == Some(true) => (self.prepare)(key),
+            VerificationKey::P256(_) => crates(key),
+        }
     }
 
     /// The backend for a module of this VM configuration: this one, or [`RSA_CRATE`] where this one does
@@ -91,33 +101,47 @@ impl SignatureBackend {
         }
     }
 
-    /// This backend where it judges known signatures rightly, otherwise [`RSA_CRATE`].
+    /// This backend where it judges known signatures of RS256 rightly, otherwise [`RSA_CRATE`].
     pub fn or_rsa_crate(&'static self) -> &'static Self {
-        match self.is_right() {
+        match self.judges_rs256() {
             Some(true) => self,
             Some(false) | None => &RSA_CRATE,
         }
     }
 
+    pub(super) fn judges_rs256(&self) -> Option<bool> {
+        let key = PublicKey::from_pem(KNOWN_KEY).ok()?;
+        self.judges_known(&key.into(), KNOWN_SIGNATURE)
+    }
+
+    pub(super) fn judges_es256(&self) -> Option<bool> {
+        let key = P256Key::from_jwk(KNOWN_X, KNOWN_Y).ok()?;
+        self.judges_known(&key.into(), KNOWN_ES256_SIGNATURE)
+    }
+
     /// Whether the backend judges one good signature and two bad ones rightly; `None` where it cannot
     /// be tried.
-    pub(super) fn is_right(&self) -> Option<bool> {
-        let key = PublicKey::from_pem(KNOWN_KEY).ok()?;
-        let verifier = self.verifier(&key).ok()?;
-        let mut altered = KNOWN_SIGNATURE.to_vec();
+    fn judges_known(&self, key: &VerificationKey, signature: &[u8]) -> Option<bool> {
+        let verifier = (self.prepare)(key).ok()?;
+        let mut altered = signature.to_vec();
         *altered.last_mut()? ^= 1;
         let accepts = |text: &[u8], signature| verifier.verify(text, &signature).is_ok();
         Some(
-            accepts(KNOWN_TEXT, KNOWN_SIGNATURE.to_vec())
+            accepts(KNOWN_TEXT, signature.to_vec())
                 && !accepts(KNOWN_TEXT, altered)
-                && !accepts(b"another text", KNOWN_SIGNATURE.to_vec()),
+                && !accepts(b"another text", signature.to_vec()),
         )
     }
 }
 
-fn rsa_crate(key: &PublicKey) -> Result<Verifier, KeyError> {
-    let key = rsa::PublicKey::from_pkcs1_der(key.pkcs1_der()).map_err(|_| KeyError::NotRsa)?;
-    Ok(Box::new(Rs256(VerifyingKey::new(key))))
+fn crates(key: &VerificationKey) -> Result<Verifier, KeyError> {
+    match key {
+        VerificationKey::Rsa(key) => {
+            let key = rsa::PublicKey::from_pkcs1_der(key.pkcs1_der());
+            Ok(Box::new(Rs256(VerifyingKey::new(key.map_err(|_| KeyError::NotRsa)?))))
+        }
+        VerificationKey::P256(key) => Ok(Box::new(Es256(*key.verifying_key()))),
+    }
 }
 
 struct Rs256(VerifyingKey<Sha256>);
@@ -136,18 +160,35 @@ impl JwtVerifier for Rs256 {
     }
 }
 
+struct Es256(p256::ecdsa::VerifyingKey);
+
+impl signature::Verifier<Vec<u8>> for Es256 {
+    fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), signature::Error> {
+        let signature =
+            p256::ecdsa::Signature::from_slice(signature).map_err(|_| signature::Error::new())?;
+        self.0.verify(message, &signature).map_err(|_| signature::Error::new())
+    }
+}
+
+impl JwtVerifier for Es256 {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::ES256
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_known_signature_is_good() {
-        assert_eq!(RSA_CRATE.is_right(), Some(true));
+    fn the_known_signatures_are_good() {
+        assert_eq!(RSA_CRATE.judges_rs256(), Some(true));
+        assert_eq!(RSA_CRATE.judges_es256(), Some(true));
     }
 
     #[test]
     fn a_vm_configuration_is_empty_or_names_the_crate() {
-        static OTHER: SignatureBackend = SignatureBackend::new("other", rsa_crate);
+        static OTHER: SignatureBackend = SignatureBackend::new("other", crates);
         let name = |text: &[u8]| OTHER.choose(text).map(SignatureBackend::name);
         assert_eq!(name(b" \n"), Ok("other"));
         assert_eq!(name(b"crypto=crate\n"), Ok("crate"));

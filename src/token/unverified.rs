@@ -4,7 +4,7 @@
 //! In: any text. Out: each segment on its own, with the error that the gate's own reader has for it.
 //! No signature is checked, and no date.
 
-use super::{CompactToken, Segment, TokenError, base64url};
+use super::{Algorithm, CompactToken, Segment, TokenError, base64url};
 use crate::go_json::{members, normalise};
 
 /// A text that may be a token, in its segments.
@@ -49,14 +49,14 @@ impl<'a> Unverified<'a> {
         normalise(&bytes).is_ok_and(|text| members(&text).is_ok())
     }
 
-    /// The kid that the header names.
+    /// The kid that the header names, where its algorithm is one of `allowed`.
     ///
     /// # Errors
     /// As [`CompactToken::read_header`].
-    pub fn kid(self) -> Result<String, TokenError> {
+    pub fn kid(self, allowed: &[Algorithm]) -> Result<String, TokenError> {
         let header = self.encoded(Segment::Header).unwrap_or_default();
         let compact = CompactToken { header, claims: b"", signature: b"", signing_input: b"" };
-        compact.read_header().map(|signed| (*signed.kid).to_owned())
+        compact.read_header(allowed).map(|signed| (*signed.kid).to_owned())
     }
 
     /// The claims, decoded and not yet read; `None` where they are missing.

@@ -7,4 +7,5 @@ mod limits;
 mod pushed;
 mod request;
 mod routes;
+mod service_accounts;
 mod tokens;

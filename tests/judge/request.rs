@@ -9,7 +9,9 @@
 //!   (client-id); two of one name are two headers, `none` is no header, and nothing is an empty one;
 //! - `token=none`, `token=` (empty), `token=garbage`, `token=twice` (two headers), `token=joined` (by a
 //!   comma), `token=bearer`, `token=spaced`; of a token that is none of those `zone=`, `scope=` (by
-//!   commas), `exp=` and `nbf=` (seconds from now; `none`), `jti=`, `kid=`, and `by=stranger` who signed;
+//!   commas), `exp=` and `nbf=` (seconds from now; `none`), `jti=`, `alg=`, `kid=`, and `by=stranger` who signed;
+//! - of a service-account token, which `account=` makes it (`namespace/name`), `pod=`, `iss=`, `aud=` (by
+//!   commas) and `iat=`;
 //! - of the first message or the bootstrap body `node=` (its id), `proxy=` and `resource=` (`none` is not
 //!   there), or all of it: `message=`, `body=`;
 //! - `at=` and `later=`: when headers and message come, in seconds from now; `none` is a host without time.
@@ -106,7 +108,8 @@ impl<'a> Request<'a> {
             "none" => Value::Null,
             seconds => json!(NOW.checked_add_signed(seconds.parse().unwrap()).unwrap()),
         };
-        let header = json!({ "alg": "RS256", "kid": self.word("kid").unwrap_or("1") });
+        let algorithm = self.word("alg").unwrap_or("RS256");
+        let header = json!({ "alg": algorithm, "kid": self.word("kid").unwrap_or("1") });
         let claims = json!({
             "Zone": self.word("zone").unwrap_or("east"),
             "Scope": scope.filter(|scope| !scope.is_empty()).collect::<Vec<_>>(),
@@ -114,6 +117,10 @@ impl<'a> Request<'a> {
             "nbf": date("nbf", "none"),
             "jti": self.word("jti").unwrap_or("id-1"),
         });
+        let claims = match self.word("account") {
+            Some(account) => self.service_account_claims(account, claims),
+            None => claims,
+        };
         let token = || signer.sign_raw(header.to_string(), claims.to_string());
         match self.word("token") {
             None | Some("twice") => Some(token()),
@@ -123,6 +130,26 @@ impl<'a> Request<'a> {
             Some("spaced") => Some(format!(" {} ", token())),
             Some(text) => Some(text.to_owned()),
         }
+    }
+
+    /// As an API server writes them, with the dates and the ID of `claims`.
+    fn service_account_claims(&self, account: &str, mut claims: Value) -> Value {
+        let (namespace, name) = account.split_once('/').unwrap();
+        let mut bound = json!({
+            "namespace": namespace,
+            "serviceaccount": { "name": name, "uid": "uid-1" },
+        });
+        if let Some(pod) = self.word("pod") {
+            bound["pod"] = json!({ "name": pod, "uid": "uid-2" });
+        }
+        let issuer = self.word("iss").unwrap_or("https://east.example");
+        claims["iss"] = json!(issuer);
+        claims["aud"] = json!(self.word("aud").unwrap_or(issuer).split(',').collect::<Vec<_>>());
+        if let Some(seconds) = self.word("iat") {
+            claims["iat"] = json!(NOW.checked_add_signed(seconds.parse().unwrap()).unwrap());
+        }
+        claims["kubernetes.io"] = bound;
+        claims
     }
 
     fn clock(&self, name: &str) -> Now {

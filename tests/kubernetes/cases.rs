@@ -23,7 +23,6 @@ pub(crate) struct Case {
     /// The text in `authorization`.
     pub(crate) token: String,
     /// The keys of that API server: its document `/openid/v1/jwks`, as it is.
-    #[allow(dead_code, reason = "for the gate's verdicts")]
     pub(crate) jwks: String,
     /// Of the proxy that shows the token: `mesh.pod.namespace`.
     pub(crate) node_id: String,

@@ -1,5 +1,5 @@
 //! Service-account tokens as a real Kubernetes API server issues and judges them, and the record of them
-//! in `tests/data` that the tests without an API server use.
+//! in `tests/data` that the tests without an API server use; and what the gate says of each.
 //!
 //! `make test-kubernetes` names the programs (`KUBE_APISERVER`, `ETCD`, and `KUMA_HOME` if it is set). Without them every test here is
 //! shown as ignored. With `ZONEGATE_RECORD=1` the record is written anew.
@@ -9,6 +9,7 @@
 mod cases;
 mod claims;
 mod encodings;
+mod gate;
 mod headers;
 mod issued;
 mod kuma;

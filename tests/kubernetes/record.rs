@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::cases::{Case, Origin, cases};
+use crate::gate::{Cluster, Settings, Shown, wrong};
 use crate::mint::decode;
 use crate::world::{FORMER_ISSUER, ISSUER, World};
 
@@ -92,6 +93,41 @@ async fn the_recorded_verdicts_are_the_api_servers() {
         .map(|name| format!("{name}: {:?}, not {:?}", today.get(name), recorded.get(name)))
         .collect();
     assert!(others.is_empty(), "{}", others.join("\n"));
+    judge_by_the_gate(&cases);
+}
+
+/// The new tokens, as `tests/service_account_tokens.rs` judges the recorded ones.
+fn judge_by_the_gate(cases: &[Case]) {
+    let mut clusters = BTreeMap::new();
+    for case in cases {
+        let jwks = serde_json::from_str(&case.jwks).unwrap();
+        let issuers = issuers_of(case.cluster);
+        let cluster = Cluster { audiences: issuers.clone(), issuers, jwks };
+        clusters.entry(case.cluster.to_owned()).or_insert(cluster);
+    }
+    let shown: Vec<Shown<'_>> = cases.iter().map(Case::shown).collect();
+    for settings in Settings::ALL {
+        let wrong = wrong(&shown, &clusters, settings);
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+}
+
+impl Case {
+    fn shown(&self) -> Shown<'_> {
+        let Self { name, cluster, node_id, asked_at, token, .. } = self;
+        let (kuma_accepts, from_store) = (self.kuma_accepts(), self.is_refused_by_store());
+        let asked_at = *asked_at;
+        Shown { name, cluster, node_id, asked_at, token, kuma_accepts, from_store }
+    }
+}
+
+/// The issuers that the API server of a cluster accepts, its own first.
+fn issuers_of(cluster: &str) -> Vec<String> {
+    let issuers: &[&str] = match cluster {
+        "east" => &[ISSUER, FORMER_ISSUER],
+        _ => &[ISSUER],
+    };
+    issuers.iter().map(ToString::to_string).collect()
 }
 
 impl Vector {
@@ -158,12 +194,10 @@ async fn write(world: &World, cases: &[Case]) {
     let version = world.east.api().get("/version").await.unwrap().unwrap();
     let version: Value = serde_json::from_str(&version).unwrap();
     let mut clusters = BTreeMap::new();
-    for (place, issuers) in
-        [(&world.east, vec![ISSUER, FORMER_ISSUER]), (&world.west, vec![ISSUER])]
-    {
+    for place in [&world.east, &world.west] {
         let jwks = format!("service-account-jwks-{}.json", place.name);
         fs::write(data(&jwks), &place.jwks).unwrap();
-        let issuers: Vec<String> = issuers.into_iter().map(str::to_owned).collect();
+        let issuers = issuers_of(place.name);
         let recognised = Recognised { jwks, audiences: issuers.clone(), issuers };
         clusters.insert(place.name.to_owned(), recognised);
     }
@@ -198,7 +232,7 @@ fn json(value: &impl Serialize) -> String {
 
 const NOTES: &[&str] = &[
     "Service-account tokens with the verdicts of a real kube-apiserver, written by make test-kubernetes \
-     RECORD=1. docs/kubernetes-facts.md sums them up.",
+     RECORD=1. docs/kubernetes.md sums them up.",
     "east signs with RS256, and accepts ES256 (P-256) and ES384 (P-384) by two more keys, and a former \
      issuer; west signs with ES256. jwks names the files with what /openid/v1/jwks said.",
     "origin is issued for a token that came out of TokenRequest, made for one that the tests signed, \

@@ -167,6 +167,15 @@ impl Setup {
         stat.unwrap_or_default()
     }
 
+    /// Waits until a counter or gauge of the filter has this value.
+    pub(crate) async fn wait_stat(&self, name: &str, wanted: u64) {
+        let start = Instant::now();
+        while self.stat(name).await != wanted {
+            assert!(start.elapsed() < LIMIT, "{name} is {}, not {wanted}", self.stat(name).await);
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// The claims of a token that is good for both kinds of zone proxy.
     pub(crate) fn claims(&self) -> Value {
         json!({

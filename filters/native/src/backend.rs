@@ -27,7 +27,7 @@ mod aws_lc {
     };
     use jsonwebtoken::Algorithm;
     use jsonwebtoken::crypto::JwtVerifier;
-    use zonegate::token::{KeyError, PublicKey, SignatureBackend, Verifier};
+    use zonegate::token::{KeyError, SignatureBackend, VerificationKey, Verifier};
 
     use super::RSA_CRATE;
 
@@ -37,10 +37,13 @@ mod aws_lc {
 
     /// AWS-LC has bounds of its own for exponents and odd sizes. A key beyond them, with which Kuma
     /// verifies, is used by crate `rsa`.
-    fn prepare(key: &PublicKey) -> Result<Verifier, KeyError> {
-        match ParsedPublicKey::new(&RS256, key.pkcs1_der()) {
-            Ok(key) => Ok(Box::new(Rs256(key))),
-            Err(_) => RSA_CRATE.verifier(key),
+    fn prepare(key: &VerificationKey) -> Result<Verifier, KeyError> {
+        match key {
+            VerificationKey::Rsa(rsa) => match ParsedPublicKey::new(&RS256, rsa.pkcs1_der()) {
+                Ok(rsa) => Ok(Box::new(Rs256(rsa))),
+                Err(_) => RSA_CRATE.verifier(key),
+            },
+            VerificationKey::P256(_) => RSA_CRATE.verifier(key),
         }
     }
 

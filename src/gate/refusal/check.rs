@@ -207,12 +207,19 @@ fn of_token(error: &TokenError) -> Check {
         TokenError::SegmentCount
         | TokenError::Base64(Segment::Header)
         | TokenError::HeaderJson(_)
-        | TokenError::CriticalExtension => Check::Header,
-        TokenError::UnsupportedAlgorithm => Check::Algorithm,
+        | TokenError::CriticalExtension
+        | TokenError::HeaderMember(_)
+        | TokenError::RepeatedHeader(_)
+        | TokenError::Spelling(Segment::Header) => Check::Header,
+        TokenError::UnsupportedAlgorithm | TokenError::OtherAlgorithm => Check::Algorithm,
         TokenError::MissingKid | TokenError::KidNotAString => Check::Kid,
         TokenError::UnknownKid => Check::Key,
-        TokenError::Base64(Segment::Signature) | TokenError::InvalidSignature => Check::Signature,
+        TokenError::Base64(Segment::Signature)
+        | TokenError::Spelling(Segment::Signature)
+        | TokenError::InvalidSignature => Check::Signature,
         TokenError::Base64(Segment::Claims)
+        | TokenError::Spelling(Segment::Claims)
+        | TokenError::MissingClaim(_)
         | TokenError::ClaimsJson(_)
         | TokenError::ClaimType(_)
         | TokenError::RepeatedClaim(_) => Check::Claims,

@@ -180,13 +180,19 @@ fn token_reason(error: &TokenError) -> Reason {
         | TokenError::Base64(_)
         | TokenError::HeaderJson(_)
         | TokenError::CriticalExtension
+        | TokenError::HeaderMember(_)
+        | TokenError::RepeatedHeader(_)
+        | TokenError::Spelling(_)
         | TokenError::KidNotAString => Reason::MalformedToken,
-        TokenError::UnsupportedAlgorithm => Reason::UnsupportedAlgorithm,
+        TokenError::UnsupportedAlgorithm | TokenError::OtherAlgorithm => {
+            Reason::UnsupportedAlgorithm
+        }
         TokenError::MissingKid => Reason::MissingKid,
         TokenError::UnknownKid => Reason::UnknownKid,
         TokenError::InvalidSignature => Reason::InvalidSignature,
-        TokenError::ClaimsJson(_) | TokenError::ClaimType(_) | TokenError::RepeatedClaim(_) => {
-            Reason::MalformedClaims
-        }
+        TokenError::ClaimsJson(_)
+        | TokenError::ClaimType(_)
+        | TokenError::MissingClaim(_)
+        | TokenError::RepeatedClaim(_) => Reason::MalformedClaims,
     }
 }

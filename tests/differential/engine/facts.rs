@@ -23,6 +23,8 @@ pub(super) struct Facts {
 pub(super) struct Object {
     pub(super) members: Vec<(String, String)>,
     pub(super) depth: usize,
+    /// Whether more than white space stands behind the object.
+    pub(super) has_text_after: bool,
 }
 
 const LAX: GeneralPurpose = GeneralPurpose::new(
@@ -49,8 +51,13 @@ impl Facts {
 impl Object {
     fn of(bytes: &[u8]) -> Option<Self> {
         let text = without_surrogates(&String::from_utf8_lossy(bytes));
-        let members = serde_json::from_str::<Members>(&text).ok()?.0;
-        Some(Self { members, depth: depth(&text) })
+        let mut values = serde_json::Deserializer::from_str(&text).into_iter::<Members>();
+        let members = values.next()?.ok()?.0;
+        let (value, after) = text.split_at_checked(values.byte_offset())?;
+        // RFC 8259 section 2: a form feed is none.
+        let is_white_space = |byte: u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
+        let has_text_after = !after.bytes().all(is_white_space);
+        Some(Self { members, depth: depth(value), has_text_after })
     }
 
     /// The values of a claim, whatever the case of its name.
@@ -64,6 +71,13 @@ impl Object {
     pub(super) fn string(&self, claim: &str) -> String {
         let read = |value: &&str| serde_json::from_str::<Option<String>>(value).ok().flatten();
         self.all(claim).iter().rev().find_map(read).unwrap_or_default()
+    }
+
+    /// What is left of a claim that is a date: seconds, as a number or as a string that holds one.
+    pub(super) fn date(&self, claim: &str) -> Option<f64> {
+        let value = self.all(claim).pop()?;
+        let text = serde_json::from_str::<String>(value).unwrap_or_else(|_| value.to_owned());
+        text.parse().ok()
     }
 }
 

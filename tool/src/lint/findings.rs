@@ -7,7 +7,7 @@ use serde_json::Value;
 use zonegate::config::{Config, Warning};
 use zonegate::credential::Kind;
 use zonegate::text::Quoted;
-use zonegate::token::{KeySet, PublicKey};
+use zonegate::token::{KeySet, PublicKey, VerificationKey};
 
 use super::ids;
 use crate::plugin_config::settings;
@@ -79,15 +79,18 @@ pub(super) fn all(json: &Value, config: &Config, around: Option<&Value>) -> Vec<
 
 fn keys(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let keys: Vec<(&str, &PublicKey)> = config.policy.issuers.keys().collect();
+    let keys: Vec<(&str, &VerificationKey)> = config.policy.issuers.keys().collect();
     let example = example_key();
     for (index, (label, key)) in keys.iter().enumerate() {
         let owned = || (*label).to_owned();
         if let Some((first, _)) = keys.iter().take(index).find(|(_, other)| other == key) {
             findings.push(Finding::SameKey([(*first).to_owned(), owned()]));
         }
-        if key.bits() < ADVISED_BITS {
-            findings.push(Finding::SmallKey(owned(), key.bits()));
+        match key {
+            VerificationKey::Rsa(key) if key.bits() < ADVISED_BITS => {
+                findings.push(Finding::SmallKey(owned(), key.bits()));
+            }
+            VerificationKey::Rsa(_) | VerificationKey::P256(_) => {}
         }
         if example.as_ref() == Some(*key) {
             findings.push(Finding::ExampleKey(owned()));
@@ -101,7 +104,7 @@ fn keys(config: &Config) -> Vec<Finding> {
     findings
 }
 
-fn example_key() -> Option<PublicKey> {
+fn example_key() -> Option<VerificationKey> {
     let start = EXAMPLE.find("-----BEGIN RSA PUBLIC KEY-----")?;
     let lines = EXAMPLE.get(start..)?.lines().map(str::trim);
     let mut pem = String::new();
@@ -112,7 +115,7 @@ fn example_key() -> Option<PublicKey> {
             break;
         }
     }
-    PublicKey::from_pem(&pem).ok()
+    PublicKey::from_pem(&pem).ok().map(Into::into)
 }
 
 fn policy(json: &Value) -> Vec<Finding> {

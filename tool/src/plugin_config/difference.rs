@@ -99,7 +99,7 @@ impl Difference {
 fn keys(old: &Config, new: &Config) -> Vec<KeyChange> {
     let labelled = |config: &Config| -> BTreeMap<String, String> {
         let keys = config.policy.issuers.keys();
-        keys.map(|(label, key)| (label.to_owned(), key.fingerprint())).collect()
+        keys.map(|(label, key)| (label.to_owned(), key.fingerprint().to_string())).collect()
     };
     let (old, new) = (labelled(old), labelled(new));
     let labels: BTreeSet<&String> = old.keys().chain(new.keys()).collect();

@@ -33,7 +33,7 @@ impl Snapshot {
         };
         let keys = config.policy.issuers.keys();
         Self {
-            keys: keys.map(|(kid, key)| (kid.to_owned(), key.fingerprint())).collect(),
+            keys: keys.map(|(kid, key)| (kid.to_owned(), key.fingerprint().to_string())).collect(),
             revoked: Revocations::of(value.get("revocations").cloned().unwrap_or_default())
                 .entries()
                 .map(|entry| entry.id.to_owned())
@@ -84,6 +84,11 @@ impl Snapshot {
             Some(format!("setting {path}={new} was={old}"))
         });
         changed.collect()
+    }
+
+    /// Whether the gate stands in front of a global control plane.
+    pub fn is_for_global(&self) -> bool {
+        self.settings.get("profile").and_then(Value::as_str) == Some("globalKds")
     }
 
     /// The settings that are not the defaults, in words.

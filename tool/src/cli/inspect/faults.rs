@@ -6,7 +6,7 @@
 use serde::de::IgnoredAny;
 use zonegate::credential::Kind;
 use zonegate::go_json::{JsonError, normalise};
-use zonegate::token::{Segment, TokenError, Unverified};
+use zonegate::token::{Algorithm, Segment, TokenError, Unverified};
 
 use crate::cli::pasted::Pasted;
 
@@ -45,27 +45,29 @@ fn of_segment(token: Unverified<'_>, kind: Kind, segment: Segment) -> Option<Str
         ));
     };
     match segment {
-        Segment::Header => match token.kid() {
+        Segment::Header => match token.kid(kind.algorithms()) {
             Err(error @ TokenError::HeaderJson(_)) => Some(in_json(&error, &bytes)),
             _ => None,
         },
         Segment::Claims => kind.read_unverified(token)?.err().map(|error| in_json(&error, &bytes)),
-        Segment::Signature => of_signature(&bytes),
+        Segment::Signature => of_signature(&bytes, kind),
     }
 }
 
 /// What the gate would not take, of a header that can be read.
-pub(super) fn refused_header(token: Unverified<'_>) -> Option<String> {
-    match token.kid() {
+pub(super) fn refused_header(token: Unverified<'_>, kind: Kind) -> Option<String> {
+    match token.kid(kind.algorithms()) {
         Ok(_) | Err(TokenError::HeaderJson(_) | TokenError::Base64(_)) => None,
         Err(error) => Some(format!("the gate would refuse it: {error}")),
     }
 }
 
-/// RSA signatures are as long as the key (RFC 8017 §8.2.1), and keys are of 1024 to 8192 bits.
-fn of_signature(bytes: &[u8]) -> Option<String> {
+/// RSA signatures are as long as the key (RFC 8017 §8.2.1), and keys are of 1024 to 8192 bits; those of
+/// ES256 have 64 bytes (RFC 7518 §3.4).
+fn of_signature(bytes: &[u8], kind: Kind) -> Option<String> {
     match bytes.len() {
         128..=1024 => None,
+        64 if kind.algorithms().contains(&Algorithm::Es256) => None,
         length => Some(format!(
             "its signature is {length} bytes long: one of RS256 has 128 to 1024, mostly 256"
         )),

@@ -55,8 +55,8 @@ impl Report {
         Self {
             now,
             kind,
-            kid: token.kid().ok(),
-            notes: notes(token, registered.as_ref(), now),
+            kid: token.kid(read_as(kind).algorithms()).ok(),
+            notes: notes(token, read_as(kind), registered.as_ref(), now),
             registered,
             issued_at: claims_text.as_deref().and_then(issued_at),
             claims,
@@ -149,9 +149,17 @@ fn kind(claims: &str) -> &'static str {
     }
 }
 
-fn notes(token: Unverified<'_>, registered: Option<&Registered>, now: UnixTime) -> Vec<String> {
+fn notes(
+    token: Unverified<'_>,
+    kind: Kind,
+    registered: Option<&Registered>,
+    now: UnixTime,
+) -> Vec<String> {
     let of_claims = registered.map(|registered| claim_notes(registered, now)).unwrap_or_default();
-    refused_header(token).into_iter().chain(of_claims.into_iter().map(str::to_owned)).collect()
+    refused_header(token, kind)
+        .into_iter()
+        .chain(of_claims.into_iter().map(str::to_owned))
+        .collect()
 }
 
 fn claim_notes(claims: &Registered, now: UnixTime) -> Vec<&'static str> {
