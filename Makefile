@@ -126,13 +126,14 @@ test-kubernetes:
 	echo "make test-kubernetes: all passed."
 
 # A profile of its own, so that it is optimised and yet built in minutes.
-bench: wasm
+bench: wasm native
 	@scripts/wasm floor
 	@envoy=$$(scripts/envoy) && \
 	echo "make bench: building the measurement (some minutes the first time)." && \
 	{ ulimit -n "$$(ulimit -Hn)" 2>/dev/null || true; } && \
 	cargo bench --quiet --locked --package zonegate-tool --profile measure --bench side_by_side -- \
-		--envoy "$$envoy" --module "$(CURDIR)/$(MODULE)" --floor "$(CURDIR)/$(FLOOR)" $(BENCH_FLAGS)
+		--envoy "$$envoy" --module "$(CURDIR)/$(MODULE)" --floor "$(CURDIR)/$(FLOOR)" \
+		--native "$(CURDIR)/$(LIBRARY)" $(BENCH_FLAGS)
 
 stall: wasm
 	@envoy=$$(scripts/envoy) && \
