@@ -4,7 +4,7 @@
 //! and stricter only in a [`Row`] of the README's table.
 
 pub(crate) mod cases;
-mod facts;
+pub(crate) mod facts;
 mod gate;
 mod oracle;
 mod rows;
@@ -12,5 +12,5 @@ mod run;
 mod vector;
 
 pub(crate) use oracle::{Answer, Oracle};
-pub(crate) use rows::Row;
-pub(crate) use run::{Plan, Summary, run};
+pub(crate) use rows::{MAX_DEPTH, Row, is_among_white_space, may_keep_an_element};
+pub(crate) use run::{Plan, Summary, run, runner};
