@@ -20,8 +20,6 @@ pub(crate) struct Answer {
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Seen {
     pub(crate) from: String,
-    #[serde(rename = "type")]
-    pub(crate) resource_type: String,
 }
 
 /// Why the gate may let a stream in that the control plane refuses.
@@ -35,7 +33,8 @@ pub(crate) enum Excuse {
     NotValid,
     /// A MeshIdentity makes the proxy's identity of its workload.
     MeshIdentity,
-    /// A zone proxy under another node id than its resource says: its token is bound to neither.
+    /// A zone proxy under a node id that is none, or another than its resource says: its token is bound to
+    /// neither.
     ZoneProxyNode,
 }
 
@@ -92,15 +91,17 @@ impl Answer {
         self.unused.contains("error converting YAML to JSON")
     }
 
-    /// What excuses that the gate lets the stream in.
-    pub(crate) fn excuse(&self) -> Option<Excuse> {
+    /// What excuses that the gate lets in a stream of this `dataplane.proxyType`, which agrees with its resource.
+    pub(crate) fn excuse(&self, proxy_type: &str) -> Option<Excuse> {
         let of_store = if self.unused.is_empty() { Excuse::Store } else { Excuse::NotValid };
         let is_of_store = self.proxy.as_ref().is_none_or(|proxy| proxy.from == "store");
         let has = |text| self.error.contains(text);
-        let is_zone_proxy =
-            self.proxy.as_ref().is_some_and(|proxy| proxy.resource_type != "Dataplane");
+        let is_zone_proxy = matches!(proxy_type, "ingress" | "egress");
         match self.step.as_str() {
             _ if self.accept || self.is_no_yaml() => None,
+            "resource" if is_zone_proxy && has("must have a valid Proxy ID") => {
+                Some(Excuse::ZoneProxyNode)
+            }
             "resource" => has("not found").then_some(of_store),
             "proxy" if has("derives its identity from") => Some(Excuse::MeshIdentity),
             "proxy" if is_of_store && (has("tag") || has("workload")) => Some(of_store),

@@ -1,7 +1,7 @@
 //! What a token says, read apart from the gate's own reader: a predicate that shared its code could
 //! not show its mistakes.
 //!
-//! In: a case. Out: members and sizes. Only what both sides could read is read here.
+//! In: the values of `authorization`. Out: members and sizes. Only what both sides could read is read here.
 
 use base64::Engine;
 use base64::alphabet::URL_SAFE;
@@ -10,21 +10,19 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::cases::Case;
-
 /// What a token says.
-pub(super) struct Facts {
-    pub(super) length: usize,
-    pub(super) header: Object,
-    pub(super) claims: Object,
+pub(crate) struct Facts {
+    pub(crate) length: usize,
+    pub(crate) header: Object,
+    pub(crate) claims: Object,
 }
 
 /// A JSON object: names, and the JSON text of the values.
-pub(super) struct Object {
-    pub(super) members: Vec<(String, String)>,
-    pub(super) depth: usize,
+pub(crate) struct Object {
+    pub(crate) members: Vec<(String, String)>,
+    pub(crate) depth: usize,
     /// Whether more than white space stands behind the object.
-    pub(super) has_text_after: bool,
+    pub(crate) has_text_after: bool,
 }
 
 const LAX: GeneralPurpose = GeneralPurpose::new(
@@ -37,8 +35,8 @@ const LAX: GeneralPurpose = GeneralPurpose::new(
 
 impl Facts {
     /// `None` where there is no token that could be read.
-    pub(super) fn of(case: &Case) -> Option<Self> {
-        let [text] = case.authorization.as_slice() else { return None };
+    pub(crate) fn of(authorization: &[String]) -> Option<Self> {
+        let [text] = authorization else { return None };
         let mut segments = text.split('.').map(|segment| {
             let segment: String = segment.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
             Object::of(&LAX.decode(segment).ok()?)
@@ -49,7 +47,7 @@ impl Facts {
 }
 
 impl Object {
-    fn of(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
         let text = without_surrogates(&String::from_utf8_lossy(bytes));
         let mut values = serde_json::Deserializer::from_str(&text).into_iter::<Members>();
         let members = values.next()?.ok()?.0;
@@ -61,14 +59,14 @@ impl Object {
     }
 
     /// The values of a claim, whatever the case of its name.
-    pub(super) fn all(&self, claim: &str) -> Vec<&str> {
+    pub(crate) fn all(&self, claim: &str) -> Vec<&str> {
         let fold = |name: &str| name.to_uppercase().to_lowercase();
         let named = self.members.iter().filter(|(name, _)| fold(name) == claim);
         named.map(|(_, value)| value.as_str()).collect()
     }
 
     /// What is left of a claim that is a string.
-    pub(super) fn string(&self, claim: &str) -> String {
+    pub(crate) fn string(&self, claim: &str) -> String {
         let read = |value: &&str| serde_json::from_str::<Option<String>>(value).ok().flatten();
         self.all(claim).iter().rev().find_map(read).unwrap_or_default()
     }

@@ -70,7 +70,7 @@ impl Row {
             Judged::Denied(reason) => *reason,
             Judged::Allowed => return None,
         };
-        let facts = Facts::of(case)?;
+        let facts = Facts::of(&case.authorization)?;
         Self::ALL.into_iter().find(|row| row.is_of(jwt) && row.covers(case, &facts, reason))
     }
 
@@ -106,11 +106,11 @@ impl Row {
 }
 
 /// As the README says.
-const MAX_DEPTH: usize = 64;
+pub(crate) const MAX_DEPTH: usize = 64;
 /// The default of `maxTokenBytes`.
 const MAX_TOKEN_BYTES: usize = 16_384;
 
-fn is_among_white_space(id: &str, revocations: &str) -> bool {
+pub(crate) fn is_among_white_space(id: &str, revocations: &str) -> bool {
     let as_kuma: Vec<&str> =
         revocations.strip_suffix('\n').unwrap_or(revocations).split(',').collect();
     let parts = revocations.split(',').flat_map(str::split_whitespace);
@@ -123,7 +123,7 @@ fn is_among_white_space(id: &str, revocations: &str) -> bool {
 }
 
 /// Whether a `null` in a later list keeps what an earlier one had in its place.
-fn may_keep_an_element(claims: &Object, scope: &str) -> bool {
+pub(crate) fn may_keep_an_element(claims: &Object, scope: &str) -> bool {
     let lists: Vec<Vec<Option<String>>> =
         claims.all("scope").iter().filter_map(|list| serde_json::from_str(list).ok()).collect();
     let Some((last, before)) = lists.split_last() else { return false };

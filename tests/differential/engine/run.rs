@@ -76,7 +76,8 @@ pub(crate) fn run(plan: Plan, oracle: &mut impl Oracle) -> anyhow::Result<Summar
     Ok(summary)
 }
 
-fn runner(seed: u64) -> TestRunner {
+/// Draws the same for the same seed.
+pub(crate) fn runner(seed: u64) -> TestRunner {
     // Good mixing is needed here, not secrecy.
     let mut bytes = [0x5A; 16];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
