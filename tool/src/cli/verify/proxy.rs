@@ -21,7 +21,6 @@ use crate::cli::{generate, input};
 use crate::readers::text;
 
 #[derive(Args)]
-#[command(next_help_heading = "Who connects")]
 pub(super) struct ProxyArgs {
     /// The type of proxy; unless given, what the token is for: one that may connect is enough
     #[arg(long, value_name = "TYPE", value_enum)]
@@ -88,7 +87,7 @@ pub(super) struct Proxy {
     /// Which of these no flag and no file has said.
     pub(super) assumed: Vec<&'static str>,
     /// The whole of it, where a file had it.
-    resource: Option<Value>,
+    pub(super) resource: Option<Value>,
 }
 
 /// Kuma's.
