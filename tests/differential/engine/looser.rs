@@ -31,7 +31,7 @@ impl LooserRow {
             // The words of golang-jwt v4.5.2 where nothing else is wrong with the token.
             Jwt::V4 if !refusal.ends_with("token used before issued") => None,
             Jwt::V4 => {
-                let issued = Facts::of(case)?.claims.date("iat")?;
+                let issued = Facts::of(&case.authorization)?.claims.date("iat")?;
                 // Whole seconds: a float cannot tell the last nanosecond from the next second.
                 let now = Duration::from_secs(case.now.as_secs()).as_secs_f64();
                 (issued.trunc() > now).then_some(Self::IssuedInTheFuture)
