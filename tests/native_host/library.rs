@@ -1,5 +1,7 @@
 //! The library, loaded as Envoy loads it.
 
+#![allow(clippy::missing_transmute_annotations)] // the fields say the types
+
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::mem;
 
