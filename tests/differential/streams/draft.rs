@@ -113,18 +113,18 @@ struct Draft {
 impl Recipe {
     pub(super) fn stream(&self) -> Stream {
         let pick = |wanted: fn(&Edit) -> Option<&'static str>, usual| {
-            self.edits.iter().filter_map(wanted).last().unwrap_or(usual)
+            self.edits.iter().rev().find_map(wanted).unwrap_or(usual)
         };
         let name = pick(|edit| if let Edit::Name(name) = edit { Some(name) } else { None }, "dp-1");
         let mesh =
             pick(|edit| if let Edit::Mesh(mesh) = edit { Some(mesh) } else { None }, "default");
         let service =
             pick(|edit| if let Edit::Service(value) = edit { Some(value) } else { None }, "web");
-        let ring = self.edits.iter().filter_map(|edit| match edit {
+        let ring = self.edits.iter().rev().find_map(|edit| match edit {
             Edit::Ring(ring) => Some(*ring),
             _ => None,
         });
-        let mut draft = Draft::good(self.shape, name, mesh, service, ring.last().unwrap_or(0));
+        let mut draft = Draft::good(self.shape, name, mesh, service, ring.unwrap_or(0));
         for edit in &self.edits {
             draft.change(edit);
         }
