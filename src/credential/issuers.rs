@@ -3,7 +3,7 @@
 //! In: a kid, before it is known who connects; a kind and a mesh, once it is. Out: which key can have signed a
 //! token. No signature is checked here.
 
-use super::{DataplaneIssuers, Kind, ServiceAccountIssuers};
+use super::{DataplaneIssuers, Identity, Kind, ServiceAccountIssuers};
 use crate::revocation::RevocationList;
 use crate::token::{Algorithm, Fingerprint, KeySet, VerificationKey};
 
@@ -96,6 +96,19 @@ impl Issuers {
             }
         }
         found.map_or(Candidates::None, |(kind, keys, _)| Candidates::One(kind, keys))
+    }
+
+    /// The one of `kinds` that has the key which signed the token of `identity`; `None` where none has, or
+    /// several have.
+    pub fn kind_of_key(
+        &self,
+        identity: &Identity,
+        kinds: impl Iterator<Item = Kind>,
+    ) -> Option<Kind> {
+        let has_it =
+            |kind: &Kind| self.key_sets(*kind).any(|keys| keys.holds(&identity.kid, identity.key));
+        let mut kinds = kinds.filter(has_it);
+        kinds.next().filter(|_| kinds.next().is_none())
     }
 
     /// With what a token that is of one of `kinds` may be signed: as the one of them that has keys allows

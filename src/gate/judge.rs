@@ -21,20 +21,20 @@
 
 use std::sync::Arc;
 
-use super::verdict::{Credential, UnverifiedToken};
+use super::recognise::not_of;
+use super::verdict::Credential;
 use super::{
     Admission, Audience, BootstrapPolicy, BootstrapRequest, Caller, Claimed, ClaimedNode,
     CredentialSource, Denial, DpServer, Head, Held, Now, Permit, Policy, Profile, ProxyType,
     Refusal, RequestError, Route, Unchecked, Verdict, XdsVariant, is_kds, time,
 };
-use crate::credential::{Candidates, Holder, IssuerOf, Kind, Token, TokenCache, authenticate};
-use crate::token::{Algorithm, CompactToken, SignedToken, TokenError};
+use crate::credential::{Holder, IssuerOf, Kind, Token, TokenCache};
 
 /// A policy at work, with what its worker remembers of tokens.
 #[derive(Debug, Clone, Copy)]
 pub struct Judge<'a> {
-    policy: &'a Policy,
-    cache: Option<&'a TokenCache>,
+    pub(super) policy: &'a Policy,
+    pub(super) cache: Option<&'a TokenCache>,
 }
 
 /// What opens discovery and bootstrap: any type. What opens health discovery: dataplanes.
@@ -132,7 +132,7 @@ impl Policy {
         }
     }
 
-    fn judge_length(&self, length: usize) -> Result<(), Refusal> {
+    pub(super) fn judge_length(&self, length: usize) -> Result<(), Refusal> {
         match length <= self.max_token_bytes {
             true => Ok(()),
             false => Err(Refusal::TokenTooLong { length, limit: self.max_token_bytes }),
@@ -371,99 +371,6 @@ impl<'a> Judge<'a> {
                 Err(Denial { token: Some(token), ..Refusal::MalformedRequest(error).into() })
             }
         }
-    }
-
-    /// Reads the text of a token that may be of any of `kinds`, and verifies it where only one key can have
-    /// signed it.
-    fn recognise(
-        self,
-        text: &[u8],
-        source: CredentialSource,
-        kinds: impl IntoIterator<Item = Kind> + Clone,
-    ) -> Result<Credential, Denial> {
-        if text.is_empty() {
-            return Err(Refusal::MissingToken(source).into());
-        }
-        self.policy.judge_length(text.len())?;
-        let issuers = &self.policy.issuers;
-        let known = self
-            .cache
-            .and_then(|cache| kinds.clone().into_iter().find_map(|kind| cache.get(kind, text)));
-        if let Some(token) = &known
-            && let Candidates::One(kind, keys) =
-                issuers.candidates(&token.identity.kid, kinds.clone().into_iter())
-            && kind == token.kind()
-            && keys.holds(&token.identity.kid, token.identity.key)
-        {
-            return Ok(Credential::Verified(Arc::clone(token)));
-        }
-        let allowed = issuers.algorithms(kinds.clone().into_iter());
-        let signed =
-            self.read_header(text, allowed).map_err(|error| Denial::from(Refusal::Token(error)))?;
-        let kid = Arc::clone(signed.kid());
-        let error = |error| Denial::of_unverified(error, Arc::clone(&kid));
-        match issuers.candidates(&kid, kinds.into_iter()) {
-            Candidates::None => Err(error(TokenError::UnknownKid)),
-            Candidates::One(kind, keys) => match self.cache {
-                Some(cache) => cache.verify(signed, text, kind, keys),
-                None => keys
-                    .verify(signed)
-                    .and_then(|verified| Token::read(kind, verified))
-                    .map(Arc::new),
-            }
-            .map(Credential::Verified)
-            .map_err(error),
-            Candidates::Several => {
-                let is_known = known.is_some();
-                Ok(Credential::Unverified(UnverifiedToken { text: text.into(), kid, is_known }))
-            }
-        }
-    }
-
-    fn read_header<'t>(
-        self,
-        text: &'t [u8],
-        allowed: &[Algorithm],
-    ) -> Result<SignedToken<'t>, TokenError> {
-        match self.cache {
-            Some(cache) => cache.read_header(text, allowed),
-            None => CompactToken::parse(text)?.read_header(allowed),
-        }
-    }
-
-    /// The token of this kind that `credential` is, signed by a key of `issuer`.
-    fn verify(
-        self,
-        credential: Credential,
-        kind: Kind,
-        issuer: IssuerOf<'_>,
-    ) -> Result<Arc<Token>, Denial> {
-        let UnverifiedToken { text, kid, .. } = match credential {
-            Credential::Verified(token) if token.kind() == kind => return Ok(token),
-            // Only a key of another kind can have signed it when it came.
-            Credential::Verified(token) => {
-                let refusal = Refusal::Token(not_of(issuer, &token.identity.kid));
-                return Err(Denial { token: Some(token), ..refusal.into() });
-            }
-            Credential::Unverified(token) => token,
-        };
-        // Another policy may be in force since it came.
-        self.policy.judge_length(text.len())?;
-        let error = |error| Denial::of_unverified(error, Arc::clone(&kid));
-        let keys = issuer.keys(&kid).ok_or_else(|| error(TokenError::UnknownKid))?;
-        match self.cache {
-            Some(cache) => cache.authenticate(&text, kind, keys),
-            None => authenticate(&text, kind, keys),
-        }
-        .map_err(error)
-    }
-}
-
-/// Why a token is none of `issuer`, whose key of this kid did not sign it.
-fn not_of(issuer: IssuerOf<'_>, kid: &str) -> TokenError {
-    match issuer.keys(kid) {
-        Some(_) => TokenError::InvalidSignature,
-        None => TokenError::UnknownKid,
     }
 }
 

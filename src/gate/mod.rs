@@ -9,6 +9,7 @@ mod head;
 mod judge;
 mod policy;
 mod profile;
+mod recognise;
 mod refusal;
 mod resource;
 mod route;

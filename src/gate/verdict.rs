@@ -72,8 +72,6 @@ pub struct UnverifiedToken {
     pub text: Box<[u8]>,
     /// The kid that its header names.
     pub kid: Arc<str>,
-    /// Whether this very text was verified before, by some key.
-    pub is_known: bool,
 }
 
 /// What is known of a request whose first message, or body, decides.
@@ -96,14 +94,6 @@ impl Credential {
         match self {
             Self::Verified(token) => Some(token),
             Self::Unverified(_) => None,
-        }
-    }
-
-    /// Whether a token was verified by its text, now or before.
-    pub fn is_known(&self) -> bool {
-        match self {
-            Self::Verified(_) => true,
-            Self::Unverified(token) => token.is_known,
         }
     }
 

@@ -57,7 +57,7 @@ impl HeldStream {
     fn is_stranger(&self) -> bool {
         match &self.held {
             Held::FirstMessage { credential, .. } => {
-                !credential.as_ref().is_ok_and(Credential::is_known)
+                !matches!(credential, Ok(Credential::Verified(_)))
             }
             Held::Bootstrap => true,
         }

@@ -145,7 +145,7 @@ impl<'a> Line<'a> {
         body.to_string().into_bytes()
     }
 
-    fn judge(&self, policy: &Policy) -> String {
+    fn judge(&self, policy: &Policy, cache: &TokenCache) -> String {
         let (path, content_type) = match self.kind {
             "sotw" => (ADS_SOTW, "application/grpc"),
             "delta" => (ADS_DELTA, "application/grpc"),
@@ -162,8 +162,7 @@ impl<'a> Line<'a> {
             client_id: Vec::new(),
         };
         let clock = Now(Some(UnixTime::after_epoch(std::time::Duration::from_secs(NOW))));
-        let cache = TokenCache::default();
-        let judge = Judge::new(policy, &cache);
+        let judge = Judge::new(policy, cache);
         match judge.headers(&head, clock) {
             Verdict::Allow(permit) => format!("headers: {}", allowed(&permit)),
             Verdict::Deny(denial) => format!("headers: {}", refused(&denial)),
@@ -189,10 +188,28 @@ fn pairs(text: &str) -> Vec<(&str, &str)> {
 
 /// Judges each line by one policy, and compares the verdicts.
 pub(crate) fn judged(fields: &Value, table: &[(&str, &str)]) {
-    let policy = policy(fields);
+    judged_by(&policy(fields), fields, table, TokenCache::default);
+}
+
+/// As [`judged`], by a worker that has let the proxy of `before` in under the usual policy.
+pub(crate) fn judged_after(before: &str, fields: &Value, table: &[(&str, &str)]) {
+    judged_by(&policy(fields), fields, table, || {
+        let cache = TokenCache::default();
+        let said = Line::of(before).judge(&policy(&json!({})), &cache);
+        assert!(said.contains("allow"), "{before}: {said}");
+        cache
+    });
+}
+
+fn judged_by(
+    policy: &Policy,
+    fields: &Value,
+    table: &[(&str, &str)],
+    cache: impl Fn() -> TokenCache,
+) {
     let wrong: Vec<_> = table
         .iter()
-        .map(|(line, wanted)| (line, wanted, Line::of(line).judge(&policy)))
+        .map(|(line, wanted)| (line, wanted, Line::of(line).judge(policy, &cache())))
         .filter(|(_, wanted, seen)| seen != *wanted)
         .map(|(line, wanted, seen)| format!("{line}\n  wanted {wanted}\n  seen   {seen}"))
         .collect();

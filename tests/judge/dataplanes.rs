@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::dataplane_request::judged;
+use crate::dataplane_request::{judged, judged_after};
 
 const LET_IN: &str = "message: allow dataplane";
 
@@ -46,6 +46,30 @@ fn a_kid_of_two_meshes_waits_for_the_first_message() {
             ("sotw node=dp-1", "message: malformed_request"),
             ("sotw node= by=stranger", "message: malformed_request"),
             ("delta by=other node=other.dp-1", LET_IN),
+        ],
+    );
+}
+
+/// So a token that is no longer good does not wait among those that were verified.
+#[test]
+fn a_token_that_was_verified_before_is_judged_on_the_headers() {
+    let before = "sotw mesh=default";
+    judged_after(
+        before,
+        &json!({ "dpToken": { "revocations": { "default": "id-1" } } }),
+        &[
+            ("sotw mesh=default", "headers: revoked (id-1)"),
+            ("hds mesh=default", "headers: revoked (id-1)"),
+            ("sotw mesh=default by=stranger", "message: invalid_signature"),
+        ],
+    );
+    judged_after(
+        before,
+        &json!({}),
+        &[
+            ("sotw mesh=default", LET_IN),
+            ("sotw mesh=default node=other.dp-1", "message: invalid_signature (id-1)"),
+            ("sotw mesh=default node=third.dp-1", "message: unknown_kid (id-1)"),
         ],
     );
 }
