@@ -7,11 +7,15 @@
 use prost::encoding::WireType;
 
 use super::resource::ParsedResource;
-use super::{NodeIdentity, ProxyType, RequestError};
+use super::{MAX_BOOTSTRAP, NodeIdentity, ProxyType, RequestError};
 use crate::protobuf::{Malformed, fields};
 
 /// The largest first message. Those of a zone proxy take a few KiB; its resource is in there.
 pub const MAX_FIRST_MESSAGE: usize = 1024 * 1024;
+
+/// The largest `dataplane.resource`. Where the resource says whose keys hold, it is read for anyone who connects,
+/// at some 25 ms for each MiB. It comes out of a bootstrap request, which cannot be larger either.
+pub const MAX_RESOURCE: usize = MAX_BOOTSTRAP;
 
 /// Compressed-Flag and Message-Length (gRPC over HTTP/2, "Length-Prefixed-Message").
 pub const PREFIX: usize = 5;
@@ -178,6 +182,9 @@ impl<'a> WireNode<'a> {
         let named = ProxyType::from_name(proxy_type);
         if resource.is_empty() {
             return Ok(named.ok().map(|proxy| ClaimedNode::by_id(proxy, id)));
+        }
+        if resource.len() > MAX_RESOURCE {
+            return Err(RequestError::TooLarge);
         }
         let parsed = ParsedResource::parse(resource).ok_or(RequestError::Resource)?;
         // Kuma authenticates by the resource and serves by the name: they must agree. No name is that of a

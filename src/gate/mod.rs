@@ -18,7 +18,7 @@ mod verdict;
 
 pub use crate::credential::{Caller, NodeIdentity, ProxyType};
 pub use bootstrap::{BootstrapRequest, MAX_BOOTSTRAP};
-pub use first_message::{ClaimedNode, Frame, MAX_FIRST_MESSAGE, PREFIX, XdsVariant};
+pub use first_message::{ClaimedNode, Frame, MAX_FIRST_MESSAGE, MAX_RESOURCE, PREFIX, XdsVariant};
 pub use head::{Claimed, Head};
 pub use judge::Judge;
 pub use policy::{ErrorDetail, Mode, OnOpen, OpenStreams, Policy};

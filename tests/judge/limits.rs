@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
+use envoy_types::pb::envoy::config::core::v3::Node;
+use envoy_types::pb::google::protobuf::{Struct, Value as ProtoValue, value::Kind};
 use serde_json::json;
-use zonegate::gate::{Frame, MAX_FIRST_MESSAGE, Now, PREFIX, Refusal, RequestError, UnixTime};
+use zonegate::gate::{
+    ClaimedNode, Frame, MAX_FIRST_MESSAGE, MAX_RESOURCE, Now, PREFIX, Refusal, RequestError,
+    UnixTime, XdsVariant,
+};
 
 use zonegate::revocation::RevocationList;
 
-use crate::request::{NOW, Request, judged, judged_later};
+use crate::request::{NOW, Request, discovery_message, judged, judged_later};
 
 #[test]
 fn a_token_may_be_as_long_as_the_limit() {
@@ -112,5 +117,28 @@ fn an_id_that_no_token_can_have_is_counted_and_not_kept() {
             assert_eq!(list.bytes() >= length, is_kept, "{length}");
             assert_eq!(list.ids(), 1, "{length}");
         }
+    }
+}
+
+/// A stranger's resource is read before his token can be verified.
+#[test]
+fn a_resource_may_be_as_long_as_the_limit() {
+    for (length, wanted) in [
+        (MAX_RESOURCE, Ok(())),
+        (MAX_RESOURCE + 1, Err(RequestError::TooLarge)),
+        (MAX_FIRST_MESSAGE / 2, Err(RequestError::TooLarge)),
+    ] {
+        let resource = r#"{"type":"Dataplane","mesh":"default","name":"node"}"#;
+        let resource = format!("{resource}{}", " ".repeat(length - resource.len()));
+        let fields = [("dataplane.proxyType", "dataplane"), ("dataplane.resource", &resource)];
+        let text = |text: &str| ProtoValue { kind: Some(Kind::StringValue(text.to_owned())) };
+        let fields = fields.map(|(name, value)| (name.to_owned(), text(value))).into();
+        let metadata = Some(Struct { fields });
+        let node = Node { id: "default.node".to_owned(), metadata, ..Node::default() };
+        let message = discovery_message(XdsVariant::Sotw, node);
+        let read = ClaimedNode::of(XdsVariant::Sotw, &message).map(|node| {
+            assert!(node.unwrap().identity.is_ok());
+        });
+        assert_eq!(read, wanted, "{length}");
     }
 }

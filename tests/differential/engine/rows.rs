@@ -43,7 +43,9 @@ impl Row {
             Self::WhiteSpace => {
                 "white space and a byte order mark around revoked ids, and in the IDs of tokens"
             }
-            Self::Bounds => "JSON nested deeper than 64, tokens over `maxTokenBytes`",
+            Self::Bounds => {
+                "JSON nested deeper than 64, tokens over `maxTokenBytes`, a `dataplane.resource` over 128 KiB"
+            }
             Self::OverwrittenScope => r#"`"Scope":["ingress"],"Scope":[null]`"#,
             Self::TextAfterClaims => "text after the JSON of the claims",
         }
