@@ -54,71 +54,22 @@ pub enum Check {
     ServiceAccount,
 }
 
-use Check::{
-    Algorithm, Audience, Claims, Clock, Credential, Expiration, Expiry, Header, Key, Length, Mesh,
-    Message, NotBefore, Path, Proxy, Revocation, Scope, ServiceAccount, Signature, Zone,
-};
-
-const ZONE_TOKEN: &[Check] = &[
-    Path,
-    Credential,
-    Length,
-    Header,
-    Algorithm,
-    Check::Kid,
-    Key,
-    Signature,
-    Claims,
-    Expiration,
-    Clock,
-    Expiry,
-    NotBefore,
-    Revocation,
-    Zone,
-    Message,
-    Scope,
+/// What the headers, or the text of a token, are good for.
+const TEXT: [Check; 6] =
+    [Check::Path, Check::Credential, Check::Length, Check::Header, Check::Algorithm, Check::Kid];
+/// What holds for a token of every kind, whoever has it.
+const TOKEN: [Check; 8] = [
+    Check::Key,
+    Check::Signature,
+    Check::Claims,
+    Check::Expiration,
+    Check::Clock,
+    Check::Expiry,
+    Check::NotBefore,
+    Check::Revocation,
 ];
-/// The first message says whose key it is.
-const DATAPLANE_TOKEN: &[Check] = &[
-    Path,
-    Credential,
-    Length,
-    Header,
-    Algorithm,
-    Check::Kid,
-    Message,
-    Scope,
-    Key,
-    Signature,
-    Claims,
-    Expiration,
-    Clock,
-    Expiry,
-    NotBefore,
-    Revocation,
-    Proxy,
-    Mesh,
-];
-const SERVICE_ACCOUNT_TOKEN: &[Check] = &[
-    Path,
-    Credential,
-    Length,
-    Header,
-    Algorithm,
-    Check::Kid,
-    Key,
-    Signature,
-    Claims,
-    Expiration,
-    Clock,
-    Expiry,
-    NotBefore,
-    Revocation,
-    Message,
-    Scope,
-    Audience,
-    ServiceAccount,
-];
+/// What the first message is good for.
+const MESSAGE: [Check; 2] = [Check::Message, Check::Scope];
 
 /// What became of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,11 +84,16 @@ pub enum Outcome {
 
 impl Check {
     /// Every check of a token of this kind, in order.
-    pub fn of_kind(kind: Kind) -> &'static [Self] {
+    pub fn of_kind(kind: Kind) -> Vec<Self> {
         match kind {
-            Kind::ZoneToken => ZONE_TOKEN,
-            Kind::DataplaneToken => DATAPLANE_TOKEN,
-            Kind::ServiceAccountToken => SERVICE_ACCOUNT_TOKEN,
+            Kind::ZoneToken => [&TEXT[..], &TOKEN, &[Self::Zone], &MESSAGE].concat(),
+            // The first message says whose key it is.
+            Kind::DataplaneToken => {
+                [&TEXT[..], &MESSAGE, &TOKEN, &[Self::Proxy, Self::Mesh]].concat()
+            }
+            Kind::ServiceAccountToken => {
+                [&TEXT[..], &TOKEN, &MESSAGE, &[Self::Audience, Self::ServiceAccount]].concat()
+            }
         }
     }
 
@@ -149,13 +105,13 @@ impl Check {
     ) -> impl Iterator<Item = (Self, Outcome)> {
         let refused = refusal.map(Refusal::check);
         let mut is_reached = true;
-        Self::of_kind(kind).iter().map(move |check| match (is_reached, refused) {
-            (true, Some(refused)) if refused == *check => {
+        Self::of_kind(kind).into_iter().map(move |check| match (is_reached, refused) {
+            (true, Some(refused)) if refused == check => {
                 is_reached = false;
-                (*check, Outcome::Failed)
+                (check, Outcome::Failed)
             }
-            (true, _) => (*check, Outcome::Passed),
-            (false, _) => (*check, Outcome::NotReached),
+            (true, _) => (check, Outcome::Passed),
+            (false, _) => (check, Outcome::NotReached),
         })
     }
 }
