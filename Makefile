@@ -5,14 +5,18 @@ SHELL := /bin/sh
 ZONEGATE := cargo run --quiet --locked --package zonegate-tool --
 MODULE := target/zonegate.wasm
 FAULTY := target/zonegate-faulty.wasm
+LIBRARY := target/libzonegate.so
+FAULTY_LIBRARY := target/libzonegate-faulty.so
+# FORM=native runs the filter as a dynamic module, which is built by the target of that name.
+FILTER = $(if $(filter native,$(FORM)),$(LIBRARY),$(MODULE))
 FLOOR := target/floor.wasm
 # The tests that need a module, an Envoy, a Kuma, a Kubernetes or Go, and those that need nothing.
-NEEDY := differential envoy kuma_path kubernetes module
+NEEDY := differential envoy kuma_path kubernetes library module
 NATIVE := $(filter-out $(NEEDY), \
 	$(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) \
 	$(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs)))
 # What decides, and so must not have a line that no test looks at.
-MUTATED := src/gate src/lifecycle src/log_line.rs src/revocation src/token
+MUTATED := src/credential src/gate src/lifecycle src/log_line.rs src/revocation src/token
 comma := ,
 
 # Where func-e is on PATH, it runs Envoy.
@@ -29,7 +33,7 @@ RUN_FLAGS = $(FUNC_E) \
 	$(if $(CONFIG),--config "$(CONFIG)") \
 	$(if $(PORT),--port "$(PORT)")
 
-.PHONY: help run demo test check mutants test-kuma test-kubernetes bench stall picture wasm tool lint clean
+.PHONY: help run demo test check mutants test-kuma test-kubernetes bench stall picture wasm native tool lint clean
 
 help:
 	@echo "make run     the gateway in a real Envoy, in front of a demo control plane"
@@ -37,9 +41,11 @@ help:
 	@echo "             CP_CA=file     the CA of its certificate"
 	@echo "             CONFIG=file    the policy: a plugin configuration, an ECDS file ..."
 	@echo "             PORT=number    where the gateway listens"
+	@echo "             FORM=native    with the filter as a dynamic module; make demo, too"
 	@echo "make demo    good and bad connections through the gateway, as a table"
 	@echo "make test    everything that must hold"
 	@echo "             ONLY=name      those tests only that have this in their names"
+	@echo "             FORM=native    those with an Envoy only, with the filter as a dynamic module"
 	@echo "make check   those tests that need no Envoy and no module, in a minute"
 	@echo "make mutants those tests against faults, one at a time, in a copy of the sources; hours"
 	@echo "             ONLY=a,b,c     in these files and folders of src only"
@@ -48,6 +54,7 @@ help:
 	@echo "             the same with Kuma's own programs; KUMA_HOME=folder names them"
 	@echo "make test-kubernetes"
 	@echo "             service-account tokens with a real Kubernetes API server, built by Go; once"
+	@echo "             KUMA_HOME=folder  with a real control plane in Kubernetes mode as well"
 	@echo "             RECORD=1       writes the tokens and verdicts in tests/data anew"
 	@echo "make bench   what the filter costs, side by side with its alternatives"
 	@echo "             ONLY=a,b,c     these scenarios only"
@@ -59,32 +66,37 @@ help:
 	@echo "make picture the pictures in docs/images, from a minute at a real gateway"
 	@echo "make stall   how long a push of a million revoked ids holds a worker up"
 	@echo "make wasm    only the module, at $(MODULE)"
+	@echo "make native  only the filter as a dynamic module, at $(LIBRARY)"
 	@echo "make lint    format, clippy for every crate and both targets, dependencies"
 	@echo "make clean   removes what was built; .venv and .tools stay"
 	@echo
 	@echo "ENVOY_PATH=file         uses this Envoy, for all of them"
 	@echo "ZONEGATE_INSTALL=yes    may install Debian packages, where there is no rustup; asked otherwise"
 
-run: wasm tool
-	@envoy=$$(scripts/envoy) && exec $(ZONEGATE) demo run --envoy "$$envoy" --module $(MODULE) $(RUN_FLAGS)
+run: $(or $(FORM),wasm) tool
+	@envoy=$$(scripts/envoy) && exec $(ZONEGATE) demo run --envoy "$$envoy" --module $(FILTER) $(RUN_FLAGS)
 
-demo: wasm tool
-	@envoy=$$(scripts/envoy) && $(ZONEGATE) demo verdicts --envoy "$$envoy" --module $(MODULE) $(FUNC_E)
+demo: $(or $(FORM),wasm) tool
+	@envoy=$$(scripts/envoy) && $(ZONEGATE) demo verdicts --envoy "$$envoy" --module $(FILTER) $(FUNC_E)
 
-test: wasm
+# Those in tests/envoy run with the module in wasm, and then with the dynamic module.
+test: wasm native
 	@scripts/wasm faulty
+	@scripts/native faulty
 	@envoy=$$(scripts/envoy) && func_e=$$(scripts/func-e) && promtool=$$(scripts/promtool) && \
 	skipped() { printf '%s\n' "make test: skipped: $$1"; } && \
 	echo "make test: building and running the tests (some minutes the first time)." && \
 	ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" FUNC_E="$$func_e" PROMTOOL="$$promtool" \
-	ZONEGATE_FAULTY_WASM="$$PWD/$(FAULTY)" scripts/tally \
+	ZONEGATE_FAULTY_WASM="$$PWD/$(FAULTY)" \
+	ZONEGATE_NATIVE="$$PWD/$(LIBRARY)" ZONEGATE_FAULTY_NATIVE="$$PWD/$(FAULTY_LIBRARY)" \
+	FORM="$(FORM)" scripts/tally \
 		"$$([ -n "$$func_e" ] || skipped "the gateway under func-e (no func-e, and none could be installed).")" \
 		"$$([ -n "$$promtool" ] || skipped "the Prometheus rules (no promtool, and none could be had).")" \
 		"$$(command -v go >/dev/null || skipped "the differential test (no Go).")" \
 		"$$(command -v systemd-analyze >/dev/null || skipped "the systemd unit (no systemd-analyze on PATH).")" \
 		"$$(skipped "the tests with real Kuma (make test-kuma).")" \
 		"$$(skipped "the tests with a real Kubernetes API server (make test-kubernetes).")" \
-		-- cargo test --locked --workspace --no-fail-fast $(if $(ONLY),"$(ONLY)")
+		-- scripts/tests $(if $(ONLY),"$(ONLY)")
 
 check:
 	@scripts/tally -- cargo test --quiet --locked --workspace --no-fail-fast --lib --bins $(NATIVE:%=--test %)
@@ -101,26 +113,27 @@ test-kuma:
 	@kuma=$$(scripts/kuma-home) && scripts/wasm && envoy=$$(scripts/envoy) && \
 	echo "make test-kuma: real Kuma in $$kuma (some minutes)." && \
 	KUMA_HOME="$$kuma" ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" \
-	cargo test --locked --package zonegate-tool --test kuma_path --test differential -- --ignored && \
+	scripts/test-kuma && \
 	echo "make test-kuma: all passed."
 
 # In variables of their own: a failure in an assignment before a command is not seen.
 test-kubernetes:
 	@programs=$$(scripts/kube-apiserver) && \
 	api_server=$$(printf '%s\n' "$$programs" | sed -n 1p) && etcd=$$(printf '%s\n' "$$programs" | sed -n 2p) && \
-	echo "make test-kubernetes: two API servers (a minute)." && \
+	echo "make test-kubernetes: $(if $(KUMA_HOME),with Kuma in $(KUMA_HOME),without Kuma (KUMA_HOME=folder names one)) (two minutes)." && \
 	KUBE_APISERVER="$$api_server" ETCD="$$etcd" ZONEGATE_RECORD="$(RECORD)" \
-	cargo test --locked --package zonegate-tool --test kubernetes -- --ignored && \
+	cargo test --locked --package zonegate-tool --test kubernetes -- --ignored $(if $(KUMA_HOME),,--skip kuma::) && \
 	echo "make test-kubernetes: all passed."
 
 # A profile of its own, so that it is optimised and yet built in minutes.
-bench: wasm
+bench: wasm native
 	@scripts/wasm floor
 	@envoy=$$(scripts/envoy) && \
 	echo "make bench: building the measurement (some minutes the first time)." && \
 	{ ulimit -n "$$(ulimit -Hn)" 2>/dev/null || true; } && \
 	cargo bench --quiet --locked --package zonegate-tool --profile measure --bench side_by_side -- \
-		--envoy "$$envoy" --module "$(CURDIR)/$(MODULE)" --floor "$(CURDIR)/$(FLOOR)" $(BENCH_FLAGS)
+		--envoy "$$envoy" --module "$(CURDIR)/$(MODULE)" --floor "$(CURDIR)/$(FLOOR)" \
+		--native "$(CURDIR)/$(LIBRARY)" $(BENCH_FLAGS)
 
 stall: wasm
 	@envoy=$$(scripts/envoy) && \
@@ -133,6 +146,9 @@ picture: wasm
 
 wasm:
 	@scripts/wasm
+
+native:
+	@scripts/native
 
 # Apart, so that a first build shows its progress.
 tool:

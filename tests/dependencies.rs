@@ -1,8 +1,9 @@
 //! The crates that the filter is built of: what is linked into the module, and what runs when it is
 //! built. All of it is trusted with every byte that a stranger sends, so none comes in unseen.
 //!
-//! In: what `cargo tree` says of `zonegate-wasm`. A crate that is not in the lists fails, and so does
-//! one in the lists that is no longer needed. Versions, licences and known faults are `scripts/deny`'s.
+//! In: what `cargo tree` says of `zonegate-wasm`, and of `zonegate-native`, the filter as a dynamic module.
+//! A crate that is not in the lists fails, and so does one in the lists that is no longer needed. Versions,
+//! licences and known faults are `scripts/deny`'s.
 #![allow(clippy::unwrap_used)] // a test may panic
 
 use std::collections::BTreeSet;
@@ -105,22 +106,80 @@ const BUILDING: &[&str] = &[
     "zeroize_derive",
 ];
 
+/// In the dynamic module and not in the module: AWS-LC for RSA, and which instructions there are for SHA-256.
+const ONLY_NATIVE: &[&str] = &["aws-lc-rs", "aws-lc-sys", "cpufeatures", "zonegate-native"];
+
+/// In the module and not in the dynamic module: the host interface, and what stands in for a system.
+const ONLY_WASM: &[&str] = &[
+    "allocator-api2",
+    "futures-core",
+    "futures-task",
+    "futures-util",
+    "getrandom",
+    "js-sys",
+    "log",
+    "pin-project-lite",
+    "proxy-wasm",
+    "slab",
+    "wasi",
+    "wasm-bindgen",
+    "wasm-bindgen-shared",
+    "zonegate-wasm",
+];
+
+/// Run when the dynamic module is built and not when the module is, and the other way round.
+const BUILDING_NATIVE: &[&str] = &[
+    "cc",
+    "cmake",
+    "dunce",
+    "find-msvc-tools",
+    "fs_extra",
+    "jobserver",
+    "libc",
+    "pkg-config",
+    "shlex",
+];
+const BUILDING_WASM: &[&str] =
+    &["bumpalo", "rustversion", "wasm-bindgen-macro", "wasm-bindgen-macro-support"];
+
+const WASM: [&str; 4] = ["--package", "zonegate-wasm", "--target", "wasm32-wasip1"];
+const NATIVE: [&str; 4] = ["--package", "zonegate-native", "--target", "x86_64-unknown-linux-gnu"];
+
 #[test]
 fn the_module_is_linked_of_these_crates_only() {
-    assert_same(&tree("normal,no-proc-macro"), &[OURS, CHOSEN, BROUGHT].concat());
+    assert_same(&tree(WASM, "normal,no-proc-macro"), &[OURS, CHOSEN, BROUGHT].concat());
 }
 
 #[test]
 fn nothing_else_runs_when_it_is_built() {
-    assert_same(&tree("normal,build"), &[OURS, CHOSEN, BROUGHT, BUILDING].concat());
+    assert_same(&tree(WASM, "normal,build"), &[OURS, CHOSEN, BROUGHT, BUILDING].concat());
+}
+
+#[test]
+fn the_dynamic_module_is_linked_of_these_crates_only() {
+    let linked = without(&[OURS, CHOSEN, BROUGHT].concat(), ONLY_WASM);
+    // Of the macros of wasm-bindgen, which count as linked there.
+    let linked = [&without(&linked, &["unicode-ident"]), ONLY_NATIVE].concat();
+    assert_same(&tree(NATIVE, "normal,no-proc-macro"), &linked);
+}
+
+#[test]
+fn nothing_else_runs_when_the_dynamic_module_is_built() {
+    let all = [OURS, CHOSEN, BROUGHT, BUILDING].concat();
+    let all = without(&without(&all, ONLY_WASM), BUILDING_WASM);
+    assert_same(&tree(NATIVE, "normal,build"), &[&all, ONLY_NATIVE, BUILDING_NATIVE].concat());
+}
+
+fn without<'a>(all: &[&'a str], left_out: &[&str]) -> Vec<&'a str> {
+    all.iter().filter(|name| !left_out.contains(name)).copied().collect()
 }
 
 /// The names of the crates that the filter depends on by `edges`. Where one was never downloaded,
 /// cargo does that now.
-fn tree(edges: &str) -> BTreeSet<String> {
+fn tree(package: [&str; 4], edges: &str) -> BTreeSet<String> {
     let output = Command::new(env!("CARGO"))
         .args(["tree", "--locked", "--manifest-path", env!("CARGO_MANIFEST_PATH")])
-        .args(["--package", "zonegate-wasm", "--target", "wasm32-wasip1"])
+        .args(package)
         .args(["--edges", edges, "--prefix", "none", "--format", "{p}"])
         .output()
         .unwrap();

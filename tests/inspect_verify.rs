@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const ZONEGATE: &str = env!("CARGO_BIN_EXE_zonegate");
@@ -43,6 +44,58 @@ fn verify_says_its_verdict_by_its_exit_code() {
     let mut child = command(&["verify", TOKEN, "--public-key", KEY, AT]).spawn().unwrap();
     drop(child.stdout.take());
     assert_eq!(child.wait().unwrap().code(), Some(1));
+}
+
+/// A real token, for the pod that it is bound to, for others, and for a proxy on Universal.
+#[test]
+fn a_service_account_token_is_judged_by_pod_and_namespace() {
+    let data = |name: &str| -> Value {
+        serde_json::from_str(&fs::read_to_string(format!("../tests/data/{name}")).unwrap()).unwrap()
+    };
+    let mut jwks = data("service-account-jwks-east.json");
+    jwks["keys"].as_array_mut().unwrap().retain(|key| key["kty"] == "RSA");
+    let recorded = data("service-account-tokens.json");
+    let vectors = recorded["vectors"].as_array().unwrap();
+    let bound = vectors.iter().find(|vector| vector["name"] == "bound").unwrap();
+    let policy = json!({
+        "proxies": {
+            "ingress": "serviceAccountToken",
+            "egress": "serviceAccountToken",
+            "dataplane": "serviceAccountToken",
+        },
+        "serviceAccountToken": {
+            "issuers": [{ "issuer": "https://kubernetes.default.svc.cluster.local", "jwks": jwks }],
+        },
+    });
+    let folder = TempDir::new().unwrap();
+    let config = folder.path().join("policy.json");
+    fs::write(&config, policy.to_string()).unwrap();
+    let (config, token) = (config.to_str().unwrap(), bound["token"].as_str().unwrap());
+    let at = format!("--at={}", bound["asked_at"]);
+    let verify = |flags: &[&str]| -> Value {
+        let fixed = ["verify", token, "--config", config, &at, "-o", "json"];
+        serde_json::from_slice(&zonegate(&[&fixed, flags].concat()).stdout).unwrap()
+    };
+    let alone = verify(&[]);
+    assert_eq!(alone["verdict"], "allowed", "{alone}");
+    assert_eq!(alone["callers"].as_array().map(Vec::len), Some(3));
+    assert_eq!(alone["proxy"]["name"], bound["node_id"]);
+    assert_eq!(alone["proxy"]["assumed"], json!(["name", "mesh"]));
+    let checks = alone["checks"].as_array().unwrap();
+    assert_eq!(checks.last().unwrap(), &json!({ "name": "account", "result": "passed" }));
+    let node_id = bound["node_id"].as_str().unwrap();
+    for (flags, verdict, reason) in [
+        (&["--name", node_id, "--proxy-type", "egress"][..], "allowed", Value::Null),
+        (&["--name", "another.demo"], "denied", json!("wrong_service_account")),
+        (&["--name", "backend-7d9f4c-x2x8k.other"], "denied", json!("wrong_service_account")),
+    ] {
+        let judged = verify(flags);
+        assert_eq!(
+            (&judged["verdict"], &judged["reason"]),
+            (&json!(verdict), &reason),
+            "{flags:?}"
+        );
+    }
 }
 
 #[test]

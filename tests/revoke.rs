@@ -1,6 +1,6 @@
 //! `zonegate revoke` from outside: what becomes of the file, whoever else is at it. The fixed texts are in
 //! `tests/cmd/revoke.trycmd`.
-#![allow(clippy::unwrap_used)] // a test may panic
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may panic
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
+use zonegate_issuer::{SigningKey, spki_pem};
 
 const ECDS: &str = include_str!("cmd/revoke.in/zonegate.yaml");
 const TOKEN: &str = include_str!("cmd/revoke.in/good.token");
@@ -26,6 +27,65 @@ fn command(folder: &Path, arguments: &[&str]) -> Command {
 
 fn shown(output: &Output) -> String {
     String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned()
+}
+
+/// Each token gets into the list of its kind and mesh, as far as a key says of which it is.
+#[test]
+fn a_token_is_revoked_in_the_list_of_its_kind() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("policy.json");
+    let (zones, meshes) =
+        (SigningKey::generate(2048).unwrap(), SigningKey::generate(2048).unwrap());
+    let key = |kid: &str, key: &SigningKey| serde_json::json!({ "kid": kid, "key": spki_pem(&key.public_key()), "mesh": "east" });
+    let mut zone_key = key("z", &zones);
+    zone_key.as_object_mut().unwrap().remove("mesh");
+    let policy = serde_json::json!({
+        "publicKeys": [zone_key],
+        "dpToken": { "publicKeys": [key("d", &meshes)] },
+        "proxies": { "dataplane": "dpToken" },
+    });
+    fs::write(&file, policy.to_string()).unwrap();
+    fs::write(folder.path().join("key.pem"), zones.to_pem().as_bytes()).unwrap();
+    fs::write(folder.path().join("mesh.pem"), meshes.to_pem().as_bytes()).unwrap();
+    let generate = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_zonegate"));
+        let fixed = ["--valid-for=1h", "--kid", arguments[1], "--id", arguments[2]];
+        command.arg("generate").arg(arguments[0]).args(fixed).args(&arguments[3..]);
+        let output = command.current_dir(folder.path()).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let zone = generate(&["zone-token", "z", "id-z", "--zone=a", "--signing-key-path=key.pem"]);
+    let mesh = ["dataplane-token", "d", "id-d", "--mesh=east", "--signing-key-path=mesh.pem"];
+    let east = generate(&mesh);
+    let foreign =
+        generate(&["dataplane-token", "x", "id-x", "--mesh=east", "--signing-key-path=key.pem"]);
+
+    let output = revoke(folder.path(), &["policy.json", &zone, &east]);
+    let said = shown(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("policy.json: 1 id\n"), "{said}");
+    assert!(said.contains("policy.json: dpToken.revocations.east: 1 id\n"), "{said}");
+    // Of which mesh it is, nobody knows.
+    let output = revoke(folder.path(), &["policy.json", &foreign]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(shown(&output).contains("\"id-x\": the ID of a dataplane token"), "{}", shown(&output));
+    assert!(shown(&output).ends_with("give --mesh\n"), "{}", shown(&output));
+    let output = revoke(folder.path(), &["policy.json", &east, "--mesh=west"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        shown(&output)
+            .contains("belongs in dpToken.revocations.east, not in dpToken.revocations.west"),
+        "{}",
+        shown(&output)
+    );
+    assert!(revoke(folder.path(), &["policy.json", &foreign, "--mesh=west"]).status.success());
+    assert!(revoke(folder.path(), &["policy.json", "id-s", "--service-account"]).status.success());
+    let text = fs::read_to_string(&file).unwrap();
+    let policy: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(policy["revocations"], "id-z");
+    let meshes = serde_json::json!({ "east": "id-d", "west": "id-x" });
+    assert_eq!(policy["dpToken"]["revocations"], meshes);
+    assert_eq!(policy["serviceAccountToken"]["revocations"], "id-s");
 }
 
 /// Nothing that one of them revokes is lost to another, and no reader sees half a file.

@@ -13,18 +13,19 @@ use rsa::pkcs1::DecodeRsaPublicKey;
 use rsa::traits::PublicKeyParts;
 use serde_json::{Value, json};
 use zonegate_issuer::SigningKey;
+use zonegate_testkit::gateway::Form;
 
 use crate::tokens::{KID, ZONE, revoked_ids};
 
 /// The name of the service's cluster.
 const SERVICE: &str = "service";
-const ECDS: &str = include_str!("../../envoy/ecds/zonegate.yaml");
 
 /// Names of subjects, as they stand in the results.
 pub(crate) const NO_FILTER: &str = "no filter";
 pub(crate) const JWT: &str = "jwt_authn";
 pub(crate) const JWT_CACHE: &str = "jwt_authn, token cache";
 pub(crate) const ZONEGATE: &str = "zonegate";
+pub(crate) const NATIVE: &str = "zonegate, native";
 
 pub(crate) const ZONEGATE_CRATE: &str = "zonegate, no host crypto";
 pub(crate) const EXT_AUTHZ: &str = "ext_authz service";
@@ -49,7 +50,7 @@ pub(crate) enum Check {
     /// A module that asks of Envoy what a filter in a VM must, and does nothing with it; `step` says how
     /// much (`benches/floor/lib.rs`).
     Floor { module: PathBuf, step: &'static str },
-    /// This filter.
+    /// This filter, in the form of its file.
     Zonegate {
         module: PathBuf,
         /// Whose arithmetic verifies signatures.
@@ -105,16 +106,17 @@ pub(crate) fn policy(key: &SigningKey, revoked: usize) -> Value {
 }
 
 /// The filter as it is shipped, with another file as its module.
-fn wasm(module: &Path) -> anyhow::Result<Value> {
-    let file: Value = serde_saphyr::from_str(ECDS)?;
-    let wasm = file.pointer("/resources/0/typed_config").context("envoy/ecds/zonegate.yaml")?;
-    let mut wasm = wasm.clone();
-    wasm["config"]["vm_config"]["code"]["local"]["filename"] = json!(module);
-    Ok(wasm)
+fn shipped(module: &Path) -> anyhow::Result<Value> {
+    let form = Form::of(module);
+    let file: Value = serde_saphyr::from_str(form.ecds())?;
+    let filter = file.pointer("/resources/0/typed_config").context("the ECDS file")?;
+    let mut filter = filter.clone();
+    *filter.pointer_mut(form.code()).context("the ECDS file")? = json!(module);
+    Ok(filter)
 }
 
 fn floor(module: &Path, step: &str) -> anyhow::Result<Value> {
-    let mut wasm = wasm(module)?;
+    let mut wasm = shipped(module)?;
     wasm["config"]["configuration"] =
         json!({ "@type": "type.googleapis.com/google.protobuf.StringValue", "value": step });
     Ok(json!({ "name": "floor", "typed_config": wasm }))
@@ -126,15 +128,16 @@ fn zonegate(
     crypto: Crypto,
     revoked: usize,
 ) -> anyhow::Result<Value> {
-    let mut wasm = wasm(module)?;
+    let mut filter = shipped(module)?;
     if crypto == Crypto::Crate {
-        wasm["config"]["vm_config"]["configuration"] = json!({
+        filter["config"]["vm_config"]["configuration"] = json!({
             "@type": "type.googleapis.com/google.protobuf.StringValue",
             "value": "crypto=crate",
         });
     }
-    wasm["config"]["configuration"]["value"] = policy(key, revoked);
-    Ok(json!({ "name": "zonegate", "typed_config": wasm }))
+    let place = format!("{}/value", Form::of(module).policy());
+    *filter.pointer_mut(&place).context("the ECDS file")? = policy(key, revoked);
+    Ok(json!({ "name": "zonegate", "typed_config": filter }))
 }
 
 /// It is asked about the headers that the gate judges, and about no others.

@@ -5,8 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::chain::{JWT, JWT_CACHE, NO_FILTER, ZONEGATE, ZONEGATE_CRATE};
-use crate::requests::with_list;
+use crate::chain::{JWT, JWT_CACHE, NATIVE, NO_FILTER, ZONEGATE, ZONEGATE_CRATE};
+use crate::requests::{native_with_list, rbac_name, with_list};
 use crate::results::{ADDED, CPU, Results};
 
 /// One goal, measured.
@@ -69,10 +69,43 @@ const RATIOS: &[Ratio] = &[
     },
 ];
 
+/// Of the filter as a dynamic module: scenario, limit, and subject to compare with. An RBAC list is one of a
+/// thousand ids.
+const NATIVE_RATIOS: &[(&str, &str, f64, Against)] = &[
+    ("every token new", "a", 0.75, Against::Named(JWT)),
+    ("every token new, cache filling", "a", 0.62, Against::Named(JWT_CACHE)),
+    ("the same tokens", "b", 0.60, Against::Named(JWT_CACHE)),
+    ("the same tokens", "b", 0.13, Against::Rbac),
+    ("garbage", "c garbage", 0.40, Against::Named(JWT)),
+    ("unknown kid", "c unknown kid", 0.12, Against::Named(JWT)),
+    ("bad signature", "c bad signature", 0.45, Against::Named(JWT)),
+    ("expired, seen before", "c expired", 0.15, Against::Named(JWT)),
+    ("revoked, seen before", "c revoked", 0.15, Against::Rbac),
+];
+
+/// What the dynamic module is compared with.
+#[derive(Clone, Copy)]
+enum Against {
+    Named(&'static str),
+    Rbac,
+}
+
 /// The goals that the scenarios of `results` can tell of.
 pub(crate) fn judge(results: &Results) -> Vec<Goal> {
     let mut goals: Vec<Goal> = RATIOS.iter().filter_map(|ratio| ratio.judge(results)).collect();
-    goals.extend(of_lists(results));
+    goals.extend(NATIVE_RATIOS.iter().filter_map(|(what, scenario, limit, against)| {
+        let subject = match against {
+            Against::Named(name) => (*name).to_owned(),
+            Against::Rbac => rbac_name(1_000),
+        };
+        let ratio = |of: fn(&Results, &str, &str) -> Option<f64>| {
+            Some(of(results, scenario, NATIVE)? / of(results, scenario, &subject)?)
+        };
+        let (what, unit) = (format!("native: {what}"), format!("× {subject}"));
+        Some(Goal::new(&what, *limit, &unit, ratio(added)?, ratio(added_at_best)?))
+    }));
+    goals.extend(of_lists(results, "1,000,000 revoked ids", with_list));
+    goals.extend(of_lists(results, "native: 1,000,000 revoked ids", native_with_list));
     goals.extend(of_messages(results));
     goals.extend(without_host_crypto(results));
     let callbacks = results.machine.response_callbacks.len() as f64;
@@ -82,13 +115,13 @@ pub(crate) fn judge(results: &Results) -> Vec<Goal> {
     goals
 }
 
-fn of_lists(results: &Results) -> Option<Goal> {
-    let (none, million) = (with_list(0), with_list(1_000_000));
+fn of_lists(results: &Results, what: &str, name: fn(usize) -> String) -> Option<Goal> {
+    let (none, million) = (name(0), name(1_000_000));
     let ratio = |of: fn(&Results, &str, &str) -> Option<f64>| {
         Some(of(results, "d", &million)? / of(results, "d", &none)?)
     };
     let (median, best) = (ratio(added)?, ratio(added_at_best)?);
-    Some(Goal::new("1,000,000 revoked ids", 1.05, "× 0 ids", median, best))
+    Some(Goal::new(what, 1.05, "× 0 ids", median, best))
 }
 
 fn of_messages(results: &Results) -> Option<Goal> {

@@ -53,6 +53,9 @@ struct Arguments {
     /// The module that does nothing; see `benches/floor/lib.rs`.
     #[arg(long)]
     floor: Option<PathBuf>,
+    /// The filter as a dynamic module.
+    #[arg(long)]
+    native: Option<PathBuf>,
     /// Other modules to compare with.
     #[arg(long, value_delimiter = ',')]
     also: Vec<PathBuf>,
@@ -106,12 +109,15 @@ async fn measure(arguments: Arguments) -> anyhow::Result<()> {
     let also = arguments.also.iter().map(|path| root.join(path).canonicalize());
     let also = also.collect::<Result<_, _>>().context("--also")?;
     let floor = arguments.floor.map(|path| path.canonicalize()).transpose().context("--floor")?;
+    let native =
+        arguments.native.map(|path| path.canonicalize()).transpose().context("--native")?;
     let mut bench = Bench {
         fleet: &mut fleet,
         tokens: &tokens,
         settings,
         with_slow: true,
         module,
+        native,
         floor,
         also,
     };

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use crate::chain::{
-    Check, Crypto, EXT_AUTHZ, JWT, JWT_CACHE, NO_FILTER, Subject, ZONEGATE, ZONEGATE_CRATE,
+    Check, Crypto, EXT_AUTHZ, JWT, JWT_CACHE, NATIVE, NO_FILTER, Subject, ZONEGATE, ZONEGATE_CRATE,
 };
 use crate::client::Verdict;
 use crate::fleet::Fleet;
@@ -22,6 +22,11 @@ const SAME: usize = 64;
 /// The name of a zonegate with a list of this length.
 pub(crate) fn with_list(ids: usize) -> String {
     format!("{ZONEGATE}, {} ids", thousands(ids))
+}
+
+/// The same, as a dynamic module.
+pub(crate) fn native_with_list(ids: usize) -> String {
+    format!("{NATIVE}, {} ids", thousands(ids))
 }
 
 /// The name of a jwt_authn with an RBAC list of this length.
@@ -45,6 +50,8 @@ pub(crate) struct Bench<'a> {
     /// Whether the subjects that take long have a part: once is enough for what they have to tell.
     pub(crate) with_slow: bool,
     pub(crate) module: PathBuf,
+    /// The filter as a dynamic module, if there is one.
+    pub(crate) native: Option<PathBuf>,
     /// The module that does nothing, if there is one.
     pub(crate) floor: Option<PathBuf>,
     /// Other modules to compare with.
@@ -125,6 +132,12 @@ impl Bench<'_> {
             let (module, crypto) = (self.module.clone(), Crypto::Chosen);
             Subject::new(with_list(revoked), Check::Zonegate { module, crypto, revoked })
         }));
+        subjects.extend(self.native.iter().flat_map(|module| {
+            [0, 1_000_000].map(|revoked| {
+                let (module, crypto) = (module.clone(), Crypto::Chosen);
+                Subject::new(native_with_list(revoked), Check::Zonegate { module, crypto, revoked })
+            })
+        }));
         self.run("d", "the same 64 tokens, revocation lists of zonegate", subjects, requests).await
     }
 
@@ -146,6 +159,7 @@ impl Bench<'_> {
             Subject::new(name, Check::Zonegate { module, crypto, revoked: REVOKED })
         };
         subjects.push(zonegate(ZONEGATE, self.module.clone()));
+        subjects.extend(self.native.iter().map(|native| zonegate(NATIVE, native.clone())));
         subjects.extend(self.also.iter().map(|module| {
             let name = module.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             zonegate(&format!("module {name}"), module.clone())

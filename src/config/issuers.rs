@@ -6,9 +6,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::raw::{
-    MeshKeyItem, PublicKeyItem, RawCluster, RawDpToken, RawJwk, RawServiceAccountToken,
-};
+use super::raw::{PublicKeyItem, RawCluster, RawDpToken, RawJwk, RawServiceAccountToken};
 use super::{ConfigError, Warning, revocation_list};
 use crate::credential::{
     Cluster, DataplaneIssuers, Issuer, Issuers, Kind, ProxyType, ServiceAccountIssuers,
@@ -100,8 +98,11 @@ impl RawIssuers {
         let Self { public_keys, revocations, dp_token, service_account_token } = self;
         let mut keys = KeySet::new(backend);
         for (index, item) in public_keys.into_iter().enumerate() {
-            let PublicKeyItem { kid, key, key_file } = item;
+            let PublicKeyItem { kid, mesh, key, key_file } = item;
             let place = Place { list: "publicKeys", index };
+            if !mesh.is_empty() {
+                return Err(place.error("mesh", &"keys of a mesh belong into dpToken.publicKeys"));
+            }
             place.insert(&mut keys, kid, &key, &key_file)?;
         }
         let mut warnings = Vec::new();
@@ -131,7 +132,7 @@ fn dataplane_issuers(
     let mut issuers =
         DataplaneIssuers { all_meshes: key_set("*"), require_workload, ..Default::default() };
     for (index, item) in public_keys.into_iter().enumerate() {
-        let MeshKeyItem { kid, mesh, key, key_file } = item;
+        let PublicKeyItem { kid, mesh, key, key_file } = item;
         let place = Place { list: "dpToken.publicKeys", index };
         let keys = match mesh.as_str() {
             "" => &mut issuers.all_meshes,

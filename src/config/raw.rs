@@ -73,6 +73,9 @@ pub(super) enum Profile {
 pub(super) struct PublicKeyItem {
     #[serde(deserialize_with = "kid")]
     pub(super) kid: String,
+    /// Of a dataplane token's key.
+    #[serde(default)]
+    pub(super) mesh: String,
     #[serde(default)]
     pub(super) key: String,
     #[serde(default)]
@@ -83,28 +86,10 @@ pub(super) struct PublicKeyItem {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object", default)]
 pub(super) struct RawDpToken {
-    pub(super) public_keys: Vec<MeshKeyItem>,
+    pub(super) public_keys: Vec<PublicKeyItem>,
     pub(super) use_secrets: bool,
     pub(super) revocations: BTreeMap<String, Revocations>,
     pub(super) require_workload: RequireWorkload,
-}
-
-/// An item of its `publicKeys`; without a mesh the key is good for every mesh.
-#[derive(Debug, Deserialize)]
-#[serde(
-    rename_all = "camelCase",
-    deny_unknown_fields,
-    expecting = "an object of kid, mesh and key"
-)]
-pub(super) struct MeshKeyItem {
-    #[serde(deserialize_with = "kid")]
-    pub(super) kid: String,
-    #[serde(default)]
-    pub(super) mesh: String,
-    #[serde(default)]
-    pub(super) key: String,
-    #[serde(default)]
-    pub(super) key_file: String,
 }
 
 #[derive(Debug, Default, Deserialize)]

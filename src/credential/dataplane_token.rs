@@ -10,7 +10,8 @@
 use std::collections::BTreeMap;
 
 use super::{ClaimValue, Holder, Issuer, IssuerOf, Mismatch, Resource};
-use crate::token::{KeySet, PrivateClaims, set_string};
+use crate::go_json::members;
+use crate::token::{KeySet, PrivateClaims, set_string, string_list};
 
 /// What only a dataplane token says (Kuma: `pkg/tokens/builtin/issuer/token.go`). What is absent or
 /// empty binds the token to nothing.
@@ -66,13 +67,11 @@ impl PrivateClaims for DataplaneClaims {
 impl DataplaneClaims {
     /// A Go map: `null` clears it, and a second object adds to it.
     fn set_tags(&mut self, value: &str) -> Option<()> {
-        type Tags = BTreeMap<String, Option<Vec<Option<String>>>>;
-        match serde_json::from_str::<Option<Tags>>(value).ok()? {
-            None => self.tags.clear(),
-            Some(tags) => self.tags.extend(tags.into_iter().map(|(tag, values)| {
-                let values = values.into_iter().flatten();
-                (tag, values.map(Option::unwrap_or_default).collect())
-            })),
+        if value == "null" {
+            self.tags.clear();
+        }
+        for (tag, values) in members(value).ok()? {
+            self.tags.insert(tag, string_list(values.get())?);
         }
         Some(())
     }
@@ -100,7 +99,8 @@ impl DataplaneClaims {
     }
 
     fn judge_tags(&self, resource: &Resource) -> Result<(), Mismatch> {
-        for (tag, allowed) in &self.tags {
+        // A tag with an empty list is none (Kuma: `MultiValueTagSetFrom` in `api/mesh/v1alpha1`).
+        for (tag, allowed) in self.tags.iter().filter(|(_, allowed)| !allowed.is_empty()) {
             let mut values = resource.tags.iter().filter(|(name, _)| name == tag).peekable();
             if values.peek().is_none() {
                 return Err(Mismatch::MissingTag { tag: tag.clone() });
@@ -118,15 +118,15 @@ impl DataplaneClaims {
         resource: &Resource,
         require: RequireWorkload,
     ) -> Result<(), Mismatch> {
-        let workload = resource.workload.as_deref().unwrap_or_default();
-        match (self.workload.as_str(), workload, require) {
-            ("", "", _) | ("", _, RequireWorkload::Never) => Ok(()),
-            ("", workload, RequireWorkload::WhenLabelled) => {
+        match (self.workload.as_str(), resource.workload.as_deref(), require) {
+            ("", None, _) | ("", _, RequireWorkload::Never) => Ok(()),
+            // A label that is empty is there, as in Kuma.
+            ("", Some(workload), RequireWorkload::WhenLabelled) => {
                 Err(Mismatch::UnboundWorkload { proxy: workload.to_owned() })
             }
-            (token, workload, _) if token == workload => Ok(()),
+            (token, Some(workload), _) if token == workload => Ok(()),
             (token, workload, _) => {
-                let (token, proxy) = (token.to_owned(), workload.to_owned());
+                let (token, proxy) = (token.to_owned(), workload.unwrap_or_default().to_owned());
                 Err(Mismatch::Workload { token, proxy })
             }
         }

@@ -180,9 +180,9 @@ impl<'a> WireNode<'a> {
             return Ok(named.ok().map(|proxy| ClaimedNode::by_id(proxy, id)));
         }
         let parsed = ParsedResource::parse(resource).ok_or(RequestError::Resource)?;
-        // Kuma authenticates by the resource and serves by the name: they must agree. Its bootstrap
-        // always writes the name.
-        match !proxy_type.is_empty() && named == Ok(parsed.proxy_type) {
+        // Kuma authenticates by the resource and serves by the name: they must agree. No name is that of a
+        // dataplane to both.
+        match named == Ok(parsed.proxy_type) {
             true => Ok(Some(ClaimedNode::by_resource(parsed, id))),
             false => Err(RequestError::Resource),
         }

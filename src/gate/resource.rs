@@ -6,8 +6,11 @@
 //!
 //! Kuma reads the text as YAML, then as JSON into Go structs, then as the JSON of a protobuf message, and
 //! each of the three has its own idea of a name that is there twice or in other letters. The control plane
-//! judges by what it reads, so the gate takes only what can be read in one way: every member that matters
-//! is there once, in its plain spelling. What kuma-dp writes is.
+//! judges by what it reads, so the gate takes only what can be read in one way: JSON that means the same as
+//! YAML, with every member that matters there once, in its plain spelling. What kuma-dp writes is.
+//!
+//! Whether the resource is valid is not checked. Kuma passes over one that is not, and judges the one of this
+//! mesh and name in its store.
 
 use std::collections::BTreeMap;
 
@@ -30,6 +33,9 @@ const WORKLOAD: &str = "kuma.io/workload";
 impl ParsedResource {
     /// Reads `json`; `None` where it is no resource that connects, or can be read in several ways.
     pub(super) fn parse(json: &str) -> Option<Self> {
+        if !means_the_same_in_yaml(json) {
+            return None;
+        }
         let text = normalise(json.as_bytes()).ok()?;
         let object = Object::parse(&text)?;
         let string = |name| match object.get(name)? {
@@ -38,10 +44,9 @@ impl ParsedResource {
         };
         let proxy_type = ProxyType::from_resource_type(&string("type")?)?;
         let resource = match proxy_type {
-            ProxyType::Dataplane => Resource {
-                tags: dataplane_tags(&object)?,
-                workload: workload(&object)?.filter(|workload| !workload.is_empty()),
-            },
+            ProxyType::Dataplane => {
+                Resource { tags: dataplane_tags(&object)?, workload: workload(&object)? }
+            }
             // Nothing that a zone token is bound to.
             ProxyType::Ingress | ProxyType::Egress => Resource::default(),
         };
@@ -125,6 +130,64 @@ fn plain_string(value: &str) -> Option<&str> {
     (!text.contains('\\')).then_some(text)
 }
 
+/// How far the colon of a member may be from where its name begins (`simple_key_is_valid` in go-yaml's
+/// `scannerc.go`).
+const SIMPLE_KEY: usize = 1024;
+
+/// Whether go-yaml reads JSON text as what it is. It refuses some characters and escapes, and takes
+/// others for line breaks, which it folds together with the spaces around them.
+fn means_the_same_in_yaml(json: &str) -> bool {
+    // A tab is no indentation.
+    if json.trim_start_matches([' ', '\n', '\r']).starts_with('\t') || json.contains(is_odd_in_yaml)
+    {
+        return false;
+    }
+    let mut runes = json.chars().enumerate();
+    let mut name = None;
+    while let Some((at, rune)) = runes.next() {
+        match rune {
+            '"' => {
+                name = Some(at);
+                if !skip_string(&mut runes) {
+                    return false;
+                }
+            }
+            '\n' | '\r' => name = None,
+            ':' if name.is_none_or(|name| at.saturating_sub(name) > SIMPLE_KEY) => return false,
+            _ => {}
+        }
+    }
+    true
+}
+
+/// Not printable in YAML 1.1, or a line break.
+fn is_odd_in_yaml(rune: char) -> bool {
+    matches!(rune, '\u{7F}'..='\u{9F}' | '\u{2028}' | '\u{2029}' | '\u{FFFE}' | '\u{FFFF}')
+}
+
+/// Goes to the end of a string; `false` where it has an escape that YAML does not have.
+fn skip_string(runes: &mut impl Iterator<Item = (usize, char)>) -> bool {
+    let mut next = || runes.next().map(|(_, rune)| rune);
+    while let Some(rune) = next() {
+        match rune {
+            '"' => return true,
+            '\\' => match next() {
+                Some('/') | None => return false,
+                Some('u') => {
+                    let is_surrogate = matches!(next(), Some('d' | 'D'))
+                        && matches!(next(), Some('8'..='9' | 'a'..='f' | 'A'..='F'));
+                    if is_surrogate {
+                        return false;
+                    }
+                }
+                Some(_) => {}
+            },
+            _ => {}
+        }
+    }
+    false
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)] // a test may panic
 mod tests {
@@ -149,6 +212,35 @@ mod tests {
         ] {
             let read = ParsedResource::parse(json).map(|parsed| parsed.proxy_type);
             assert_eq!(read, wanted, "{json}");
+        }
+    }
+
+    #[test]
+    fn what_yaml_reads_as_something_else_is_refused() {
+        let long = |length| format!(r#"{{"type":"ZoneEgress","{}":1}}"#, "a".repeat(length));
+        for (json, is_read) in [
+            (r#"{"type":"ZoneEgress","a":"\b\t\n\f\r\"\\\u00e9\ud7ff"}"#, true),
+            (r#"{"type":"ZoneEgress","a":"\ue000 \\/ \\ud800"}"#, true),
+            (r#"{"type":"ZoneEgress","a":"\/"}"#, false),
+            (r#"{"type":"ZoneEgress","\/":"a"}"#, false),
+            (r#"{"type":"ZoneEgress","a":"\ud83d\ude00"}"#, false),
+            (r#"{"type":"ZoneEgress","a":"\uDFFF"}"#, false),
+            ("{\"type\":\"ZoneEgress\",\"a\":\"é\u{A0}\u{FEFF}\u{FFFD}\u{1F600}\"}", true),
+            ("{\"type\":\"ZoneEgress\",\"a\":\"\u{7F}\"}", false),
+            ("{\"type\":\"ZoneEgress\",\"a\":\"\u{85}\"}", false),
+            ("{\"type\":\"ZoneEgress\",\"a\":\"\u{9F}\"}", false),
+            ("{\"type\":\"ZoneEgress\",\"a\":\"\u{2028}\"}", false),
+            ("{\"type\":\"ZoneEgress\",\"a\":\"\u{2029}\"}", false),
+            ("{\"type\":\"ZoneEgress\",\"a\":\"\u{FFFE}\"}", false),
+            ("{\"type\" \t:\n\t\"ZoneEgress\"\r\n}", true),
+            ("{\"type\"\n:\"ZoneEgress\"}", false),
+            ("{\"type\"\r:\"ZoneEgress\"}", false),
+            (" \n{\"type\":\"ZoneEgress\"}", true),
+            ("\n\t{\"type\":\"ZoneEgress\"}", false),
+            (&long(1022), true),
+            (&long(1023), false),
+        ] {
+            assert_eq!(ParsedResource::parse(json).is_some(), is_read, "{json}");
         }
     }
 

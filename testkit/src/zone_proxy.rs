@@ -207,8 +207,9 @@ fn node(claimed: Claimed<'_>) -> Node {
     let fields = [
         ("dataplane.proxyType", proxy_type.map(text)),
         ("dataplane.resource", resource.map(text)),
+        // Without these kuma-cp generates no configuration; without the address, one before 2.12.
+        ("dataplane.admin.address", Some(text("127.0.0.1"))),
         ("dataplane.admin.port", Some(text("9901"))),
-        // Without it kuma-cp generates no configuration.
         ("dataplane.readinessReporter.port", Some(text("9902"))),
         ("workdir", Some(text("/tmp/kuma-dp"))),
         ("ipv6Enabled", Some(ValueKind::BoolValue(true))),

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::engine::cases::{Case, public_keys};
-use crate::engine::{Answer, Oracle};
+use crate::engine::{Answer, Jwt, Oracle};
 
 /// The program, running. Dropped, it ends.
 struct Program {
@@ -22,7 +22,10 @@ struct Program {
 }
 
 /// The program as a control plane that is asked about tokens.
-pub(crate) struct GolangJwt(Program);
+pub(crate) struct GolangJwt {
+    program: Program,
+    jwt: Jwt,
+}
 
 /// The program as a control plane that is given keys.
 pub(crate) struct GoKeys(Program);
@@ -104,12 +107,16 @@ impl Program {
 const AT_A_TIME: usize = 25;
 
 impl GolangJwt {
-    pub(crate) fn start(program: &Path) -> anyhow::Result<Self> {
-        let mut program = Program::start(program, &[])?;
+    pub(crate) fn start(program: &Path, jwt: Jwt) -> anyhow::Result<Self> {
+        let arguments: &[&str] = match jwt {
+            Jwt::V4 => &["v4"],
+            Jwt::V5 => &[],
+        };
+        let mut program = Program::start(program, arguments)?;
         let keys: serde_json::Map<_, _> =
             public_keys().into_iter().map(|(name, pem)| (name.to_owned(), json!(pem))).collect();
         writeln!(program.input, "{}", json!({ "keys": keys }))?;
-        Ok(Self(program))
+        Ok(Self { program, jwt })
     }
 }
 
@@ -135,10 +142,14 @@ impl GoStreams {
 }
 
 impl Oracle for GolangJwt {
+    fn jwt(&self) -> Jwt {
+        self.jwt
+    }
+
     fn judge(&mut self, cases: &[Case]) -> anyhow::Result<Vec<Answer>> {
         let mut answers = Vec::with_capacity(cases.len());
         for part in cases.chunks(AT_A_TIME) {
-            let lines: Vec<Line> = self.0.ask(part.iter().map(line))?;
+            let lines: Vec<Line> = self.program.ask(part.iter().map(line))?;
             answers.extend(lines.into_iter().map(|Line { accept, error }| match accept {
                 true => Answer::Accept,
                 false => Answer::Refuse(error),

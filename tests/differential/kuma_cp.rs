@@ -16,7 +16,7 @@ use zonegate_testkit::kuma::{
 };
 
 use crate::engine::cases::{Case, RINGS, public_key};
-use crate::engine::{Answer, Oracle};
+use crate::engine::{Answer, Jwt, Oracle};
 
 /// Streams that are asked at once.
 const AT_ONCE: usize = 64;
@@ -30,6 +30,7 @@ pub(crate) struct KumaCp {
     control_plane: ControlPlane,
     certificates: Certificates,
     revocations: String,
+    jwt: Jwt,
     _dir: TempDir,
 }
 
@@ -56,7 +57,15 @@ impl KumaCp {
         options.environment.push(("KUMA_STORE_CACHE_ENABLED".to_owned(), "false".to_owned()));
         let runtime = Runtime::new()?;
         let control_plane = runtime.block_on(ControlPlane::start(home, &options))?;
-        Ok(Self { runtime, control_plane, certificates, revocations: String::new(), _dir: dir })
+        let jwt = if home.release().is_before(2, 11) { Jwt::V4 } else { Jwt::V5 };
+        Ok(Self {
+            runtime,
+            control_plane,
+            certificates,
+            revocations: String::new(),
+            jwt,
+            _dir: dir,
+        })
     }
 
     /// Sets the text of `zone-token-revocations`.
@@ -73,6 +82,10 @@ impl KumaCp {
 }
 
 impl Oracle for Asking<'_> {
+    fn jwt(&self) -> Jwt {
+        self.control_plane.jwt
+    }
+
     fn judge(&mut self, cases: &[Case]) -> anyhow::Result<Vec<Answer>> {
         let answers = stream::iter(cases).map(|case| answer(&self.judge, case));
         self.control_plane.runtime.block_on(answers.buffered(AT_ONCE).try_collect())

@@ -1,4 +1,4 @@
-//! The gate and golang-jwt judge the same tokens, and the gate and Go read the same keys, a hundred
+//! The gate and golang-jwt, in both releases that Kuma has used, judge the same tokens, and the gate and Go read the same keys, a hundred
 //! thousand of each.
 //!
 //! `ZONEGATE_CASES` says how many, `ZONEGATE_SEED` which ones. Needs Go; without it, it says that it
@@ -6,22 +6,31 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // a test may panic
 #![allow(clippy::indexing_slicing, clippy::string_slice, clippy::arithmetic_side_effects)]
 
+#[allow(dead_code)] // the recorded streams need more of it
+#[path = "../dataplane_vectors/kuma.rs"]
+mod dataplane_kuma;
+#[allow(dead_code)]
+#[path = "../dataplane_vectors/stream.rs"]
+mod dataplane_stream;
 mod engine;
 mod golang_jwt;
 mod issued;
 mod keys;
 mod kuma_cp;
 mod recorded_streams;
+mod streams;
 
 use std::str::FromStr;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use dataplane_kuma::Excuse;
 use engine::cases::Surroundings;
-use engine::{Plan, Row, Summary, run};
-use golang_jwt::{GoKeys, GolangJwt};
+use engine::{Jwt, LooserRow, Plan, Row, Summary, run};
+use golang_jwt::{GoKeys, GoStreams, GolangJwt};
 use keys::KeyRow;
 use kuma_cp::KumaCp;
+use streams::StreamRow;
 use zonegate_testkit::kuma::{HOW_TO, Home};
 
 const CASES: usize = 100_000;
@@ -29,11 +38,29 @@ const WORKERS: u64 = 2;
 
 #[test]
 fn the_gate_is_never_looser_than_golang_jwt_and_stricter_only_where_the_table_says_so() {
+    let Some(summary) = run_against_golang_jwt(Jwt::V5) else { return };
+    assert!(summary.looser.is_empty(), "{:?}", summary.looser);
+}
+
+/// Kuma 2.9 and 2.10.
+#[test]
+fn the_gate_differs_from_golang_jwt_v4_only_where_the_tables_say_so() {
+    let Some(summary) = run_against_golang_jwt(Jwt::V4) else { return };
+    let unneeded: Vec<_> =
+        LooserRow::ALL.into_iter().filter(|row| !summary.looser.contains_key(row)).collect();
+    assert!(
+        unneeded.is_empty() || summary.judged < CASES,
+        "rows that no case needed: {unneeded:?}"
+    );
+}
+
+/// `None` where there is no Go.
+fn run_against_golang_jwt(jwt: Jwt) -> Option<Summary> {
     let Some(program) = golang_jwt::build().unwrap() else {
         println!(
             "skipped: the differential test against golang-jwt (no Go to build tests/kuma with)"
         );
-        return;
+        return None;
     };
     let cases = from_environment("ZONEGATE_CASES").unwrap_or(CASES);
     let seed = from_environment("ZONEGATE_SEED").unwrap_or_else(rand::random::<u64>);
@@ -43,8 +70,8 @@ fn the_gate_is_never_looser_than_golang_jwt_and_stricter_only_where_the_table_sa
         let workers: Vec<_> = (0..WORKERS)
             .map(|worker| {
                 let plan = plan(cases, seed, worker);
-                let program = &program;
-                scope.spawn(move || run(plan, &mut GolangJwt::start(program).unwrap()).unwrap())
+                let mut oracle = GolangJwt::start(&program, jwt).unwrap();
+                scope.spawn(move || run(plan, &mut oracle).unwrap())
             })
             .collect();
         let mut summary = Summary::default();
@@ -52,13 +79,14 @@ fn the_gate_is_never_looser_than_golang_jwt_and_stricter_only_where_the_table_sa
         summary
     });
     println!("{} in {:.0?}: {} accepted", summary.judged, start.elapsed(), summary.accepted);
-    println!("stricter: {:?}", summary.rows);
+    println!("stricter: {:?}, looser: {:?}", summary.rows, summary.looser);
     assert!(summary.differences.is_empty(), "{}", differences(&summary, seed));
     // Were most of them refused for one plain reason, the run would show little.
     assert!(summary.accepted * 10 > cases, "few cases are good: {}", summary.accepted);
-    let unneeded: Vec<_> =
-        Row::ALL.into_iter().filter(|row| !summary.rows.contains_key(row)).collect();
+    let rows = Row::ALL.into_iter().filter(|row| row.is_of(jwt));
+    let unneeded: Vec<_> = rows.filter(|row| !summary.rows.contains_key(row)).collect();
     assert!(unneeded.is_empty() || cases < CASES, "rows that no case needed: {unneeded:?}");
+    Some(summary)
 }
 
 #[test]
@@ -94,6 +122,46 @@ fn the_gate_reads_keys_as_go_does_and_refuses_more_only_where_the_table_says_so(
     assert!(unneeded.is_empty() || cases < CASES, "rows that no key needed: {unneeded:?}");
 }
 
+/// Of these, fewer are enough: an edit has fewer places to be at.
+const STREAMS: usize = 20_000;
+
+#[test]
+fn the_gate_lets_no_dataplane_in_that_kuma_would_refuse_but_for_what_only_kuma_knows() {
+    let Some(program) = golang_jwt::build().unwrap() else {
+        println!("skipped: the differential test of streams (no Go to build tests/kuma with)");
+        return;
+    };
+    let cases = from_environment("ZONEGATE_CASES").unwrap_or(STREAMS);
+    let seed = from_environment("ZONEGATE_SEED").unwrap_or_else(rand::random::<u64>);
+    println!("{cases} streams; the same again with ZONEGATE_SEED={seed}");
+    let share = cases.div_ceil(usize::try_from(WORKERS).unwrap());
+    let keys = serde_json::json!(streams::keys());
+    let start = Instant::now();
+    let summary = thread::scope(|scope| {
+        let judge = |worker: u64| {
+            let mut kuma = GoStreams::start(&program, &keys).unwrap();
+            streams::run(share, seed.wrapping_add(worker), &mut kuma).unwrap()
+        };
+        let workers: Vec<_> =
+            (0..WORKERS).map(|worker| scope.spawn(move || judge(worker))).collect();
+        let mut summary = streams::Summary::default();
+        workers.into_iter().for_each(|worker| summary.add(worker.join().unwrap()));
+        summary
+    });
+    let streams::Summary { judged, accepted, steps, rows, excuses, differences } = summary;
+    println!("{judged} in {:.0?}: {accepted} accepted; {steps:?}", start.elapsed());
+    println!("stricter: {rows:?}\nfor the control plane to refuse: {excuses:?}");
+    let texts: Vec<_> = differences.iter().map(ToString::to_string).collect();
+    assert!(texts.is_empty(), "ZONEGATE_SEED={seed}\n{}", texts.join("\n\n"));
+    assert!(accepted * 10 > judged, "few streams are good: {accepted}");
+    let unneeded: Vec<_> =
+        StreamRow::ALL.into_iter().filter(|row| !rows.contains_key(row)).collect();
+    assert!(unneeded.is_empty() || cases < STREAMS, "rows that no stream needed: {unneeded:?}");
+    let unneeded: Vec<_> =
+        Excuse::ALL.into_iter().filter(|excuse| !excuses.contains_key(excuse)).collect();
+    assert!(unneeded.is_empty() || cases < STREAMS, "excuses without a case: {unneeded:?}");
+}
+
 /// Texts of `zone-token-revocations`, and how many per cent of the cases each has. A good token is
 /// `id1`.
 const REVOKED: [(&str, usize); 6] =
@@ -125,7 +193,7 @@ fn the_gate_is_never_looser_than_kuma_and_stricter_only_where_the_table_says_so(
     }
     let Summary { judged, accepted, left_out, .. } = summary;
     println!("{judged} in {:.0?}: {accepted} accepted, {left_out} left out", start.elapsed());
-    println!("stricter: {:?}", summary.rows);
+    println!("stricter: {:?}, looser: {:?}", summary.rows, summary.looser);
     assert!(summary.differences.is_empty(), "{}", differences(&summary, seed));
     assert!(accepted * 10 > judged, "few cases are good: {accepted}");
     assert!(left_out * 10 < judged, "many cases are left out: {left_out}");
@@ -134,7 +202,9 @@ fn the_gate_is_never_looser_than_kuma_and_stricter_only_where_the_table_says_so(
 #[test]
 fn every_row_stands_in_the_readme() {
     let readme = include_str!("../../README.md");
-    let texts = Row::ALL.map(Row::text).into_iter().chain(KeyRow::ALL.map(KeyRow::text));
+    let rows = Row::ALL.map(Row::text).into_iter().chain(KeyRow::ALL.map(KeyRow::text));
+    let texts = rows.chain(LooserRow::ALL.map(LooserRow::text));
+    let texts = texts.chain(StreamRow::ALL.map(StreamRow::text));
     for text in texts {
         assert!(readme.contains(&format!("\n| {text} |")), "{text}");
     }

@@ -3,10 +3,19 @@
 use serde_json::{Value, json};
 use zonegate_issuer::SigningKey;
 use zonegate_testkit::control_plane::{self, ControlPlane};
-use zonegate_testkit::gateway::{Delivery, Gateway, Pushed};
+use zonegate_testkit::gateway::{Delivery, Form, Gateway, Pushed};
 use zonegate_testkit::zone_proxy::Claimed;
 
+use crate::form::form;
 use crate::harness::{Bench, policy};
+
+/// An empty `Struct` is no bytes at all for a module in wasm, and `{}` for a dynamic module.
+fn empty() -> &'static str {
+    match form() {
+        Form::Wasm => "no configuration; publicKeys is required",
+        Form::Native => "missing field `publicKeys`",
+    }
+}
 
 /// Each bad configuration, with what Envoy's log says of it.
 fn bad(key: &SigningKey) -> Vec<(Value, &'static str)> {
@@ -19,7 +28,7 @@ fn bad(key: &SigningKey) -> Vec<(Value, &'static str)> {
     let pem = key.public_key_pem();
     let item = json!({ "kid": "1", "key": pem });
     vec![
-        (json!({}), "no configuration; publicKeys is required"),
+        (json!({}), empty()),
         (with("publicKeys", json!([])), "publicKeys: at least one key is required"),
         (one_key(json!({ "kid": "1", "key": "x" })), "publicKeys[0].key: not PEM"),
         (one_key(json!({ "kid": true, "key": pem })), "publicKeys[0].kid: invalid type"),

@@ -7,9 +7,10 @@ use rsa::PrivateKey;
 use rsa::pkcs1::{EncodeRsaPrivateKey, LineEnding};
 use serde_json::json;
 use zonegate_issuer::SigningKey;
-use zonegate_testkit::gateway::Delivery;
+use zonegate_testkit::gateway::{Delivery, Form};
 use zonegate_testkit::zone_proxy::Claimed;
 
+use crate::form::{WasmOnly, form};
 use crate::harness::{Bench, Setup, claims};
 
 const VM: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/\
@@ -46,6 +47,9 @@ async fn assert_tells_good_from_bad(setup: &Setup) {
 
 #[tokio::test]
 async fn envoys_arithmetic_is_used_unless_the_modules_own_is_asked_for() {
+    if WasmOnly::VmConfiguration.is_left_out() {
+        return;
+    }
     for (text, wanted) in [("", " crypto=host "), ("crypto=crate", " crypto=crate ")] {
         let setup = with_vm_configuration(text).start().await;
         assert_tells_good_from_bad(&setup).await;
@@ -98,6 +102,9 @@ async fn es256_is_verified_by_envoys_arithmetic_and_by_the_modules_own() {
 
 #[tokio::test]
 async fn another_vm_configuration_is_refused() {
+    if WasmOnly::VmConfiguration.is_left_out() {
+        return;
+    }
     let mut bench = with_vm_configuration("crypto=none");
     bench.options.control_plane = "127.0.0.1:1".to_owned();
     let error = zonegate_testkit::gateway::Gateway::start(bench.options).await.unwrap_err();
@@ -107,7 +114,7 @@ async fn another_vm_configuration_is_refused() {
 
 /// Every kind of key that Go verifies with: else a configuration would be accepted and no token pass.
 #[tokio::test]
-async fn envoys_arithmetic_takes_keys_of_other_sizes_and_exponents() {
+async fn the_fast_arithmetic_takes_keys_of_other_sizes_and_exponents() {
     let sizes = [1024, 3072, 4096];
     let usual = sizes.map(|bits| (bits.to_string(), SigningKey::generate(bits).unwrap()));
     let others = [(1025, 65_537_u64), (1031, 3), (1536, 3), (2047, 17), (2048, 2_147_483_647)];
@@ -128,5 +135,9 @@ async fn envoys_arithmetic_takes_keys_of_other_sizes_and_exponents() {
         let mut stream = opened.unwrap_or_else(|refused| panic!("{kid}: {refused:?}"));
         stream.next().await.unwrap().unwrap();
     }
-    assert!(setup.gateway.log().unwrap().contains(" crypto=host "));
+    let by = match form() {
+        Form::Wasm => " crypto=host ",
+        Form::Native => " crypto=aws-lc ",
+    };
+    assert!(setup.gateway.log().unwrap().contains(by));
 }

@@ -9,6 +9,8 @@ use std::time::Instant;
 use envoy_types::pb::envoy::config::core::v3::{
     AsyncDataSource, DataSource, TypedExtensionConfig, async_data_source, data_source,
 };
+use envoy_types::pb::envoy::extensions::dynamic_modules::v3::DynamicModuleConfig;
+use envoy_types::pb::envoy::extensions::filters::http::dynamic_modules::v3::DynamicModuleFilter;
 use envoy_types::pb::envoy::extensions::filters::http::wasm::v3::Wasm;
 use envoy_types::pb::envoy::extensions::wasm::v3::{PluginConfig, VmConfig, plugin_config};
 use envoy_types::pb::envoy::service::discovery::v3::{
@@ -25,10 +27,11 @@ use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
-use zonegate_testkit::gateway::Gateway;
+use zonegate_testkit::gateway::{Form, Gateway};
 use zonegate_testkit::zone_proxy::Claimed;
 
-use crate::harness::{Bench, LIMIT, Setup, from_environment, policy};
+use crate::form::{form, module};
+use crate::harness::{Bench, LIMIT, Setup, policy};
 
 /// Where in `envoy/gateway.yaml` the policy comes from.
 pub(crate) const SOURCE: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config\
@@ -75,13 +78,13 @@ async fn the_symlink_swap_of_a_config_map_is_a_push() {
     is_revoked(&setup).await;
 }
 
-/// What `envoy/ecds/zonegate.yaml` becomes with this policy.
+/// What the ECDS file of the form under test becomes with this policy.
 pub(crate) fn resource(policy: &Value) -> String {
-    let ecds = include_str!("../../envoy/ecds/zonegate.yaml");
-    let mut ecds: Value = serde_saphyr::from_str(ecds).unwrap();
-    let config = ecds.pointer_mut("/resources/0/typed_config/config").unwrap();
-    config["vm_config"]["code"]["local"]["filename"] = json!(from_environment("ZONEGATE_WASM"));
-    config["configuration"]["value"] = policy.clone();
+    let form = form();
+    let mut ecds: Value = serde_saphyr::from_str(form.ecds()).unwrap();
+    let filter = ecds.pointer_mut("/resources/0/typed_config").unwrap();
+    *filter.pointer_mut(form.code()).unwrap() = json!(module());
+    filter.pointer_mut(form.policy()).unwrap()["value"] = policy.clone();
     ecds.to_string()
 }
 
@@ -91,7 +94,7 @@ async fn a_management_server_pushes_by_grpc() {
     let (pushes, policies) = watch::channel(policy(&bench.key));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let target = listener.local_addr().unwrap().to_string();
-    let module = from_environment("ZONEGATE_WASM").to_str().unwrap().to_owned();
+    let module = module().to_str().unwrap().to_owned();
     let server = ExtensionConfigDiscoveryServiceServer::new(Management { policies, module });
     let serving = tonic::transport::Server::builder()
         .add_service(server)
@@ -186,13 +189,14 @@ impl ExtensionConfigDiscoveryService for Management {
 }
 
 fn response(version: u32, policy: &Value, module: &str) -> DiscoveryResponse {
-    let config = TypedExtensionConfig {
-        name: "zonegate".to_owned(),
-        typed_config: Some(any(
-            "envoy.extensions.filters.http.wasm.v3.Wasm",
-            &wasm(policy, module),
-        )),
+    let filter = match form() {
+        Form::Wasm => any("envoy.extensions.filters.http.wasm.v3.Wasm", &wasm(policy, module)),
+        Form::Native => any(
+            "envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter",
+            &native(policy, module),
+        ),
     };
+    let config = TypedExtensionConfig { name: "zonegate".to_owned(), typed_config: Some(filter) };
     DiscoveryResponse {
         version_info: version.to_string(),
         nonce: version.to_string(),
@@ -204,14 +208,11 @@ fn response(version: u32, policy: &Value, module: &str) -> DiscoveryResponse {
 
 /// As in `envoy/ecds/zonegate.yaml`, with the policy as JSON in a `StringValue`.
 fn wasm(policy: &Value, module: &str) -> Wasm {
-    let file = data_source::Specifier::Filename(module.to_owned());
-    let local = DataSource { specifier: Some(file), ..DataSource::default() };
-    let code = async_data_source::Specifier::Local(local);
     let json = StringValue { value: policy.to_string() };
     let vm = VmConfig {
         vm_id: "zonegate".to_owned(),
         runtime: "envoy.wasm.runtime.v8".to_owned(),
-        code: Some(AsyncDataSource { specifier: Some(code) }),
+        code: Some(local(module)),
         ..VmConfig::default()
     };
     Wasm {
@@ -224,6 +225,27 @@ fn wasm(policy: &Value, module: &str) -> Wasm {
             ..PluginConfig::default()
         }),
     }
+}
+
+/// As in `envoy/ecds/zonegate-native.yaml`, with the policy as JSON in a `StringValue`.
+fn native(policy: &Value, module: &str) -> DynamicModuleFilter {
+    let json = StringValue { value: policy.to_string() };
+    DynamicModuleFilter {
+        dynamic_module_config: Some(DynamicModuleConfig {
+            module: Some(local(module)),
+            do_not_close: true,
+            ..DynamicModuleConfig::default()
+        }),
+        filter_name: "zonegate".to_owned(),
+        filter_config: Some(any("google.protobuf.StringValue", &json)),
+        ..DynamicModuleFilter::default()
+    }
+}
+
+fn local(file: &str) -> AsyncDataSource {
+    let file = data_source::Specifier::Filename(file.to_owned());
+    let local = DataSource { specifier: Some(file), ..DataSource::default() };
+    AsyncDataSource { specifier: Some(async_data_source::Specifier::Local(local)) }
 }
 
 fn any(name: &str, message: &impl Message) -> Any {

@@ -9,13 +9,15 @@ use prost::Message;
 use tokio::time::sleep;
 use tonic::Code;
 use zonegate::gate::ADS_SOTW;
+use zonegate_testkit::gateway::Form;
 use zonegate_testkit::raw_client::{Answer, End, RawRequest, grpc_frame};
 use zonegate_testkit::zone_proxy::{Claimed, Connection, discovery_request};
 
-use crate::harness::{Bench, LIMIT, Setup, from_environment, grpc_headers};
+use crate::form::{faulty_module, form};
+use crate::harness::{Bench, LIMIT, Setup, grpc_headers};
 use crate::open_stream::{Sotw, goes_on, is_cut, open};
 
-const OPEN: &str = "wasmcustom.zonegate.streams.open";
+const OPEN: &str = "zonegate.streams.open";
 
 /// A good stream, but for the header that asks for a trap.
 async fn trap(setup: &Setup) -> Answer {
@@ -30,7 +32,7 @@ async fn trap(setup: &Setup) -> Answer {
 #[tokio::test]
 async fn a_vm_that_fails_denies_until_it_is_started_anew() {
     let mut bench = Bench::new();
-    bench.options.module = from_environment("ZONEGATE_FAULTY_WASM");
+    bench.options.module = faulty_module();
     let setup = bench.start().await;
     let connections = [setup.connect().await, setup.connect().await];
     let mut streams = Vec::new();
@@ -62,18 +64,21 @@ async fn a_vm_that_fails_denies_until_it_is_started_anew() {
     setup.control_plane.push();
     assert!(goes_on(&mut streams[1 - hit]).await && goes_on(&mut again).await);
     let log = setup.gateway.log().unwrap();
-    assert!(
-        log.contains("panicked at filters/wasm/src/fault_injection.rs"),
-        "{}",
-        setup.gateway.log_tail()
-    );
+    let place = match form() {
+        Form::Wasm => "panicked at filters/wasm/src/fault_injection.rs",
+        Form::Native => "panicked at filters/native/src/fault_injection.rs",
+    };
+    assert!(log.contains(place), "{}", setup.gateway.log_tail());
+    if form() == Form::Native {
+        assert_eq!(setup.stat("panics").await, 1);
+    }
 }
 
 /// While requests keep the one worker busy: each is denied until the VM is there again.
 #[tokio::test]
 async fn nothing_passes_while_a_vm_is_started_anew() {
     let mut bench = Bench::new();
-    bench.options.module = from_environment("ZONEGATE_FAULTY_WASM");
+    bench.options.module = faulty_module();
     bench.options.concurrency = 1;
     let setup = bench.start().await;
     let connection = setup.connect().await;
@@ -92,7 +97,11 @@ async fn nothing_passes_while_a_vm_is_started_anew() {
         assert!(failed.elapsed() < LIMIT, "it was not started anew");
     };
     println!("{denied} good tokens denied for {:?}", failed.elapsed());
-    assert!(denied > 0);
+    match form() {
+        Form::Wasm => assert!(denied > 0),
+        // It begins anew at once.
+        Form::Native => assert_eq!(denied, 0),
+    }
     drop(stream);
 }
 

@@ -7,6 +7,7 @@ use std::process::Command;
 use tempfile::TempDir;
 use zonegate_testkit::zone_proxy::Claimed;
 
+use crate::form::{form, modules};
 use crate::harness::{Bench, from_environment};
 
 /// Every YAML file in `envoy/` and `examples/`. A new one cannot be forgotten: it is either a
@@ -36,7 +37,7 @@ fn a_file_that_is_wrong_is_found_out() {
     let gateway = include_str!("../../envoy/gateway.yaml");
     let wrong = gateway.replace("stream_idle_timeout", "stream_idle_timeoutt");
     assert!(!validate(&TempDir::new().unwrap(), &wrong).contains(" OK"));
-    let policy = include_str!("../../envoy/ecds/zonegate.yaml").replace("publicKeys:", "keys:");
+    let policy = form().ecds().replace("publicKeys:", "keys:");
     let output = validate(&TempDir::new().unwrap(), &in_a_gateway(&policy));
     assert!(!output.contains(" OK"), "{output}");
 }
@@ -45,7 +46,7 @@ fn a_file_that_is_wrong_is_found_out() {
 #[test]
 fn envoy_does_not_start_without_the_file_of_the_policy() {
     let gateway = include_str!("../../envoy/gateway.yaml");
-    let good = include_str!("../../envoy/ecds/zonegate.yaml");
+    let good = form().ecds();
     let dir = TempDir::new().unwrap();
     assert!(validate_with(&dir, gateway, Some(good)).contains(" OK"));
     let output = validate_with(&TempDir::new().unwrap(), gateway, None);
@@ -68,13 +69,13 @@ fn in_a_gateway(ecds: &str) -> String {
 
 /// What Envoy says of a configuration, its paths led to files that are there.
 fn validate(dir: &TempDir, text: &str) -> String {
-    validate_with(dir, text, Some(include_str!("../../envoy/ecds/zonegate.yaml")))
+    validate_with(dir, text, Some(form().ecds()))
 }
 
 /// The same, with this text in the file of the policy, or no such file.
 fn validate_with(dir: &TempDir, text: &str, policy: Option<&str>) -> String {
     let bench = Bench::new();
-    let module = from_environment("ZONEGATE_WASM");
+    let (wasm, native) = modules();
     let ecds = dir.path().join("ecds");
     fs::create_dir(&ecds).unwrap();
     if let Some(policy) = policy {
@@ -84,7 +85,8 @@ fn validate_with(dir: &TempDir, text: &str, policy: Option<&str>) -> String {
         .replace("/etc/zonegate/tls/gateway.pem", path(&bench.options.certificate))
         .replace("/etc/zonegate/tls/gateway.key", path(&bench.options.key))
         .replace("/etc/zonegate/tls/control-plane-ca.pem", path(&bench.options.control_plane_ca))
-        .replace("/etc/zonegate/zonegate.wasm", path(&module))
+        .replace("/etc/zonegate/zonegate.wasm", path(&wasm))
+        .replace("/etc/zonegate/libzonegate.so", path(&native))
         .replace("/etc/zonegate/ecds", path(&ecds));
     let file = dir.path().join("envoy.yaml");
     fs::write(&file, text).unwrap();

@@ -213,7 +213,7 @@ async fn in_shadow_mode_bodies_of_strangers_do_not_make_good_clients_look_bad() 
     let allowed = setup.stat("allowed").await;
     assert_good_clients_are_let_in(&setup, 10).await;
     let wanted = allowed + 20;
-    let seen = setup.gateway.wait_stat("wasmcustom.zonegate.allowed", wanted, LIMIT).await;
+    let seen = setup.gateway.wait_stat("zonegate.allowed", wanted, LIMIT).await;
     let stats = setup.gateway.admin("/stats?filter=would_deny&usedonly").await.unwrap();
     assert!(seen.is_ok(), "{seen:?}: {stats}");
     drop(flood);

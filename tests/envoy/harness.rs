@@ -44,7 +44,7 @@ impl Bench {
         let options = Options {
             envoy: from_environment("ENVOY_PATH"),
             func_e: None,
-            module: from_environment("ZONEGATE_WASM"),
+            module: crate::form::module(),
             policy: policy(&key),
             control_plane: String::new(),
             control_plane_ca: certificates.ca_path.clone(),
@@ -135,7 +135,7 @@ impl Setup {
     }
 
     pub(crate) async fn denied(&self, reason: &str) -> u64 {
-        let stat = format!("wasmcustom.zonegate.denied.{reason}");
+        let stat = format!("zonegate.denied.{reason}");
         self.gateway.stat(&stat).await.unwrap().unwrap_or_default()
     }
 }
@@ -178,7 +178,7 @@ pub(crate) fn grpc_headers(token: &str) -> Vec<(&'static str, Vec<u8>)> {
 impl Setup {
     /// A counter or gauge of the filter.
     pub(crate) async fn stat(&self, name: &str) -> u64 {
-        let stat = self.gateway.stat(&format!("wasmcustom.zonegate.{name}")).await.unwrap();
+        let stat = self.gateway.stat(&format!("zonegate.{name}")).await.unwrap();
         stat.unwrap_or_default()
     }
 

@@ -10,7 +10,7 @@ use zonegate_testkit::zone_proxy::{Claimed, Connection};
 use crate::harness::{Bench, LIMIT, Setup};
 use crate::open_stream::{goes_on, is_cut, open};
 
-const OPEN: &str = "wasmcustom.zonegate.streams.open";
+const OPEN: &str = "zonegate.streams.open";
 
 #[tokio::test]
 async fn the_new_envoy_serves_and_the_old_ones_streams_can_still_be_revoked() {
@@ -37,7 +37,7 @@ async fn the_new_envoy_serves_and_the_old_ones_streams_can_still_be_revoked() {
     let refused = connection.sotw(Some(&setup.token_of("id-d")), Claimed::INGRESS).await;
     assert!(refused.unwrap_err().message().starts_with("zonegate: revoked: "));
     next.wait_stat(OPEN, 2, LIMIT).await.unwrap();
-    next.wait_stat("wasmcustom.zonegate.streams.cut.revoked", 1, LIMIT).await.unwrap();
+    next.wait_stat("zonegate.streams.cut.revoked", 1, LIMIT).await.unwrap();
     // The old one ends by itself, and its streams with it.
     let ended = timeout(LIMIT, setup.gateway.wait()).await.unwrap().unwrap();
     assert!(ended.success(), "{ended}");
@@ -47,7 +47,7 @@ async fn the_new_envoy_serves_and_the_old_ones_streams_can_still_be_revoked() {
     assert!(goes_on(&mut new).await);
     // Of the first one's two it was told nothing: they had been flushed when it started. What was
     // counted there since was handed on: the cut above.
-    assert_eq!(next.stat("wasmcustom.zonegate.allowed").await.unwrap(), Some(1));
+    assert_eq!(next.stat("zonegate.allowed").await.unwrap(), Some(1));
     assert!(next.wait_log("zonegate: configured", LIMIT).await.is_ok());
     drop(new);
     next.wait_stat(OPEN, 0, LIMIT).await.unwrap();

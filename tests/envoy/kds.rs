@@ -85,7 +85,7 @@ async fn a_zone_with_its_token_has_all_six_methods() {
     for method in ["StreamXDSConfigs", "StreamStats", "StreamClusters"] {
         shown.push(connection.show(method, zone).await.unwrap());
     }
-    setup.gateway.wait_stat("wasmcustom.zonegate.streams.open", 5, LIMIT).await.unwrap();
+    setup.gateway.wait_stat("zonegate.streams.open", 5, LIMIT).await.unwrap();
     assert_eq!(setup.control_plane.push(), 5);
     assert!(down.next().await.unwrap().is_some() && up.next().await.unwrap().is_some());
     for stream in &mut shown {
@@ -228,7 +228,7 @@ async fn a_push_cuts_the_streams_of_a_revoked_zone_and_of_no_other() {
     pushed["revocations"] = json!("id-east");
     assert_eq!(setup.gateway.push(&pushed).await.unwrap(), Pushed::Accepted);
     assert!(timeout(LIMIT, gone.next()).await.unwrap().is_err());
-    setup.gateway.wait_stat("wasmcustom.zonegate.streams.cut.revoked", 1, LIMIT).await.unwrap();
+    setup.gateway.wait_stat("zonegate.streams.cut.revoked", 1, LIMIT).await.unwrap();
     setup.control_plane.push();
     assert!(timeout(LIMIT, stays.next()).await.unwrap().unwrap().is_some());
     let refused = setup.connect().await.zone_to_global(revoked).await.unwrap_err();

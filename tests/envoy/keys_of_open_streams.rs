@@ -45,7 +45,7 @@ async fn a_stream_whose_key_was_replaced_before_is_cut_when_that_is_asked_for() 
     }
     setup.replace_key(&connection, &other, json!({ "openStreams": cut })).await;
     assert!(is_cut(&mut stream).await, "the key was replaced two pushes ago");
-    let stat = "wasmcustom.zonegate.streams.cut.key_removed";
+    let stat = "zonegate.streams.cut.key_removed";
     setup.gateway.wait_stat(stat, 1, LIMIT).await.unwrap();
 }
 

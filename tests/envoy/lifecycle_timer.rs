@@ -13,7 +13,7 @@ use zonegate_testkit::zone_proxy::Connection;
 use crate::harness::{Bench, LIMIT, Setup, claims_with, now};
 use crate::open_stream::{is_cut, open};
 
-const OPEN: &str = "wasmcustom.zonegate.streams.open";
+const OPEN: &str = "zonegate.streams.open";
 /// A silent stream may be held for one second; on a busy machine its answer takes longer.
 const ANSWERED: Duration = Duration::from_secs(10);
 

@@ -13,7 +13,7 @@ use zonegate_testkit::zone_proxy::{Claimed, Connection};
 use crate::harness::{Bench, LIMIT, Setup};
 use crate::open_stream::{goes_on, is_cut, open};
 
-const OPEN: &str = "wasmcustom.zonegate.streams.open";
+const OPEN: &str = "zonegate.streams.open";
 /// Longer than any time in which a stream that begins under the old policy might be taken for one that
 /// began before the push.
 const TRIED: Duration = Duration::from_secs(3);

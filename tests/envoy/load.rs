@@ -5,7 +5,7 @@ use zonegate_testkit::zone_proxy::Claimed;
 
 use crate::harness::{Bench, LIMIT};
 
-const OPEN: &str = "wasmcustom.zonegate.streams.open";
+const OPEN: &str = "zonegate.streams.open";
 
 /// A control plane's own default is 100 streams a connection; Envoy opens more connections.
 #[tokio::test(flavor = "multi_thread")]

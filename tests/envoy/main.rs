@@ -18,6 +18,7 @@ mod failing_vm;
 mod files;
 mod first_message;
 mod floods;
+mod form;
 mod harness;
 mod held;
 mod held_pushes;

@@ -37,6 +37,6 @@ async fn open_streams_hold_no_policy() {
     for stream in &mut streams {
         assert!(goes_on(stream).await);
     }
-    let stat = "wasmcustom.zonegate.streams.open";
+    let stat = "zonegate.streams.open";
     setup.gateway.wait_stat(stat, PUSHES as u64, LIMIT).await.unwrap();
 }

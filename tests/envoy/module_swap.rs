@@ -7,23 +7,29 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
+use zonegate_testkit::gateway::Form;
 
-use crate::harness::{Bench, LIMIT, Setup, from_environment};
+use crate::form::{WasmOnly, form, module};
+use crate::harness::{Bench, LIMIT, Setup};
 use crate::open_stream::{Sotw, goes_on, is_cut, open};
 
-const OPEN: &str = "wasmcustom.zonegate.streams.open";
+const OPEN: &str = "zonegate.streams.open";
 
 /// The module that is tested, with a custom section of this name at its end.
-fn module(name: &str) -> Vec<u8> {
+fn wasm(name: &str) -> Vec<u8> {
     let length = u8::try_from(name.len()).unwrap();
     assert!(length < 0x7f, "a byte each for the lengths");
     let section = [&[0, length + 1, length], name.as_bytes()].concat();
-    [fs::read(from_environment("ZONEGATE_WASM")).unwrap(), section].concat()
+    [fs::read(module()).unwrap(), section].concat()
 }
 
+/// A module of this name that Envoy takes for another one: a library is known by its file.
 pub(crate) fn write(folder: &Path, name: &str) -> PathBuf {
-    let path = folder.join(format!("{name}.wasm"));
-    fs::write(&path, module(name)).unwrap();
+    let (path, bytes) = match form() {
+        Form::Wasm => (folder.join(format!("{name}.wasm")), wasm(name)),
+        Form::Native => (folder.join(format!("{name}.so")), fs::read(module()).unwrap()),
+    };
+    fs::write(&path, bytes).unwrap();
     path
 }
 
@@ -83,7 +89,7 @@ impl Swapped {
         for stream in &mut self.revoked {
             assert!(is_cut(stream).await, "a stream of the old module is not cut");
         }
-        let cut = "wasmcustom.zonegate.streams.cut.revoked";
+        let cut = "zonegate.streams.cut.revoked";
         setup.gateway.wait_stat(cut, WORKERS as u64, LIMIT).await.unwrap();
         setup.gateway.wait_stat(OPEN, WORKERS as u64, LIMIT).await.unwrap();
         setup.control_plane.push();
@@ -98,6 +104,9 @@ impl Swapped {
 #[tokio::test]
 async fn after_an_upgrade_a_revocation_cuts_the_streams_that_were_open() {
     for swap in [Swap::OtherFile, Swap::SameFile] {
+        if matches!(swap, Swap::SameFile) && WasmOnly::SameFile.is_left_out() {
+            continue;
+        }
         println!("{swap:?}");
         let (mut swapped, _) = before(swap).await;
         let setup = &swapped.setup;

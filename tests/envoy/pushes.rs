@@ -15,7 +15,7 @@ use zonegate_testkit::zone_proxy::Claimed;
 use crate::harness::{Bench, LIMIT, Setup, claims_with, now, policy};
 use crate::open_stream::{Sotw, goes_on, is_cut, open};
 
-const OPEN: &str = "wasmcustom.zonegate.streams.open";
+const OPEN: &str = "zonegate.streams.open";
 
 /// Longer than a second, which it takes at most, on a machine that has other work.
 const CUT: Duration = Duration::from_secs(10);
@@ -45,7 +45,7 @@ async fn a_push_cuts_the_revoked_streams_and_no_others() {
     all_hear_more(&heard).await;
     let pushed = Instant::now();
     setup.push("revocations", json!(revoked)).await;
-    let cut = "wasmcustom.zonegate.streams.cut.revoked";
+    let cut = "zonegate.streams.cut.revoked";
     setup.gateway.wait_stat(cut, 50, LIMIT).await.unwrap();
     setup.gateway.wait_stat(OPEN, 350, LIMIT).await.unwrap();
     all_hear_more(&heard).await;
@@ -336,7 +336,7 @@ async fn shadow_mode_judges_and_lets_everything_through() {
     };
     let raw = setup.raw().await;
     let silent = tokio::spawn(async move { raw.send(request).await });
-    let stat = "wasmcustom.zonegate.would_deny.no_first_message";
+    let stat = "zonegate.would_deny.no_first_message";
     setup.gateway.wait_stat(stat, 1, LIMIT).await.unwrap();
     assert!(!silent.is_finished());
     silent.abort();
@@ -353,7 +353,7 @@ async fn shadow_mode_judges_and_lets_everything_through() {
     pushed["mode"] = json!("shadow");
     pushed["revocations"] = json!("id-1");
     assert_eq!(setup.gateway.push(&pushed).await.unwrap(), Pushed::Accepted);
-    let stat = "wasmcustom.zonegate.config.revocations";
+    let stat = "zonegate.config.revocations";
     setup.gateway.wait_stat(stat, 1, LIMIT).await.unwrap();
     setup.would_deny(&connection, &setup.token(), "revoked").await;
     setup.control_plane.push();

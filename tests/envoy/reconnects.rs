@@ -37,7 +37,7 @@ async fn a_revoked_proxy_that_reconnects_in_a_loop_is_refused_each_time() {
     let seconds = start.elapsed().as_secs() + 2;
     assert_eq!(setup.denied("revoked").await, before + TRIES);
     assert_eq!(setup.stat("allowed").await, 1);
-    setup.gateway.wait_stat("wasmcustom.zonegate.streams.open", 0, LIMIT).await.unwrap();
+    setup.gateway.wait_stat("zonegate.streams.open", 0, LIMIT).await.unwrap();
     setup.gateway.wait_stat("http.zonegate.downstream_cx_active", 0, LIMIT).await.unwrap();
     assert!(memory[2] < memory[0] + 1024 * 1024, "{memory:?}");
     // Ten lines a second for each worker, and each says how many it stands for.

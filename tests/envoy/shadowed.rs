@@ -9,8 +9,8 @@ use zonegate_testkit::zone_proxy::{Claimed, Connection};
 use crate::harness::{Bench, LIMIT, Setup, claims_with};
 use crate::open_stream::{Sotw, goes_on, is_cut, open};
 
-const OPEN: &str = "wasmcustom.zonegate.streams.open";
-const SHADOWED: &str = "wasmcustom.zonegate.streams.shadowed";
+const OPEN: &str = "zonegate.streams.open";
+const SHADOWED: &str = "zonegate.streams.shadowed";
 
 /// A gateway in shadow mode, with one stream that is good and four that are not.
 struct Shadow {
@@ -95,7 +95,7 @@ async fn they_are_cut_by_the_switch_where_they_are_to_be_cut() {
     for stream in &mut shadow.bad {
         assert!(is_cut(stream).await);
     }
-    let cut = "wasmcustom.zonegate.streams.cut.enforced";
+    let cut = "zonegate.streams.cut.enforced";
     shadow.setup.gateway.wait_stat(cut, 4, LIMIT).await.unwrap();
     shadow.counted(1, 0).await;
     shadow.setup.control_plane.push();

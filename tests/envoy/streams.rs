@@ -7,7 +7,7 @@ use zonegate_testkit::zone_proxy::{Claimed, delta_discovery_request, discovery_r
 
 use crate::harness::{Bench, LIMIT, Setup, grpc_headers};
 
-const OPEN: &str = "wasmcustom.zonegate.streams.open";
+const OPEN: &str = "zonegate.streams.open";
 
 #[tokio::test]
 async fn good_tokens_open_streams_that_carry_messages_both_ways() {

@@ -1,6 +1,6 @@
 //! The tool and the gateway together: its tokens open streams, and `demo` runs to its end.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Instant;
 
@@ -12,6 +12,7 @@ use zonegate_testkit::control_plane::{self, ControlPlane};
 use zonegate_testkit::gateway::Pushed;
 use zonegate_testkit::zone_proxy::{Claimed, Connection};
 
+use crate::form::module;
 use crate::harness::{Bench, LIMIT, ZONE, from_environment};
 
 const ZONEGATE: &str = env!("CARGO_BIN_EXE_zonegate");
@@ -64,8 +65,9 @@ fn id_of(token: &str) -> String {
 }
 
 fn programs() -> [String; 4] {
-    let path = |name| from_environment(name).to_str().unwrap().to_owned();
-    ["--envoy".into(), path("ENVOY_PATH"), "--module".into(), path("ZONEGATE_WASM")]
+    let text = |path: PathBuf| path.to_str().unwrap().to_owned();
+    let envoy = text(from_environment("ENVOY_PATH"));
+    ["--envoy".into(), envoy, "--module".into(), text(module())]
 }
 
 #[test]
@@ -187,7 +189,7 @@ async fn prometheus_sees_reasons_and_kids_as_labels() {
     let mut revoking = crate::harness::policy(&setup.key);
     revoking["revocations"] = json!("id-1");
     setup.gateway.push(&revoking).await.unwrap();
-    let cut = "wasmcustom.zonegate.streams.cut.revoked";
+    let cut = "zonegate.streams.cut.revoked";
     setup.gateway.wait_stat(cut, 1, LIMIT).await.unwrap();
     let metrics = setup.gateway.admin("/stats/prometheus?usedonly").await.unwrap();
     for line in [

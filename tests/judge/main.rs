@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may panic
 #![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
+mod dataplane_request;
+mod dataplanes;
 mod keys;
 mod limits;
 mod pushed;

@@ -183,14 +183,7 @@ impl<'a> Request<'a> {
         });
         let metadata = Some(Struct { fields: fields.collect() });
         let id = self.word("node").unwrap_or("default.node").to_owned();
-        let node = Some(Node { id, metadata, ..Node::default() });
-        match variant {
-            XdsVariant::Sotw => DiscoveryRequest { node, ..Default::default() }.encode_to_vec(),
-            XdsVariant::Delta => {
-                DeltaDiscoveryRequest { node, ..Default::default() }.encode_to_vec()
-            }
-            XdsVariant::Hds => health_check_request(node),
-        }
+        discovery_message(variant, Node { id, metadata, ..Node::default() })
     }
 
     fn body(&self) -> Vec<u8> {
@@ -264,6 +257,16 @@ impl<'a> Request<'a> {
     }
 }
 
+/// The first message of a stream.
+pub(crate) fn discovery_message(variant: XdsVariant, node: Node) -> Vec<u8> {
+    let node = Some(node);
+    match variant {
+        XdsVariant::Sotw => DiscoveryRequest { node, ..Default::default() }.encode_to_vec(),
+        XdsVariant::Delta => DeltaDiscoveryRequest { node, ..Default::default() }.encode_to_vec(),
+        XdsVariant::Hds => health_check_request(node),
+    }
+}
+
 /// The first message of health discovery.
 fn health_check_request(node: Option<Node>) -> Vec<u8> {
     let request = HealthCheckRequest { node, ..HealthCheckRequest::default() };
@@ -273,11 +276,11 @@ fn health_check_request(node: Option<Node>) -> Vec<u8> {
     .encode_to_vec()
 }
 
-fn said(judged: &Result<Permit, Denial>) -> String {
+pub(crate) fn said(judged: &Result<Permit, Denial>) -> String {
     judged.as_ref().map_or_else(refused, allowed)
 }
 
-fn allowed(permit: &Permit) -> String {
+pub(crate) fn allowed(permit: &Permit) -> String {
     match permit {
         Permit::Token { caller, .. } => format!("allow {caller}"),
         Permit::Unchecked(Unchecked::Dataplane) => "unchecked dataplane".to_owned(),
@@ -285,7 +288,7 @@ fn allowed(permit: &Permit) -> String {
     }
 }
 
-fn refused(denial: &Denial) -> String {
+pub(crate) fn refused(denial: &Denial) -> String {
     let reason = denial.refusal.reason();
     match &denial.token {
         Some(token) => format!("{reason} ({})", token.identity.id),

@@ -127,7 +127,7 @@ fn a_proxy_is_let_in_as_what_it_is() {
             ("resource=ZoneIngress proxy=none", "message: malformed_request"),
             ("resource=ZoneIngress proxy=gateway", "message: malformed_request"),
             ("resource=Dataplane proxy=dataplane", DENIED),
-            ("resource=Dataplane proxy=none", "message: malformed_request"),
+            ("resource=Dataplane proxy=none", DENIED),
             ("resource=Zone", "message: malformed_request"),
             ("resource=", "message: malformed_request"),
             // Without an id Kuma would take the node of a later message.

@@ -24,7 +24,7 @@ pub(crate) struct Case {
     pub(crate) token: String,
     /// The keys of that API server: its document `/openid/v1/jwks`, as it is.
     pub(crate) jwks: String,
-    /// Of the proxy that shows the token: `pod.namespace`.
+    /// Of the proxy that shows the token: `mesh.pod.namespace`.
     pub(crate) node_id: String,
     /// The service account of that pod; `None` where there is no such pod.
     pub(crate) pod_service_account: Option<String>,
@@ -64,6 +64,11 @@ pub(crate) struct Base<'a> {
 }
 
 impl Case {
+    /// The name of the proxy, as Kuma has it: `pod.namespace`. A mesh has no dot in its name.
+    pub(crate) fn proxy_name(&self) -> &str {
+        self.node_id.split_once('.').unwrap().1
+    }
+
     /// Whether Kuma lets the proxy in: `pkg/xds/auth/k8s/authenticator.go`.
     pub(crate) fn kuma_accepts(&self) -> bool {
         let Review { authenticated, user, .. } = &self.api_server_verdict;
@@ -104,11 +109,16 @@ pub(crate) async fn cases(world: &World) -> Vec<Case> {
     ];
     for group in groups {
         for draft in group(&Base::new(world).await) {
-            let node_id = format!("{POD}.{NAMESPACE}");
+            let node_id = node_id(POD, NAMESPACE);
             cases.push(ask(&world.east, Origin::Made, draft, &node_id).await);
         }
     }
     cases
+}
+
+/// As the bootstrap configuration of a proxy in the mesh `default` has it.
+pub(crate) fn node_id(pod: &str, namespace: &str) -> String {
+    format!("default.{pod}.{namespace}")
 }
 
 /// The verdict of the API server of `place`.

@@ -214,6 +214,6 @@ fn first_message(node_id: &str) -> Vec<u8> {
     let kind = Some(Kind::StringValue("dataplane".to_owned()));
     let fields = [("dataplane.proxyType".to_owned(), ProtoValue { kind })];
     let metadata = Some(Struct { fields: fields.into() });
-    let node = Node { id: format!("default.{node_id}"), metadata, ..Node::default() };
+    let node = Node { id: node_id.to_owned(), metadata, ..Node::default() };
     DeltaDiscoveryRequest { node: Some(node), ..Default::default() }.encode_to_vec()
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::time::sleep;
 use zonegate_testkit::kubernetes::{Api, Bound, TokenRequest};
 
-use crate::cases::{Case, Draft, Origin, ask};
+use crate::cases::{Case, Draft, Origin, ask, node_id};
 use crate::mint::segments;
 use crate::world::{ISSUER, NAMESPACE, POD, Place, World};
 
@@ -26,10 +26,6 @@ pub(crate) async fn cases(world: &World) -> Vec<Case> {
     cases
 }
 
-fn node_id(pod: &str) -> String {
-    format!("{pod}.{NAMESPACE}")
-}
-
 async fn issue(api: &Api, request: &TokenRequest<'_>) -> String {
     api.token_for(request).await.unwrap_or_else(|error| panic!("{request:?}: {error:#}"))
 }
@@ -43,77 +39,77 @@ async fn good(east: &Place) -> Vec<Case> {
     api.create(&secrets, &json!({ "metadata": { "name": "binds" } })).await.unwrap();
     let pod = |name| Some(Bound::Pod(name));
     let table = [
-        ("bound", "bound to the pod that shows it", &backend, pod(POD), node_id(POD)),
+        ("bound", "bound to the pod that shows it", &backend, pod(POD), node_id(POD, NAMESPACE)),
         (
             "bound-on-a-node",
             "bound to a pod that runs on a node",
             &backend,
             pod("backend-on-a-node"),
-            node_id("backend-on-a-node"),
+            node_id("backend-on-a-node", NAMESPACE),
         ),
         (
             "bound-dots",
             "bound to a pod with dots in its name",
             &backend,
             pod("backend.with.dots"),
-            node_id("backend.with.dots"),
+            node_id("backend.with.dots", NAMESPACE),
         ),
-        ("unbound", "bound to nothing", &backend, None, node_id(POD)),
+        ("unbound", "bound to nothing", &backend, None, node_id(POD, NAMESPACE)),
         (
             "bound-to-node",
             "bound to a node, as operators ask for it",
             &backend,
             Some(Bound::Node("node-1")),
-            node_id(POD),
+            node_id(POD, NAMESPACE),
         ),
         (
             "bound-to-secret",
             "bound to a secret",
             &backend,
             Some(Bound::Secret("binds")),
-            node_id(POD),
+            node_id(POD, NAMESPACE),
         ),
         (
             "of-another-pod",
             "bound to another pod of the same account",
             &backend,
             pod("backend-7d9f4c-second"),
-            node_id(POD),
+            node_id(POD, NAMESPACE),
         ),
         (
             "of-another-account",
             "of another account, bound to its own pod",
             &frontend,
             pod("frontend-0"),
-            node_id(POD),
+            node_id(POD, NAMESPACE),
         ),
         (
             "of-another-account-unbound",
             "of another account, bound to nothing",
             &frontend,
             None,
-            node_id(POD),
+            node_id(POD, NAMESPACE),
         ),
         (
             "of-another-namespace",
             "of the account of this name in another namespace",
             &other,
             pod("backend-0"),
-            node_id(POD),
+            node_id(POD, NAMESPACE),
         ),
         (
             "in-another-namespace",
             "the same, shown by its own pod",
             &other,
             pod("backend-0"),
-            "backend-0.other".to_owned(),
+            node_id("backend-0", "other"),
         ),
         (
             "of-an-unknown-pod",
             "a good token, shown by a pod that is not there",
             &backend,
             None,
-            node_id("nobody"),
+            node_id("nobody", NAMESPACE),
         ),
     ];
     let mut cases = Vec::new();
@@ -147,7 +143,7 @@ async fn audiences_and_lives(east: &Place) -> Vec<Case> {
     for (name, description, audiences, valid_for) in table {
         let request = TokenRequest { audiences, valid_for, ..bound.clone() };
         let draft = Draft::new(name, description, issue(east.api(), &request).await);
-        cases.push(ask(east, Origin::Issued, draft, &node_id(POD)).await);
+        cases.push(ask(east, Origin::Issued, draft, &node_id(POD, NAMESPACE)).await);
     }
     cases
 }
@@ -169,7 +165,7 @@ async fn other_clusters(world: &World) -> Vec<Case> {
     let mut cases = Vec::new();
     for (name, description, place, token) in table {
         let draft = Draft::new(name, description, token);
-        cases.push(ask(place, Origin::Issued, draft, &node_id(POD)).await);
+        cases.push(ask(place, Origin::Issued, draft, &node_id(POD, NAMESPACE)).await);
     }
     cases
 }
@@ -224,7 +220,7 @@ async fn legacy(world: &World) -> Vec<Case> {
         let stored = if is_stored { token.as_str() } else { "another" };
         store(east.api(), secret, stored).await;
         let draft = Draft::new(name, description, token);
-        cases.push(ask(east, Origin::Made, draft, &node_id(POD)).await);
+        cases.push(ask(east, Origin::Made, draft, &node_id(POD, NAMESPACE)).await);
     }
     cases
 }
@@ -284,7 +280,7 @@ async fn gone(east: &Place) -> Vec<Case> {
     for (name, description, token, pod) in table {
         wait_until_refused(api, &token).await;
         let draft = Draft::new(name, description, token);
-        cases.push(ask(east, Origin::Issued, draft, &node_id(pod)).await);
+        cases.push(ask(east, Origin::Issued, draft, &node_id(pod, NAMESPACE)).await);
     }
     cases
 }

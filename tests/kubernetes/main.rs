@@ -1,7 +1,7 @@
 //! Service-account tokens as a real Kubernetes API server issues and judges them, and the record of them
 //! in `tests/data` that the tests without an API server use; and what the gate says of each.
 //!
-//! `make test-kubernetes` names the programs (`KUBE_APISERVER`, `ETCD`). Without them every test here is
+//! `make test-kubernetes` names the programs (`KUBE_APISERVER`, `ETCD`, and `KUMA_HOME` if it is set). Without them every test here is
 //! shown as ignored. With `ZONEGATE_RECORD=1` the record is written anew.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may panic
 #![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::string_slice)]
@@ -12,6 +12,7 @@ mod encodings;
 mod gate;
 mod headers;
 mod issued;
+mod kuma;
 mod mint;
 mod record;
 mod signatures;

@@ -239,7 +239,7 @@ const NOTES: &[&str] = &[
      mostly with the API server's own key, so that nothing but what the description says is wrong.",
     "review is the status of a TokenReview without audiences, which is what Kuma asks for, at asked_at \
      (seconds since 1970): the clock at which the verdict holds.",
-    "kuma_accepts is what Kuma makes of it for a proxy with node_id (pod.namespace) whose pod has the \
+    "kuma_accepts is what Kuma makes of it for a proxy with node_id (mesh.pod.namespace) whose pod has the \
      account pod_service_account: authenticated, and username is that account in that namespace.",
     "from_store says that the refusal follows from the objects that are there, which a gate does not know.",
 ];

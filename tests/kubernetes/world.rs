@@ -70,7 +70,8 @@ impl Place {
 
     /// The service account of the pod with this node id, as the API server knows it.
     pub(crate) async fn account_of(&self, node_id: &str) -> Option<String> {
-        let (pod, namespace) = node_id.rsplit_once('.').unwrap();
+        let (_mesh, name) = node_id.split_once('.').unwrap();
+        let (pod, namespace) = name.rsplit_once('.').unwrap();
         let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}");
         let pod: Value = serde_json::from_str(&self.api().get(&path).await.unwrap()?).unwrap();
         Some(pod["spec"]["serviceAccountName"].as_str().unwrap().to_owned())

@@ -7,6 +7,8 @@
 // In: JSON lines on standard input. The first holds the public keys by name, {"keys":{"a":"PEM"}};
 // each other one is a case. Out: a line for each case, in order, {"accept":false,"error":"..."}.
 //
+// With the argument "v4" it is the golang-jwt of Kuma 2.9 and 2.10 that judges the cases (see jwt_v4.go).
+//
 // With the argument "streams" each case is the opening of a stream by any proxy, with a dataplane token or a
 // zone token (see dataplane.go). With the argument "keys" each line is a key instead (see keys.go), and the
 // answer is what becomes of it.
@@ -50,6 +52,7 @@ func main() {
 	}
 	serve, found := map[string]func(io.Reader, io.Writer) error{
 		"":        serveCases(answerTo),
+		"v4":      serveCases(answerToV4),
 		"streams": serveCases(answerToStream),
 		"keys":    serveKeys,
 	}[mode]
@@ -120,15 +123,26 @@ func answerAll[Case, Answer any](lines *json.Decoder, out io.Writer, answerTo fu
 }
 
 func answerTo(asked connection, known map[string]*rsa.PublicKey) answer {
+	return answerOf(asked.tokens(known).admit(asked.Authorization, asked.Scope))
+}
+
+func answerToV4(asked connection, known map[string]*rsa.PublicKey) answer {
+	return answerOf(zoneTokensV4{asked.tokens(known)}.admit(asked.Authorization, asked.Scope))
+}
+
+func answerOf(err error) answer {
+	if err != nil {
+		return answer{Error: err.Error()}
+	}
+	return answer{Accept: true}
+}
+
+func (asked connection) tokens(known map[string]*rsa.PublicKey) zoneTokens {
 	keys := map[string]*rsa.PublicKey{}
 	// Of several keys under one kid the last one counts.
 	for _, pair := range asked.Keys {
 		keys[pair[0]] = known[pair[1]]
 	}
 	now := time.Unix(asked.Now[0], asked.Now[1])
-	tokens := zoneTokens{validator{keys: keys, revocations: asked.Revocations, now: now}, asked.Zone}
-	if err := tokens.admit(asked.Authorization, asked.Scope); err != nil {
-		return answer{Error: err.Error()}
-	}
-	return answer{Accept: true}
+	return zoneTokens{validator{keys: keys, revocations: asked.Revocations, now: now}, asked.Zone}
 }

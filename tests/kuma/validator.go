@@ -42,7 +42,8 @@ type tokenClaims interface {
 // Kuma's pkg/core/tokens/validator.go and revocations.go, with a store that is not in memory.
 func (known validator) validate(text string, claims tokenClaims) error {
 	clock := jwt.WithTimeFunc(func() time.Time { return known.now })
-	token, err := jwt.ParseWithClaims(text, claims, known.keyOf, clock)
+	keyOf := func(token *jwt.Token) (any, error) { return known.keyOf(token.Header, token.Method.Alg()) }
+	token, err := jwt.ParseWithClaims(text, claims, keyOf, clock)
 	var noKey *noSigningKey
 	switch {
 	case errors.As(err, &noKey):
@@ -60,8 +61,9 @@ func (known validator) validate(text string, claims tokenClaims) error {
 	return nil
 }
 
-func (known validator) keyOf(token *jwt.Token) (any, error) {
-	kid, found := token.Header["kid"]
+// The header of a token decides which key verifies it. Older releases crash where the kid is no string.
+func (known validator) keyOf(header map[string]any, algorithm string) (any, error) {
+	kid, found := header["kid"]
 	if !found {
 		return nil, errors.New("JWT token must have kid header")
 	}
@@ -69,7 +71,7 @@ func (known validator) keyOf(token *jwt.Token) (any, error) {
 	if !isText {
 		return nil, errors.New("JWT token kid header must be a string")
 	}
-	switch algorithm := token.Method.Alg(); algorithm {
+	switch algorithm {
 	case jwt.SigningMethodRS256.Alg():
 		return known.publicKey(name)
 	case jwt.SigningMethodHS256.Alg():

@@ -32,12 +32,17 @@ func (known zoneTokens) authenticate(token, scope string) error {
 	if err := known.validate(token, claims); err != nil {
 		return err
 	}
-	if !slices.Contains(claims.Scope, scope) {
+	return known.allow(claims.Zone, claims.Scope, scope)
+}
+
+// What a token says against what is needed.
+func (known zoneTokens) allow(zone string, scopes []string, scope string) error {
+	if !slices.Contains(scopes, scope) {
 		return fmt.Errorf("token cannot be used to authenticate zone entity (%s is out of token's scope: %+v)",
-			scope, claims.Scope)
+			scope, scopes)
 	}
-	if claims.Zone != "" && claims.Zone != known.zone {
-		return fmt.Errorf("zone from requestor: %s is different than in token: %s", known.zone, claims.Zone)
+	if zone != "" && zone != known.zone {
+		return fmt.Errorf("zone from requestor: %s is different than in token: %s", known.zone, zone)
 	}
 	return nil
 }

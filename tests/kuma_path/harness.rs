@@ -163,8 +163,17 @@ impl Setup {
 
     /// A counter or gauge of the filter.
     pub(crate) async fn stat(&self, name: &str) -> u64 {
-        let stat = self.gateway.stat(&format!("wasmcustom.zonegate.{name}")).await.unwrap();
+        let stat = self.gateway.stat(&format!("zonegate.{name}")).await.unwrap();
         stat.unwrap_or_default()
+    }
+
+    /// Waits until a counter or gauge of the filter has this value.
+    pub(crate) async fn wait_stat(&self, name: &str, wanted: u64) {
+        let start = Instant::now();
+        while self.stat(name).await != wanted {
+            assert!(start.elapsed() < LIMIT, "{name} is {}, not {wanted}", self.stat(name).await);
+            sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// The claims of a token that is good for both kinds of zone proxy.

@@ -2,13 +2,16 @@
 //! kuma-cp, and the verdicts of both side by side.
 //!
 //! `make test-kuma` names Kuma (`KUMA_HOME`), the Envoy (`ENVOY_PATH`) and the module
-//! (`ZONEGATE_WASM`). Without it every test here is shown as ignored.
+//! (`ZONEGATE_WASM`). Without it every test here that needs Kuma is shown as
+//! ignored. What a release cannot do is in `exceptions.rs`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may panic
 #![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 mod addresses;
+mod exceptions;
 mod harness;
 mod kumactl;
+mod matrix;
 mod new_tokens;
 mod pushes;
 mod refused;

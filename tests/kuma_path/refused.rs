@@ -6,6 +6,7 @@ use zonegate_issuer::SigningKey;
 use zonegate_testkit::kuma::Kind;
 use zonegate_testkit::zone_proxy::Claimed;
 
+use crate::exceptions::SIGNATURE_IN_KUMA_DP;
 use crate::harness::{Bench, KID, LIMIT, Seen, Setup, now, within};
 
 /// A token that is refused, and the words in which.
@@ -131,11 +132,18 @@ async fn what_is_no_token_at_all_does_not_leave_kuma_dp() {
     let setup = Bench::new().start().await;
     let good = setup.sign(&setup.claims());
     let broken = format!("{}.@@@@", good.rsplit_once('.').unwrap().0);
-    for token in ["garbage", &broken, &format!("Bearer {good}")] {
-        let last = last_words(&setup, "garbage", Some(token)).await;
+    let mut by_kuma_dp = vec!["garbage".to_owned(), format!("Bearer {good}")];
+    let looks_at_signature = !SIGNATURE_IN_KUMA_DP.holds(setup.home.release());
+    by_kuma_dp.extend(looks_at_signature.then(|| broken.clone()));
+    for token in by_kuma_dp {
+        let last = last_words(&setup, "garbage", Some(&token)).await;
         assert!(last.contains("dataplane token is invalid"), "{last}");
     }
     assert_eq!(setup.gateway.stat("http.zonegate.downstream_rq_total").await.unwrap(), Some(0));
+    if !looks_at_signature {
+        let last = last_words(&setup, "broken", Some(&broken)).await;
+        assert!(last.contains("zonegate: malformed_token: "), "{last}");
+    }
     // Another client would send it.
     let connection = setup.connect().await;
     for (token, says) in [(None, "missing_token"), (Some("garbage"), "malformed_token")] {

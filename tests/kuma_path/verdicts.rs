@@ -47,7 +47,7 @@ async fn the_table_of_verdicts_is_up_to_date() {
         let why = stricter.map(|why| format!(" ({why})")).unwrap_or_default();
         writeln!(table, "| {what}{why} | {} | {} |", cell(&gate), cell(&kuma)).unwrap();
     }
-    match setup.home.version().await.unwrap().as_str() {
+    match setup.home.release().to_string().as_str() {
         RECORDED => check(&table),
         other => println!("the table is of {RECORDED}, this is {other}: not compared\n{table}"),
     }

@@ -1,8 +1,11 @@
 //! kuma-dp through the gateway to kuma-cp: bootstrap, then discovery.
 
+use envoy_types::pb::envoy::service::discovery::v3::DeltaDiscoveryRequest;
 use zonegate_testkit::kuma::{Kind, Proxy, ZoneProxyAuthentication};
+use zonegate_testkit::zone_proxy::delta_discovery_request;
 
-use crate::harness::{Bench, INGRESS_HERE, LIMIT, Seen, within};
+use crate::exceptions::DELTA;
+use crate::harness::{Bench, INGRESS_HERE, LIMIT, Seen, Setup, within};
 
 /// Both kinds of zone proxy, and both forms of discovery.
 #[tokio::test]
@@ -22,8 +25,19 @@ async fn a_good_token_brings_a_zone_proxy_online() {
         let mut options = setup.proxy_options(kind, &name, Some(&token));
         options.environment.push((variant.to_owned(), form.to_owned()));
         let proxy = Proxy::start(&setup.home, &options).unwrap();
+        if form == "DELTA_GRPC" && DELTA.holds(setup.home.release()) {
+            // It goes on trying.
+            proxy.wait_log("stream was authenticated for ID", LIMIT).await.unwrap();
+            proxy.stop().await;
+            continue;
+        }
         setup.wait_online(&proxy, kind, &name, true).await;
         proxies.push(proxy);
+    }
+    if DELTA.holds(setup.home.release()) {
+        setup.wait_stat("streams.open", 2).await;
+        assert_delta_ends_without_gateway(&setup, &token).await;
+        return;
     }
     // All of it went through the gateway, and the control plane says the same.
     assert_eq!(setup.seen().await, Seen { streams: 4.0, bootstraps: 4.0 });
@@ -34,6 +48,21 @@ async fn a_good_token_brings_a_zone_proxy_online() {
         let label = [("grpc_method", method)];
         assert_eq!(metrics.sum("grpc_server_started_total", &label), streams, "{method}");
     }
+}
+
+/// A second message that does not name the node again, as Envoy sends it.
+async fn assert_delta_ends_without_gateway(setup: &Setup, token: &str) {
+    let direct = setup.connect_without_gateway().await;
+    let mut open = within(direct.delta(Some(token), INGRESS_HERE)).await.unwrap();
+    let type_url = delta_discovery_request(INGRESS_HERE).type_url;
+    open.send(DeltaDiscoveryRequest { type_url, ..Default::default() }).await.unwrap();
+    let refused = loop {
+        match within(open.next()).await {
+            Ok(answer) => assert!(answer.is_some(), "the stream has ended well"),
+            Err(status) => break status,
+        }
+    };
+    assert!(refused.message().contains("stream was authenticated for ID"), "{refused:?}");
 }
 
 /// `dpServer.authn.zoneProxy.type: none` lets every zone proxy in, but for the gateway.

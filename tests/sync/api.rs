@@ -46,7 +46,11 @@ pub(crate) struct State {
     pub(crate) token: Option<String>,
     pub(crate) page: usize,
     pub(crate) etag: Option<String>,
-    /// What was asked: path and query, and the headers that matter.
+    /// What it says at `/`.
+    pub(crate) version: &'static str,
+    /// How often that was asked for.
+    pub(crate) root_asked: usize,
+    /// What else was asked: path and query, and the headers that matter.
     pub(crate) asked: Vec<Asked>,
 }
 
@@ -109,6 +113,8 @@ impl Api {
             token: None,
             page: 1000,
             etag: None,
+            version: "2.14.3",
+            root_asked: 0,
             asked: Vec::new(),
         }));
         let shared = Arc::clone(&state);
@@ -228,7 +234,13 @@ async fn answer_to(
         authorization: header(AUTHORIZATION),
         if_none_match: header(IF_NONE_MATCH),
     };
-    state.lock().unwrap().asked.push(asked.clone());
+    match asked.path.as_str() {
+        "/" => {
+            assert_eq!(asked.authorization, None);
+            state.lock().unwrap().root_asked += 1;
+        }
+        _ => state.lock().unwrap().asked.push(asked.clone()),
+    }
     let answer = state.lock().unwrap().answer.clone();
     if let Answer::Never = answer {
         std::future::pending::<()>().await;
@@ -262,6 +274,13 @@ fn truly(state: &State, asked: &Asked, request: &Request<Incoming>) -> Response<
         let body = json!({ "type": "/std-errors", "status": status, "title": title });
         json(StatusCode::from_u16(status).unwrap(), &body)
     };
+    if asked.path == "/" {
+        let root = json!({
+            "basedOnKuma": null, "gui": "", "hostname": "cp", "instanceId": "cp-1234",
+            "clusterId": "b3cc", "product": "Kuma", "version": state.version,
+        });
+        return json(StatusCode::OK, &root);
+    }
     if let Some(token) = &state.token {
         match &asked.authorization {
             None => return error(403, "Access Denied"),

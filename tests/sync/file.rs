@@ -26,7 +26,10 @@ async fn the_file_is_filled_then_left_alone_then_follows_the_secrets() {
     api.revoke("id-1,id-2");
     running.says("keys=2 revocations=2").await;
     let config = place.config();
-    assert_eq!(config.policy.issuers.zone_token.keys.get("2"), Some(&two.public_key()));
+    assert_eq!(
+        config.policy.issuers.zone_token.keys.get("2"),
+        Some(&zonegate::token::VerificationKey::from(two.public_key()))
+    );
     assert!(config.policy.issuers.zone_token.revocations.contains("id-2"));
 
     api.remove("zone-token-signing-key-1");

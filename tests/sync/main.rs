@@ -6,6 +6,7 @@
 mod answers;
 mod api;
 mod file;
+mod release;
 mod service;
 mod tls;
 mod tool;

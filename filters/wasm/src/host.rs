@@ -85,8 +85,8 @@ impl RequestBody for Body {
 /// The time of day.
 pub(super) fn clock() -> Now {
     let now = hostcalls::get_current_time().ok();
-    let since_epoch = now.and_then(|now| now.duration_since(SystemTime::UNIX_EPOCH).ok());
-    Now(since_epoch.map(UnixTime::after_epoch))
+    let now = now.and_then(|now| now.duration_since(SystemTime::UNIX_EPOCH).ok());
+    Now(now.map(UnixTime::after_epoch))
 }
 
 /// Both clocks.

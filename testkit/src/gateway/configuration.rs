@@ -10,10 +10,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
-use super::{Delivery, Options};
+use super::{Delivery, Form, Options};
 
 const GATEWAY: &str = include_str!("../../../envoy/gateway.yaml");
-const ECDS: &str = include_str!("../../../envoy/ecds/zonegate.yaml");
 
 /// Where the files of a run are.
 #[derive(Debug, Clone)]
@@ -26,6 +25,8 @@ pub(super) struct Files {
     watched: Value,
     /// How the policy stands in it.
     delivery: Delivery,
+    /// The form of the filter.
+    form: Form,
 }
 
 impl Files {
@@ -37,7 +38,8 @@ impl Files {
         let (text, watched) = configurations(options, &folder)?;
         fs::write(&gateway, text.to_string())
             .with_context(|| format!("writing {}", gateway.display()))?;
-        let files = Self { gateway, folder, watched, delivery: options.delivery };
+        let (delivery, form) = (options.delivery, Form::of(&options.module));
+        let files = Self { gateway, folder, watched, delivery, form };
         files.push(&options.policy)?;
         Ok(files)
     }
@@ -55,23 +57,20 @@ impl Files {
 
     /// Names another module, for the pushes to come.
     pub(super) fn use_module(&mut self, module: &Path) -> anyhow::Result<()> {
-        set(&mut self.watched, &self.delivery.plugin(CODE), json!(module))
+        set(&mut self.watched, &self.delivery.filter(self.form.code()), json!(module))
     }
 
     /// Replaces the policy by a rename, as an operator does.
     pub(super) fn push(&self, policy: &Value) -> anyhow::Result<()> {
         let mut watched = self.watched.clone();
-        set(&mut watched, &self.delivery.plugin(CONFIGURATION), self.delivery.written(policy))?;
+        let place = self.delivery.filter(self.form.policy());
+        set(&mut watched, &place, self.delivery.written(policy))?;
         let (new, place) = (self.folder.join(".new"), self.folder.join(self.delivery.file()));
         fs::write(&new, watched.to_string())
             .and_then(|()| fs::rename(&new, &place))
             .with_context(|| format!("writing {}", place.display()))
     }
 }
-
-/// In the configuration of a plugin.
-const CODE: &str = "/vm_config/code/local/filename";
-const CONFIGURATION: &str = "/configuration";
 
 /// In the listener.
 const FILTER: &str = "/filter_chains/0/filters/0/typed_config/http_filters/0";
@@ -86,13 +85,13 @@ impl Delivery {
         }
     }
 
-    /// Where `place` of the plugin's configuration is in the watched file.
-    fn plugin(self, place: &str) -> String {
+    /// Where `place` of the filter's configuration is in the watched file.
+    fn filter(self, place: &str) -> String {
         match self {
             Self::Ecds | Self::EcdsText | Self::Gateway => {
-                format!("/resources/0/typed_config/config{place}")
+                format!("/resources/0/typed_config{place}")
             }
-            Self::Lds => format!("/resources/0{FILTER}/typed_config/config{place}"),
+            Self::Lds => format!("/resources/0{FILTER}/typed_config{place}"),
         }
     }
 
@@ -134,8 +133,9 @@ fn configurations(options: &Options, folder: &Path) -> anyhow::Result<(Value, Va
 
 /// The resource of the ECDS file.
 fn filter(options: &Options) -> anyhow::Result<Value> {
-    let mut filter = yaml(ECDS).context("envoy/ecds/zonegate.yaml")?;
-    set(&mut filter, &Delivery::Ecds.plugin(CODE), json!(options.module))?;
+    let form = Form::of(&options.module);
+    let mut filter = yaml(form.ecds()).context("the ECDS file")?;
+    set(&mut filter, &Delivery::Ecds.filter(form.code()), json!(options.module))?;
     Ok(filter)
 }
 
@@ -176,10 +176,10 @@ fn gateway_configuration(options: &Options, folder: &Path) -> anyhow::Result<Val
     }
     if matches!(options.delivery, Delivery::Gateway | Delivery::Lds) {
         let mut ecds = self::filter(options)?;
-        let place = Delivery::Ecds.plugin(CONFIGURATION);
+        let place = Delivery::Ecds.filter(Form::of(&options.module).policy());
         set(&mut ecds, &place, options.delivery.written(&options.policy))?;
-        let wasm = ecds.pointer("/resources/0/typed_config").cloned().unwrap_or_default();
-        set(&mut gateway, &filter, json!({ "name": "zonegate", "typed_config": wasm }))?;
+        let typed = ecds.pointer("/resources/0/typed_config").cloned().unwrap_or_default();
+        set(&mut gateway, &filter, json!({ "name": "zonegate", "typed_config": typed }))?;
     }
     for (pointer, value) in &options.edits {
         set(&mut gateway, pointer, value.clone())?;

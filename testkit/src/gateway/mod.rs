@@ -7,6 +7,7 @@
 mod admin;
 mod configuration;
 mod epoch;
+mod form;
 mod options;
 mod process;
 
@@ -25,6 +26,7 @@ use epoch::Epoch;
 
 pub use super::process::Log;
 use super::process::Process;
+pub use form::Form;
 pub use options::{Delivery, Options};
 
 /// How long Envoy may take to be ready.
@@ -162,12 +164,22 @@ impl Gateway {
         self.admin.get(path).await
     }
 
-    /// A counter or gauge; `None` where there is none of this name.
+    /// A counter or gauge; `None` where there is none of this name. One of the filter, `zonegate.…`, is
+    /// asked for without the prefix that Envoy gives it.
     ///
     /// # Errors
     /// Envoy does not answer.
     pub async fn stat(&self, name: &str) -> anyhow::Result<Option<u64>> {
-        self.admin.stat(name).await
+        if !name.starts_with("zonegate.") {
+            return self.admin.stat(name).await;
+        }
+        let prefix = self.form().stats_prefix();
+        self.admin.stat(&format!("{prefix}.{name}")).await
+    }
+
+    /// The form of its filter.
+    pub fn form(&self) -> Form {
+        Form::of(&self.options.module)
     }
 
     /// Waits until a counter or gauge has `wanted`.

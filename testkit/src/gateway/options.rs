@@ -16,7 +16,7 @@ pub struct Options {
     pub envoy: PathBuf,
     /// The func-e to run it with, if any.
     pub func_e: Option<PathBuf>,
-    /// The filter.
+    /// The filter, in either [`Form`](super::Form).
     pub module: PathBuf,
     /// The plugin configuration.
     pub policy: Value,

@@ -36,7 +36,7 @@ pub(super) fn start(
         .args(epoch.arguments(dir))
         .args(connections(options.delivery))
         .args(["--log-level", "warning"])
-        .args(["--component-log-level", "wasm:info,config:info"])
+        .args(["--component-log-level", "wasm:info,dynamic_modules:info,config:info"])
         .envs(options.environment.iter().map(|(name, value)| (name, value)))
         .current_dir(dir);
     Process::start(command, options.log, dir.join("envoy.log"))

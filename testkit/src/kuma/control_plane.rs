@@ -97,6 +97,7 @@ struct Ports {
     api_tls: u16,
     diagnostics: u16,
     inter_cp: u16,
+    monitoring: u16,
 }
 
 impl ControlPlane {
@@ -208,6 +209,7 @@ impl Ports {
             api_tls: free_port()?,
             diagnostics: free_port()?,
             inter_cp: free_port()?,
+            monitoring: free_port()?,
         })
     }
 }
@@ -251,7 +253,8 @@ fn write_configuration(dir: &Path, options: &Options, ports: Ports) -> anyhow::R
             "catalog": { "instanceAddress": "127.0.0.1" },
             "server": { "port": ports.inter_cp },
         },
-        "monitoringAssignmentServer": { "enabled": false },
+        // Before 2.14 it cannot be switched off.
+        "monitoringAssignmentServer": { "enabled": false, "port": ports.monitoring },
         "reports": { "enabled": false },
     });
     let path = dir.join("kuma-cp.yaml");

@@ -62,8 +62,21 @@ impl Judge {
         kind: Kind,
         authorization: &[&[u8]],
     ) -> anyhow::Result<Result<(), String>> {
+        self.verdict_of(kind, "another", authorization).await
+    }
+
+    /// The same, for the proxy with this name: on Kubernetes, `pod.namespace`.
+    ///
+    /// # Errors
+    /// A value cannot be sent in HTTP, or the answer is neither.
+    pub async fn verdict_of(
+        &self,
+        kind: Kind,
+        name: &str,
+        authorization: &[&[u8]],
+    ) -> anyhow::Result<Result<(), String>> {
         let number = ASKED.fetch_add(1, Ordering::Relaxed);
-        let mut request = Request::new(tokio_stream::once(first_message(kind, number)));
+        let mut request = Request::new(tokio_stream::once(first_message(kind, name, number)));
         for value in authorization {
             let value = AsciiMetadataValue::try_from(*value).context("no header value")?;
             request.metadata_mut().append("authorization", value);
@@ -96,8 +109,8 @@ impl Judge {
 }
 
 /// Of a node that no other stream names.
-fn first_message(kind: Kind, number: u64) -> DiscoveryRequest {
-    let resource = kind.resource("another", 10_001).to_string();
+fn first_message(kind: Kind, name: &str, number: u64) -> DiscoveryRequest {
+    let resource = kind.resource(name, 10_001).to_string();
     let claimed = Claimed { proxy_type: Some(kind.name()), resource: Some(&resource) };
     let mut message = discovery_request(claimed);
     if let Some(node) = &mut message.node {

@@ -8,9 +8,11 @@
 mod api;
 mod control_plane;
 mod judge;
+mod kubernetes;
 mod metrics;
 mod ports;
 mod proxy;
+mod release;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -21,9 +23,11 @@ use tokio::process::Command;
 pub use api::Api;
 pub use control_plane::{ControlPlane, Options, StaticKey, ZoneProxyAuthentication};
 pub use judge::Judge;
+pub use kubernetes::KubernetesControlPlane;
 pub use metrics::Metrics;
 pub use ports::free_port;
 pub use proxy::{Kind, Proxy, ProxyOptions};
+pub use release::Release;
 
 /// The environment variable that names the folder.
 pub const KUMA_HOME: &str = "KUMA_HOME";
@@ -32,9 +36,12 @@ pub const KUMA_HOME: &str = "KUMA_HOME";
 pub const HOW_TO: &str = "KUMA_HOME must name a folder with bin/kuma-cp, bin/kuma-dp and \
      bin/kumactl; make test-kuma says how to get one";
 
-/// Where Kuma's programs are.
+/// Where Kuma's programs are, and which release they are of.
 #[derive(Debug, Clone)]
-pub struct Home(PathBuf);
+pub struct Home {
+    bin: PathBuf,
+    release: Release,
+}
 
 impl Home {
     /// The folder that `KUMA_HOME` names; `None` where it is not set.
@@ -49,20 +56,26 @@ impl Home {
     /// This folder.
     ///
     /// # Errors
-    /// A program is missing there.
+    /// A program is missing there, or kuma-cp does not tell its release.
     pub fn at(dir: &Path) -> anyhow::Result<Self> {
-        let bin = dir.canonicalize().with_context(|| format!("{}\n{HOW_TO}", dir.display()))?;
-        let home = Self(bin.join("bin"));
+        let dir = dir.canonicalize().with_context(|| format!("{}\n{HOW_TO}", dir.display()))?;
+        let bin = dir.join("bin");
         for name in ["kuma-cp", "kuma-dp", "kumactl"] {
-            let path = home.program(name);
+            let path = bin.join(name);
             ensure!(path.is_file(), "{} is missing\n{HOW_TO}", path.display());
         }
-        Ok(home)
+        let release = Release::of(&bin.join("kuma-cp"))?;
+        Ok(Self { bin, release })
+    }
+
+    /// Which release this is.
+    pub fn release(&self) -> &Release {
+        &self.release
     }
 
     /// One of the programs.
     pub fn program(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.bin.join(name)
     }
 
     /// What kumactl prints, run in `dir` with no configuration of its user's.
@@ -79,18 +92,6 @@ impl Home {
         let error = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "kumactl: {}: {error}", output.status);
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    }
-
-    /// The version, as kuma-cp tells it.
-    ///
-    /// # Errors
-    /// It cannot be run.
-    pub async fn version(&self) -> anyhow::Result<String> {
-        let dir = std::env::temp_dir();
-        let output = self.command("kuma-cp", &dir).arg("version").output().await?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let version = text.split_whitespace().next_back().context("kuma-cp has no version")?;
-        Ok(version.to_owned())
     }
 
     /// A program that inherits no setting from this process but PATH: each of its settings can be

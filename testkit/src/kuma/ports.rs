@@ -1,8 +1,10 @@
 //! Ports for programs that cannot say which one the system gave them.
 //!
-//! In: nothing. Out: a port that nobody listened on a moment ago.
+//! In: nothing. Out: a port that nobody listened on a moment ago, and that was not given out before.
 
+use std::collections::BTreeSet;
 use std::net::TcpListener;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::bail;
 use rand::RngExt;
@@ -10,6 +12,9 @@ use rand::RngExt;
 /// Below the range from which Linux takes ports for outgoing connections, so that none of those can
 /// come in between.
 const RANGE: std::ops::Range<u16> = 20_000..32_000;
+
+/// Those that were given out; their programs may not listen yet.
+static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 
 /// A port that is free on all interfaces.
 ///
@@ -22,7 +27,8 @@ pub fn free_port() -> anyhow::Result<u16> {
             drop(listener);
             TcpListener::bind(("::", port)).or_else(|_| TcpListener::bind(("0.0.0.0", port)))
         });
-        if free.is_ok() {
+        let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+        if free.is_ok() && given.insert(port) {
             return Ok(port);
         }
     }

@@ -64,7 +64,12 @@ impl Proxy {
         let dir = tempfile::Builder::new().prefix("zonegate-kuma-dp-").tempdir()?;
         let mut command = home.command("kuma-dp", dir.path());
         let resource = dir.path().join("resource.yaml");
-        let definition = options.kind.resource(&options.name, free_port()?);
+        let mut definition = options.kind.resource(&options.name, free_port()?);
+        if !home.release().has_admin_socket() {
+            let networking = definition.get_mut("networking").and_then(Value::as_object_mut);
+            let networking = networking.context("the proxy's resource has no networking")?;
+            networking.insert("admin".to_owned(), json!({ "port": free_port()? }));
+        }
         fs::write(&resource, definition.to_string()).context("writing the proxy's resource")?;
         command
             .args(["run", "--proxy-type", options.kind.name()])
@@ -75,9 +80,9 @@ impl Proxy {
             .arg(&options.envoy)
             .arg("--dataplane-file")
             .arg(&resource)
-            .arg("--work-dir")
-            .arg(dir.path())
             // Else it makes a folder elsewhere, and leaves it when it is killed.
+            .arg(home.release().work_dir_flag())
+            .arg(dir.path())
             .arg("--dns-server-config-dir")
             .arg(dir.path())
             .args(["--concurrency", "1", "--drain-time", "1s"])
@@ -86,6 +91,9 @@ impl Proxy {
             // It retries where it is told to come again; not for ever here.
             .env("KUMA_CONTROL_PLANE_RETRY_BACKOFF", "1s")
             .envs(options.environment.iter().map(|(name, value)| (name, value)));
+        if !home.release().has_work_dir() {
+            command.env("KUMA_DATAPLANE_RUNTIME_SOCKET_DIR", dir.path());
+        }
         if let Some(token) = &options.token {
             let file = dir.path().join(TOKEN);
             fs::write(&file, token).context("writing the proxy's token")?;

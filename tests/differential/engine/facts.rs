@@ -1,7 +1,7 @@
 //! What a token says, read apart from the gate's own reader: a predicate that shared its code could
 //! not show its mistakes.
 //!
-//! In: a case. Out: members and sizes. Only what both sides could read is read here.
+//! In: the values of `authorization`. Out: members and sizes. Only what both sides could read is read here.
 
 use base64::Engine;
 use base64::alphabet::URL_SAFE;
@@ -10,19 +10,19 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::cases::Case;
-
 /// What a token says.
-pub(super) struct Facts {
-    pub(super) length: usize,
-    pub(super) header: Object,
-    pub(super) claims: Object,
+pub(crate) struct Facts {
+    pub(crate) length: usize,
+    pub(crate) header: Object,
+    pub(crate) claims: Object,
 }
 
 /// A JSON object: names, and the JSON text of the values.
-pub(super) struct Object {
-    pub(super) members: Vec<(String, String)>,
-    pub(super) depth: usize,
+pub(crate) struct Object {
+    pub(crate) members: Vec<(String, String)>,
+    pub(crate) depth: usize,
+    /// Whether more than white space stands behind the object.
+    pub(crate) has_text_after: bool,
 }
 
 const LAX: GeneralPurpose = GeneralPurpose::new(
@@ -35,8 +35,8 @@ const LAX: GeneralPurpose = GeneralPurpose::new(
 
 impl Facts {
     /// `None` where there is no token that could be read.
-    pub(super) fn of(case: &Case) -> Option<Self> {
-        let [text] = case.authorization.as_slice() else { return None };
+    pub(crate) fn of(authorization: &[String]) -> Option<Self> {
+        let [text] = authorization else { return None };
         let mut segments = text.split('.').map(|segment| {
             let segment: String = segment.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
             Object::of(&LAX.decode(segment).ok()?)
@@ -47,23 +47,35 @@ impl Facts {
 }
 
 impl Object {
-    fn of(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
         let text = without_surrogates(&String::from_utf8_lossy(bytes));
-        let members = serde_json::from_str::<Members>(&text).ok()?.0;
-        Some(Self { members, depth: depth(&text) })
+        let mut values = serde_json::Deserializer::from_str(&text).into_iter::<Members>();
+        let members = values.next()?.ok()?.0;
+        let (value, after) = text.split_at_checked(values.byte_offset())?;
+        // RFC 8259 section 2: a form feed is none.
+        let is_white_space = |byte: u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
+        let has_text_after = !after.bytes().all(is_white_space);
+        Some(Self { members, depth: depth(value), has_text_after })
     }
 
     /// The values of a claim, whatever the case of its name.
-    pub(super) fn all(&self, claim: &str) -> Vec<&str> {
+    pub(crate) fn all(&self, claim: &str) -> Vec<&str> {
         let fold = |name: &str| name.to_uppercase().to_lowercase();
         let named = self.members.iter().filter(|(name, _)| fold(name) == claim);
         named.map(|(_, value)| value.as_str()).collect()
     }
 
     /// What is left of a claim that is a string.
-    pub(super) fn string(&self, claim: &str) -> String {
+    pub(crate) fn string(&self, claim: &str) -> String {
         let read = |value: &&str| serde_json::from_str::<Option<String>>(value).ok().flatten();
         self.all(claim).iter().rev().find_map(read).unwrap_or_default()
+    }
+
+    /// What is left of a claim that is a date: seconds, as a number or as a string that holds one.
+    pub(super) fn date(&self, claim: &str) -> Option<f64> {
+        let value = self.all(claim).pop()?;
+        let text = serde_json::from_str::<String>(value).unwrap_or_else(|_| value.to_owned());
+        text.parse().ok()
     }
 }
 

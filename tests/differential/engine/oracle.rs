@@ -15,8 +15,20 @@ pub(crate) enum Answer {
     Unasked,
 }
 
+/// The release of golang-jwt that a Kuma reads tokens with. Dates and JSON are read differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Jwt {
+    /// Kuma 2.9 and 2.10.
+    V4,
+    /// Kuma 2.11 and later.
+    V5,
+}
+
 /// Says what Kuma does.
 pub(crate) trait Oracle {
+    /// What it reads tokens with. It decides which rows hold.
+    fn jwt(&self) -> Jwt;
+
     /// One answer for each case, in order.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use zonegate::gate::Reason;
 use super::cases::Case;
 use super::facts::{Facts, Object};
 use super::gate::Judged;
+use super::oracle::Jwt;
 use crate::keys::KeyRow;
 
 /// A row that a token can fall under.
@@ -17,10 +18,11 @@ pub(crate) enum Row {
     WhiteSpace,
     Bounds,
     OverwrittenScope,
+    TextAfterClaims,
 }
 
 impl Row {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::NoExpiration,
         Self::Crit,
         Self::Keys,
@@ -28,6 +30,7 @@ impl Row {
         Self::WhiteSpace,
         Self::Bounds,
         Self::OverwrittenScope,
+        Self::TextAfterClaims,
     ];
 
     /// How it stands in the table.
@@ -42,18 +45,33 @@ impl Row {
             }
             Self::Bounds => "JSON nested deeper than 64, tokens over `maxTokenBytes`",
             Self::OverwrittenScope => r#"`"Scope":["ingress"],"Scope":[null]`"#,
+            Self::TextAfterClaims => "text after the JSON of the claims",
         }
     }
 
-    /// The row that `case` falls under, refused by the gate like this and accepted by Kuma.
-    pub(super) fn of(case: &Case, judged: &Judged) -> Option<Self> {
+    /// Whether a Kuma with `jwt` accepts such tokens.
+    pub(crate) fn is_of(self, jwt: Jwt) -> bool {
+        match self {
+            Self::NoExpiration
+            | Self::Crit
+            | Self::Keys
+            | Self::LargeKeys
+            | Self::WhiteSpace
+            | Self::Bounds
+            | Self::OverwrittenScope => true,
+            Self::TextAfterClaims => jwt == Jwt::V4,
+        }
+    }
+
+    /// The row that `case` falls under, refused by the gate like this and accepted by a Kuma with `jwt`.
+    pub(super) fn of(case: &Case, judged: &Judged, jwt: Jwt) -> Option<Self> {
         let reason = match judged {
             Judged::NotConfigured => return Self::of_ring(case),
             Judged::Denied(reason) => *reason,
             Judged::Allowed => return None,
         };
-        let facts = Facts::of(case)?;
-        Self::ALL.into_iter().find(|row| row.covers(case, &facts, reason))
+        let facts = Facts::of(&case.authorization)?;
+        Self::ALL.into_iter().find(|row| row.is_of(jwt) && row.covers(case, &facts, reason))
     }
 
     fn of_ring(case: &Case) -> Option<Self> {
@@ -81,17 +99,18 @@ impl Row {
             (Self::Bounds, Reason::MalformedToken) => header.depth > MAX_DEPTH,
             (Self::Bounds, Reason::MalformedClaims) => claims.depth > MAX_DEPTH,
             (Self::OverwrittenScope, Reason::OutOfScope) => may_keep_an_element(claims, case.proxy),
+            (Self::TextAfterClaims, Reason::MalformedClaims) => claims.has_text_after,
             _ => false,
         }
     }
 }
 
 /// As the README says.
-const MAX_DEPTH: usize = 64;
+pub(crate) const MAX_DEPTH: usize = 64;
 /// The default of `maxTokenBytes`.
 const MAX_TOKEN_BYTES: usize = 16_384;
 
-fn is_among_white_space(id: &str, revocations: &str) -> bool {
+pub(crate) fn is_among_white_space(id: &str, revocations: &str) -> bool {
     let as_kuma: Vec<&str> =
         revocations.strip_suffix('\n').unwrap_or(revocations).split(',').collect();
     let parts = revocations.split(',').flat_map(str::split_whitespace);
@@ -104,7 +123,7 @@ fn is_among_white_space(id: &str, revocations: &str) -> bool {
 }
 
 /// Whether a `null` in a later list keeps what an earlier one had in its place.
-fn may_keep_an_element(claims: &Object, scope: &str) -> bool {
+pub(crate) fn may_keep_an_element(claims: &Object, scope: &str) -> bool {
     let lists: Vec<Vec<Option<String>>> =
         claims.all("scope").iter().filter_map(|list| serde_json::from_str(list).ok()).collect();
     let Some((last, before)) = lists.split_last() else { return false };

@@ -9,7 +9,8 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::cases::{Case, Recipe, Surroundings, recipes};
 use super::gate::{Gate, Judged};
-use super::oracle::{Answer, Oracle};
+use super::looser::LooserRow;
+use super::oracle::{Answer, Jwt, Oracle};
 use super::rows::Row;
 use super::vector;
 
@@ -35,6 +36,8 @@ pub(crate) struct Summary {
     pub(crate) accepted: usize,
     /// How often a row was needed.
     pub(crate) rows: BTreeMap<Row, usize>,
+    /// The same for the rows in which the gate is looser.
+    pub(crate) looser: BTreeMap<LooserRow, usize>,
     /// Cases that were not compared: a date passed meanwhile, or HTTP cannot carry the token.
     pub(crate) left_out: usize,
     /// What may not be, shrunk.
@@ -73,7 +76,8 @@ pub(crate) fn run(plan: Plan, oracle: &mut impl Oracle) -> anyhow::Result<Summar
     Ok(summary)
 }
 
-fn runner(seed: u64) -> TestRunner {
+/// Draws the same for the same seed.
+pub(crate) fn runner(seed: u64) -> TestRunner {
     // Good mixing is needed here, not secrecy.
     let mut bytes = [0x5A; 16];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
@@ -97,6 +101,7 @@ struct Bench<'a, O> {
 enum Compared {
     Same,
     Stricter(Row),
+    Looser(LooserRow),
     Different,
     LeftOut,
 }
@@ -114,6 +119,7 @@ impl<O: Oracle> Bench<'_, O> {
                 Compared::Same => {}
                 Compared::LeftOut => summary.left_out += 1,
                 Compared::Stricter(row) => *summary.rows.entry(row).or_default() += 1,
+                Compared::Looser(row) => *summary.looser.entry(row).or_default() += 1,
                 Compared::Different if summary.differences.len() >= ENOUGH => {}
                 Compared::Different => {
                     let first = Difference { recipe: tree.current(), case, judged, answer };
@@ -131,7 +137,7 @@ impl<O: Oracle> Bench<'_, O> {
     }
 
     fn compare(&mut self, case: &Case, judged: &Judged, answer: &Answer) -> Compared {
-        let compared = compare(case, judged, answer);
+        let compared = compare(case, judged, answer, self.oracle.jwt());
         match (&compared, self.oracle.clock()) {
             (Compared::Same, _) | (_, None) => compared,
             (_, Some(now)) => {
@@ -167,14 +173,16 @@ impl<O: Oracle> Bench<'_, O> {
     }
 }
 
-fn compare(case: &Case, judged: &Judged, answer: &Answer) -> Compared {
+fn compare(case: &Case, judged: &Judged, answer: &Answer, jwt: Jwt) -> Compared {
     match (judged, answer) {
         (_, Answer::Unasked) => Compared::LeftOut,
         (Judged::Allowed, Answer::Accept) => Compared::Same,
         (Judged::Denied(_) | Judged::NotConfigured, Answer::Refuse(_)) => Compared::Same,
-        (Judged::Allowed, Answer::Refuse(_)) => Compared::Different,
+        (Judged::Allowed, Answer::Refuse(words)) => {
+            LooserRow::of(case, jwt, words).map_or(Compared::Different, Compared::Looser)
+        }
         (judged, Answer::Accept) => {
-            Row::of(case, judged).map_or(Compared::Different, Compared::Stricter)
+            Row::of(case, judged, jwt).map_or(Compared::Different, Compared::Stricter)
         }
     }
 }
@@ -189,6 +197,9 @@ impl Summary {
         for (row, count) in other.rows {
             *self.rows.entry(row).or_default() += count;
         }
+        for (row, count) in other.looser {
+            *self.looser.entry(row).or_default() += count;
+        }
     }
 }
 
@@ -197,7 +208,7 @@ impl fmt::Display for Difference {
         let Self { recipe, case, judged, answer } = self;
         let direction = match answer {
             Answer::Accept => "STRICTER than Kuma, and no row of the table says so",
-            Answer::Refuse(_) | Answer::Unasked => "LOOSER than Kuma",
+            Answer::Refuse(_) | Answer::Unasked => "LOOSER than Kuma, and no row says so",
         };
         writeln!(f, "{direction}\n  gate: {judged:?}\n  Kuma: {answer:?}\n  made by: {recipe:?}")?;
         let vector = vector::of(case, answer, &format!("{:?}", recipe));

@@ -8,7 +8,8 @@ use zonegate::gate::ADS_SOTW;
 use zonegate_testkit::raw_client::{End, RawRequest};
 use zonegate_testkit::zone_proxy::Claimed;
 
-use crate::harness::{Bench, LIMIT, from_environment, grpc_headers};
+use crate::form::faulty_module;
+use crate::harness::{Bench, LIMIT, grpc_headers};
 use crate::open_stream::open;
 
 use super::*;
@@ -16,7 +17,7 @@ use super::*;
 /// A VM that fails while its worker has connections of an earlier listener, by which it is started anew.
 #[tokio::test]
 async fn a_vm_that_is_started_anew_by_an_old_connection_knows_the_newest_policy() {
-    let setup = by_listener(1, Some(from_environment("ZONEGATE_FAULTY_WASM"))).await;
+    let setup = by_listener(1, Some(faulty_module())).await;
     let old = setup.connect().await;
     let raw = setup.raw().await;
     drop(open(&old, &setup.token_of("id-2")).await);
@@ -39,7 +40,7 @@ async fn a_vm_that_is_started_anew_by_an_old_connection_knows_the_newest_policy(
 /// push.
 #[tokio::test]
 async fn a_vm_that_is_started_anew_by_a_very_old_connection_brings_no_old_policy_back() {
-    let setup = by_listener(2, Some(from_environment("ZONEGATE_FAULTY_WASM"))).await;
+    let setup = by_listener(2, Some(faulty_module())).await;
     let (raw, other) = (setup.raw().await, setup.connect().await);
     let by_worker = setup.connections_by_worker().await;
     assert!(by_worker.values().all(|count| *count == 1), "{by_worker:?}");
@@ -73,7 +74,7 @@ async fn a_vm_that_is_started_anew_by_a_very_old_connection_brings_no_old_policy
 #[tokio::test]
 async fn a_vm_that_fails_during_a_push_lets_nothing_in_that_it_revokes() {
     let mut bench = Bench::text();
-    bench.options.module = from_environment("ZONEGATE_FAULTY_WASM");
+    bench.options.module = faulty_module();
     let setup = bench.start().await;
     let connection = setup.connect().await;
     for round in 0..4 {

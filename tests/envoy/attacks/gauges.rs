@@ -6,7 +6,8 @@ use serde_json::json;
 use tokio::time::sleep;
 use zonegate_testkit::gateway::Pushed;
 
-use crate::harness::{Bench, LIMIT, Setup, from_environment};
+use crate::form::faulty_module;
+use crate::harness::{Bench, LIMIT, Setup};
 use crate::module_swap::write;
 use crate::open_stream::{Sotw, open};
 
@@ -69,7 +70,7 @@ async fn the_gauge_of_open_streams_is_right_once_the_old_module_is_gone() {
 #[tokio::test]
 async fn the_gauge_of_open_streams_stands_still_after_a_vm_was_started_anew() {
     let mut bench = Bench::new();
-    bench.options.module = from_environment("ZONEGATE_FAULTY_WASM");
+    bench.options.module = faulty_module();
     let setup = bench.workers(1).start().await;
     sleep(SILENCE).await;
     trap(&setup, &setup.raw().await).await;
@@ -88,7 +89,7 @@ async fn the_gauges_of_two_gateways_are_their_sums() {
     let pushed = push_listeners(&setup, |file| {
         let mut other = file["resources"][0].clone();
         other["name"] = json!("other");
-        plugin(&mut other)["name"] = json!("other");
+        *gateway_name(&mut other) = json!("other");
         file["resources"].as_array_mut().unwrap().push(other);
     });
     assert_eq!(pushed.await, Pushed::Accepted);

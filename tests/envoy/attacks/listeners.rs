@@ -21,7 +21,7 @@ async fn refused_listener(change: Value, goes_on_after: bool) {
     let bad = setup.policy_with(change);
     let pushed = push_listeners(&setup, |file| {
         let listener = &mut file["resources"][0];
-        plugin(listener)["configuration"]["value"] = json!(bad.to_string());
+        *policy_text(listener) = json!(bad.to_string());
         let rules = "/1/typed_config/rules/policies/judged/principals/0/filter_state";
         let regex = format!("{FILTERS}{rules}/string_match/safe_regex/regex");
         *listener.pointer_mut(&regex).unwrap() = json!("(");
@@ -98,7 +98,7 @@ async fn a_connection_that_waited_for_its_first_byte_brings_no_old_policy_back()
     let policy = setup.policy_with(json!({ "revocations": ["id-1"] }));
     let pushed = push_listeners(&setup, |file| {
         let listener = &mut file["resources"][0];
-        plugin(listener)["configuration"]["value"] = json!(policy.to_string());
+        *policy_text(listener) = json!(policy.to_string());
         // Not only of the filter chain: the whole listener is replaced.
         listener["per_connection_buffer_limit_bytes"] = json!(1_310_721);
     });

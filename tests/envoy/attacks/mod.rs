@@ -21,14 +21,15 @@ use tokio::time::{sleep, timeout};
 use tonic::Code;
 use uuid::Uuid;
 use zonegate::gate::ADS_SOTW;
-use zonegate_testkit::gateway::{Delivery, Pushed};
+use zonegate_testkit::gateway::{Delivery, Form, Pushed};
 use zonegate_testkit::raw_client::{End, RawRequest, grpc_frame};
 use zonegate_testkit::zone_proxy::{Claimed, Connection, discovery_request};
 
+use crate::form::form;
 use crate::harness::{Bench, LIMIT, Setup, grpc_headers};
 use crate::open_stream::Sotw;
 
-pub(super) const OPEN: &str = "wasmcustom.zonegate.streams.open";
+pub(super) const OPEN: &str = "zonegate.streams.open";
 
 /// A VM that has not reported so long no longer counts, and a little more.
 pub(super) const SILENCE: Duration = Duration::from_secs(5 + 1);
@@ -100,13 +101,22 @@ pub(super) async fn push_listeners(setup: &Setup, edit: impl FnOnce(&mut Value))
     }
 }
 
-/// In a listener: its HTTP filters, and the plugin's configuration in the first of them.
+/// In a listener: its HTTP filters.
 pub(super) const FILTERS: &str = "/filter_chains/0/filters/0/typed_config/http_filters";
 
-pub(super) const PLUGIN: &str = "/0/typed_config/config";
+/// In a listener: the policy of the gateway, as JSON.
+pub(super) fn policy_text(listener: &mut Value) -> &mut Value {
+    let policy = form().policy();
+    listener.pointer_mut(&format!("{FILTERS}/0/typed_config{policy}/value")).unwrap()
+}
 
-pub(super) fn plugin(listener: &mut Value) -> &mut Value {
-    listener.pointer_mut(&format!("{FILTERS}{PLUGIN}")).unwrap()
+/// In a listener: the name of the gateway.
+pub(super) fn gateway_name(listener: &mut Value) -> &mut Value {
+    let name = match form() {
+        Form::Wasm => "config/name",
+        Form::Native => "filter_name",
+    };
+    listener.pointer_mut(&format!("{FILTERS}/0/typed_config/{name}")).unwrap()
 }
 
 /// A gateway that is configured by way of its listener.

@@ -108,7 +108,7 @@ async fn streams_that_are_reset_during_pushes_leave_nothing() {
     setup.refused_everywhere_as(&setup.witness("last"), "revoked").await;
     setup.gateway.wait_stat("http.zonegate.downstream_rq_active", 0, LIMIT).await.unwrap();
     for gauge in ["open", "held", "shadowed"] {
-        let stat = format!("wasmcustom.zonegate.streams.{gauge}");
+        let stat = format!("zonegate.streams.{gauge}");
         setup.gateway.wait_stat(&stat, 0, LIMIT).await.unwrap();
     }
     let recorder = setup.control_plane.recorder();

@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 pub use error::ControlPlaneError;
 pub use notice::Notice;
 
+use super::NoZoneTokens;
 use crate::readers::{FileKind, text};
 use environment::{go_bool, variables};
 
@@ -28,6 +29,7 @@ pub struct ControlPlane {
     authn: Option<String>,
     use_secrets: Option<bool>,
     keys: Vec<ConfiguredKey>,
+    no_zone_tokens: Option<NoZoneTokens>,
 }
 
 /// An item of `dpServer.authn.zoneProxy.zoneToken.validator.publicKeys`.
@@ -58,6 +60,7 @@ impl ControlPlane {
     /// # Errors
     /// See [`ControlPlaneError`].
     pub fn parse(bytes: &[u8]) -> Result<Self, ControlPlaneError> {
+        let labelled = text::value(bytes).ok().and_then(|(file, _)| NoZoneTokens::of_labels(&file));
         let bytes = &*wrapped(bytes)?;
         let (file, _) = text::value(bytes).map_err(|error| match FileKind::of_text(bytes) {
             Some(kind) => ControlPlaneError::OtherKind(kind),
@@ -82,6 +85,7 @@ impl ControlPlane {
                 })
                 .transpose()?,
             keys: keys(&file)?,
+            no_zone_tokens: labelled.or_else(|| NoZoneTokens::of_settings(&file)),
         })
     }
 
@@ -100,6 +104,8 @@ impl ControlPlane {
         ] {
             *field = value(name).or(field.take());
         }
+        let by_name = NoZoneTokens::of_variables(variables.keys().map(String::as_str));
+        self.no_zone_tokens = self.no_zone_tokens.take().or(by_name);
         if let Some(text) = value(USE_SECRETS) {
             let parsed = go_bool(&text).ok_or_else(|| field(USE_SECRETS, "true or false"))?;
             self.use_secrets = Some(parsed);
@@ -117,12 +123,21 @@ impl ControlPlane {
         &self.keys
     }
 
+    /// That it takes no zone tokens from proxies, where that is known.
+    pub fn no_zone_tokens(&self) -> Option<&NoZoneTokens> {
+        self.no_zone_tokens.as_ref()
+    }
+
     /// What the operator of a gate should know; `has_secrets` where the control plane's secrets are
     /// given too, `is_for_global` where the gate stands in front of a global control plane.
     pub fn notices(&self, has_secrets: bool, is_for_global: bool) -> Vec<Notice> {
         let mut notices = Vec::new();
         if self.mode.as_deref() == Some("global") && !is_for_global {
             notices.push(Notice::Global);
+        }
+        // Which tokens zones have at a global one is not that server's business.
+        if let Some(sign) = self.no_zone_tokens.clone().filter(|_| !is_for_global) {
+            notices.push(Notice::NoZoneTokens(sign));
         }
         // An empty type follows the environment (Kuma: `autoconfigure` in app/kuma-cp).
         let on_kubernetes = self.environment.as_deref() == Some("kubernetes");

@@ -5,6 +5,8 @@
 //! behind [`Secrets`] has seen one. Whether the filter takes a key is not decided here.
 
 pub mod control_plane;
+mod no_zone_tokens;
 mod secrets;
 
+pub use no_zone_tokens::NoZoneTokens;
 pub use secrets::{Secrets, SecretsError, Skipped, Unusable};

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use zonegate::config::{Config, Warning};
-use zonegate::credential::Kind;
+use zonegate::credential::{Issuers, Kind};
 use zonegate::text::Quoted;
 use zonegate::token::{KeySet, PublicKey, VerificationKey};
 
@@ -15,26 +15,28 @@ use crate::plugin_config::settings;
 /// What the author of a configuration may not have meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finding {
-    /// One key under two kids.
-    SameKey([String; 2]),
+    /// One key under two kids of one kind of token.
+    SameKey(Kind, [String; 2]),
+    /// A key of zone tokens that is one of dataplane tokens too; their labels.
+    SharedKey([String; 2]),
     /// A key that is smaller than is advised; its kid and its bits.
-    SmallKey(String, u32),
+    SmallKey(Kind, String, u32),
     /// The key of the shipped file; its kid.
-    ExampleKey(String),
+    ExampleKey(Kind, String),
     /// A kid that the shipped `stats_tags` do not make a label of.
-    KidNotALabel(String),
+    KidNotALabel(Kind, String),
     /// What the filter itself warns of.
     OfTheFilter(Warning),
-    /// Entries that are there more than once: how many, and one of them.
-    RepeatedIds(usize, String),
-    /// Entries longer than any token may be: how many.
-    LongIds(usize),
-    /// A byte order mark before the ids of a text.
-    ByteOrderMark,
-    /// An entry that is the kid of a key.
-    KidRevoked(String),
-    /// White space between the ids of a text.
-    NotAsKumaReads,
+    /// Entries of the list at this path that are there more than once: how many, and one of them.
+    RepeatedIds(String, usize, String),
+    /// Entries of the list at this path that are longer than any token may be: how many.
+    LongIds(String, usize),
+    /// A byte order mark before the ids of the text at this path.
+    ByteOrderMark(String),
+    /// An entry of the list at this path that is the kid of a key.
+    KidRevoked(String, String),
+    /// White space between the ids of the text at this path.
+    NotAsKumaReads(String),
     /// No zone is named.
     DefaultZone,
     /// Everything passes.
@@ -78,30 +80,55 @@ pub(super) fn all(json: &Value, config: &Config, around: Option<&Value>) -> Vec<
 }
 
 fn keys(config: &Config) -> Vec<Finding> {
+    let issuers = &config.policy.issuers;
+    let mut findings: Vec<Finding> =
+        Kind::ALL.into_iter().flat_map(|kind| keys_of(kind, issuers)).collect();
+    let labelled = |kind| issuers.key_sets(kind).flat_map(KeySet::labelled);
+    for (zone, key) in labelled(Kind::ZoneToken) {
+        let same = labelled(Kind::DataplaneToken).filter(|(_, other)| *other == key);
+        findings.extend(
+            same.map(|(dataplane, _)| Finding::SharedKey([zone.to_owned(), dataplane.to_owned()])),
+        );
+    }
+    findings
+}
+
+/// What is odd about the keys of one kind of token.
+fn keys_of(kind: Kind, issuers: &Issuers) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let keys: Vec<(&str, &VerificationKey)> = config.policy.issuers.keys().collect();
+    let keys: Vec<(&str, &VerificationKey)> =
+        issuers.key_sets(kind).flat_map(KeySet::labelled).collect();
     let example = example_key();
     for (index, (label, key)) in keys.iter().enumerate() {
         let owned = || (*label).to_owned();
         if let Some((first, _)) = keys.iter().take(index).find(|(_, other)| other == key) {
-            findings.push(Finding::SameKey([(*first).to_owned(), owned()]));
+            findings.push(Finding::SameKey(kind, [(*first).to_owned(), owned()]));
         }
         match key {
             VerificationKey::Rsa(key) if key.bits() < ADVISED_BITS => {
-                findings.push(Finding::SmallKey(owned(), key.bits()));
+                findings.push(Finding::SmallKey(kind, owned(), key.bits()));
             }
             VerificationKey::Rsa(_) | VerificationKey::P256(_) => {}
         }
         if example.as_ref() == Some(*key) {
-            findings.push(Finding::ExampleKey(owned()));
+            findings.push(Finding::ExampleKey(kind, owned()));
         }
     }
-    let sets = Kind::ALL.into_iter().flat_map(|kind| config.policy.issuers.key_sets(kind));
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
-    for (kid, _) in sets.flat_map(KeySet::iter).filter(|(kid, _)| !kid.bytes().all(is_plain)) {
-        findings.push(Finding::KidNotALabel(kid.to_owned()));
+    let kids = issuers.key_sets(kind).flat_map(KeySet::iter).map(|(kid, _)| kid);
+    for kid in kids.filter(|kid| !kid.bytes().all(is_plain)) {
+        findings.push(Finding::KidNotALabel(kind, kid.to_owned()));
     }
     findings
+}
+
+/// Where the keys of a kind stand.
+fn keys_path(kind: Kind) -> &'static str {
+    match kind {
+        Kind::ZoneToken => "publicKeys",
+        Kind::DataplaneToken => "dpToken.publicKeys",
+        Kind::ServiceAccountToken => "serviceAccountToken.issuers",
+    }
 }
 
 fn example_key() -> Option<VerificationKey> {
@@ -126,9 +153,11 @@ fn policy(json: &Value) -> Vec<Finding> {
     let number = |path: &str| value(path).and_then(Value::as_i64).unwrap_or_default();
     let is_dp_server = is("profile", "dpServer");
     let dataplane = is("proxies.dataplane", "pass");
-    let nobody = is("proxies.ingress", "deny") && is("proxies.egress", "deny") && !dataplane;
+    let proxies = ["proxies.ingress", "proxies.egress", "proxies.dataplane"];
+    let nobody = proxies.iter().all(|proxy| is(proxy, "deny"));
+    let has_zone_tokens = proxies.iter().any(|proxy| is(proxy, "zoneToken"));
     [
-        (is_dp_server && json.get("zone").is_none(), Finding::DefaultZone),
+        (has_zone_tokens && json.get("zone").is_none(), Finding::DefaultZone),
         (is("mode", "shadow"), Finding::Shadow),
         (is_dp_server && nobody, Finding::NobodyMayConnect),
         (is_dp_server && dataplane, Finding::DataplanePass),
@@ -169,50 +198,63 @@ fn envoy(around: &Value) -> Vec<Finding> {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::SameKey([first, second]) => write!(
+            Self::SameKey(kind, [first, second]) => write!(
                 f,
-                "publicKeys: {} and {} are the same key; to retire it, both must go",
+                "{}: {} and {} are the same key; to retire it, both must go",
+                keys_path(*kind),
                 Quoted(first),
                 Quoted(second)
             ),
-            Self::SmallKey(kid, bits) => write!(
+            Self::SharedKey([zone, dataplane]) => write!(
                 f,
-                "publicKeys: {} has {bits} bits; 2048 or more are advised: rotate it",
+                "publicKeys: {} and dpToken.publicKeys: {} are the same key: a zone token would pass as a \
+                 dataplane token that is bound to nothing; use a key of its own for each",
+                Quoted(zone),
+                Quoted(dataplane)
+            ),
+            Self::SmallKey(kind, kid, bits) => write!(
+                f,
+                "{}: {} has {bits} bits; 2048 or more are advised: rotate it",
+                keys_path(*kind),
                 Quoted(kid)
             ),
-            Self::ExampleKey(kid) => write!(
+            Self::ExampleKey(kind, kid) => write!(
                 f,
-                "publicKeys: {} is the key of the example file: put your own in its place",
+                "{}: {} is the key of the example file: put your own in its place",
+                keys_path(*kind),
                 Quoted(kid)
             ),
-            Self::KidNotALabel(kid) => write!(
+            Self::KidNotALabel(kind, kid) => write!(
                 f,
-                "publicKeys: {}: the shipped stats_tags make no label of a kid with other characters \
+                "{}: {}: the shipped stats_tags make no label of a kid with other characters \
                  than letters, digits, - and _",
+                keys_path(*kind),
                 Quoted(kid)
             ),
             Self::OfTheFilter(warning) => warning.fmt(f),
-            Self::RepeatedIds(count, id) => write!(
+            Self::RepeatedIds(path, count, id) => write!(
                 f,
-                "revocations: ids that are there twice or more: {count}, such as {}",
+                "{path}: ids that are there twice or more: {count}, such as {}",
                 Quoted(id)
             ),
-            Self::LongIds(count) => write!(
+            Self::LongIds(path, count) => write!(
                 f,
-                "revocations: entries longer than any token may be (maxTokenBytes): {count}: they \
+                "{path}: entries longer than any token may be (maxTokenBytes): {count}: they \
                  never match"
             ),
-            Self::ByteOrderMark => f.write_str(
-                "revocations: a byte order mark stands before the first id: the gate drops it, Kuma \
+            Self::ByteOrderMark(path) => write!(
+                f,
+                "{path}: a byte order mark stands before the first id: the gate drops it, Kuma \
                  itself does not (save the text as UTF-8 without BOM)",
             ),
-            Self::KidRevoked(kid) => write!(
+            Self::KidRevoked(path, kid) => write!(
                 f,
-                "revocations: {} is the kid of a key: to revoke all its tokens, remove the key",
+                "{path}: {} is the kid of a key: to revoke all its tokens, remove the key",
                 Quoted(kid)
             ),
-            Self::NotAsKumaReads => f.write_str(
-                "revocations: there is white space between the ids: the gate revokes them, Kuma \
+            Self::NotAsKumaReads(path) => write!(
+                f,
+                "{path}: there is white space between the ids: the gate revokes them, Kuma \
                  itself does not (it splits on commas only)",
             ),
             Self::DefaultZone => {

@@ -62,7 +62,7 @@ impl LintReport {
                 .map(|(kid, key)| KeySummary {
                     kid: kid.to_owned(),
                     bits: key.bits(),
-                    fingerprint: key.fingerprint(),
+                    fingerprint: key.fingerprint().to_string(),
                 })
                 .collect(),
             revocations: config.policy.issuers.revoked_ids(),

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use zonegate::config::Warning;
+use zonegate::credential::Kind;
 use zonegate::revocation::{OddKind, Oddity, Place};
 
 use super::*;
@@ -47,26 +48,38 @@ fn what_is_odd_is_found() {
     for (fields, wanted) in [
         (
             json!({ "publicKeys": keys }),
-            vec![Finding::SameKey(["a".into(), "b/c".into()]), Finding::KidNotALabel("b/c".into())],
+            vec![
+                Finding::SameKey(Kind::ZoneToken, ["a".into(), "b/c".into()]),
+                Finding::KidNotALabel(Kind::ZoneToken, "b/c".into()),
+            ],
         ),
         (
             json!({ "publicKeys": [{ "kid": "1", "key": KEY }] }),
-            vec![Finding::ExampleKey("1".into())],
+            vec![Finding::ExampleKey(Kind::ZoneToken, "1".into())],
         ),
         (
             json!({ "revocations": "a,,b" }),
             vec![Finding::OfTheFilter(Warning::EmptyRevocation("revocations".to_owned()))],
         ),
         (json!({ "revocations": "" }), vec![]),
-        (json!({ "revocations": "a, b" }), vec![Finding::NotAsKumaReads]),
-        (json!({ "revocations": "a,b,a,a" }), vec![Finding::RepeatedIds(1, "a".into())]),
+        (json!({ "revocations": "a, b" }), vec![Finding::NotAsKumaReads("revocations".into())]),
+        (
+            json!({ "revocations": "a,b,a,a" }),
+            vec![Finding::RepeatedIds("revocations".into(), 1, "a".into())],
+        ),
         (json!({ "revocations": "\"a\",'b" }), vec![odd(Oddity::Quoted, 2, "\"a\"")]),
         (json!({ "revocations": ["a,b", "c d", " e "] }), vec![odd(Oddity::Separator, 2, "a,b")]),
-        (json!({ "revocations": "\u{feff}a" }), vec![Finding::ByteOrderMark]),
+        (json!({ "revocations": "\u{feff}a" }), vec![Finding::ByteOrderMark("revocations".into())]),
         (json!({ "revocations": [token] }), vec![odd(Oddity::Token, 1, "")]),
-        (json!({ "revocations": ["i".repeat(20_000)] }), vec![Finding::LongIds(1)]),
+        (
+            json!({ "revocations": ["i".repeat(20_000)] }),
+            vec![Finding::LongIds("revocations".into(), 1)],
+        ),
         (json!({ "revocations": uuid }), vec![odd(Oddity::UpperCase, 1, uuid)]),
-        (json!({ "revocations": "k" }), vec![Finding::KidRevoked("k".into())]),
+        (
+            json!({ "revocations": "k" }),
+            vec![Finding::KidRevoked("revocations".into(), "k".into())],
+        ),
         (json!({ "mode": "shadow" }), vec![Finding::Shadow]),
         (
             json!({ "proxies": { "ingress": "deny", "egress": "deny" } }),
@@ -86,6 +99,40 @@ fn what_is_odd_is_found() {
 }
 
 #[test]
+fn each_kind_of_token_has_its_own_place() {
+    let dataplanes = json!({
+        "publicKeys": [{ "kid": "d", "mesh": "m", "key": KEY }],
+        "revocations": { "m": "d, a", "n": "b,b" },
+    });
+    let path = |mesh: &str| format!("dpToken.revocations.{mesh}");
+    let fields = json!({ "proxies": { "dataplane": "dpToken" }, "dpToken": dataplanes });
+    assert_eq!(
+        lint(&with(&fields)).warnings,
+        [
+            Finding::ExampleKey(Kind::DataplaneToken, "m/d".into()),
+            Finding::NotAsKumaReads(path("m")),
+            Finding::KidRevoked(path("m"), "d".into()),
+            Finding::RepeatedIds(path("n"), 1, "b".into()),
+        ]
+    );
+    let unused = json!({ "dpToken": { "publicKeys": [{ "kid": "d", "key": OTHER }] } });
+    assert_eq!(
+        lint(&with(&unused)).warnings,
+        [
+            Finding::SharedKey(["k".into(), "*/d".into()]),
+            Finding::OfTheFilter(Warning::UnusedKeys(Kind::DataplaneToken)),
+        ]
+    );
+    // Nobody has a zone token, so the zone does not matter.
+    let proxies = json!({ "ingress": "deny", "egress": "deny", "dataplane": "dpToken" });
+    let no_zone = json!({
+        "proxies": proxies,
+        "dpToken": { "publicKeys": [{ "kid": "d", "key": OTHER }] },
+    });
+    assert_eq!(lint(&no_zone).warnings, []);
+}
+
+#[test]
 fn a_token_among_the_ids_is_not_shown() {
     let token = format!("eyJhbGciOiJSUzI1NiJ9.{}.x", "s".repeat(40));
     let lint = lint(&with(&json!({ "revocations": [token, format!("\"{token}\"")] })));
@@ -96,7 +143,7 @@ fn a_token_among_the_ids_is_not_shown() {
 #[test]
 fn what_stands_around_the_configuration_counts() {
     let (shipped, _) = text::value(include_bytes!("../../../envoy/ecds/zonegate.yaml")).unwrap();
-    assert_eq!(lint(&shipped).warnings, [Finding::ExampleKey("1".into())]);
+    assert_eq!(lint(&shipped).warnings, [Finding::ExampleKey(Kind::ZoneToken, "1".into())]);
     let config = "/resources/0/typed_config/config";
     for (field, value, wanted) in [
         ("failure_policy", json!("FAIL_OPEN"), Finding::FailOpen),
@@ -106,7 +153,11 @@ fn what_stands_around_the_configuration_counts() {
     ] {
         let mut file = shipped.clone();
         file.pointer_mut(config).unwrap()[field] = value;
-        assert_eq!(lint(&file).warnings, [Finding::ExampleKey("1".into()), wanted], "{field}");
+        assert_eq!(
+            lint(&file).warnings,
+            [Finding::ExampleKey(Kind::ZoneToken, "1".into()), wanted],
+            "{field}"
+        );
     }
     let open = json!({
         "kind": "WasmPlugin",

@@ -9,19 +9,23 @@ use serde::Serialize;
 use serde_json::Value;
 use zonegate::config::Config;
 
-use super::Revocations;
 use super::plugin_file::PluginConfiguration;
 use super::schema::settings;
+use super::{RevocationPlace, Revocations};
 
 /// What differs.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Difference {
     /// The keys.
     pub keys: Vec<KeyChange>,
-    /// Ids that only the new one revokes; sorted.
+    /// Ids of zone tokens that only the new one revokes; sorted.
     pub revoked: Vec<String>,
-    /// Ids that only the old one revokes; sorted.
+    /// Ids of zone tokens that only the old one revokes; sorted.
     pub unrevoked: Vec<String>,
+    /// The same of other kinds of token: the lists that differ.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub other_lists: Vec<ListChange>,
     /// Whether the ids could be compared. A form of the revocations that is not a text or a list can be
     /// compared as a whole only, and counts as a setting.
     #[serde(skip)]
@@ -39,6 +43,17 @@ pub struct KeyChange {
     pub before: Option<String>,
     /// The fingerprint of the key after, where there is one.
     pub after: Option<String>,
+}
+
+/// A list of revoked ids that is not the same.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct ListChange {
+    /// Its path.
+    pub path: String,
+    /// Ids that only the new one revokes; sorted.
+    pub revoked: Vec<String>,
+    /// Ids that only the old one revokes; sorted.
+    pub unrevoked: Vec<String>,
 }
 
 /// A setting that is not the same.
@@ -69,21 +84,21 @@ impl Difference {
             ..Self::default()
         };
         let (before, after) = (revocations(&old), revocations(&new));
-        match (before.revoked(), after.revoked()) {
-            (Some(before), Some(after)) => {
-                let owned = |id: &&str| (*id).to_owned();
-                difference.revoked = after.difference(&before).map(owned).collect();
-                difference.unrevoked = before.difference(&after).map(owned).collect();
+        match changed_ids(&before, &after) {
+            Some([revoked, unrevoked]) => {
+                (difference.revoked, difference.unrevoked) = (revoked, unrevoked);
             }
-            _ => difference.compare_whole(&old, &new),
+            None => difference.compare_whole(&old, &new),
         }
+        difference.other_lists = other_lists(&old, &new);
         difference
     }
 
     /// Whether nothing differs.
     pub fn is_empty(&self) -> bool {
-        let Self { keys, revoked, unrevoked, is_listed: _, settings } = self;
-        keys.is_empty() && revoked.is_empty() && unrevoked.is_empty() && settings.is_empty()
+        let Self { keys, revoked, unrevoked, other_lists, is_listed: _, settings } = self;
+        let is_same_list = revoked.is_empty() && unrevoked.is_empty() && other_lists.is_empty();
+        is_same_list && keys.is_empty() && settings.is_empty()
     }
 
     fn compare_whole(&mut self, old: &Value, new: &Value) {
@@ -99,7 +114,7 @@ impl Difference {
 fn keys(old: &Config, new: &Config) -> Vec<KeyChange> {
     let labelled = |config: &Config| -> BTreeMap<String, String> {
         let keys = config.policy.issuers.keys();
-        keys.map(|(label, key)| (label.to_owned(), key.fingerprint())).collect()
+        keys.map(|(label, key)| (label.to_owned(), key.fingerprint().to_string())).collect()
     };
     let (old, new) = (labelled(old), labelled(new));
     let labels: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
@@ -112,6 +127,32 @@ fn keys(old: &Config, new: &Config) -> Vec<KeyChange> {
         })
         .filter(|change| change.before != change.after)
         .collect()
+}
+
+/// What only the second one revokes, and what only the first; `None` where one of them has a form that only the
+/// filter reads.
+fn changed_ids(before: &Revocations, after: &Revocations) -> Option<[Vec<String>; 2]> {
+    let (before, after) = (before.revoked()?, after.revoked()?);
+    let owned = |id: &&str| (*id).to_owned();
+    Some([
+        after.difference(&before).map(owned).collect(),
+        before.difference(&after).map(owned).collect(),
+    ])
+}
+
+/// Those of other tokens than zone tokens. The filter takes them as texts and lists alone.
+fn other_lists(old: &Value, new: &Value) -> Vec<ListChange> {
+    let places = RevocationPlace::all(old).into_iter().chain(RevocationPlace::all(new));
+    let places: BTreeSet<RevocationPlace> =
+        places.filter(|place| *place != RevocationPlace::ZoneTokens).collect();
+    let change = |place: RevocationPlace| {
+        let changed = changed_ids(&place.revocations(old), &place.revocations(new));
+        let [revoked, unrevoked] = changed.unwrap_or_default();
+        ListChange { path: place.to_string(), revoked, unrevoked }
+    };
+    let is_change =
+        |change: &ListChange| !(change.revoked.is_empty() && change.unrevoked.is_empty());
+    places.into_iter().map(change).filter(is_change).collect()
 }
 
 /// Of a plugin configuration.
@@ -220,6 +261,38 @@ mod tests {
             let told = ids.into_iter().any(|id| before.contains(&id) != after.contains(&id));
             prop_assert!(is_same || told);
         }
+    }
+
+    #[test]
+    fn ids_are_compared_list_by_list() {
+        let with = |a: &str, account: &str, mesh: &str| {
+            let revocations = json!({ "a": a, mesh: "x" });
+            let key = json!({ "kid": "d", "key": OTHER });
+            config(
+                &[("1", KEY)],
+                &json!({
+                    "dpToken": { "publicKeys": [key], "revocations": revocations },
+                    "serviceAccountToken": { "revocations": [account] },
+                }),
+            )
+        };
+        let difference = difference(&with("1,2", "s", "b"), &with("2,3", "t", "c"));
+        let change = |path: &str, revoked: &[&str], unrevoked: &[&str]| ListChange {
+            path: path.into(),
+            revoked: revoked.iter().map(|id| (*id).to_owned()).collect(),
+            unrevoked: unrevoked.iter().map(|id| (*id).to_owned()).collect(),
+        };
+        assert_eq!(
+            difference.other_lists,
+            [
+                change("dpToken.revocations.a", &["3"], &["1"]),
+                change("dpToken.revocations.b", &[], &["x"]),
+                change("dpToken.revocations.c", &["x"], &[]),
+                change("serviceAccountToken.revocations", &["t"], &["s"]),
+            ]
+        );
+        assert!(difference.revoked.is_empty() && difference.settings.is_empty());
+        assert!(!difference.is_empty());
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The Wasm filters in a file of Envoy, Istio or Envoy Gateway.
+//! The filters in a file of Envoy, Istio or Envoy Gateway that may be Zonegate: modules in wasm, and
+//! dynamic modules.
 //!
 //! In: the file as one value. Out: each filter, where its configuration stands and how it is written.
 //! Whether a filter is Zonegate, and what its configuration says, is not decided here.
@@ -6,7 +7,7 @@
 use serde_json::{Map, Value};
 use zonegate::text::Quoted;
 
-/// A Wasm filter in a file.
+/// A filter in a file.
 pub(crate) struct Filter<'a> {
     /// Where its configuration stands.
     pub(crate) place: String,
@@ -15,7 +16,8 @@ pub(crate) struct Filter<'a> {
     /// As the file has it.
     pub(crate) configuration: Option<&'a Value>,
     pub(crate) form: Form,
-    /// What stands around it: Envoy's `PluginConfig`, or the object of Istio or Envoy Gateway.
+    /// What stands around it: Envoy's `PluginConfig`, or the object of Istio or Envoy Gateway. Nothing of
+    /// interest stands around that of a dynamic module.
     pub(crate) around: Option<&'a Value>,
 }
 
@@ -27,7 +29,7 @@ pub(crate) enum Form {
     Plain,
 }
 
-/// Every Wasm filter in `file`.
+/// Every such filter in `file`.
 pub(crate) fn filters(file: &Value) -> Vec<Filter<'_>> {
     let mut found = Vec::new();
     match file.get("kind").and_then(Value::as_str) {
@@ -69,13 +71,18 @@ fn plain<'a>(object: &'a Value, path: &[&str]) -> Filter<'a> {
 
 const ZONEGATE: &str = "zonegate";
 const WASM: &str = "/envoy.extensions.filters.http.wasm.v3.Wasm";
+const DYNAMIC: &str = "/envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter";
 
-/// Every Wasm filter of Envoy at or below `value`. The depth of a file is bounded by its reader.
+/// Every such filter of Envoy at or below `value`. The depth of a file is bounded by its reader.
 fn collect<'a>(value: &'a Value, place: &str, found: &mut Vec<Filter<'a>>) {
     match value {
         Value::Object(fields) => {
-            if let Some((below, filter)) = wasm(fields) {
+            if let Some((below, filter)) = of_type(WASM, fields) {
                 found.push(envoys(filter, &format!("{place}{below}")));
+                return;
+            }
+            if let Some((below, filter)) = of_type(DYNAMIC, fields) {
+                found.push(dynamic(filter, &format!("{place}{below}")));
                 return;
             }
             for (name, field) in fields.iter().filter(|(_, field)| is_container(field)) {
@@ -93,14 +100,17 @@ fn collect<'a>(value: &'a Value, place: &str, found: &mut Vec<Filter<'a>>) {
 
 /// The filter that these fields are, and its place in them: as its own message, or in a
 /// `TypedStruct`, which Istio's `EnvoyFilter` uses.
-fn wasm(fields: &Map<String, Value>) -> Option<(&'static str, &Map<String, Value>)> {
-    let is_wasm = |name| {
+fn of_type<'a>(
+    wanted: &str,
+    fields: &'a Map<String, Value>,
+) -> Option<(&'static str, &'a Map<String, Value>)> {
+    let is_wanted = |name| {
         let type_url = fields.get(name).and_then(Value::as_str);
-        type_url.is_some_and(|type_url| type_url.ends_with(WASM))
+        type_url.is_some_and(|type_url| type_url.ends_with(wanted))
     };
     match () {
-        () if is_wasm("@type") => Some(("", fields)),
-        () if is_wasm("type_url") || is_wasm("typeUrl") => {
+        () if is_wanted("@type") => Some(("", fields)),
+        () if is_wanted("type_url") || is_wanted("typeUrl") => {
             Some((".value", fields.get("value")?.as_object()?))
         }
         () => None,
@@ -117,6 +127,19 @@ fn envoys<'a>(filter: &'a Map<String, Value>, place: &str) -> Filter<'a> {
         configuration: field("configuration"),
         form: Form::Any,
         around: config,
+    }
+}
+
+fn dynamic<'a>(filter: &'a Map<String, Value>, place: &str) -> Filter<'a> {
+    let field = |snake, camel| filter.get_key_value(snake).or_else(|| filter.get_key_value(camel));
+    let name = field("filter_name", "filterName").and_then(|(_, name)| name.as_str());
+    let configuration = field("filter_config", "filterConfig");
+    Filter {
+        place: join(place, configuration.map_or("filter_config", |(name, _)| name)),
+        is_named_zonegate: name == Some(ZONEGATE),
+        configuration: configuration.map(|(_, value)| value),
+        form: Form::Any,
+        around: None,
     }
 }
 

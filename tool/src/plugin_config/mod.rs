@@ -7,10 +7,12 @@ mod difference;
 pub(crate) mod filters;
 pub(crate) mod generation;
 pub mod plugin_file;
+mod revocation_place;
 mod revocations;
 pub(crate) mod schema;
 
-pub use difference::{Difference, KeyChange, SettingChange};
+pub use difference::{Difference, KeyChange, ListChange, SettingChange};
 pub use generation::Generation;
+pub use revocation_place::RevocationPlace;
 pub use revocations::Revocations;
 pub use schema::{SCHEMA, settings};

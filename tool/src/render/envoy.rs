@@ -11,13 +11,35 @@ use zonegate::config::ConfigError;
 use super::Plugin;
 use crate::readers::Document;
 
-/// The file as users copy it, whose words around the policy are kept.
-const ECDS: &str = include_str!("../../../envoy/ecds/zonegate.yaml");
-/// Where the policy begins in it; what follows is an example.
-const VALUE: &str = "        value:\n";
-const MODULE: &str = "            filename: ";
-/// Where the policy is in what is read back.
-const POLICY: &str = "/resources/0/typed_config/config/configuration/value";
+/// A file as users copy it, whose words around the policy are kept.
+struct Template {
+    text: &'static str,
+    /// Where the policy begins in it; what follows is an example.
+    value: &'static str,
+    module: &'static str,
+    /// How far in the policy stands.
+    indent: &'static str,
+    /// Where the policy is in what is read back.
+    policy: &'static str,
+}
+
+/// The module in wasm.
+const WASM: Template = Template {
+    text: include_str!("../../../envoy/ecds/zonegate.yaml"),
+    value: "        value:\n",
+    module: "            filename: ",
+    indent: "          ",
+    policy: "/resources/0/typed_config/config/configuration/value",
+};
+
+/// The dynamic module.
+const NATIVE: Template = Template {
+    text: include_str!("../../../envoy/ecds/zonegate-native.yaml"),
+    value: "      value:\n",
+    module: "          filename: ",
+    indent: "        ",
+    policy: "/resources/0/typed_config/filter_config/value",
+};
 
 /// Why a file was not made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,26 +74,32 @@ pub fn plugin_json(plugin: &Plugin) -> Result<String, RenderError> {
 }
 
 /// The file that Envoy watches, as `envoy/ecds/zonegate.yaml`. `module` is where Envoy finds the
-/// filter, unless that is `/etc/zonegate/zonegate.wasm`.
+/// filter, unless that is `/etc/zonegate/zonegate.wasm`; one that ends in `.so` is a dynamic module, and the
+/// file is as `envoy/ecds/zonegate-native.yaml`.
 ///
 /// # Errors
 /// See [`RenderError`].
 pub fn ecds(plugin: &Plugin, module: Option<&str>) -> Result<String, RenderError> {
     plugin.check().map_err(RenderError::Refused)?;
+    let template = match module {
+        Some(path) if path.ends_with(".so") => NATIVE,
+        _ => WASM,
+    };
+    let Template { value, module: place, indent, policy, .. } = template;
     let mut text = String::new();
-    for line in ECDS.split_inclusive('\n') {
+    for line in template.text.split_inclusive('\n') {
         match module {
-            Some(path) if line.starts_with(MODULE) => {
-                text.push_str(&format!("{MODULE}{}\n", Value::from(path)));
+            Some(path) if line.starts_with(place) => {
+                text.push_str(&format!("{place}{}\n", Value::from(path)));
             }
             _ => text.push_str(line),
         }
-        if line == VALUE {
+        if line == value {
             break;
         }
     }
-    text.push_str(&indented(&yaml(plugin)?, "          "));
-    read_back(&text, POLICY, &plugin.to_json())?;
+    text.push_str(&indented(&yaml(plugin)?, indent));
+    read_back(&text, policy, &plugin.to_json())?;
     Ok(text)
 }
 
@@ -118,21 +146,29 @@ mod tests {
     }
 
     #[test]
-    fn the_shipped_file_has_the_marks() {
-        assert_eq!(ECDS.matches(VALUE).count(), 1);
-        assert_eq!(ECDS.matches(MODULE).count(), 1);
+    fn the_shipped_files_have_the_marks() {
+        for Template { text, value, module, .. } in [WASM, NATIVE] {
+            assert_eq!(text.matches(value).count(), 1);
+            assert_eq!(text.matches(module).count(), 1);
+        }
     }
 
     #[test]
     fn the_shipped_file_comes_back_out_with_this_policy() {
-        let text = ecds(&plugin(&json!("a,b")), Some("/opt/m \"1\".wasm")).unwrap();
-        assert!(text.starts_with("# The filter and its policy"), "{text}");
-        assert!(text.contains("              -----BEGIN RSA PUBLIC KEY-----\n"), "{text}");
-        let mut wanted: Value = serde_saphyr::from_str(ECDS).unwrap();
-        *wanted.pointer_mut(POLICY).unwrap() = plugin(&json!("a,b")).to_json();
-        let module = "/resources/0/typed_config/config/vm_config/code/local/filename";
-        *wanted.pointer_mut(module).unwrap() = json!("/opt/m \"1\".wasm");
-        assert_eq!(serde_saphyr::from_str::<Value>(&text).unwrap(), wanted);
+        let wasm = "config/vm_config/code/local/filename";
+        let native = "dynamic_module_config/module/local/filename";
+        for (template, file, place) in
+            [(WASM, "/opt/m \"1\".wasm", wasm), (NATIVE, "/opt/m \"1\".so", native)]
+        {
+            let text = ecds(&plugin(&json!("a,b")), Some(file)).unwrap();
+            assert!(text.starts_with("# The filter and its policy"), "{text}");
+            assert!(text.contains("    -----BEGIN RSA PUBLIC KEY-----\n"), "{text}");
+            let mut wanted: Value = serde_saphyr::from_str(template.text).unwrap();
+            *wanted.pointer_mut(template.policy).unwrap() = plugin(&json!("a,b")).to_json();
+            let place = format!("/resources/0/typed_config/{place}");
+            *wanted.pointer_mut(&place).unwrap() = json!(file);
+            assert_eq!(serde_saphyr::from_str::<Value>(&text).unwrap(), wanted);
+        }
     }
 
     #[test]
@@ -181,7 +217,7 @@ mod tests {
             match ecds(&plugin, None) {
                 Ok(text) => {
                     let read: Value = serde_saphyr::from_str(&text).unwrap();
-                    assert_eq!(read.pointer(POLICY), Some(&plugin.to_json()), "{hostile:?}");
+                    assert_eq!(read.pointer(WASM.policy), Some(&plugin.to_json()), "{hostile:?}");
                 }
                 Err(error) => panic!("{hostile:?}: {error}"),
             }

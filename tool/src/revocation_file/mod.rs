@@ -17,11 +17,11 @@ use zonegate::revocation::{OddEntries, OddKind};
 pub use error::RevokeError;
 
 use crate::plugin_config::plugin_file::{PluginConfiguration, PluginFileError};
-use crate::plugin_config::{Generation, Revocations};
+use crate::plugin_config::{Generation, RevocationPlace, Revocations};
 use crate::readers::text;
 use crate::yaml_edit::id_text;
 use crate::yaml_edit::revocations::{self, Change};
-use policy_file::{PolicyFile, of_policy, revoked};
+use policy_file::{PolicyFile, revoked};
 
 /// A file with revoked ids in it.
 #[derive(Debug)]
@@ -76,14 +76,14 @@ pub enum Reformat {
 }
 
 impl RevocationFile {
-    /// Reads a file.
+    /// Reads a file. Of a policy, the list at `place` is what is changed.
     ///
     /// # Errors
     /// See [`RevokeError`].
-    pub fn read(bytes: &[u8]) -> Result<Self, RevokeError> {
+    pub fn read(bytes: &[u8], place: &RevocationPlace) -> Result<Self, RevokeError> {
         let text = std::str::from_utf8(bytes).map_err(|_| RevokeError::NotText)?.to_owned();
         match PluginConfiguration::find(bytes) {
-            Ok(found) => Self::policy(text, &found),
+            Ok(found) => Self::policy(text, &found, place),
             Err(error) if is_structured(&text) => Err(RevokeError::Plugin(error)),
             Err(_) => {
                 let revoked = revoked(&Revocations::Text(text.clone()));
@@ -95,7 +95,11 @@ impl RevocationFile {
         }
     }
 
-    fn policy(text: String, found: &PluginConfiguration) -> Result<Self, RevokeError> {
+    fn policy(
+        text: String,
+        found: &PluginConfiguration,
+        place: &RevocationPlace,
+    ) -> Result<Self, RevokeError> {
         let config = found.config().map_err(RevokeError::Plugin)?;
         let json: Value =
             serde_json::from_slice(&found.json).map_err(|_| RevokeError::NotReadBack)?;
@@ -104,14 +108,19 @@ impl RevocationFile {
         if file.get("kind").and_then(Value::as_str) == Some("ConfigMap") {
             return Err(RevokeError::InConfigMap);
         }
-        let revocations = of_policy(&json);
+        let revocations = place.revocations(&json);
         if matches!(revocations, Revocations::Other(_)) {
             return Err(RevokeError::OtherForm);
         }
         let revoked = revoked(&revocations);
-        let has_items =
-            matches!(revocations, Revocations::Ids(_)) && json.get("revocations").is_some();
-        let form = Form::Policy(Box::new(PolicyFile { file, json, config, has_items }));
+        let has_items = matches!(revocations, Revocations::Ids(_));
+        let form = Form::Policy(Box::new(PolicyFile {
+            file,
+            json,
+            config,
+            place: place.clone(),
+            has_items,
+        }));
         Ok(Self { text, form, revoked })
     }
 
@@ -127,7 +136,8 @@ impl RevocationFile {
     pub fn odd(&self) -> Vec<OddKind> {
         match &self.form {
             Form::Policy(policy) => {
-                policy.config.policy.issuers.zone_token.revocations.odd().kinds().to_vec()
+                let list = policy.place.list(&policy.config.policy.issuers);
+                list.map(|list| list.odd().kinds().to_vec()).unwrap_or_default()
             }
             Form::List => {
                 let mut odd = OddEntries::default();
@@ -213,7 +223,7 @@ impl RevocationFile {
         }
         let layout = if is_spaced { Layout::Commas } else { Layout::Kept };
         // As it will be read the next time.
-        match Self::read(text.as_bytes()) {
+        match Self::read(text.as_bytes(), &RevocationPlace::ZoneTokens) {
             Ok(Self { form: Form::List, revoked: read, .. }) if read == *revoked => {
                 Ok((text, layout))
             }
@@ -229,7 +239,7 @@ impl RevocationFile {
         reformat: Reformat,
     ) -> Result<(String, Layout), RevokeError> {
         let is_meant = |text: &String| policy.is_meant(text, revoked, change.generation);
-        let candidates = revocations::candidates(&self.text, change);
+        let candidates = revocations::candidates(&self.text, &policy.place, change);
         if let Some(text) = candidates.into_iter().find(is_meant) {
             return Ok((text, Layout::Kept));
         }

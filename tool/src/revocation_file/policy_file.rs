@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use zonegate::config::Config;
 
-use crate::plugin_config::Revocations;
 use crate::plugin_config::generation::{GENERATION, Generation};
 use crate::plugin_config::plugin_file::PluginConfiguration;
+use crate::plugin_config::{RevocationPlace, Revocations};
 use crate::readers::text;
 
 /// A file with a plugin configuration in it.
@@ -19,7 +19,9 @@ pub(super) struct PolicyFile {
     pub(super) file: Value,
     pub(super) json: Value,
     pub(super) config: Config,
-    /// Whether its revocations are a list of items.
+    /// The list that is to be changed.
+    pub(super) place: RevocationPlace,
+    /// Whether it is a list of items.
     pub(super) has_items: bool,
 }
 
@@ -34,9 +36,10 @@ impl PolicyFile {
         let Ok(found) = PluginConfiguration::find(text.as_bytes()) else { return false };
         let Ok(json) = serde_json::from_slice::<Value>(&found.json) else { return false };
         let Ok((file, _)) = text::value(text.as_bytes()) else { return false };
-        self::revoked(&of_policy(&json)) == *revoked
-            && json
-                .get("revocations")
+        self::revoked(&self.place.revocations(&json)) == *revoked
+            && self
+                .place
+                .value(&json)
                 .and_then(|written| self.with_revocations(written, generation))
                 .is_some_and(|meant| same(&meant, &file))
             && found.config().is_ok()
@@ -51,9 +54,8 @@ impl PolicyFile {
     ) -> Option<Value> {
         let mut file = self.file.clone();
         let mut changed = self.json.clone();
-        let fields = changed.as_object_mut()?;
-        fields.insert("revocations".to_owned(), revocations.clone());
-        fields.insert(GENERATION.to_owned(), generation.as_str().into());
+        self.place.set(&mut changed, revocations.clone())?;
+        changed.as_object_mut()?.insert(GENERATION.to_owned(), generation.as_str().into());
         set(&mut file, &self.json, &changed).then_some(file)
     }
 }
@@ -96,10 +98,6 @@ fn same(one: &Value, other: &Value) -> bool {
         }
         (one, other) => one == other,
     }
-}
-
-pub(super) fn of_policy(json: &Value) -> Revocations {
-    json.get("revocations").cloned().map_or(Revocations::Text(String::new()), Revocations::of)
 }
 
 pub(super) fn revoked(revocations: &Revocations) -> BTreeSet<String> {

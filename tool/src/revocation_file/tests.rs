@@ -1,9 +1,12 @@
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::indexing_slicing,
     clippy::string_slice,
     clippy::arithmetic_side_effects
 )] // a test may panic
+
+use serde_json::json;
 
 use super::*;
 
@@ -22,7 +25,61 @@ fn edit_with(
 ) -> Result<Edited, RevokeError> {
     let owned = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
     let drop = owned(drop).into_iter().collect();
-    RevocationFile::read(file.as_bytes())?.edit(&owned(add), &drop, reformat, &Generation::of("g"))
+    edit_at(&RevocationPlace::ZoneTokens, file, &owned(add), &drop, reformat)
+}
+
+fn edit_at(
+    place: &RevocationPlace,
+    file: &str,
+    add: &[String],
+    drop: &BTreeSet<String>,
+    reformat: Reformat,
+) -> Result<Edited, RevokeError> {
+    let read = RevocationFile::read(file.as_bytes(), place)?;
+    read.edit(add, drop, reformat, &Generation::of("g"))
+}
+
+/// Whatever of the way to the list of a mesh is there: nothing else in the file is different.
+#[test]
+fn the_list_of_a_mesh_is_changed_or_made_in_its_place() {
+    let key = json!([{ "kid": "1", "key": KEY }]).to_string();
+    let new = r#"{"revocations":{"m":"new"}}"#;
+    let proxies = "proxies: { ingress: deny, egress: deny, dataplane: dpToken }\n";
+    let mesh = RevocationPlace::Mesh("m".into());
+    let in_mesh = |before: &str, after: &str| (mesh.clone(), before.to_owned(), after.to_owned());
+    let flow = |lists: &str| format!("dpToken: {{ publicKeys: {key}{lists} }} # theirs\n{proxies}");
+    let block = |lists: &str| format!("dpToken:\n{lists}  publicKeys: {key}\n{proxies}");
+    let json =
+        |lists: &str| format!(r#"{{"publicKeys":{key},"dpToken":{{"publicKeys":{key}{lists}}}}}"#);
+    let zone = format!("publicKeys: {key}\n");
+    for (place, before, after) in [
+        in_mesh(
+            &flow(r#", revocations: {"m": "a,new"}"#),
+            &flow(r#", revocations: {"m": "a,new"}"#),
+        ),
+        in_mesh(&flow(", revocations: { m: a }"), &flow(r#", revocations: { m: "a,new" }"#)),
+        in_mesh(&flow(", revocations: { m: [a] }"), &flow(r#", revocations: { m: [a, "new"] }"#)),
+        in_mesh(&flow(", revocations: {}"), &flow(r#", revocations: {"m":"new"}"#)),
+        in_mesh(
+            &block("  revocations: # by mesh\n    n: a # one\n"),
+            &block("  revocations: # by mesh\n    \"m\": \"new\"\n    n: a # one\n"),
+        ),
+        in_mesh(&block(""), &block("  revocations: {\"m\":\"new\"}\n")),
+        in_mesh(&json(r#","revocations":{"m":"a"}"#), &json(r#","revocations":{"m":"a,new"}"#)),
+        in_mesh(&zone, &format!("dpToken: {new}\n{zone}")),
+        (
+            RevocationPlace::ServiceAccounts,
+            zone.clone(),
+            format!("serviceAccountToken: {{\"revocations\":\"new\"}}\n{zone}"),
+        ),
+    ] {
+        let edited = edit_at(&place, &before, &["new".into()], &BTreeSet::new(), Reformat::Never);
+        let edited = edited.unwrap_or_else(|error| panic!("{error}: {before}"));
+        // Of the generation, another test says where it stands.
+        let text = edited.text.replace("generation: \"g\"\n", "");
+        let text = text.replace("\"generation\": \"g\", ", "").replace("generation: \"g\", ", "");
+        assert_eq!((text, edited.layout), (after, Layout::Kept), "{before}");
+    }
 }
 
 /// A plugin configuration in YAML with these lines in it.
@@ -200,7 +257,7 @@ fn long_lists_take_linear_time() {
     let text = format!("revocations: \"{}\"\n", ids.join(","));
     let drop: BTreeSet<String> = ids.iter().step_by(2).cloned().collect();
     for file in [policy(&list), policy(&text), ids.join(",")] {
-        let read = RevocationFile::read(file.as_bytes()).unwrap();
+        let read = RevocationFile::read(file.as_bytes(), &RevocationPlace::ZoneTokens).unwrap();
         let start = std::time::Instant::now();
         let edited = read.edit(&more, &drop, Reformat::Never, &Generation::of("g")).unwrap();
         assert_eq!(edited.total, 30_000);
@@ -239,5 +296,5 @@ fn what_must_not_be_revoked_or_edited_is_refused() {
     for file in ["zone: z\n", "{\"a\": 1}", "a: [", "# only a comment\n", "- a\n- b\n"] {
         assert!(matches!(edit(file, &["a"], &[]), Err(RevokeError::Plugin(_))), "{file}");
     }
-    assert!(RevocationFile::read(&[0xff]).is_err());
+    assert!(RevocationFile::read(&[0xff], &RevocationPlace::ZoneTokens).is_err());
 }

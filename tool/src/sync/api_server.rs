@@ -8,6 +8,7 @@
 //! in their buffers is not.
 
 mod connector;
+mod root;
 mod trust;
 
 pub(super) use trust::is_ca_as_server;

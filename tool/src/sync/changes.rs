@@ -10,15 +10,15 @@ use serde_json::Value;
 use zonegate::config::Config;
 use zonegate::text::Quoted;
 
-use crate::plugin_config::{Revocations, settings};
+use crate::plugin_config::{RevocationPlace, settings};
 
 /// What of a plugin configuration comes from secrets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// Fingerprints, by kid.
     keys: BTreeMap<String, String>,
-    /// The ids that are revoked.
-    revoked: BTreeSet<String>,
+    /// The ids that are revoked, each behind the list that it is in.
+    revoked: BTreeSet<(RevocationPlace, String)>,
     /// Settings, defaults filled in; none where there is no policy.
     settings: BTreeMap<String, Value>,
 }
@@ -33,10 +33,15 @@ impl Snapshot {
         };
         let keys = config.policy.issuers.keys();
         Self {
-            keys: keys.map(|(kid, key)| (kid.to_owned(), key.fingerprint())).collect(),
-            revoked: Revocations::of(value.get("revocations").cloned().unwrap_or_default())
-                .entries()
-                .map(|entry| entry.id.to_owned())
+            keys: keys.map(|(kid, key)| (kid.to_owned(), key.fingerprint().to_string())).collect(),
+            revoked: RevocationPlace::all(&value)
+                .into_iter()
+                .flat_map(|place| {
+                    let list = place.revocations(&value);
+                    let ids: Vec<String> =
+                        list.entries().map(|entry| entry.id.to_owned()).collect();
+                    ids.into_iter().map(move |id| (place.clone(), id))
+                })
                 .collect(),
             settings: settings(&value).into_iter().collect(),
         }
@@ -84,6 +89,11 @@ impl Snapshot {
             Some(format!("setting {path}={new} was={old}"))
         });
         changed.collect()
+    }
+
+    /// Whether the gate stands in front of a global control plane.
+    pub fn is_for_global(&self) -> bool {
+        self.settings.get("profile").and_then(Value::as_str) == Some("globalKds")
     }
 
     /// The settings that are not the defaults, in words.

@@ -18,6 +18,7 @@ mod changes;
 mod error_kind;
 mod fetch_error;
 mod listener;
+mod release_check;
 mod rendered;
 mod schedule;
 mod status;

@@ -15,6 +15,7 @@ use super::api_server::{ApiServer, Etag, Found};
 use super::changes::Snapshot;
 use super::error_kind::ErrorKind;
 use super::fetch_error::FetchError;
+use super::release_check::ReleaseCheck;
 use super::rendered::{self, Gateway, PolicyError, Rendered};
 use super::schedule::Schedule;
 use super::status::Status;
@@ -81,6 +82,7 @@ pub struct Syncer {
     warned: (Vec<Skipped>, Vec<Warning>),
     /// What the policy in the file is, of what does not come from secrets.
     own: Option<Value>,
+    release: ReleaseCheck,
 }
 
 struct Known {
@@ -115,6 +117,7 @@ impl Syncer {
             known: None,
             warned: Default::default(),
             own: None,
+            release: ReleaseCheck::default(),
         }
     }
 
@@ -126,8 +129,14 @@ impl Syncer {
         self.status.polling();
         let done = self.poll().await;
         match &done {
-            Ok(done) => self.succeeded(done),
-            Err(error) => self.status.failed(error.kind()),
+            Ok(done) => {
+                self.succeeded(done);
+                self.warn_of_release(done).await;
+            }
+            Err(error) => {
+                self.status.failed(error.kind());
+                self.release.forget();
+            }
         }
         done.map(drop)
     }
@@ -223,6 +232,16 @@ impl Syncer {
             (self.say)(&format!("replaced file={path} keys={keys} revocations={ids}"));
         } else if is_first {
             (self.say)(&format!("current file={path} keys={keys} revocations={ids}"));
+        }
+    }
+
+    /// Proxies have no tokens that a gate could check at some releases; zones at a global one may.
+    async fn warn_of_release(&mut self, done: &Done) {
+        if done.rendered.snapshot.is_for_global() {
+            return;
+        }
+        if let Some(warning) = self.release.news(&self.settings.server).await {
+            (self.say)(&warning);
         }
     }
 

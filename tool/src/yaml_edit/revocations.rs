@@ -7,12 +7,14 @@
 mod list;
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use granit_parser::ScalarStyle;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::id_text;
-use super::tree::{Content, Edits, Field, Node, line_break, line_end, line_start, parse};
+use super::tree::{ANCHORS, Content, Edits, Field, Node, line_break, line_end, line_start, parse};
+use crate::plugin_config::RevocationPlace;
 use crate::plugin_config::generation::{GENERATION, Generation};
 
 /// Ids to add and to drop.
@@ -24,23 +26,20 @@ pub(crate) struct Change<'a> {
     pub(crate) generation: &'a Generation,
 }
 
-/// The text with the ids in place, for each place where they may stand.
-pub(crate) fn candidates(text: &str, change: Change<'_>) -> Vec<String> {
+/// The text with the ids in the list at `place`, for each policy that may be meant.
+pub(crate) fn candidates(text: &str, place: &RevocationPlace, change: Change<'_>) -> Vec<String> {
     let mut candidates = Vec::new();
     let Some(root) = parse(text) else { return candidates };
     let mut policies = Vec::new();
-    root.all(&|node| node.field("publicKeys").is_some(), &mut policies);
+    root.policies(&mut policies);
     for policy in policies {
-        let edits = match policy.field("revocations") {
-            Some(field) => in_field(text, field, change),
-            None => new_field(text, policy, change).into_iter().collect(),
-        };
+        let edits = in_policy(text, policy, place, change);
         candidates.extend(edits.into_iter().filter_map(|mut edits| {
             set_generation(text, policy, change.generation, &mut edits)?;
             edits.applied(text)
         }));
     }
-    candidates.extend(in_string_values(text, &root, change));
+    candidates.extend(in_string_values(text, &root, place, change));
     candidates
 }
 
@@ -51,6 +50,26 @@ pub(crate) fn anew(text: &str, file: &Value) -> Option<String> {
     }
     let options = serde_saphyr::ser_options! { prefer_block_scalars: true };
     serde_saphyr::to_string_with_options(file, options).ok()
+}
+
+/// In the list, or in a new one in the innermost of the fields around it that is there.
+fn in_policy(text: &str, policy: &Node, place: &RevocationPlace, change: Change<'_>) -> Vec<Edits> {
+    let names = place.fields();
+    let (mut parent, mut names) = (policy, names.as_slice());
+    while let Some((name, rest)) = names.split_first() {
+        match (parent.field(name), rest) {
+            (Some(field), []) => return in_field(text, field, change),
+            (Some(field), _) => (parent, names) = (&field.value, rest),
+            (None, _) => {
+                let ids = Value::from(change.add.join(","));
+                let value = rest.iter().rev().fold(ids, |value, name| json!({ *name: value }));
+                let mut edits = Edits::default();
+                let is_done = insert_field(text, parent, name, &value, &mut edits);
+                return is_done.map(|()| edits).into_iter().collect();
+            }
+        }
+    }
+    Vec::new()
 }
 
 fn in_field(text: &str, field: &Field, change: Change<'_>) -> Vec<Edits> {
@@ -142,28 +161,26 @@ fn set_generation(
     Some(())
 }
 
-/// Where there were no revocations.
-fn new_field(text: &str, policy: &Node, change: Change<'_>) -> Option<Edits> {
-    let mut edits = Edits::default();
-    let ids = Value::from(change.add.join(","));
-    insert_field(text, policy, "revocations", &ids, &mut edits)?;
-    Some(edits)
-}
-
-/// Before the keys.
+/// Before the keys, or before the first field of what has none.
 fn insert_field(
     text: &str,
-    policy: &Node,
+    parent: &Node,
     name: &str,
     value: &Value,
     edits: &mut Edits,
 ) -> Option<()> {
-    let start = policy.field("publicKeys")?.name.span.start;
+    let Some(anchor) = parent.first_of(&ANCHORS).or(parent.first_field()) else {
+        edits.replace(empty_mapping(text, parent)?, json!({ name: value }).to_string());
+        return Some(());
+    };
+    let start = anchor.name.span.start;
     let before = text.get(line_start(text, start)..start).unwrap_or_default();
     let feed = line_break(text, start);
-    let is_flow = matches!(policy.content, Content::Mapping { is_flow: true, .. });
+    let is_flow = matches!(parent.content, Content::Mapping { is_flow: true, .. });
     let is_quoted = text.get(start..).is_some_and(|name| name.starts_with('"'));
-    let name = if is_quoted { format!("\"{name}\"") } else { name.to_owned() };
+    // The name of a mesh may be one that YAML reads as something else.
+    let is_plain = name.bytes().all(|byte| byte.is_ascii_alphabetic()) && name.len() > 5;
+    let name = if is_quoted || !is_plain { Value::from(name).to_string() } else { name.to_owned() };
     edits.insert(
         start,
         match (is_flow, before.trim().is_empty()) {
@@ -176,18 +193,30 @@ fn insert_field(
     Some(())
 }
 
+/// Where `{}` stands.
+fn empty_mapping(text: &str, node: &Node) -> Option<Range<usize>> {
+    let is_empty = text.get(node.span.clone()).is_some_and(|text| text.starts_with('{'));
+    is_empty.then(|| node.span.clone())
+}
+
 /// A policy that is the text of a `StringValue`.
-fn in_string_values(text: &str, root: &Node, change: Change<'_>) -> Vec<String> {
+fn in_string_values(
+    text: &str,
+    root: &Node,
+    place: &RevocationPlace,
+    change: Change<'_>,
+) -> Vec<String> {
     let mut values = Vec::new();
     let is_policy = |node: &Node| {
-        node.scalar()
-            .is_some_and(|text| text.trim_start().starts_with('{') && text.contains("publicKeys"))
+        node.scalar().is_some_and(|text| {
+            text.trim_start().starts_with('{') && ANCHORS.iter().any(|name| text.contains(name))
+        })
     };
     root.all(&is_policy, &mut values);
     let mut edited = Vec::new();
     for node in values {
         let Content::Scalar { value, style } = &node.content else { continue };
-        for new in candidates(value, change) {
+        for new in candidates(value, place, change) {
             let mut edits = Edits::default();
             match style {
                 ScalarStyle::Literal => {

@@ -34,6 +34,9 @@ pub(super) enum Content {
     Alias,
 }
 
+/// The fields of a policy that name keys: one of them is there. New fields stand before the first of them.
+pub(super) const ANCHORS: [&str; 3] = ["publicKeys", "dpToken", "serviceAccountToken"];
+
 /// A name and its value.
 #[derive(Debug)]
 pub(super) struct Field {
@@ -56,6 +59,37 @@ impl Node {
             Content::Mapping { fields, .. } => {
                 fields.iter().find(|field| field.name.scalar() == Some(name))
             }
+            _ => None,
+        }
+    }
+
+    /// The outermost nodes that are policies: mappings with one of the fields that name keys, and what is in
+    /// them is none again.
+    pub(super) fn policies<'a>(&'a self, found: &mut Vec<&'a Node>) {
+        match &self.content {
+            _ if self.first_of(&ANCHORS).is_some() => found.push(self),
+            Content::Sequence { items, .. } => items.iter().for_each(|item| item.policies(found)),
+            Content::Mapping { fields, .. } => {
+                fields.iter().for_each(|field| field.value.policies(found));
+            }
+            Content::Scalar { .. } | Content::Alias => {}
+        }
+    }
+
+    /// That of its fields which stands first and has one of these names.
+    pub(super) fn first_of(&self, names: &[&str]) -> Option<&Field> {
+        match &self.content {
+            Content::Mapping { fields, .. } => fields
+                .iter()
+                .find(|field| field.name.scalar().is_some_and(|name| names.contains(&name))),
+            _ => None,
+        }
+    }
+
+    /// The first field of a mapping that has some.
+    pub(super) fn first_field(&self) -> Option<&Field> {
+        match &self.content {
+            Content::Mapping { fields, .. } => fields.first(),
             _ => None,
         }
     }

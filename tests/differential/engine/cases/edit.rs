@@ -126,7 +126,7 @@ impl MemberEdit {
 }
 
 impl TextEdit {
-    pub(super) fn apply(&self, text: &mut Vec<u8>) {
+    pub(crate) fn apply(&self, text: &mut Vec<u8>) {
         let length = text.len();
         let place = |at: &u16| usize::from(*at) % length.max(1);
         match self {

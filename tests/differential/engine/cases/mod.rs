@@ -12,6 +12,10 @@ mod strategy;
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+pub(crate) use edit::TextEdit;
 pub(crate) use keys::{RINGS, Ring, public_key, public_keys};
 pub(crate) use strategy::{Surroundings, recipes};
 
@@ -44,6 +48,13 @@ pub(crate) struct Case {
     pub(crate) zone: String,
     /// `requireExpiration` of the gate.
     pub(crate) require_expiration: bool,
+}
+
+/// A token of these segments, signed with the key of this name.
+pub(crate) fn signed(signer: &str, header: &[u8], claims: &[u8]) -> String {
+    let text = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
+    let signature = keys::sign(signer, keys::Scheme::Sha256, text.as_bytes());
+    format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
 impl Recipe {

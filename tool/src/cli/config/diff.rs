@@ -13,7 +13,7 @@ use zonegate::text::Quoted;
 use super::report::{counted, for_programs};
 use super::{Found, print};
 use crate::cli::output_value::Format;
-use crate::plugin_config::{Difference, KeyChange};
+use crate::plugin_config::{Difference, KeyChange, ListChange};
 
 const EXAMPLES: &str = "\
 Both files may be of any kind that config check reads. Defaults are filled in, and keys are compared
@@ -54,7 +54,7 @@ impl DiffArgs {
 }
 
 fn table(difference: &Difference) -> String {
-    let Difference { keys, revoked, unrevoked, is_listed, settings } = difference;
+    let Difference { keys, revoked, unrevoked, other_lists, is_listed, settings } = difference;
     let mut text = String::new();
     // Writing to a String does not fail.
     for change in keys {
@@ -65,6 +65,14 @@ fn table(difference: &Difference) -> String {
     }
     if !unrevoked.is_empty() {
         let _ = writeln!(text, "- no longer revoked: {}", few(unrevoked));
+    }
+    for ListChange { path, revoked, unrevoked } in other_lists {
+        if !revoked.is_empty() {
+            let _ = writeln!(text, "+ revoked in {path}: {}", few(revoked));
+        }
+        if !unrevoked.is_empty() {
+            let _ = writeln!(text, "- no longer revoked in {path}: {}", few(unrevoked));
+        }
     }
     for change in settings {
         if change.path == "revocations" && !is_listed {

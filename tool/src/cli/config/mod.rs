@@ -18,8 +18,9 @@ use clap::Subcommand;
 use serde_json::Value;
 use zonegate::config::Config as Accepted;
 
-use super::failure::BadInput;
+use super::failure::{BadInput, warn};
 use super::{input, output, printable};
+use crate::kuma_inputs::control_plane::ControlPlane;
 use crate::plugin_config::plugin_file::{MAX_BYTES, PluginConfiguration};
 
 /// Make, check and compare configurations of the filter
@@ -54,13 +55,22 @@ impl Found {
         let name = input::name(path);
         let bytes = input::public(path, MAX_BYTES, "configuration")?;
         let bad = || BadInput(format!("{name}: no configuration of the filter"));
-        let (plugin, file) = PluginConfiguration::open(&bytes).with_context(bad)?;
+        let found = PluginConfiguration::open(&bytes).with_context(bad);
+        let (plugin, file) = found.inspect_err(|_| warn_of_kuma_3(&name, &bytes))?;
         Ok(Self { name, file, plugin })
     }
 
     /// As the filter reads it.
     fn accepted(&self) -> anyhow::Result<Accepted> {
         self.plugin.config().with_context(|| BadInput(format!("{}: refused", self.name)))
+    }
+}
+
+/// kuma-cp's own configuration, given in place of the gate's, may say more than that it is none.
+fn warn_of_kuma_3(name: &str, bytes: &[u8]) {
+    let Ok(kuma) = ControlPlane::parse(bytes) else { return };
+    if let Some(sign) = kuma.no_zone_tokens() {
+        warn(&format!("{name}: {sign}"));
     }
 }
 

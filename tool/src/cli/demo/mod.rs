@@ -64,7 +64,7 @@ struct Programs {
     /// The Envoy to run
     #[arg(long, value_name = "FILE")]
     envoy: PathBuf,
-    /// The filter, as `make wasm` builds it
+    /// The filter, as `make wasm` or `make native` builds it
     #[arg(long, value_name = "FILE")]
     module: PathBuf,
     /// The func-e to run Envoy with

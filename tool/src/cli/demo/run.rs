@@ -228,7 +228,9 @@ async fn follow(log: &Path) -> anyhow::Result<()> {
         read = read.saturating_add(u64::try_from(file.read_to_end(&mut bytes)?)?);
         rest.push_str(&String::from_utf8_lossy(&bytes));
         while let Some((line, after)) = rest.split_once('\n') {
-            if let Some((_, said)) = line.split_once(" zonegate: zonegate: ") {
+            // As a module in wasm writes it, and as a dynamic module does.
+            let said = line.split_once(" zonegate: zonegate: ");
+            if let Some((_, said)) = said.or_else(|| line.split_once("] zonegate: ")) {
                 say!("gateway: {said}");
             }
             rest = after.to_owned();

@@ -12,6 +12,7 @@ mod zone_token;
 use clap::Subcommand;
 
 pub(super) use duration::parse as duration;
+pub(super) use tags::{Tag, parse as tags};
 
 /// Generate signing keys, their public keys, zone tokens and dataplane tokens
 #[derive(Subcommand)]

@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// The name of a tag, and its values.
-pub(super) type Tag = (String, BTreeSet<String>);
+pub(in crate::cli) type Tag = (String, BTreeSet<String>);
 
 /// Why an argument is no tags.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum TagError {
+pub(in crate::cli) enum TagError {
     NoValue(String),
     Name(String),
     Value(String),
@@ -35,7 +35,7 @@ impl fmt::Display for TagError {
 impl std::error::Error for TagError {}
 
 /// Reads one argument (kumactl: `StringToStringVar` of `spf13/pflag`, then a split at commas).
-pub(super) fn parse(text: &str) -> Result<Vec<Tag>, TagError> {
+pub(in crate::cli) fn parse(text: &str) -> Result<Vec<Tag>, TagError> {
     match text.matches('=').count() {
         0 => Err(TagError::NoValue(text.to_owned())),
         1 => Ok(vec![tag(text.trim_matches('"'))?]),

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 use report::Report;
+pub(super) use report::likely_kind;
 use zonegate::gate::UnixTime;
 
 use super::failure::{BadInput, bad_input};

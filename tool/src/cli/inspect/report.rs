@@ -109,6 +109,18 @@ impl Report {
     }
 }
 
+/// The kind of token that the claims look like; `None` is one that is not judged by a gate, or no token.
+/// Nobody needs to believe it.
+pub(in crate::cli) fn likely_kind(token: Unverified<'_>) -> Option<Kind> {
+    let claims = json_text(token, Segment::Claims)?;
+    match kind(&claims) {
+        DATAPLANE => Some(Kind::DataplaneToken),
+        SERVICE_ACCOUNT => Some(Kind::ServiceAccountToken),
+        ZONE => Some(Kind::ZoneToken),
+        _ => None,
+    }
+}
+
 /// As what kind of token the claims are read.
 fn read_as(kind: &str) -> Kind {
     match kind {
@@ -118,6 +130,7 @@ fn read_as(kind: &str) -> Kind {
     }
 }
 
+const ZONE: &str = "zone token";
 const DATAPLANE: &str = "dataplane token";
 const SERVICE_ACCOUNT: &str = "service account token of Kubernetes";
 
@@ -144,7 +157,7 @@ fn kind(claims: &str) -> &'static str {
         }
         () if has("mesh") => DATAPLANE,
         () if has("groups") => "user token",
-        () if has("zone") || has("scope") => "zone token",
+        () if has("zone") || has("scope") => ZONE,
         () => "unknown",
     }
 }

@@ -11,12 +11,17 @@ use zonegate::config::Config;
 use zonegate::credential::{Claims, Issuers, Kind, authenticate};
 use zonegate::revocation::Oddity;
 use zonegate::text::Quoted;
-use zonegate::token::{Registered, TokenError, Unverified};
+use zonegate::token::{KeySet, Registered, TokenError, Unverified};
+
+use crate::cli::inspect::likely_kind;
+use crate::plugin_config::RevocationPlace;
 
 /// What shall be revoked.
 pub(super) struct IdOrToken {
     pub(super) id: String,
     pub(super) verified: Verified,
+    /// The list for a token; `None` where nobody has verified of which mesh it is, and of an id.
+    pub(super) place: Option<RevocationPlace>,
     claims: Option<(Registered, Claims)>,
 }
 
@@ -44,24 +49,46 @@ impl fmt::Display for Verified {
     }
 }
 
-/// What every kind of token says, of a token that is not verified.
-fn read_unverified(text: &str) -> Option<Result<(Registered, Claims), TokenError>> {
-    Kind::ZoneToken.read_unverified(Unverified::new(text.as_bytes()))
-}
-
-/// Verifies a token of any kind: whether some configured key signed it.
-fn verify(text: &[u8], issuers: &Issuers) -> Result<(), TokenError> {
-    let sets =
-        Kind::ALL.into_iter().flat_map(|kind| issuers.key_sets(kind).map(move |keys| (kind, keys)));
+/// Verifies a token of any kind, that of which it looks to be first: whether some configured key signed it, and
+/// in which list its ID belongs. A dataplane token belongs to the mesh that it names, or else to that of the key.
+fn verify(
+    text: &[u8],
+    likely: Kind,
+    issuers: &Issuers,
+) -> Result<Option<RevocationPlace>, TokenError> {
+    let others = Kind::ALL.into_iter().filter(|kind| *kind != likely);
+    let kinds = [likely].into_iter().chain(others);
     let mut error = TokenError::UnknownKid;
-    for (kind, keys) in sets {
+    for (kind, mesh, keys) in kinds.flat_map(|kind| key_sets(kind, issuers)) {
         match authenticate(text, kind, keys) {
-            Ok(_) => return Ok(()),
+            Ok(token) => {
+                let named = Some(&*token.identity.mesh).filter(|mesh| !mesh.is_empty());
+                return Ok(match kind {
+                    Kind::ZoneToken => Some(RevocationPlace::ZoneTokens),
+                    Kind::ServiceAccountToken => Some(RevocationPlace::ServiceAccounts),
+                    Kind::DataplaneToken => {
+                        named.or(mesh).map(|mesh| RevocationPlace::Mesh(mesh.to_owned()))
+                    }
+                });
+            }
             Err(TokenError::UnknownKid) => {}
             Err(other) => error = other,
         }
     }
     Err(error)
+}
+
+/// The keys of a kind, with the mesh whose they are.
+fn key_sets(kind: Kind, issuers: &Issuers) -> Vec<(Kind, Option<&str>, &KeySet)> {
+    match kind {
+        Kind::ZoneToken => vec![(kind, None, &issuers.zone_token.keys)],
+        Kind::ServiceAccountToken => vec![(kind, None, &issuers.service_account_token.issuer.keys)],
+        Kind::DataplaneToken => {
+            let meshes = issuers.dp_token.by_mesh.iter();
+            let meshes = meshes.map(|(mesh, issuer)| (kind, Some(mesh.as_str()), &issuer.keys));
+            [(kind, None, &issuers.dp_token.all_meshes)].into_iter().chain(meshes).collect()
+        }
+    }
 }
 
 /// The largest leeway that a gate may have: until then an expired token may still pass.
@@ -79,9 +106,11 @@ impl IdOrToken {
                 );
             }
             let id = text.to_owned();
-            return Ok(Self { id, verified: Verified::NoToken, claims: None });
+            return Ok(Self { id, verified: Verified::NoToken, place: None, claims: None });
         }
-        let claims = match read_unverified(text) {
+        let token = Unverified::new(text.as_bytes());
+        let likely = likely_kind(token).unwrap_or(Kind::ZoneToken);
+        let claims = match likely.read_unverified(token) {
             Some(Ok(claims)) => claims,
             Some(Err(error)) => bail!("a token that cannot be read: {error}"),
             None => bail!("a token that cannot be read: parts of it are missing"),
@@ -92,12 +121,19 @@ impl IdOrToken {
                  it, or put an empty entry into the list, which revokes every token without an ID"
             ));
         }
-        let verified = match config.map(|config| verify(text.as_bytes(), &config.policy.issuers)) {
-            None => Verified::NoKeys,
-            Some(Ok(())) => Verified::Yes,
-            Some(Err(error)) => Verified::No(error.to_string()),
+        let verdict = config.map(|config| verify(text.as_bytes(), likely, &config.policy.issuers));
+        // What nobody has verified does no harm in a list that it does not choose.
+        let unverified = match likely {
+            Kind::ZoneToken => Some(RevocationPlace::ZoneTokens),
+            Kind::ServiceAccountToken => Some(RevocationPlace::ServiceAccounts),
+            Kind::DataplaneToken => None,
         };
-        Ok(Self { id: claims.0.id.clone(), verified, claims: Some(claims) })
+        let (verified, place) = match verdict {
+            None => (Verified::NoKeys, unverified),
+            Some(Ok(place)) => (Verified::Yes, place),
+            Some(Err(error)) => (Verified::No(error.to_string()), unverified),
+        };
+        Ok(Self { id: claims.0.id.clone(), verified, place, claims: Some(claims) })
     }
 
     /// Whether it is a token that no gate takes any more.
@@ -126,11 +162,21 @@ impl IdOrToken {
     /// What is known of it; nothing of a mere id.
     pub(super) fn describe(&self) -> String {
         let Some((_, claims)) = &self.claims else { return String::new() };
-        let zone = match claims.zone() {
-            "" => "for any zone".to_owned(),
-            zone => format!("for zone {}", Quoted(zone)),
+        let of = match claims {
+            Claims::Zone(claims) if claims.zone.is_empty() => "a token for any zone".to_owned(),
+            Claims::Zone(claims) => format!("a token for zone {}", Quoted(&claims.zone)),
+            Claims::Dataplane(claims) if claims.mesh.is_empty() => {
+                "a dataplane token for any mesh".to_owned()
+            }
+            Claims::Dataplane(claims) => {
+                format!("a dataplane token for mesh {}", Quoted(&claims.mesh))
+            }
+            Claims::ServiceAccount(claims) => {
+                let account = format!("{}/{}", claims.namespace, claims.service_account);
+                format!("a token of service account {}", Quoted(&account))
+            }
         };
-        format!("of a token {zone}; {}", self.verified)
+        format!("of {of}; {}", self.verified)
     }
 }
 

@@ -6,15 +6,16 @@
 mod args;
 mod report;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
-use args::IdOrToken;
+use anyhow::{Context, anyhow, bail};
+use args::{IdOrToken, Verified};
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use report::Report;
 use zonegate::config::Config;
 use zonegate::revocation::entries;
@@ -23,9 +24,9 @@ use zonegate::text::Quoted;
 use super::failure::{BadInput, warn};
 use super::{input, output, printable};
 use crate::atomic_write::{FileLock, KeptBySync, kept_by_sync, replace};
-use crate::plugin_config::Generation;
 use crate::plugin_config::plugin_file::{MAX_BYTES, PluginConfiguration};
-use crate::revocation_file::{Reformat, RevocationFile};
+use crate::plugin_config::{Generation, RevocationPlace};
+use crate::revocation_file::{Edited, Reformat, RevocationFile};
 
 const EXAMPLES: &str = "\
 FILE is a revocation list (text as in the secret zone-token-revocations), a plugin configuration, or
@@ -37,6 +38,7 @@ Examples:
   $ zonegate revoke /etc/zonegate/ecds/zonegate.yaml 9f2c1a52-6f0e-4c7b-8d8e-0f6f2b9b4c11
   $ zonegate revoke /etc/zonegate/ecds/zonegate.yaml --from stolen.token
   $ zonegate revoke revoked.txt --from tokens.txt --prune --keys zonegate.yaml
+  $ zonegate revoke zonegate.yaml --mesh demo 9f2c1a52-6f0e-4c7b-8d8e-0f6f2b9b4c11
 
   For the control plane, which reads a secret:
   $ zonegate revoke revoked.txt 9f2c1a52-6f0e-4c7b-8d8e-0f6f2b9b4c11
@@ -59,6 +61,13 @@ pub(super) struct RevokeArgs {
     /// File with ids or tokens, between them white space or commas; - for standard input; repeatable
     #[arg(long, value_name = "FILE")]
     from: Vec<PathBuf>,
+    /// In a policy, revoke dataplane tokens of this mesh. Without it, an ID is taken for a zone token's, and
+    /// a dataplane token has to be one that a key verifies
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    mesh: Option<String>,
+    /// In a policy, revoke service-account tokens of Kubernetes
+    #[arg(long, conflicts_with = "mesh")]
+    service_account: bool,
     /// Drop the ids of given tokens that have expired, instead of adding them. Their signatures are
     /// checked: an ID could not be taken off the list with a forged token
     #[arg(long)]
@@ -83,10 +92,12 @@ pub(super) struct RevokeArgs {
 /// As long as another zonegate may take for a large file.
 const PATIENCE: Duration = Duration::from_secs(10);
 const KEPT: &str = "a running zonegate sync keeps this file, and would undo the change at its next poll: \
-                    revoke in the control plane's secret zone-token-revocations, which it follows (see \
+                    revoke in the control plane's secret (zone-token-revocations, or \
+                    dataplane-token-revocations-MESH), which it follows (see \
                     zonegate revoke --help), or, for this gateway alone, in the file of its --base";
 const WAS_KEPT: &str = "a zonegate sync has kept this file (it is not running now): when it runs again, it \
-                        undoes this unless the control plane's secret zone-token-revocations has the ids too";
+                        undoes this unless the control plane's secret (zone-token-revocations, or \
+                        dataplane-token-revocations-MESH) has the ids too";
 const MAY_BE_KEPT: &str = "another user's zonegate sync may keep this file, and would undo the change: see \
                            whether one is running";
 /// Why a word in a file is not taken.
@@ -106,34 +117,97 @@ impl RevokeArgs {
         // Before it is read, so that nothing another one writes is lost.
         let _lock = FileLock::of(&self.file, PATIENCE).with_context(|| name.clone())?;
         self.not_kept_by_sync(&name)?;
-        let file = RevocationFile::read(&self.read()?)
-            .with_context(|| BadInput(format!("{name} is left as it is")))?;
-        for odd in file.odd() {
-            warn(&format!("{name}: revocations: {odd}"));
-        }
+        let bytes = self.read()?;
+        let left = || BadInput(format!("{name} is left as it is"));
+        let file = RevocationFile::read(&bytes, &self.given_place()).with_context(left)?;
         let others = self.keys()?;
         let args = self.args(others.as_ref().or(file.config()))?;
-        let (add, drop) = self.sorted(&file, &args);
-        let reformat = if self.reformat { Reformat::WhereNeeded } else { Reformat::Never };
-        let edited = file
-            .edit(&add, &drop, reformat, &Generation::fresh())
-            .with_context(|| BadInput(format!("{name} is left as it is")))?;
-        self.no_slip(&name, &args)?;
-        let is_changed = !edited.added.is_empty() || !edited.dropped.is_empty();
-        if is_changed && !self.dry_run {
-            replace(&self.file, edited.text.as_bytes())
-                .with_context(|| format!("{name} is left as it is"))?;
-        }
-        let report = Report {
-            name: &name,
-            args: &args,
-            edited: &edited,
-            prune: self.prune,
-            dry_run: self.dry_run,
+        let lists = match file.config() {
+            // It is the list itself, of whichever kind.
+            None => BTreeMap::from([(self.given_place(), args)]),
+            Some(_) => self.by_list(args).with_context(left)?,
         };
-        output::print(&printable::lines(&report.to_string()))
-            .context("could not write to standard output")?;
+        let generation = Generation::fresh();
+        let (mut text, mut said, mut is_changed) = (bytes, String::new(), false);
+        for (place, args) in &lists {
+            let edited = self.edit(&text, place, args, &generation)?;
+            is_changed |= !edited.added.is_empty() || !edited.dropped.is_empty();
+            let of_list = match (file.config(), place) {
+                (None, _) | (_, RevocationPlace::ZoneTokens) => name.clone(),
+                (Some(_), place) => format!("{name}: {place}"),
+            };
+            let report = Report {
+                name: &of_list,
+                args,
+                edited: &edited,
+                prune: self.prune,
+                dry_run: self.dry_run,
+            };
+            said.push_str(&report.to_string());
+            text = edited.text.into_bytes();
+        }
+        if is_changed && !self.dry_run {
+            replace(&self.file, &text).with_context(|| format!("{name} is left as it is"))?;
+        }
+        output::print(&printable::lines(&said)).context("could not write to standard output")?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// The file with other ids in one of its lists.
+    fn edit(
+        &self,
+        text: &[u8],
+        place: &RevocationPlace,
+        args: &[IdOrToken],
+        generation: &Generation,
+    ) -> anyhow::Result<Edited> {
+        let name = self.file.display().to_string();
+        let left = || BadInput(format!("{name} is left as it is"));
+        let file = RevocationFile::read(text, place).with_context(left)?;
+        for odd in file.odd() {
+            warn(&format!("{name}: {place}: {odd}"));
+        }
+        let (add, drop) = self.sorted(&file, args);
+        let reformat = if self.reformat { Reformat::WhereNeeded } else { Reformat::Never };
+        let edited = file.edit(&add, &drop, reformat, generation).with_context(left)?;
+        self.no_slip(&name, args)?;
+        Ok(edited)
+    }
+
+    /// The list that the flags name; that of an id.
+    fn given_place(&self) -> RevocationPlace {
+        match &self.mesh {
+            Some(mesh) => RevocationPlace::Mesh(mesh.clone()),
+            None if self.service_account => RevocationPlace::ServiceAccounts,
+            None => RevocationPlace::ZoneTokens,
+        }
+    }
+
+    /// What was given, by the list in which it belongs.
+    fn by_list(
+        &self,
+        args: Vec<IdOrToken>,
+    ) -> anyhow::Result<BTreeMap<RevocationPlace, Vec<IdOrToken>>> {
+        let is_given = self.mesh.is_some() || self.service_account;
+        let mut lists: BTreeMap<RevocationPlace, Vec<IdOrToken>> = BTreeMap::new();
+        for arg in args {
+            let given = self.given_place();
+            let id = Quoted(&arg.id);
+            let place = match (&arg.place, &arg.verified) {
+                (_, Verified::NoToken) => given,
+                (Some(place), _) if is_given && *place != given => {
+                    bail!("{id}: the ID of a token that belongs in {place}, not in {given}")
+                }
+                (Some(place), _) => place.clone(),
+                (None, _) if is_given => given,
+                (None, verified) => bail!(
+                    "{id}: the ID of a dataplane token, and nobody knows of which mesh ({verified}): \
+                     give --mesh"
+                ),
+            };
+            lists.entry(place).or_default().push(arg);
+        }
+        Ok(lists)
     }
 
     /// What a running sync keeps would be as it was after its next poll, and the token good again.

@@ -8,19 +8,21 @@ use anyhow::bail;
 use zonegate::config::Config;
 use zonegate::credential::{Kind, Token};
 use zonegate::gate::{
-    ADS_SOTW, Audience, Caller, Credential, Denial, Head, Held, KDS, Now, Permit, Policy, Profile,
-    ProxyType, Refusal, UnixTime, Verdict, XdsVariant,
+    ADS_SOTW, Admission, Audience, Caller, Credential, Denial, Head, Held, KDS, Now, Permit,
+    Policy, Profile, ProxyType, Refusal, UnixTime, Verdict, XdsVariant,
 };
 use zonegate::token::{TokenError, Unverified};
 
 use super::first_message::first_message;
+use super::proxy::{GivenProxy, Proxy, ProxyArgs};
 use crate::cli::failure::BadInput;
+use crate::cli::inspect::likely_kind;
 use crate::cli::pasted::Pasted;
 
 /// Who connects.
 pub(super) enum Connection {
-    /// Zone proxies of these types, to a dataplane server.
-    Proxies(Vec<ProxyType>),
+    /// A proxy, to a dataplane server.
+    Proxy(Box<GivenProxy>),
     /// A zone's control plane, to a global one; the zone that it says it is, or the token's.
     ControlPlane(Option<String>),
 }
@@ -29,22 +31,20 @@ impl Connection {
     /// What can connect to what stands behind the gate.
     pub(super) fn new(
         policy: &Policy,
-        proxy: Option<ProxyType>,
+        proxy: ProxyArgs,
         client_id: Option<String>,
     ) -> anyhow::Result<Self> {
-        match (&policy.profile, proxy, client_id) {
-            (Profile::DpServer(_), None, None) => {
-                Ok(Self::Proxies(vec![ProxyType::Ingress, ProxyType::Egress]))
-            }
-            (Profile::DpServer(_), Some(proxy), None) => Ok(Self::Proxies(vec![proxy])),
-            (Profile::DpServer(_), _, Some(_)) => {
+        match (&policy.profile, client_id) {
+            (Profile::DpServer(_), None) => Ok(Self::Proxy(Box::new(proxy.read()?))),
+            (Profile::DpServer(_), Some(_)) => {
                 bail!(BadInput("--client-id is for a configuration with profile globalKds".into()))
             }
-            (Profile::GlobalKds, Some(_), _) => bail!(BadInput(
-                "--proxy-type does not go with profile globalKds: control planes connect there"
+            (Profile::GlobalKds, _) if !proxy.is_empty() => bail!(BadInput(
+                "--proxy-type and what else a proxy has do not go with profile globalKds: control \
+                 planes connect there"
                     .into()
             )),
-            (Profile::GlobalKds, None, client_id) => Ok(Self::ControlPlane(client_id)),
+            (Profile::GlobalKds, client_id) => Ok(Self::ControlPlane(client_id)),
         }
     }
 }
@@ -55,12 +55,16 @@ pub(super) struct Judgement {
     pub(super) config: Config,
     /// When.
     pub(super) now: UnixTime,
+    /// The proxy that was made up; none where a control plane connects.
+    pub(super) proxy: Option<Proxy>,
     /// Whose it would be, and the verdict.
     pub(super) verdicts: Verdicts,
     /// Why the text is no bare token, where it is none.
     pub(super) fault: Option<String>,
     /// What would become of the token in it, alone.
     pub(super) inner: Option<Verdicts>,
+    /// The kind of token that its claims look like.
+    likely_kind: Option<Kind>,
 }
 
 /// For each caller that was asked about.
@@ -70,17 +74,27 @@ impl Judgement {
     /// Judges `text`.
     pub(super) fn of(text: &[u8], config: Config, connection: &Connection, now: UnixTime) -> Self {
         let (policy, clock) = (&config.policy, Now(Some(now)));
-        let verdicts = match connection {
-            Connection::Proxies(proxies) => proxies
-                .iter()
-                .map(|proxy| (Caller::Proxy(*proxy), judge_proxy(policy, text, *proxy, clock)))
-                .collect(),
-            Connection::ControlPlane(zone) => {
+        let token = Unverified::new(text);
+        let (proxy, verdicts) = match (connection, &policy.profile) {
+            (Connection::Proxy(given), Profile::DpServer(server)) => {
+                let proxy = given.with_assumptions(token);
+                let judge = |proxy_type| {
+                    let verdict = judge_proxy(policy, text, proxy_type, &proxy, clock);
+                    (Caller::Proxy(proxy_type), verdict)
+                };
+                let verdicts = given.types(server, token).into_iter().map(judge).collect();
+                (Some(proxy), verdicts)
+            }
+            // A control plane connects to a global one alone.
+            (Connection::Proxy(_), Profile::GlobalKds) => (None, Vec::new()),
+            (Connection::ControlPlane(zone), _) => {
                 let zone = zone.clone().unwrap_or_else(|| zone_of(text));
-                vec![(Caller::ControlPlane, judge_control_plane(policy, text, &zone, clock))]
+                let verdict = judge_control_plane(policy, text, &zone, clock);
+                (None, vec![(Caller::ControlPlane, verdict)])
             }
         };
-        Self { config, now, verdicts, fault: None, inner: None }
+        let likely_kind = likely_kind(token);
+        Self { config, now, proxy, verdicts, fault: None, inner: None, likely_kind }
     }
 
     /// Judges what was given for a token. A text that is more than one is denied, whatever is in it: a gateway
@@ -116,8 +130,38 @@ impl Judgement {
 
     /// Why it is denied, where it is.
     pub(super) fn refusal(&self) -> Option<&Refusal> {
+        self.denial().map(|denial| &denial.refusal)
+    }
+
+    /// The denial, and what is known of the token, where it is denied.
+    pub(super) fn denial(&self) -> Option<&Denial> {
         let denial = self.verdicts.first().and_then(|(_, verdict)| verdict.as_ref().err());
-        denial.filter(|_| !self.is_allowed()).map(|denial| &denial.refusal)
+        denial.filter(|_| !self.is_allowed())
+    }
+
+    /// What lets it in, where something does.
+    pub(super) fn permit(&self) -> Option<&Permit> {
+        self.verdicts.iter().find_map(|(_, verdict)| verdict.as_ref().ok())
+    }
+
+    /// As what kind of token it was judged: what it was verified as, or what its caller connects with.
+    pub(super) fn kind(&self) -> Kind {
+        let wanted = self.verdicts.first().and_then(|(caller, _)| self.wanted_by(*caller));
+        let verified = self.token().map(Token::kind);
+        verified.or(wanted).or(self.likely_kind).unwrap_or(Kind::ZoneToken)
+    }
+
+    /// With what kind of token a caller connects, where it has to have one.
+    fn wanted_by(&self, caller: Caller) -> Option<Kind> {
+        match (caller, &self.config.policy.profile) {
+            (Caller::Proxy(proxy), Profile::DpServer(server)) => {
+                match server.proxies.admission(proxy) {
+                    Admission::Token(kind) => Some(kind),
+                    Admission::Pass | Admission::Deny => None,
+                }
+            }
+            (Caller::ControlPlane, _) | (_, Profile::GlobalKds) => Some(Kind::ZoneToken),
+        }
     }
 
     /// The token, where it was verified.
@@ -152,11 +196,12 @@ fn judge_control_plane(
 fn judge_proxy(
     policy: &Policy,
     text: &[u8],
-    proxy: ProxyType,
+    proxy_type: ProxyType,
+    proxy: &Proxy,
     clock: Now,
 ) -> Result<Permit, Denial> {
     conclude(policy.judge(&head(ADS_SOTW, text), clock), |variant, token| {
-        policy.judge_first_message(variant, token, &first_message(proxy), clock)
+        policy.judge_first_message(variant, token, &first_message(proxy_type, proxy), clock)
     })
 }
 

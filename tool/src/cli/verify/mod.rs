@@ -7,15 +7,17 @@
 mod first_message;
 mod judgement;
 mod policy;
+mod proxy;
 mod shown;
 
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use judgement::{Connection, Judgement};
 use policy::PolicyArgs;
-use zonegate::gate::{ProxyType, UnixTime};
+use proxy::ProxyArgs;
+use zonegate::gate::UnixTime;
 
 use super::output::print;
 use super::output_value::Format;
@@ -32,7 +34,13 @@ Examples:
 
   By a public key alone, as an egress, on the last day of the year:
   $ zonegate verify east.token --public-key key-1=key.pub.pem --zone east \\
-      --proxy-type egress --at 2026-12-31T00:00:00Z";
+      --proxy-type egress --at 2026-12-31T00:00:00Z
+
+  A dataplane token, for the proxy that kuma-dp would start with this file:
+  $ zonegate verify web.token --config zonegate.yaml --dataplane-file web-1.yaml
+
+  The same, for a proxy of another name; of what is not given, the token's is assumed:
+  $ zonegate verify web.token --config zonegate.yaml --name web-2";
 
 /// Judge a token as the gateway would, and show every check
 #[derive(Args)]
@@ -42,9 +50,8 @@ pub(super) struct Verify {
     token: TokenText,
     #[command(flatten)]
     policy: PolicyArgs,
-    /// The zone proxy that connects; unless given, one that may is enough
-    #[arg(long, value_name = "TYPE", value_enum)]
-    proxy_type: Option<ZoneProxyType>,
+    #[command(flatten)]
+    proxy: ProxyArgs,
     /// With profile globalKds: the zone that the control plane says it is; the token's unless given
     #[arg(long, value_name = "ZONE", conflicts_with = "proxy_type")]
     client_id: Option<String>,
@@ -56,27 +63,12 @@ pub(super) struct Verify {
     output: Format,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum ZoneProxyType {
-    Ingress,
-    Egress,
-}
-
-impl From<ZoneProxyType> for ProxyType {
-    fn from(given: ZoneProxyType) -> Self {
-        match given {
-            ZoneProxyType::Ingress => Self::Ingress,
-            ZoneProxyType::Egress => Self::Egress,
-        }
-    }
-}
-
 impl Verify {
     /// Judges it. Every error is bad input: exit code 1 says that a token was denied.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let Self { token, policy, proxy_type, client_id, at, output } = self;
-        let config = policy.read()?;
-        let connection = Connection::new(&config.policy, proxy_type.map(Into::into), client_id)?;
+        let Self { token, policy, proxy, client_id, at, output } = self;
+        let config = policy.read(proxy.is_dataplane())?;
+        let connection = Connection::new(&config.policy, proxy, client_id)?;
         let text = token.read()?;
         let now = at.unwrap_or_else(time::now);
         let pasted = Pasted::read(&text);

@@ -32,10 +32,12 @@ pub(super) struct PolicyArgs {
 }
 
 impl PolicyArgs {
-    pub(super) fn read(&self) -> anyhow::Result<Config> {
+    /// Keys alone are those of dataplane tokens for every mesh, where a dataplane connects; otherwise those of
+    /// zone tokens.
+    pub(super) fn read(&self, is_for_dataplane: bool) -> anyhow::Result<Config> {
         match &self.config {
             Some(path) => from_file(path),
-            None => from_keys(&self.public_keys, self.zone.as_deref()),
+            None => from_keys(&self.public_keys, self.zone.as_deref(), is_for_dataplane),
         }
     }
 }
@@ -46,13 +48,23 @@ fn from_file(path: &Path) -> anyhow::Result<Config> {
     config.with_context(|| BadInput(format!("{} cannot be used", input::name(path))))
 }
 
-fn from_keys(keys: &[KeyFile], zone: Option<&str>) -> anyhow::Result<Config> {
+fn from_keys(
+    keys: &[KeyFile],
+    zone: Option<&str>,
+    is_for_dataplane: bool,
+) -> anyhow::Result<Config> {
     let mut public_keys = Vec::new();
     for file in keys {
         // An error of the reader names the file; the configuration's would not.
         public_keys.push(json!({ "kid": file.kid, "key": spki_pem(&file.read()?) }));
     }
-    let mut configuration = json!({ "publicKeys": public_keys });
+    let mut configuration = match is_for_dataplane {
+        false => json!({ "publicKeys": public_keys }),
+        true => json!({
+            "dpToken": { "publicKeys": public_keys },
+            "proxies": { "ingress": "deny", "egress": "deny", "dataplane": "dpToken" },
+        }),
+    };
     if let (Some(zone), Some(fields)) = (zone, configuration.as_object_mut()) {
         fields.insert("zone".to_owned(), json!(zone));
     }

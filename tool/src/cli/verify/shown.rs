@@ -6,10 +6,12 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 use zonegate::credential::{ClaimValue, Kind, Token};
-use zonegate::gate::{Caller, Check, Denial, Mode, Outcome, Permit, Profile};
-use zonegate::token::NumericDate;
+use zonegate::gate::{Caller, Check, Denial, Mode, Outcome, Permit, Profile, Refusal};
+use zonegate::text::Quoted;
+use zonegate::token::{KeySet, NumericDate};
 
 use super::judgement::{Judgement, Verdicts};
+use super::proxy::Proxy;
 use crate::cli::output_value::{OutputValue, claim_member};
 use crate::cli::printable::one_line;
 use crate::cli::time;
@@ -33,8 +35,17 @@ pub(super) fn table(judgement: &Judgement) -> String {
         row("detail", one_line(&judgement.detail().unwrap_or_default()));
         row("reply", format!("gRPC {}, HTTP {}", status.grpc, status.http));
     }
+    if let Some(kid) = unverified_kid(judgement) {
+        row("kid", format!("{} (unverified)", Quoted(kid)));
+    }
+    if is_about_keys(judgement) {
+        row("keys", keys_line(judgement));
+    }
     if let Some(token) = judgement.token() {
         row("token", one_line(&token_line(token)));
+    }
+    if let Some(proxy) = compared_proxy(judgement) {
+        row("proxy", one_line(&proxy_line(proxy)));
     }
     row("judged", time::line(at(judgement)));
     row("policy", one_line(&policy_line(judgement)));
@@ -57,10 +68,13 @@ pub(super) fn output_value(judgement: &Judgement) -> OutputValue {
         ("detail", judgement.detail().map(OutputValue::text)),
         ("grpcStatus", status.map(|status| OutputValue::literal(status.grpc))),
         ("httpStatus", status.map(|status| OutputValue::literal(status.http))),
+        ("unverifiedKid", unverified_kid(judgement).map(OutputValue::text)),
+        ("configuredKids", is_about_keys(judgement).then(|| OutputValue::texts(kids(judgement)))),
         ("callers", Some(OutputValue::List(judgement.verdicts.iter().map(caller_value).collect()))),
         ("at", time::utc(at(judgement)).map(OutputValue::Text)),
         ("mode", Some(OutputValue::text(mode(policy.mode)))),
         ("token", judgement.token().map(token_value)),
+        ("proxy", compared_proxy(judgement).map(proxy_value)),
         ("checks", Some(check_values(judgement))),
         ("notes", (!notes.is_empty()).then(|| OutputValue::texts(notes))),
     ])
@@ -131,6 +145,67 @@ fn token_value(token: &Token) -> OutputValue {
     OutputValue::object(first.into_iter().chain(members).chain(last))
 }
 
+/// The kid of a token that no key has verified, where that is why it is refused.
+fn unverified_kid(judgement: &Judgement) -> Option<&str> {
+    judgement.denial()?.unverified_kid.as_deref().filter(|_| is_about_keys(judgement))
+}
+
+fn is_about_keys(judgement: &Judgement) -> bool {
+    let check = judgement.refusal().map(Refusal::check);
+    matches!(check, Some(Check::Key | Check::Signature))
+}
+
+/// The kids of the keys that could have signed it, each behind the mesh whose key it is.
+fn kids(judgement: &Judgement) -> Vec<String> {
+    let sets = judgement.config.policy.issuers.key_sets(judgement.kind());
+    sets.flat_map(KeySet::labelled).map(|(label, _)| label.to_owned()).collect()
+}
+
+/// As many as one can take in at a glance.
+const FEW: usize = 10;
+
+fn keys_line(judgement: &Judgement) -> String {
+    let kids = kids(judgement);
+    let shown: Vec<String> = kids.iter().take(FEW).map(|kid| Quoted(kid).to_string()).collect();
+    match (kids.len(), kids.len().saturating_sub(FEW)) {
+        (0, _) => "none is configured".to_owned(),
+        (_, 0) => format!("{} configured", shown.join(", ")),
+        (_, more) => format!("{} and {more} more configured", shown.join(", ")),
+    }
+}
+
+/// The proxy, where something of it is compared with the token.
+fn compared_proxy(judgement: &Judgement) -> Option<&Proxy> {
+    let is_compared = match judgement.kind() {
+        Kind::ZoneToken => false,
+        Kind::DataplaneToken | Kind::ServiceAccountToken => true,
+    };
+    judgement.proxy.as_ref().filter(|_| is_compared)
+}
+
+fn proxy_line(proxy: &Proxy) -> String {
+    let members = proxy.members();
+    let members: Vec<String> =
+        members.iter().map(|(name, text)| format!("{name} {text:?}")).collect();
+    match proxy.assumed.as_slice() {
+        [] => members.join(", "),
+        assumed => {
+            format!("{} (assumed, not given: {})", members.join(", "), assumed.join(", "))
+        }
+    }
+}
+
+fn proxy_value(proxy: &Proxy) -> OutputValue {
+    let members = proxy.members().into_iter();
+    let assumed = (!proxy.assumed.is_empty())
+        .then(|| OutputValue::texts(proxy.assumed.iter().map(|name| (*name).to_owned())));
+    OutputValue::object(
+        members
+            .map(|(name, text)| (name, Some(OutputValue::text(text))))
+            .chain([("assumed", assumed)]),
+    )
+}
+
 fn policy_line(judgement: &Judgement) -> String {
     let policy = &judgement.config.policy;
     let (keys, ids) = (policy.issuers.keys().count(), policy.issuers.revoked_ids());
@@ -146,6 +221,9 @@ fn mode(mode: Mode) -> &'static str {
 }
 
 fn checks(judgement: &Judgement) -> String {
+    if let Some(Permit::Unchecked(_)) = judgement.permit() {
+        return String::new();
+    }
     let mut table = format!("{:<12}{:<13}{}\n", "CHECK", "RESULT", "HOLDS IF");
     for (check, outcome) in shown_checks(judgement) {
         let (style, result) = match outcome {
@@ -153,43 +231,49 @@ fn checks(judgement: &Judgement) -> String {
             Outcome::Failed => (BAD, "failed"),
             Outcome::NotReached => (DIM, "not reached"),
         };
-        let (name, holds_if) = words(check, &judgement.config.policy.profile);
+        let (name, holds_if) = words(check, judgement);
         let _ = writeln!(table, "{name:<12}{style}{result:<13}{style:#}{holds_if}");
     }
     table
 }
 
-/// Path and first message are made up here, and always as they should be.
+/// Path and first message are made up here, and as they should be unless the latter is what fails. What passes
+/// unchecked has met none.
 fn shown_checks(judgement: &Judgement) -> impl Iterator<Item = (Check, Outcome)> {
-    let checks = Check::outcomes(Kind::ZoneToken, judgement.refusal());
-    checks.filter(|(check, _)| !matches!(check, Check::Path | Check::Message))
+    let is_checked = !matches!(judgement.permit(), Some(Permit::Unchecked(_)));
+    let checks = Check::outcomes(judgement.kind(), judgement.refusal());
+    checks.filter(move |(check, outcome)| match check {
+        Check::Path => false,
+        Check::Message => *outcome == Outcome::Failed,
+        _ => is_checked,
+    })
 }
 
 fn check_values(judgement: &Judgement) -> OutputValue {
-    let profile = &judgement.config.policy.profile;
     let value = |(check, outcome): (Check, Outcome)| {
         let result = match outcome {
             Outcome::Passed => "passed",
             Outcome::Failed => "failed",
             Outcome::NotReached => "notReached",
         };
-        let name = OutputValue::text(words(check, profile).0);
+        let name = OutputValue::text(words(check, judgement).0);
         OutputValue::object([("name", Some(name)), ("result", Some(OutputValue::text(result)))])
     };
     OutputValue::List(shown_checks(judgement).map(value).collect())
 }
 
 /// What a check is called, and when it holds.
-fn words(check: Check, profile: &Profile) -> (&'static str, &'static str) {
-    let is_kds = *profile == Profile::GlobalKds;
+fn words(check: Check, judgement: &Judgement) -> (&'static str, &'static str) {
+    let is_kds = judgement.config.policy.profile == Profile::GlobalKds;
+    let kind = judgement.kind();
     match check {
-        Check::Path => ("path", "zone proxies are served there"),
+        Check::Path => ("path", "proxies are served there"),
         Check::Credential => ("token", "there is one token"),
         Check::Length => ("length", "it is no longer than maxTokenBytes"),
         Check::Header => ("header", "it is three segments, and its header can be read"),
         Check::Algorithm => ("algorithm", "alg is RS256"),
         Check::Kid => ("kid", "the header names its key"),
-        Check::Key => ("key", "a key of that kid is configured"),
+        Check::Key => ("key", key_words(kind)),
         Check::Signature => ("signature", "that key signed it"),
         Check::Claims => ("claims", "the claims can be read"),
         Check::Expiration => ("expiration", "there is an exp, unless none is required"),
@@ -201,7 +285,7 @@ fn words(check: Check, profile: &Profile) -> (&'static str, &'static str) {
         Check::Scope if is_kds => ("scope", "the Scope has cp"),
         Check::Zone => ("zone", "it is for the zone of the control plane, or for any"),
         Check::Message => ("message", "the first message can be read"),
-        Check::Scope => ("scope", "the proxy type may connect, and the Scope has it"),
+        Check::Scope => scope_words(kind),
         Check::Mesh => ("mesh", "it is for the mesh of the proxy, or for any"),
         Check::Proxy => ("proxy", "name, tags and workload are the proxy's"),
         Check::Audience => ("audience", "its issuer is known, and the gateway is its audience"),
@@ -209,10 +293,28 @@ fn words(check: Check, profile: &Profile) -> (&'static str, &'static str) {
     }
 }
 
+fn key_words(kind: Kind) -> &'static str {
+    match kind {
+        Kind::ZoneToken => "a key of that kid is configured",
+        Kind::DataplaneToken => "the proxy's mesh has a key of that kid, or all meshes have",
+        Kind::ServiceAccountToken => "a cluster has a key of that kid",
+    }
+}
+
+fn scope_words(kind: Kind) -> (&'static str, &'static str) {
+    match kind {
+        Kind::ZoneToken => ("scope", "the proxy type may connect, and the Scope has it"),
+        Kind::DataplaneToken | Kind::ServiceAccountToken => ("type", "the proxy type may connect"),
+    }
+}
+
 fn notes(judgement: &Judgement) -> Vec<String> {
     let mut notes: Vec<_> = judgement.config.warnings.iter().map(ToString::to_string).collect();
     if judgement.config.policy.mode == Mode::Shadow && !judgement.is_allowed() {
         notes.push("mode shadow: the gateway counts and logs this, and lets it through".to_owned());
+    }
+    if let Some(Permit::Unchecked(_)) = judgement.permit() {
+        notes.push("proxies.dataplane: pass: it goes through with any token, or none".to_owned());
     }
     if let Some(inner) = &judgement.inner {
         notes.push(format!("the token in it, alone, would be {}", inner_verdict(inner)));

@@ -2,11 +2,15 @@
 
 use std::fmt;
 
+use crate::kuma_inputs::NoZoneTokens;
+
 /// What the operator of a gate should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
     /// Zone proxies do not connect to a global control plane.
     Global,
+    /// Its release takes no zone tokens from proxies.
+    NoZoneTokens(NoZoneTokens),
     /// Zone proxies do not authenticate with zone tokens there.
     OtherAuthentication(String),
     /// The control plane takes keys from its secrets as well.
@@ -20,6 +24,7 @@ impl fmt::Display for Notice {
                 "mode global: zone proxies connect to a zone's control plane, not to this one; a gate in \
                  front of this one has profile: globalKds (in --base)",
             ),
+            Self::NoZoneTokens(sign) => sign.fmt(f),
             Self::OtherAuthentication(kind) => write!(
                 f,
                 "dpServer.authn.zoneProxy.type is {kind} here: zone proxies send no zone tokens, and \

@@ -102,3 +102,29 @@ fn what_kuma_would_not_take_is_refused_with_its_path() {
     let bad = none.override_by(&format!("{USE_SECRETS}=yes"));
     assert_eq!(bad, Err(field(USE_SECRETS, "true or false")));
 }
+
+#[test]
+fn a_configuration_of_kuma_3_is_noticed() {
+    let setting = "multizone: {zone: {kds: {eventBasedWatchdog: {flushInterval: 1s}}}}";
+    let map = |version: &str| {
+        format!(
+            "{{kind: ConfigMap, metadata: {{labels: {{app.kubernetes.io/version: {version}}}}}, \
+             data: {{config.yaml: 'multizone: {{zone: {{name: east}}}}'}}}}"
+        )
+    };
+    for (file, is_3) in [
+        (setting.to_owned(), true),
+        (map("3.0.0"), true),
+        (map("2.14.3"), false),
+        ("experimental: {kdsEventBasedWatchdog: {enabled: true}}".to_owned(), false),
+    ] {
+        let read = ControlPlane::parse(file.as_bytes()).unwrap();
+        let notices = read.notices(true, false);
+        let is_noticed = matches!(notices.as_slice(), [Notice::NoZoneTokens(_)]);
+        assert_eq!(is_noticed, is_3, "{file}: {notices:?}");
+        assert_eq!(read.notices(true, true), [], "{file}");
+    }
+    let mut read = ControlPlane::default();
+    read.override_by("KUMA_MULTIZONE_ZONE_KDS_EVENT_BASED_WATCHDOG_FLUSH_INTERVAL=1s").unwrap();
+    assert!(read.no_zone_tokens().is_some());
+}

@@ -1,0 +1,794 @@
+//! Envoy's dynamic-module ABI: what Envoy calls, and what it offers. All `unsafe` code of the project is
+//! here.
+//!
+//! In: Envoy's event hooks. Out: calls of the safe code of this crate, and safe functions for what that
+//! asks of Envoy. Declarations follow Envoy's header, `source/extensions/dynamic_modules/abi/abi.h`, as it
+//! is in 1.38, 1.39 and 1.40. Nothing is decided here.
+//!
+//! What makes it sound, each named where it is used:
+//!
+//! - **Own thread.** Envoy calls the hooks of a filter on one thread, from `…filter_new` to
+//!   `…filter_destroy`. The pointers of filters are in a table of that thread, from the one to the other;
+//!   the safe code has their numbers only, and a number that is not in the table leads to no call.
+//! - **Hook only.** Bytes that Envoy lends are good until the hook returns, or until something is changed.
+//!   They are lent to a closure; as long as it runs, no function here changes or ends a stream.
+//! - **Own memory.** What the module hands over in a call, Envoy copies before the call returns.
+//! - **No unwinding.** Each hook catches panics. What it returns then lets nothing pass.
+
+#![allow(unsafe_code)]
+
+use std::cell::{Cell, RefCell};
+use std::ffi::{CStr, c_char, c_void};
+use std::marker::PhantomData;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::slice;
+use std::sync::{Arc, OnceLock};
+
+use zonegate::lifecycle::{Step, StreamId};
+use zonegate::log_line::Level;
+
+use crate::configuration::{self, Configuration};
+use crate::stream::{BodyStep, MustBeAnswered};
+use crate::{program, stream};
+
+/// Bytes of Envoy: `envoy_dynamic_module_type_envoy_buffer`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct EnvoyBuffer {
+    bytes: *const u8,
+    length: usize,
+}
+
+/// Bytes of the module: `envoy_dynamic_module_type_module_buffer`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct ModuleBuffer {
+    bytes: *const u8,
+    length: usize,
+}
+
+/// A header, `envoy_dynamic_module_type_envoy_http_header` and `…_module_http_header`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct RawHeader {
+    name: ModuleBuffer,
+    value: ModuleBuffer,
+}
+
+type EnvoyFilter = *mut c_void;
+type EnvoyConfig = *mut c_void;
+/// `envoy_dynamic_module_type_http_filter_module_ptr`: the number of the stream, and one.
+type ModuleFilter = *const c_void;
+type ModuleConfig = *const c_void;
+type Scheduler = *mut c_void;
+
+const REQUEST_HEADERS: u32 = 0;
+const RECEIVED_REQUEST_BODY: u32 = 0;
+const BUFFERED_REQUEST_BODY: u32 = 1;
+const SOURCE_ADDRESS: u32 = 24;
+const LOCAL_RESET: u32 = 0;
+const SUCCESS: u32 = 0;
+
+const CONTINUE: u32 = 0;
+const STOP_ITERATION: u32 = 1;
+const STOP_ITERATION_AND_BUFFER: u32 = 1;
+const STOP_ITERATION_NO_BUFFER: u32 = 3;
+
+/// What Envoy offers, and the linker: names without `envoy_dynamic_module_callback_`.
+#[rustfmt::skip]
+mod envoy {
+    use super::{EnvoyBuffer, EnvoyConfig, EnvoyFilter, ModuleBuffer, RawHeader, Scheduler, c_char, c_void};
+
+    unsafe extern "C" {
+        #[link_name = "envoy_dynamic_module_callback_log"]
+        pub(super) fn log(level: u32, message: ModuleBuffer);
+        #[link_name = "envoy_dynamic_module_callback_http_filter_config_define_counter"]
+        pub(super) fn http_filter_config_define_counter(config: EnvoyConfig, name: ModuleBuffer, labels: *const ModuleBuffer, count: usize, id: *mut usize) -> u32;
+        #[link_name = "envoy_dynamic_module_callback_http_filter_config_define_gauge"]
+        pub(super) fn http_filter_config_define_gauge(config: EnvoyConfig, name: ModuleBuffer, labels: *const ModuleBuffer, count: usize, id: *mut usize) -> u32;
+        #[link_name = "envoy_dynamic_module_callback_http_filter_increment_counter"]
+        pub(super) fn http_filter_increment_counter(filter: EnvoyFilter, id: usize, labels: *const ModuleBuffer, count: usize, value: u64) -> u32;
+        #[link_name = "envoy_dynamic_module_callback_http_filter_increment_gauge"]
+        pub(super) fn http_filter_increment_gauge(filter: EnvoyFilter, id: usize, labels: *const ModuleBuffer, count: usize, value: u64) -> u32;
+        #[link_name = "envoy_dynamic_module_callback_http_filter_decrement_gauge"]
+        pub(super) fn http_filter_decrement_gauge(filter: EnvoyFilter, id: usize, labels: *const ModuleBuffer, count: usize, value: u64) -> u32;
+        #[link_name = "envoy_dynamic_module_callback_http_filter_set_gauge"]
+        pub(super) fn http_filter_set_gauge(filter: EnvoyFilter, id: usize, labels: *const ModuleBuffer, count: usize, value: u64) -> u32;
+        #[link_name = "envoy_dynamic_module_callback_http_get_headers_size"]
+        pub(super) fn http_get_headers_size(filter: EnvoyFilter, kind: u32) -> usize;
+        #[link_name = "envoy_dynamic_module_callback_http_get_headers"]
+        pub(super) fn http_get_headers(filter: EnvoyFilter, kind: u32, headers: *mut RawHeader) -> bool;
+        #[link_name = "envoy_dynamic_module_callback_http_get_body_chunks_size"]
+        pub(super) fn http_get_body_chunks_size(filter: EnvoyFilter, kind: u32) -> usize;
+        #[link_name = "envoy_dynamic_module_callback_http_get_body_chunks"]
+        pub(super) fn http_get_body_chunks(filter: EnvoyFilter, kind: u32, chunks: *mut EnvoyBuffer) -> bool;
+        #[link_name = "envoy_dynamic_module_callback_http_received_buffered_request_body"]
+        pub(super) fn http_received_buffered_request_body(filter: EnvoyFilter) -> bool;
+        #[link_name = "envoy_dynamic_module_callback_http_filter_get_attribute_string"]
+        pub(super) fn http_filter_get_attribute_string(filter: EnvoyFilter, attribute: u32, value: *mut EnvoyBuffer) -> bool;
+        #[link_name = "envoy_dynamic_module_callback_http_set_filter_state_bytes"]
+        pub(super) fn http_set_filter_state_bytes(filter: EnvoyFilter, name: ModuleBuffer, value: ModuleBuffer) -> bool;
+        #[link_name = "envoy_dynamic_module_callback_http_send_response"]
+        pub(super) fn http_send_response(filter: EnvoyFilter, status: u32, headers: *const RawHeader, count: usize, body: ModuleBuffer, details: ModuleBuffer);
+        #[link_name = "envoy_dynamic_module_callback_http_send_response_headers"]
+        pub(super) fn http_send_response_headers(filter: EnvoyFilter, headers: *const RawHeader, count: usize, is_end: bool);
+        #[link_name = "envoy_dynamic_module_callback_http_filter_continue_decoding"]
+        pub(super) fn http_filter_continue_decoding(filter: EnvoyFilter);
+        #[link_name = "envoy_dynamic_module_callback_http_filter_reset_stream"]
+        pub(super) fn http_filter_reset_stream(filter: EnvoyFilter, reason: u32, details: ModuleBuffer);
+        #[link_name = "envoy_dynamic_module_callback_http_filter_scheduler_new"]
+        pub(super) fn http_filter_scheduler_new(filter: EnvoyFilter) -> Scheduler;
+        #[link_name = "envoy_dynamic_module_callback_http_filter_scheduler_commit"]
+        pub(super) fn http_filter_scheduler_commit(scheduler: Scheduler, event: u64);
+        #[link_name = "envoy_dynamic_module_callback_http_filter_scheduler_delete"]
+        pub(super) fn http_filter_scheduler_delete(scheduler: Scheduler);
+        #[link_name = "envoy_dynamic_module_callback_http_filter_config_scheduler_new"]
+        pub(super) fn http_filter_config_scheduler_new(config: EnvoyConfig) -> Scheduler;
+        #[link_name = "envoy_dynamic_module_callback_http_filter_config_scheduler_commit"]
+        pub(super) fn http_filter_config_scheduler_commit(scheduler: Scheduler, event: u64);
+        #[link_name = "envoy_dynamic_module_callback_http_filter_config_scheduler_delete"]
+        pub(super) fn http_filter_config_scheduler_delete(scheduler: Scheduler);
+        #[link_name = "envoy_dynamic_module_callback_register_function"]
+        pub(super) fn register_function(key: ModuleBuffer, function: *mut c_void) -> bool;
+        #[link_name = "envoy_dynamic_module_callback_get_function"]
+        pub(super) fn get_function(key: ModuleBuffer, function: *mut *mut c_void) -> bool;
+        pub(super) fn dlsym(library: *mut c_void, name: *const c_char) -> *mut c_void;
+    }
+}
+
+/// Since Envoy 1.39: `…http_filter_config_increment_counter` and `…_set_gauge`.
+type OfConfig = unsafe extern "C" fn(EnvoyConfig, usize, *const ModuleBuffer, usize, u64) -> u32;
+
+// ---------------------------------------------------------------- of streams
+
+thread_local! {
+    /// The filters of this thread that live, by the numbers of their streams. (Own thread.)
+    static FILTERS: RefCell<Filters> = const { RefCell::new(Filters { places: Vec::new(), free: Vec::new() }) };
+    /// How many closures have bytes of Envoy. (Hook only.)
+    static LENT: Cell<u32> = const { Cell::new(0) };
+    /// Room for headers, kept for the next request.
+    static HEADERS: Cell<Vec<RawHeader>> = const { Cell::new(Vec::new()) };
+}
+
+struct Filters {
+    places: Vec<EnvoyFilter>,
+    free: Vec<u32>,
+}
+
+impl Filters {
+    fn insert(&mut self, filter: EnvoyFilter) -> Option<u32> {
+        match self.free.pop() {
+            Some(number) => {
+                *self.places.get_mut(usize::try_from(number).ok()?)? = filter;
+                Some(number)
+            }
+            None => {
+                let number = u32::try_from(self.places.len()).ok()?;
+                self.places.push(filter);
+                Some(number)
+            }
+        }
+    }
+
+    fn get(&self, StreamId(number): StreamId) -> Option<EnvoyFilter> {
+        let place = self.places.get(usize::try_from(number).ok()?)?;
+        Some(*place).filter(|filter| !filter.is_null())
+    }
+
+    fn remove(&mut self, StreamId(number): StreamId) {
+        let place = usize::try_from(number).ok().and_then(|number| self.places.get_mut(number));
+        if place.is_some_and(|place| !mem::replace(place, ptr::null_mut()).is_null()) {
+            self.free.push(number);
+        }
+    }
+}
+
+/// The filter of a stream that is there.
+fn filter(stream: StreamId) -> Option<EnvoyFilter> {
+    FILTERS.try_with(|filters| filters.borrow().get(stream)).ok().flatten()
+}
+
+/// The same, where nothing of Envoy is lent. (Hook only.)
+fn filter_to_change(stream: StreamId) -> Option<EnvoyFilter> {
+    let is_lent = LENT.try_with(Cell::get).is_ok_and(|lent| lent > 0);
+    debug_assert!(!is_lent, "a stream is changed while its bytes are lent");
+    if is_lent { None } else { filter(stream) }
+}
+
+/// As long as it lives, bytes of Envoy are lent.
+struct Lent;
+
+impl Lent {
+    fn begin() -> Self {
+        LENT.with(|lent| lent.set(lent.get().saturating_add(1)));
+        Self
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        LENT.with(|lent| lent.set(lent.get().saturating_sub(1)));
+    }
+}
+
+fn module_buffer(bytes: &[u8]) -> ModuleBuffer {
+    ModuleBuffer { bytes: bytes.as_ptr(), length: bytes.len() }
+}
+
+/// # Safety
+/// The bytes are Envoy's, and nothing changes them for as long as `'a`.
+unsafe fn bytes_of<'a>(bytes: *const u8, length: usize) -> &'a [u8] {
+    if bytes.is_null() || length == 0 {
+        return &[];
+    }
+    // SAFETY: not null; the caller answers for the rest.
+    unsafe { slice::from_raw_parts(bytes, length) }
+}
+
+/// The headers of a request, lent.
+#[derive(Clone, Copy)]
+pub(crate) struct Headers<'a>(&'a [RawHeader]);
+
+impl<'a> Headers<'a> {
+    /// Names and values, in their order.
+    pub(crate) fn iter(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        self.0.iter().map(|RawHeader { name, value }| {
+            // SAFETY: Hook only; `'a` is the closure's.
+            unsafe { (bytes_of(name.bytes, name.length), bytes_of(value.bytes, value.length)) }
+        })
+    }
+}
+
+/// Lends the request headers of a stream. None at all where Envoy does not hand them over.
+pub(crate) fn with_request_headers<T>(
+    stream: StreamId,
+    look: impl FnOnce(Headers<'_>) -> T,
+) -> Option<T> {
+    let filter = filter(stream)?;
+    let _lent = Lent::begin();
+    let mut headers = HEADERS.take();
+    headers.clear();
+    // SAFETY: Own thread.
+    let count = unsafe { envoy::http_get_headers_size(filter, REQUEST_HEADERS) };
+    headers.reserve(count);
+    // SAFETY: Own thread. There is room for all of them, and Envoy writes that many.
+    unsafe {
+        if envoy::http_get_headers(filter, REQUEST_HEADERS, headers.as_mut_ptr()) {
+            headers.set_len(count);
+        }
+    }
+    let seen = look(Headers(&headers));
+    headers.clear();
+    HEADERS.set(headers);
+    Some(seen)
+}
+
+/// Lends what Envoy shows of the request body of a stream: the piece that has come, behind those that it
+/// keeps where `is_kept`.
+pub(crate) fn with_request_body<T>(
+    stream: StreamId,
+    is_kept: bool,
+    look: impl FnOnce(&[&[u8]]) -> T,
+) -> Option<T> {
+    let filter = filter(stream)?;
+    let _lent = Lent::begin();
+    let mut chunks = Vec::new();
+    // What was kept by a filter before comes as a piece, and is what is kept: it counts once.
+    // SAFETY: Own thread.
+    let is_same = is_kept && unsafe { envoy::http_received_buffered_request_body(filter) };
+    if is_kept && !is_same {
+        add_chunks(filter, BUFFERED_REQUEST_BODY, &mut chunks);
+    }
+    add_chunks(filter, RECEIVED_REQUEST_BODY, &mut chunks);
+    // SAFETY: Hook only.
+    let chunks = chunks.iter().map(|chunk| unsafe { bytes_of(chunk.bytes, chunk.length) });
+    let chunks: Vec<&[u8]> = chunks.filter(|chunk| !chunk.is_empty()).collect();
+    Some(look(&chunks))
+}
+
+fn add_chunks(filter: EnvoyFilter, kind: u32, chunks: &mut Vec<EnvoyBuffer>) {
+    // SAFETY: Own thread: the caller has `filter` from the table.
+    let count = unsafe { envoy::http_get_body_chunks_size(filter, kind) };
+    if count == 0 {
+        return;
+    }
+    chunks.reserve(count);
+    let length = chunks.len();
+    // SAFETY: Own thread. There is room for all of them, and Envoy writes that many.
+    unsafe {
+        let end = chunks.as_mut_ptr().add(length);
+        if envoy::http_get_body_chunks(filter, kind, end) {
+            chunks.set_len(length.saturating_add(count));
+        }
+    }
+}
+
+/// Address and port of the peer of a stream.
+pub(crate) fn peer(stream: StreamId) -> String {
+    let Some(filter) = filter(stream) else { return String::new() };
+    let mut address = EnvoyBuffer { bytes: ptr::null(), length: 0 };
+    // SAFETY: Own thread. The text is copied at once.
+    unsafe {
+        match envoy::http_filter_get_attribute_string(filter, SOURCE_ADDRESS, &raw mut address) {
+            true => String::from_utf8_lossy(bytes_of(address.bytes, address.length)).into_owned(),
+            false => String::new(),
+        }
+    }
+}
+
+/// Sets filter state of a stream. Envoy refuses what is set already.
+pub(crate) fn set_filter_state(stream: StreamId, name: &str, value: &str) {
+    let Some(filter) = filter_to_change(stream) else { return };
+    let (name, value) = (module_buffer(name.as_bytes()), module_buffer(value.as_bytes()));
+    // SAFETY: Own thread, own memory.
+    unsafe { envoy::http_set_filter_state_bytes(filter, name, value) };
+}
+
+/// Answers a stream: headers, and a body where there is one. Without one, what `headers` say is all.
+pub(crate) fn respond(stream: StreamId, status: Option<u32>, headers: &[(&str, &str)], body: &str) {
+    if let Some(filter) = filter_to_change(stream) {
+        respond_by(filter, status, headers, body);
+    }
+}
+
+fn respond_by(filter: EnvoyFilter, status: Option<u32>, headers: &[(&str, &str)], body: &str) {
+    let headers: Vec<RawHeader> = headers
+        .iter()
+        .map(|(name, value)| RawHeader {
+            name: module_buffer(name.as_bytes()),
+            value: module_buffer(value.as_bytes()),
+        })
+        .collect();
+    let (first, count) = (headers.as_ptr(), headers.len());
+    // SAFETY: Own thread: the callers have `filter` from the table, or from the hook that runs. Own memory.
+    unsafe {
+        match status {
+            Some(status) => envoy::http_send_response(
+                filter,
+                status,
+                first,
+                count,
+                module_buffer(body.as_bytes()),
+                module_buffer(b"zonegate"),
+            ),
+            None => envoy::http_send_response_headers(filter, first, count, true),
+        }
+    }
+}
+
+/// Lets a stream that is paused go on.
+pub(crate) fn resume(stream: StreamId) {
+    if let Some(filter) = filter_to_change(stream) {
+        // SAFETY: Own thread.
+        unsafe { envoy::http_filter_continue_decoding(filter) };
+    }
+}
+
+/// Resets a stream.
+pub(crate) fn reset(stream: StreamId) {
+    if let Some(filter) = filter_to_change(stream) {
+        let details = module_buffer(b"zonegate");
+        // SAFETY: Own thread, own memory.
+        unsafe {
+            envoy::http_filter_reset_stream(filter, LOCAL_RESET, details);
+        };
+    }
+}
+
+// ---------------------------------------------------------------- of metrics
+
+/// What is done to a counter or a gauge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// A counter grows.
+    Count(u64),
+    /// A gauge changes.
+    Add(i64),
+    /// A gauge is set.
+    Set(u64),
+}
+
+/// Changes a metric that the configuration of this stream has defined; whether the stream is there.
+pub(crate) fn change(stream: StreamId, id: usize, change: Change) -> bool {
+    let Some(filter) = filter(stream) else { return false };
+    // SAFETY: Own thread. No labels were defined. (A number that is unknown changes nothing.)
+    unsafe {
+        match change {
+            Change::Count(by) => {
+                envoy::http_filter_increment_counter(filter, id, ptr::null(), 0, by)
+            }
+            Change::Add(by) if by < 0 => {
+                envoy::http_filter_decrement_gauge(filter, id, ptr::null(), 0, by.unsigned_abs())
+            }
+            Change::Add(by) => {
+                envoy::http_filter_increment_gauge(filter, id, ptr::null(), 0, by.unsigned_abs())
+            }
+            Change::Set(value) => envoy::http_filter_set_gauge(filter, id, ptr::null(), 0, value),
+        }
+    };
+    true
+}
+
+/// A configuration of Envoy's, in a hook that is about it.
+#[derive(Clone, Copy)]
+pub(crate) struct Host<'a> {
+    config: EnvoyConfig,
+    hook: PhantomData<&'a ()>,
+}
+
+impl Host<'_> {
+    /// Defines a counter, and says its number.
+    pub(crate) fn define_counter(self, name: &str) -> Option<usize> {
+        let (name, mut id) = (module_buffer(name.as_bytes()), 0);
+        // SAFETY: Envoy's configuration lives as long as the hook. Own memory.
+        let result = unsafe {
+            envoy::http_filter_config_define_counter(self.config, name, ptr::null(), 0, &raw mut id)
+        };
+        (result == SUCCESS).then_some(id)
+    }
+
+    /// Defines a gauge, and says its number.
+    pub(crate) fn define_gauge(self, name: &str) -> Option<usize> {
+        let (name, mut id) = (module_buffer(name.as_bytes()), 0);
+        // SAFETY: as above.
+        let result = unsafe {
+            envoy::http_filter_config_define_gauge(self.config, name, ptr::null(), 0, &raw mut id)
+        };
+        (result == SUCCESS).then_some(id)
+    }
+
+    /// Changes a metric that this configuration has defined; whether this Envoy can do that.
+    pub(crate) fn change(self, id: usize, change: Change) -> bool {
+        let (name, value) = match change {
+            Change::Count(by) => {
+                (c"envoy_dynamic_module_callback_http_filter_config_increment_counter", by)
+            }
+            Change::Set(value) => {
+                (c"envoy_dynamic_module_callback_http_filter_config_set_gauge", value)
+            }
+            Change::Add(_) => return false,
+        };
+        let function = symbol(name);
+        if function.is_null() {
+            return false;
+        }
+        // SAFETY: Envoy's header declares both functions so. The configuration lives as long as the hook.
+        unsafe {
+            let function = mem::transmute::<*mut c_void, OfConfig>(function);
+            function(self.config, id, ptr::null(), 0, value) == SUCCESS
+        }
+    }
+
+    /// Has Envoy call [`configuration::stands`] once it has done with what it does now, if the
+    /// configuration is still there by then.
+    pub(crate) fn call_later(self) {
+        // SAFETY: Envoy's configuration lives as long as the hook. The scheduler is ours until it is
+        // deleted, and what was committed does not need it.
+        unsafe {
+            let scheduler = envoy::http_filter_config_scheduler_new(self.config);
+            if !scheduler.is_null() {
+                envoy::http_filter_config_scheduler_commit(scheduler, 0);
+                envoy::http_filter_config_scheduler_delete(scheduler);
+            }
+        }
+    }
+}
+
+/// What Envoy exports under this name; null where it has nothing of it.
+fn symbol(name: &CStr) -> *mut c_void {
+    // SAFETY: a name that ends with a zero. A null library is all that the process has loaded.
+    unsafe { envoy::dlsym(ptr::null_mut(), name.as_ptr()) }
+}
+
+// ---------------------------------------------------------------- of threads
+
+/// Wakes the worker of a stream, from any thread, as long as the stream is there.
+pub(crate) struct Waker(Scheduler);
+
+// SAFETY: Envoy's header allows `…scheduler_commit` on every thread. Nothing else is done with it there
+// but to delete it.
+unsafe impl Send for Waker {}
+
+impl Waker {
+    /// One that wakes the worker of this stream, which is this thread.
+    pub(crate) fn new(stream: StreamId) -> Option<Self> {
+        let filter = filter(stream)?;
+        // SAFETY: Own thread.
+        let scheduler = unsafe { envoy::http_filter_scheduler_new(filter) };
+        (!scheduler.is_null()).then_some(Self(scheduler))
+    }
+
+    /// Has the worker call [`stream::woken`].
+    pub(crate) fn wake(&self) {
+        // SAFETY: ours until it is dropped.
+        unsafe { envoy::http_filter_scheduler_commit(self.0, 0) };
+    }
+}
+
+impl Drop for Waker {
+    fn drop(&mut self) {
+        // SAFETY: ours, and used no more.
+        unsafe { envoy::http_filter_scheduler_delete(self.0) };
+    }
+}
+
+// ---------------------------------------------------------------- of the process
+
+/// Writes a line to Envoy's log.
+pub(crate) fn log(level: Level, line: &str) {
+    let level = match level {
+        Level::Info => 2,
+        Level::Warn => 3,
+        Level::Error => 4,
+    };
+    // SAFETY: own memory.
+    unsafe { envoy::log(level, module_buffer(line.as_bytes())) };
+}
+
+/// Takes what was pushed to another copy of the library in this process: the name of a gateway, and a
+/// configuration.
+type PushedElsewhere =
+    unsafe extern "C" fn(name: *const u8, name_length: usize, text: *const u8, length: usize);
+
+/// Offers this copy of the library to the others under `key`; whether the key was free.
+pub(crate) fn offer(key: &str) -> bool {
+    let function: PushedElsewhere = pushed_elsewhere;
+    // SAFETY: own memory; the function stays, for the library is never unloaded (build.rs).
+    unsafe { envoy::register_function(module_buffer(key.as_bytes()), function as *mut c_void) }
+}
+
+/// Another copy of the library in this process.
+#[derive(Clone, Copy)]
+pub(crate) struct OtherCopy(PushedElsewhere);
+
+impl OtherCopy {
+    /// The copy that has offered itself under `key`.
+    pub(crate) fn find(key: &str) -> Option<Self> {
+        let (key, mut function) = (module_buffer(key.as_bytes()), ptr::null_mut());
+        // SAFETY: own memory.
+        let is_known = unsafe { envoy::get_function(key, &raw mut function) };
+        // SAFETY: under such a key there is nothing but a `pushed_elsewhere`: its form is a part of the
+        // key.
+        (is_known && !function.is_null())
+            .then(|| Self(unsafe { mem::transmute::<*mut c_void, PushedElsewhere>(function) }))
+    }
+
+    /// Tells it of a push.
+    pub(crate) fn tell(self, gateway: &str, text: &[u8]) {
+        // SAFETY: no copy is ever unloaded. Own memory, which the other one copies.
+        unsafe { (self.0)(gateway.as_ptr(), gateway.len(), text.as_ptr(), text.len()) };
+    }
+}
+
+unsafe extern "C" fn pushed_elsewhere(
+    name: *const u8,
+    name_length: usize,
+    text: *const u8,
+    length: usize,
+) {
+    guarded(
+        || (),
+        || {
+            // SAFETY: `tell` of the other copy lends both for as long as this runs.
+            let (name, text) = unsafe { (bytes_of(name, name_length), bytes_of(text, length)) };
+            configuration::pushed_elsewhere(&String::from_utf8_lossy(name), text);
+        },
+    );
+}
+
+// ---------------------------------------------------------------- hooks
+
+/// Runs a hook. (No unwinding.)
+fn guarded<T>(on_panic: impl FnOnce() -> T, hook: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(hook)).unwrap_or_else(|cause| {
+        // What a cause does when it is dropped is not known.
+        mem::forget(cause);
+        on_panic()
+    })
+}
+
+/// Runs a hook of a request. Where it fails, or does not know the stream, the request is answered and the
+/// hook returns `pause`; where it fails, the other streams of its worker end, too.
+fn guarded_request(
+    filter: EnvoyFilter,
+    stream: StreamId,
+    pause: u32,
+    hook: impl FnOnce() -> Option<u32>,
+) -> u32 {
+    // In the words of HTTP and of gRPC: nobody knows which of them the client speaks.
+    const ANSWER: [(&str, &str); 3] =
+        [(":status", "503"), ("grpc-status", "14"), ("grpc-message", "zonegate: failed")];
+    let is_answered = || guarded(|| false, || stream::failed(stream) == MustBeAnswered::No);
+    guarded(|| is_answered().then_some(pause), hook).unwrap_or_else(|| {
+        guarded(|| (), || respond_by(filter, None, &ANSWER, ""));
+        pause
+    })
+}
+
+fn stream_of(filter: ModuleFilter) -> StreamId {
+    let number = filter.addr().checked_sub(1).and_then(|number| u32::try_from(number).ok());
+    StreamId(number.unwrap_or(u32::MAX))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_on_program_init() -> *const c_char {
+    static LOADED: OnceLock<bool> = OnceLock::new();
+    guarded(ptr::null, || {
+        if !*LOADED.get_or_init(program::loaded) {
+            return ptr::null();
+        }
+        // The ABI of 1.40 is that of 1.38 and 1.39 with more functions; they would warn of it.
+        let is_new = !symbol(c"envoy_dynamic_module_callback_log_v2").is_null();
+        if is_new { c"v0.2.0".as_ptr() } else { c"v0.1.0".as_ptr() }
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn envoy_dynamic_module_on_http_filter_config_new(
+    config: EnvoyConfig,
+    name: EnvoyBuffer,
+    text: EnvoyBuffer,
+) -> ModuleConfig {
+    guarded(ptr::null, || {
+        // SAFETY: Hook only.
+        let (name, text) =
+            unsafe { (bytes_of(name.bytes, name.length), bytes_of(text.bytes, text.length)) };
+        let host = Host { config, hook: PhantomData };
+        match configuration::begin(host, &String::from_utf8_lossy(name), text) {
+            Some(configuration) => Arc::into_raw(configuration).cast(),
+            None => ptr::null(),
+        }
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn envoy_dynamic_module_on_http_filter_config_scheduled(
+    config: EnvoyConfig,
+    ours: ModuleConfig,
+    _event: u64,
+) {
+    guarded(
+        || (),
+        || {
+            // SAFETY: Envoy hands over what `…config_new` returned, until `…config_destroy`.
+            if let Some(ours) = unsafe { ours.cast::<Configuration>().as_ref() } {
+                configuration::stands(Host { config, hook: PhantomData }, ours);
+            }
+        },
+    );
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn envoy_dynamic_module_on_http_filter_config_destroy(ours: ModuleConfig) {
+    guarded(
+        || (),
+        || {
+            if !ours.is_null() {
+                // SAFETY: it came from `Arc::into_raw` in `…config_new`, and Envoy gives it back once.
+                let ours = unsafe { Arc::from_raw(ours.cast::<Configuration>()) };
+                configuration::end(&ours);
+            }
+        },
+    );
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn envoy_dynamic_module_on_http_filter_new(
+    ours: ModuleConfig,
+    filter: EnvoyFilter,
+) -> ModuleFilter {
+    let number = guarded(|| None, || FILTERS.with_borrow_mut(|filters| filters.insert(filter)));
+    if let Some(number) = number {
+        // Where that fails, nobody knows the stream, and its hooks let nothing pass.
+        guarded(
+            || (),
+            || {
+                // SAFETY: as in `…config_scheduled`.
+                if let Some(ours) = unsafe { ours.cast::<Configuration>().as_ref() } {
+                    stream::begin(StreamId(number), ours);
+                }
+            },
+        );
+    }
+    // Never null, which Envoy 1.38 and 1.39 would hand to the hooks.
+    let number = number.and_then(|number| usize::try_from(number).ok());
+    ptr::without_provenance(number.unwrap_or(usize::MAX).saturating_add(1))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_on_http_filter_request_headers(
+    filter: EnvoyFilter,
+    ours: ModuleFilter,
+    is_end: bool,
+) -> u32 {
+    let id = stream_of(ours);
+    guarded_request(filter, id, STOP_ITERATION, || {
+        Some(match stream::on_headers(id, is_end)? {
+            Step::Continue => CONTINUE,
+            Step::Pause => STOP_ITERATION,
+        })
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_on_http_filter_request_body(
+    filter: EnvoyFilter,
+    ours: ModuleFilter,
+    is_end: bool,
+) -> u32 {
+    let id = stream_of(ours);
+    guarded_request(filter, id, STOP_ITERATION_NO_BUFFER, || {
+        Some(match stream::on_body(id, is_end)? {
+            BodyStep::Continue => CONTINUE,
+            BodyStep::Keep => STOP_ITERATION_AND_BUFFER,
+            BodyStep::Discard => STOP_ITERATION_NO_BUFFER,
+        })
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_on_http_filter_request_trailers(
+    filter: EnvoyFilter,
+    ours: ModuleFilter,
+) -> u32 {
+    let id = stream_of(ours);
+    guarded_request(filter, id, STOP_ITERATION, || {
+        Some(match stream::on_trailers(id)? {
+            Step::Continue => CONTINUE,
+            Step::Pause => STOP_ITERATION,
+        })
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_on_http_filter_scheduled(
+    _filter: EnvoyFilter,
+    ours: ModuleFilter,
+    _event: u64,
+) {
+    let id = stream_of(ours);
+    guarded(|| guarded(|| (), || _ = stream::failed(id)), || stream::woken(id));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_on_http_filter_stream_complete(
+    _filter: EnvoyFilter,
+    ours: ModuleFilter,
+) {
+    guarded(|| (), || stream::on_complete(stream_of(ours)));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_on_http_filter_destroy(ours: ModuleFilter) {
+    let id = stream_of(ours);
+    guarded(|| guarded(|| (), || _ = stream::failed(id)), || stream::on_end(id));
+    let _ = FILTERS.try_with(|filters| filters.borrow_mut().remove(id));
+}
+
+// What a control plane answers is not looked at, and the module asks nobody: these do nothing. Envoy loads
+// no module without them.
+
+macro_rules! not_looked_at {
+    ($($hook:ident)*) => {$(
+        #[unsafe(no_mangle)]
+        extern "C" fn $hook() -> u32 {
+            CONTINUE
+        }
+    )*};
+}
+
+not_looked_at! {
+    envoy_dynamic_module_on_http_filter_response_headers
+    envoy_dynamic_module_on_http_filter_response_body
+    envoy_dynamic_module_on_http_filter_response_trailers
+    envoy_dynamic_module_on_http_filter_http_callout_done
+    envoy_dynamic_module_on_http_filter_http_stream_headers
+    envoy_dynamic_module_on_http_filter_http_stream_data
+    envoy_dynamic_module_on_http_filter_http_stream_trailers
+    envoy_dynamic_module_on_http_filter_http_stream_complete
+    envoy_dynamic_module_on_http_filter_http_stream_reset
+    envoy_dynamic_module_on_http_filter_downstream_above_write_buffer_high_watermark
+    envoy_dynamic_module_on_http_filter_downstream_below_write_buffer_low_watermark
+}

@@ -1,0 +1,143 @@
+//! Configurations, on Envoy's main thread: each is read once, for all workers.
+//!
+//! In: the text of a configuration, and what becomes of it. Out: a [`Gateway`] that has its policy, and
+//! workers that are told.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use zonegate::config::Config;
+use zonegate::gate::Policy;
+use zonegate::log_line::{self, Level};
+use zonegate::metrics::{Counter, Gauge, Metric};
+
+use crate::abi::{self, Change, Host};
+use crate::backend;
+use crate::clock;
+use crate::copies;
+use crate::gateway::{Gateway, Number};
+use crate::metrics::MetricIds;
+
+/// A configuration that was accepted, as long as Envoy has it.
+#[derive(Debug)]
+pub(crate) struct Configuration {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) number: Number,
+    pub(crate) ids: Arc<MetricIds>,
+    /// What is said of it once it stands.
+    news: Mutex<Option<News>>,
+}
+
+#[derive(Debug)]
+struct News {
+    lines: Vec<(Level, String)>,
+    changes: Vec<(Metric, Change)>,
+    /// For other copies of the library, where there are any.
+    text: Vec<u8>,
+}
+
+/// Envoy hands over a configuration. `None` refuses it: at start Envoy lets nothing pass, on a push it keeps
+/// the previous one.
+pub(crate) fn begin(host: Host<'_>, name: &str, text: &[u8]) -> Option<Arc<Configuration>> {
+    let gateway = Gateway::of(name);
+    match Config::from_host(text.to_vec(), backend::choose()) {
+        Ok(config) => {
+            let news = News::of(&config, copies::others().next().map_or(&[], |_| text));
+            let labels = gateway.all_labels(config.policy.issuers.keys().map(|(label, _)| label));
+            let ids = MetricIds::define(host, labels.iter().map(|label| &**label));
+            let (ids, news) = (Arc::new(ids), Mutex::new(Some(news)));
+            let number = gateway.add(config.policy);
+            host.call_later();
+            Some(Arc::new(Configuration { gateway, number, ids, news }))
+        }
+        Err(error) => {
+            abi::log(Level::Error, &format!("zonegate: configuration refused: {error}"));
+            let ids = MetricIds::define(host, std::iter::empty());
+            let rejected = (Metric::Counter(Counter::ConfigRejected), Change::Count(1));
+            count(Some(host), &gateway, &ids, vec![rejected]);
+            None
+        }
+    }
+}
+
+/// Envoy has taken a configuration.
+pub(crate) fn stands(host: Host<'_>, configuration: &Configuration) {
+    configuration.stand(Some(host));
+}
+
+/// Envoy has dropped a configuration.
+pub(crate) fn end(configuration: &Configuration) {
+    configuration.gateway.remove(configuration.number);
+    clock::wake_all();
+}
+
+/// Envoy has handed over a configuration to another copy of the library.
+pub(crate) fn pushed_elsewhere(name: &str, text: &[u8]) {
+    let config = Config::from_host(text.to_vec(), backend::choose()).ok();
+    let gateway = Gateway::of(name);
+    let (level, line) = match &config {
+        Some(_) => (Level::Info, GIVEN_TO_ANOTHER),
+        None => (Level::Warn, UNREADABLE),
+    };
+    if gateway.push_elsewhere(config.map(|config| config.policy)) {
+        abi::log(level, line);
+        clock::wake_all();
+    }
+}
+
+impl Configuration {
+    /// Puts it in force, where it is not: a stream begins under it, or Envoy has said so.
+    pub(crate) fn stand(&self, host: Option<Host<'_>>) {
+        let news = self.news.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(News { lines, changes, text }) = news else { return };
+        if !self.gateway.stand(self.number) {
+            return;
+        }
+        for (level, line) in lines {
+            abi::log(level, &line);
+        }
+        count(host, &self.gateway, &self.ids, changes);
+        for other in copies::others() {
+            other.tell(&self.gateway.name, &text);
+        }
+        clock::wake_all();
+    }
+}
+
+impl News {
+    fn of(config: &Config, text: &[u8]) -> Self {
+        let mut lines = vec![(Level::Info, log_line::accepted(config, backend::choose().name()))];
+        let warning = |warning| (Level::Warn, format!("zonegate: configuration: {warning}"));
+        lines.extend(config.warnings.iter().map(warning));
+        Self { lines, changes: counts_of(&config.policy), text: text.to_vec() }
+    }
+}
+
+fn counts_of(policy: &Policy) -> Vec<(Metric, Change)> {
+    let number = |count: usize| Change::Set(u64::try_from(count).unwrap_or(u64::MAX));
+    vec![
+        (Metric::Counter(Counter::ConfigAccepted), Change::Count(1)),
+        (Metric::Gauge(Gauge::ConfigKeys), number(policy.issuers.keys().count())),
+        (Metric::Gauge(Gauge::ConfigRevocations), number(policy.issuers.revoked_ids())),
+    ]
+}
+
+/// Counts at once where this Envoy can do that without a stream, otherwise with the next stream.
+fn count(
+    host: Option<Host<'_>>,
+    gateway: &Gateway,
+    ids: &MetricIds,
+    changes: Vec<(Metric, Change)>,
+) {
+    let is_left = |(metric, change): &(Metric, Change)| {
+        !host.zip(ids.id(metric)).is_some_and(|(host, id)| host.change(id, *change))
+    };
+    let left: Vec<_> = changes.into_iter().filter(is_left).collect();
+    if !left.is_empty() {
+        gateway.count_later(left);
+    }
+}
+
+const GIVEN_TO_ANOTHER: &str = "zonegate: a newer configuration was given to another module; \
+                                it is in force for the streams of this one, too";
+const UNREADABLE: &str = "zonegate: another module serves this gateway now, with a configuration that \
+                          this one does not know: its streams are cut";

@@ -1,0 +1,193 @@
+//! A gateway, as the whole process sees it: the policies that Envoy has handed over for it, one of each for
+//! all workers.
+//!
+//! In: policies, as the main thread reads them. Out: what a worker has not seen yet. What a policy does to
+//! the streams of a worker is the core's business.
+//!
+//! A gateway is known by the name of its filter, so two filters in one Envoy must have two names.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use zonegate::gate::Policy;
+use zonegate::metrics::Metric;
+
+use crate::abi::Change;
+
+/// Which configuration of the gateway it is; a later one has a greater number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Number(u64);
+
+/// The most that earlier policies take together, in bytes, without the latest of them: as in the core, which
+/// lets no stream begin under one that is not kept.
+const EARLIER_BYTES: usize = 4 * 1024 * 1024;
+
+/// More keys than a control plane ever has.
+const MOST_LABELS: usize = 10_000;
+
+/// A gateway.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    pub(crate) name: Box<str>,
+    /// Changes whenever there is something to see.
+    version: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The latest last.
+    entries: Vec<Entry>,
+    last: u64,
+    /// The labels of all keys that there ever were. Envoy forgets a counter that no configuration defines.
+    labels: BTreeSet<Box<str>>,
+    /// What could not be counted on the main thread.
+    uncounted: Vec<(Metric, Change)>,
+}
+
+/// One configuration.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) number: Number,
+    pub(crate) policy: Push,
+    /// Whether Envoy has taken it: until then it may refuse the listener that it is a part of.
+    stands: bool,
+}
+
+/// What a worker puts in force.
+#[derive(Debug, Clone)]
+pub(crate) enum Push {
+    /// What Envoy handed over.
+    Policy(Arc<Policy>),
+    /// The same, no longer kept.
+    NotKept,
+    /// What Envoy handed over to another copy of the library.
+    Elsewhere(Arc<Policy>),
+    /// The same, where this copy cannot read it.
+    Unreadable,
+}
+
+/// All gateways of the process.
+static GATEWAYS: Mutex<Vec<Arc<Gateway>>> = Mutex::new(Vec::new());
+
+impl Gateway {
+    /// The gateway of this name.
+    pub(crate) fn of(name: &str) -> Arc<Self> {
+        let mut all = GATEWAYS.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = all.iter().find(|gateway| *gateway.name == *name) {
+            return Arc::clone(known);
+        }
+        let (version, state) = (AtomicU64::new(0), Mutex::default());
+        let new = Arc::new(Self { name: name.into(), version, state });
+        all.push(Arc::clone(&new));
+        new
+    }
+
+    /// The labels of these keys, and of all that there were before.
+    pub(crate) fn all_labels<'a>(&self, new: impl Iterator<Item = &'a str>) -> Vec<Box<str>> {
+        let mut state = self.state();
+        for label in new {
+            if state.labels.len() < MOST_LABELS || state.labels.contains(label) {
+                state.labels.insert(label.into());
+            }
+        }
+        state.labels.iter().cloned().collect()
+    }
+
+    /// Takes a policy that Envoy hands over, and may still refuse.
+    pub(crate) fn add(&self, policy: Policy) -> Number {
+        self.state().add(Push::Policy(Arc::new(policy)), false)
+    }
+
+    /// Envoy has taken this policy: it is in force from now on. `false` where it was already.
+    pub(crate) fn stand(&self, number: Number) -> bool {
+        let mut state = self.state();
+        let later = |entry: &Entry| entry.stands && entry.number >= number;
+        if state.entries.iter().any(later) {
+            return false;
+        }
+        // A policy that Envoy takes later than one that came after it is never the newest.
+        let earlier = state.entries.iter_mut().filter(|entry| entry.number <= number);
+        earlier.for_each(|entry| entry.stands = true);
+        state.entries.retain(|entry| {
+            !matches!(entry.policy, Push::Elsewhere(_) | Push::Unreadable) || entry.number > number
+        });
+        state.keep_few();
+        self.changed();
+        true
+    }
+
+    /// Envoy begins no more streams under this policy.
+    pub(crate) fn remove(&self, number: Number) {
+        self.state().entries.retain(|entry| entry.number != number);
+        self.changed();
+    }
+
+    /// Another copy of the library was handed this policy, or one that this copy cannot read; whether that
+    /// matters here.
+    pub(crate) fn push_elsewhere(&self, policy: Option<Policy>) -> bool {
+        let mut state = self.state();
+        let is_ours = |entry: &Entry| matches!(entry.policy, Push::Policy(_) | Push::NotKept);
+        state.entries.retain(is_ours);
+        if state.entries.is_empty() {
+            return false;
+        }
+        let push = policy.map_or(Push::Unreadable, |policy| Push::Elsewhere(Arc::new(policy)));
+        state.add(push, true);
+        self.changed();
+        true
+    }
+
+    /// Leaves what a worker is to count.
+    pub(crate) fn count_later(&self, changes: impl IntoIterator<Item = (Metric, Change)>) {
+        self.state().uncounted.extend(changes);
+        self.changed();
+    }
+
+    /// Takes it.
+    pub(crate) fn take_uncounted(&self) -> Vec<(Metric, Change)> {
+        std::mem::take(&mut self.state().uncounted)
+    }
+
+    /// Changes whenever there is something to see.
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// The configurations that Envoy has taken, the latest last.
+    pub(crate) fn entries(&self) -> Vec<Entry> {
+        self.state().entries.iter().filter(|entry| entry.stands).cloned().collect()
+    }
+
+    fn changed(&self) {
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing that is done with it leaves it half done.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn add(&mut self, policy: Push, stands: bool) -> Number {
+        self.last = self.last.saturating_add(1);
+        let number = Number(self.last);
+        self.entries.push(Entry { number, policy, stands });
+        number
+    }
+
+    /// Keeps the newest policy that stands, the one before it, and of those before as many as are small.
+    fn keep_few(&mut self) {
+        let mut bytes = 0_usize;
+        let earlier = self.entries.iter_mut().rev().filter(|entry| entry.stands).skip(2);
+        for entry in earlier {
+            let Push::Policy(policy) = &entry.policy else { continue };
+            bytes = bytes.saturating_add(policy.bytes());
+            if bytes > EARLIER_BYTES {
+                entry.policy = Push::NotKept;
+            }
+        }
+    }
+}

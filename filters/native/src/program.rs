@@ -1,0 +1,23 @@
+//! What is done once, when Envoy loads the library.
+
+use std::panic;
+
+use zonegate::log_line::Level;
+
+use crate::{abi, backend, copies};
+
+/// Prepares this copy of the library; whether it can be used.
+pub(crate) fn loaded() -> bool {
+    // A panic is caught where it leaves the module. Where it comes from stands in Envoy's log, and nothing
+    // of what it says: that may have a token in it.
+    panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        abi::log(
+            Level::Error,
+            &format!("zonegate: panicked at {place}: the streams of a worker end"),
+        );
+    }));
+    backend::choose();
+    copies::join();
+    true
+}

@@ -1,0 +1,170 @@
+//! The hooks of a stream.
+//!
+//! In: Envoy's hooks for headers, body, trailers and the end of a stream. Out: what Envoy does with it.
+
+use std::borrow::Cow;
+
+use zonegate::gate::Head;
+use zonegate::lifecycle::{Request, RequestBody, Step, StreamId};
+
+use crate::abi::{self, Headers};
+use crate::configuration::Configuration;
+use crate::effects;
+use crate::worker::{self, Phase, Stream};
+
+/// What Envoy does with a piece of a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BodyStep {
+    /// It goes on, with all that was kept.
+    Continue,
+    /// It is kept.
+    Keep,
+    /// The stream was answered.
+    Discard,
+}
+
+/// Whether a stream whose hook has failed still waits for its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MustBeAnswered {
+    /// It does.
+    Yes,
+    /// It was answered before.
+    No,
+}
+
+/// A stream begins.
+pub(crate) fn begin(id: StreamId, configuration: &Configuration) {
+    Stream::begin(id, configuration);
+}
+
+/// The request headers of a stream have come. `None` where nobody knows the stream.
+pub(crate) fn on_headers(id: StreamId, is_end: bool) -> Option<Step> {
+    let stream = Stream::find(id)?;
+    let step = stream.event(|inner, effects| {
+        let now = worker::clocks();
+        inner.tick_if_due(now, effects);
+        abi::with_request_headers(id, |headers| {
+            let (mut header_bytes, mut request_id) = (0_usize, &b""[..]);
+            let head = head(headers, &mut header_bytes, &mut request_id);
+            #[cfg(zonegate_fault)]
+            crate::fault_injection::at_headers(headers);
+            let under = stream.under(inner);
+            let request = Request { stream: id, under, head, request_id, header_bytes, is_end };
+            inner.lifecycle.on_headers(&request, now.wall, effects)
+        })
+    })?;
+    match step {
+        Step::Pause if stream.phase() == Phase::Passing => stream.set_phase(Phase::Kept),
+        Step::Pause | Step::Continue => {}
+    }
+    if stream.phase() != Phase::Ended {
+        stream.keep_time();
+    }
+    Some(step)
+}
+
+/// A piece of the request body of a stream has come. `None` where nobody knows the stream.
+pub(crate) fn on_body(id: StreamId, is_end: bool) -> Option<BodyStep> {
+    let stream = Stream::find(id)?;
+    let is_kept = match stream.phase() {
+        Phase::Allowed => return Some(BodyStep::Continue),
+        Phase::Ended => return Some(BodyStep::Discard),
+        Phase::Passing => false,
+        Phase::Kept => true,
+    };
+    let step = stream.event(|inner, effects| {
+        abi::with_request_body(id, is_kept, |chunks| {
+            inner.lifecycle.on_body(id, &Body(chunks), is_end, &worker::wall, effects)
+        })
+    })?;
+    Some(match (step, stream.phase()) {
+        (_, Phase::Ended) => BodyStep::Discard,
+        (Step::Continue, _) => BodyStep::Continue,
+        (Step::Pause, _) => BodyStep::Keep,
+    })
+}
+
+/// The request trailers of a stream have come. `None` where nobody knows the stream.
+pub(crate) fn on_trailers(id: StreamId) -> Option<Step> {
+    let stream = Stream::find(id)?;
+    match stream.phase() {
+        Phase::Allowed => return Some(Step::Continue),
+        Phase::Ended => return Some(Step::Pause),
+        Phase::Passing | Phase::Kept => {}
+    }
+    Some(stream.event(|inner, effects| inner.lifecycle.on_trailers(id, effects)))
+}
+
+/// A stream is over; what is set now is still in its access log.
+pub(crate) fn on_complete(id: StreamId) {
+    if let Some(stream) = Stream::find(id) {
+        effects::complete(&stream);
+    }
+}
+
+/// A stream ends.
+pub(crate) fn on_end(id: StreamId) {
+    if let Some(stream) = Stream::find(id) {
+        stream.event(|inner, _| inner.lifecycle.on_end(id));
+        stream.end();
+    }
+}
+
+/// Time has passed for the gateway of a stream, or there is something to see.
+pub(crate) fn woken(id: StreamId) {
+    if let Some(stream) = Stream::find(id) {
+        stream.event(|inner, effects| inner.tick(worker::clocks(), effects));
+    }
+}
+
+/// A hook of this stream has failed, and with it the gateway on this worker, of which nobody knows in which
+/// state it is: its streams end, and it begins anew.
+pub(crate) fn failed(id: StreamId) -> MustBeAnswered {
+    let Some(stream) = Stream::find(id) else { return MustBeAnswered::Yes };
+    let must_be_answered = match stream.phase() {
+        Phase::Ended => MustBeAnswered::No,
+        Phase::Passing | Phase::Kept | Phase::Allowed => MustBeAnswered::Yes,
+    };
+    stream.count_panic();
+    stream.gateway.restart();
+    let streams = stream.gateway.streams();
+    streams.iter().for_each(|stream| stream.set_phase(Phase::Ended));
+    for other in streams.iter().filter(|other| other.id != id) {
+        abi::reset(other.id);
+    }
+    must_be_answered
+}
+
+/// The headers that the gate judges, how many bytes all of them take, and the first `x-request-id`.
+fn head<'a>(headers: Headers<'a>, bytes: &mut usize, request_id: &mut &'a [u8]) -> Head<'a> {
+    let texts = headers.iter().filter_map(|(name, value)| {
+        *bytes = bytes.saturating_add(name.len()).saturating_add(value.len());
+        if name == b"x-request-id" && request_id.is_empty() {
+            *request_id = value;
+        }
+        Some((std::str::from_utf8(name).ok()?, value))
+    });
+    texts.collect()
+}
+
+/// The body of a request, in the pieces in which Envoy has it.
+struct Body<'a>(&'a [&'a [u8]]);
+
+impl RequestBody for Body<'_> {
+    fn size(&self) -> usize {
+        self.0.iter().map(|piece| piece.len()).fold(0, usize::saturating_add)
+    }
+
+    fn read(&self, length: usize) -> Option<Cow<'_, [u8]>> {
+        let length = length.min(self.size());
+        if let Some(bytes) = self.0.first().and_then(|first| first.get(..length)) {
+            return Some(Cow::Borrowed(bytes));
+        }
+        let mut bytes = Vec::with_capacity(length);
+        for piece in self.0 {
+            let missing = length.saturating_sub(bytes.len());
+            bytes.extend_from_slice(piece.get(..missing).unwrap_or(piece));
+        }
+        Some(Cow::Owned(bytes))
+    }
+}

@@ -1,0 +1,312 @@
+//! What one worker has: its streams, and the life of the connections of each gateway.
+//!
+//! In: streams that begin and end, events. Out: the same events for the core, after what the process has
+//! new for this worker. Everything here is of one thread.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime};
+
+use zonegate::gate::{Now, UnixTime};
+use zonegate::lifecycle::{Clocks, Cut, Effect, Gauges, Lifecycle, PolicyNumber, StreamId};
+use zonegate::metrics::Metric;
+use zonegate::vm_gateway::TICK;
+
+use crate::abi::{self, Change, Waker};
+use crate::clock::Bell;
+use crate::configuration::Configuration;
+use crate::effects;
+use crate::gateway::{Gateway, Number, Push};
+use crate::metrics::{MetricIds, gauge_changes};
+
+thread_local! {
+    static STREAMS: RefCell<Vec<Option<Stream>>> = const { RefCell::new(Vec::new()) };
+    static GATEWAYS: RefCell<Vec<Rc<WorkerGateway>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A stream that Envoy has begun and not ended.
+#[derive(Clone)]
+pub(crate) struct Stream {
+    pub(crate) id: StreamId,
+    pub(crate) gateway: Rc<WorkerGateway>,
+    under: Rc<Under>,
+    phase: Rc<Cell<Phase>>,
+}
+
+/// What is known of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// It is not judged yet, and Envoy lets it pass: shadow mode.
+    Passing,
+    /// It is not judged yet, and Envoy keeps it.
+    Kept,
+    /// It was let in.
+    Allowed,
+    /// It was answered or cut.
+    Ended,
+}
+
+/// The configuration under which streams of this worker began.
+struct Under {
+    number: Number,
+    ids: Arc<MetricIds>,
+}
+
+/// A gateway, as far as this worker serves it.
+pub(crate) struct WorkerGateway {
+    gateway: Arc<Gateway>,
+    inner: RefCell<Inner>,
+    /// The room that effects take, kept for the next ones.
+    effects: Cell<Vec<Effect>>,
+    bell: Arc<Bell>,
+    /// The stream by whose waker the bell is rung.
+    rung_by: Cell<Option<StreamId>>,
+}
+
+/// What an event changes.
+#[derive(Default)]
+pub(crate) struct Inner {
+    pub(crate) lifecycle: Lifecycle,
+    /// Which policy was made of which configuration.
+    numbers: Vec<(Number, PolicyNumber)>,
+    newest: Option<Number>,
+    seen: Option<u64>,
+    unders: Vec<Rc<Under>>,
+    reported: Gauges,
+    /// What could not be counted by the streams that were there.
+    uncounted: Vec<(Metric, Change)>,
+    ticked: Duration,
+}
+
+impl Stream {
+    /// Begins one.
+    pub(crate) fn begin(id: StreamId, configuration: &Configuration) {
+        configuration.stand(None);
+        let gateway = WorkerGateway::of(&configuration.gateway);
+        let under = gateway.inner.borrow_mut().under(configuration);
+        let stream = Self { id, gateway, under, phase: Rc::new(Cell::new(Phase::Passing)) };
+        STREAMS.with_borrow_mut(|streams| {
+            let Ok(place) = usize::try_from(id.0) else { return };
+            if streams.len() <= place {
+                streams.resize(place.saturating_add(1), None);
+            }
+            if let Some(place) = streams.get_mut(place) {
+                *place = Some(stream);
+            }
+        });
+    }
+
+    /// One that has begun and not ended.
+    pub(crate) fn find(StreamId(number): StreamId) -> Option<Self> {
+        let place = usize::try_from(number).ok()?;
+        STREAMS.try_with(|streams| streams.borrow().get(place).cloned()).ok()??
+    }
+
+    /// Ends it.
+    pub(crate) fn end(&self) {
+        let place = usize::try_from(self.id.0).ok();
+        let _ = STREAMS.try_with(|streams| {
+            let mut streams = streams.borrow_mut();
+            if let Some(place) = place.and_then(|place| streams.get_mut(place)) {
+                *place = None;
+            }
+        });
+        self.gateway.hand_over_bell(self.id);
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    pub(crate) fn set_phase(&self, phase: Phase) {
+        self.phase.set(phase);
+    }
+
+    /// Changes a metric; whether the configuration of this stream has it, and the stream is still there.
+    pub(crate) fn count(&self, metric: &Metric, change: Change) -> bool {
+        self.under.ids.id(metric).is_some_and(|id| abi::change(self.id, id, change))
+    }
+
+    /// Counts a hook of this stream that failed.
+    pub(crate) fn count_panic(&self) {
+        if let Some(id) = self.under.ids.panics() {
+            abi::change(self.id, id, Change::Count(1));
+        }
+    }
+
+    /// Hands over an event of this stream, and does what follows from it.
+    pub(crate) fn event<T>(&self, event: impl FnOnce(&mut Inner, &mut Vec<Effect>) -> T) -> T {
+        let gateway = &self.gateway;
+        let mut effects = gateway.effects.take();
+        // The gateway is free again before effects are performed: they may lead to other events.
+        let (result, counts) = {
+            let mut inner = gateway.inner.borrow_mut();
+            inner.catch_up(&gateway.gateway, &mut effects);
+            let result = event(&mut inner, &mut effects);
+            (result, inner.take_counts())
+        };
+        let mut left = effects::perform(&mut effects, counts, self);
+        gateway.effects.set(effects);
+        if !left.is_empty() {
+            gateway.inner.borrow_mut().uncounted.append(&mut left);
+        }
+        result
+    }
+
+    /// The policy under which the host began it.
+    pub(crate) fn under(&self, inner: &Inner) -> Option<PolicyNumber> {
+        inner.number_of(self.under.number)
+    }
+
+    /// Sees to it that time goes on for the gateway of this stream.
+    pub(crate) fn keep_time(&self) {
+        if self.gateway.rung_by.get().is_none()
+            && let Some(waker) = Waker::new(self.id)
+        {
+            self.gateway.bell.hang(waker);
+            self.gateway.rung_by.set(Some(self.id));
+        }
+    }
+}
+
+impl WorkerGateway {
+    /// What this worker has of `gateway`.
+    fn of(gateway: &Arc<Gateway>) -> Rc<Self> {
+        GATEWAYS.with_borrow_mut(|gateways| {
+            let known = gateways.iter().find(|known| Arc::ptr_eq(&known.gateway, gateway));
+            if let Some(known) = known {
+                return Rc::clone(known);
+            }
+            let new = Rc::new(Self {
+                gateway: Arc::clone(gateway),
+                inner: RefCell::default(),
+                effects: Cell::default(),
+                bell: Bell::new(),
+                rung_by: Cell::default(),
+            });
+            gateways.push(Rc::clone(&new));
+            new
+        })
+    }
+
+    /// The streams of this gateway on this worker.
+    pub(crate) fn streams(&self) -> Vec<Stream> {
+        STREAMS.with_borrow(|streams| {
+            let all = streams.iter().flatten();
+            all.filter(|stream| std::ptr::eq(&raw const *stream.gateway, self)).cloned().collect()
+        })
+    }
+
+    /// Begins anew, with no stream.
+    pub(crate) fn restart(&self) {
+        let mut inner = self.inner.borrow_mut();
+        let Inner { unders, reported, uncounted, .. } = std::mem::take(&mut *inner);
+        *inner = Inner { unders, reported, uncounted, ..Inner::default() };
+    }
+
+    /// The bell goes from a stream that ends to another one, where there is one.
+    fn hand_over_bell(&self, ended: StreamId) {
+        if self.rung_by.get() != Some(ended) {
+            return;
+        }
+        self.bell.take_down();
+        self.rung_by.set(None);
+        let next = STREAMS.try_with(|streams| {
+            let streams = streams.borrow();
+            let mut all = streams.iter().flatten();
+            all.find(|stream| std::ptr::eq(&raw const *stream.gateway, self)).cloned()
+        });
+        if let Ok(Some(next)) = next {
+            next.keep_time();
+        }
+    }
+}
+
+impl Inner {
+    /// Puts in force what the process has new for this worker.
+    fn catch_up(&mut self, gateway: &Gateway, effects: &mut Vec<Effect>) {
+        let version = gateway.version();
+        if self.seen.replace(version) == Some(version) {
+            return;
+        }
+        let entries = gateway.entries();
+        let is_new = |number: Number| self.newest.is_none_or(|newest| number > newest);
+        let new: Vec<_> = entries.iter().filter(|entry| is_new(entry.number)).collect();
+        for entry in new {
+            self.newest = Some(entry.number);
+            match &entry.policy {
+                Push::Policy(policy) => {
+                    let policy = Arc::clone(policy);
+                    let number = self.lifecycle.on_policy(policy, clocks(), effects);
+                    self.numbers.push((entry.number, number));
+                }
+                Push::NotKept => {}
+                Push::Elsewhere(policy) => {
+                    let policy = Arc::clone(policy);
+                    self.lifecycle.on_policy_from_elsewhere(policy, clocks(), effects);
+                }
+                Push::Unreadable => {
+                    self.lifecycle.on_policy_lost(Cut::ModuleReplaced, clocks(), effects);
+                }
+            }
+        }
+        let is_there = |number: Number| entries.iter().any(|entry| entry.number == number);
+        for (_, dropped) in self.numbers.extract_if(.., |(number, _)| !is_there(*number)) {
+            self.lifecycle.on_policy_dropped(dropped);
+        }
+        self.unders.retain(|under| Rc::strong_count(under) > 1 || is_there(under.number));
+        self.uncounted.extend(gateway.take_uncounted());
+    }
+
+    /// Time has passed. Where no stream stays, nothing wakes the worker; then each that comes does.
+    pub(crate) fn tick(&mut self, now: Clocks, effects: &mut Vec<Effect>) {
+        self.ticked = now.monotonic;
+        self.lifecycle.on_tick(now, effects);
+    }
+
+    /// The same, where the last time is a while ago.
+    pub(crate) fn tick_if_due(&mut self, now: Clocks, effects: &mut Vec<Effect>) {
+        if now.monotonic.saturating_sub(self.ticked) >= TICK {
+            self.tick(now, effects);
+        }
+    }
+
+    fn number_of(&self, wanted: Number) -> Option<PolicyNumber> {
+        let found = self.numbers.iter().rev().find(|(number, _)| *number == wanted);
+        found.map(|(_, number)| *number)
+    }
+
+    fn under(&mut self, configuration: &Configuration) -> Rc<Under> {
+        let number = configuration.number;
+        if let Some(known) = self.unders.iter().rev().find(|under| under.number == number) {
+            return Rc::clone(known);
+        }
+        let new = Rc::new(Under { number, ids: Arc::clone(&configuration.ids) });
+        self.unders.push(Rc::clone(&new));
+        new
+    }
+
+    /// What is to be counted besides what follows from an event.
+    fn take_counts(&mut self) -> Vec<(Metric, Change)> {
+        let mut counts = std::mem::take(&mut self.uncounted);
+        let now = self.lifecycle.gauges();
+        if now != self.reported {
+            counts.extend(gauge_changes(self.reported, now));
+            self.reported = now;
+        }
+        counts
+    }
+}
+
+/// The time of day.
+pub(crate) fn wall() -> Now {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    Now(now.ok().map(UnixTime::after_epoch))
+}
+
+/// Both clocks.
+pub(crate) fn clocks() -> Clocks {
+    static START: OnceLock<Instant> = OnceLock::new();
+    Clocks { wall: wall(), monotonic: START.get_or_init(Instant::now).elapsed() }
+}

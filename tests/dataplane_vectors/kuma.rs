@@ -1,0 +1,114 @@
+//! What Kuma answers to the opening of a stream, and what of it no gate can know.
+//!
+//! In: an answer of `tests/kuma`. Out: the reason in the gate's words; the [`Excuse`] where the gate lets a
+//! stream in and Kuma then does not.
+
+use serde::Deserialize;
+use zonegate::gate::Reason;
+
+/// What `tests/kuma` answers (`tests/kuma/dataplane.go`).
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Answer {
+    pub(crate) accept: bool,
+    pub(crate) error: String,
+    pub(crate) step: String,
+    pub(crate) proxy: Option<Seen>,
+    pub(crate) unused: String,
+}
+
+/// Whom Kuma takes the proxy for.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Seen {
+    pub(crate) from: String,
+}
+
+/// Why the gate may let a stream in that the control plane refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Excuse {
+    /// The proxy brings no resource: which dataplanes there are, with which tags and which workload, is in the
+    /// control plane's store.
+    Store,
+    /// The proxy brings a resource that is not valid, or has a member that the gate does not read with a value
+    /// of a wrong type: the control plane then does as if there was none.
+    NotValid,
+    /// A MeshIdentity makes the proxy's identity of its workload.
+    MeshIdentity,
+    /// A zone proxy under a node id that is none, or another than its resource says: its token is bound to
+    /// neither.
+    ZoneProxyNode,
+}
+
+impl Excuse {
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Store, Self::NotValid, Self::MeshIdentity, Self::ZoneProxyNode];
+}
+
+impl Answer {
+    /// Kuma's error text in the gate's words; `None` is to let it in.
+    pub(crate) fn reason(&self) -> Option<Reason> {
+        const WORDS: &[(&str, Reason)] = &[
+            ("request must have exactly 1", Reason::MultipleTokens),
+            ("invalid number of segments", Reason::MalformedToken),
+            ("could not base64 decode", Reason::MalformedToken),
+            ("could not JSON decode header", Reason::MalformedToken),
+            ("could not JSON decode claim", Reason::MalformedClaims),
+            ("signing method (alg) is un", Reason::UnsupportedAlgorithm),
+            ("unsupported token alg", Reason::UnsupportedAlgorithm),
+            ("not supported", Reason::UnsupportedAlgorithm),
+            ("JWT token must have kid header", Reason::MissingKid),
+            ("kid header must be a string", Reason::MalformedToken),
+            ("there is no signing key with KID", Reason::UnknownKid),
+            ("crypto/rsa: verification error", Reason::InvalidSignature),
+            ("'valid_from' date is in the future", Reason::NotYetValid),
+            ("token is expired", Reason::Expired),
+            ("token is revoked", Reason::Revoked),
+            ("is out of token's scope", Reason::OutOfScope),
+            ("zone from requestor", Reason::WrongZone),
+            ("proxy name from requestor", Reason::WrongProxy),
+            ("proxy mesh from requestor", Reason::WrongMesh),
+            ("dataplane has no tag", Reason::WrongProxy),
+            ("dataplane contains tag", Reason::WrongProxy),
+            ("dataplane has no workload label", Reason::WrongProxy),
+            ("dataplane workload", Reason::WrongProxy),
+            ("derives its identity from", Reason::WrongProxy),
+            ("unsupported proxy type", Reason::ProxyDenied),
+            ("nil pointer dereference", Reason::ProxyDenied),
+            ("not found", Reason::MalformedRequest),
+            ("must have a valid Proxy I", Reason::MalformedRequest),
+            ("does not match proxy resource", Reason::MalformedRequest),
+            ("invalid node ID", Reason::MalformedRequest),
+            ("could not register proxy", Reason::MalformedRequest),
+        ];
+        if self.accept {
+            return None;
+        }
+        let reason = WORDS.iter().find(|(text, _)| self.error.contains(text));
+        Some(reason.unwrap_or_else(|| panic!("{}", self.error)).1)
+    }
+
+    /// Whether Kuma's reader of YAML refuses the text of the resource, or takes no JSON for what it is.
+    pub(crate) fn is_no_yaml(&self) -> bool {
+        self.unused.contains("error converting YAML to JSON")
+    }
+
+    /// What excuses that the gate lets in a stream of this `dataplane.proxyType`, which agrees with its resource.
+    pub(crate) fn excuse(&self, proxy_type: &str) -> Option<Excuse> {
+        let of_store = if self.unused.is_empty() { Excuse::Store } else { Excuse::NotValid };
+        let is_of_store = self.proxy.as_ref().is_none_or(|proxy| proxy.from == "store");
+        let has = |text| self.error.contains(text);
+        let is_zone_proxy = matches!(proxy_type, "ingress" | "egress");
+        match self.step.as_str() {
+            _ if self.accept || self.is_no_yaml() => None,
+            "resource" if is_zone_proxy && has("must have a valid Proxy ID") => {
+                Some(Excuse::ZoneProxyNode)
+            }
+            "resource" => has("not found").then_some(of_store),
+            "proxy" if has("derives its identity from") => Some(Excuse::MeshIdentity),
+            "proxy" if is_of_store && (has("tag") || has("workload")) => Some(of_store),
+            "node" if is_zone_proxy && (has("does not match") || has("invalid node ID")) => {
+                Some(Excuse::ZoneProxyNode)
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,377 @@
+//! The opening of a stream in the making: a good one, and edits that change one thing each.
+//!
+//! In: a shape and edits. Out: a [`Stream`], its token signed over whatever the edits left.
+
+use serde_json::json;
+
+use super::tree::{Tree, TreeEdit, object, raw, string};
+use crate::dataplane_stream::Stream;
+use crate::engine::cases::{TextEdit, signed};
+
+/// What opens the stream.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Shape {
+    Sidecar,
+    /// With two inbounds, one of which is not ready.
+    TwoInbounds,
+    Delegated,
+    Builtin,
+    Workload,
+    /// With a workload, and a token of none.
+    Labelled,
+    /// A zone proxy of a mesh: a Dataplane with listeners.
+    MeshZoneIngress,
+    MeshZoneEgress,
+    ZoneIngress,
+    ZoneEgress,
+    /// Its Dataplane is in the store.
+    Stored,
+    Hds,
+}
+
+/// One change.
+#[derive(Debug, Clone)]
+pub(super) enum Edit {
+    /// In token, resource and node id.
+    Name(&'static str),
+    /// In token, resource, node id and keys.
+    Mesh(&'static str),
+    /// Of a tag, in token and resource.
+    Service(&'static str),
+    Tree(Part, TreeEdit),
+    Text(Part, TextEdit),
+    Space(Part, &'static str),
+    NodeId(&'static str),
+    ProxyType(&'static str),
+    Resource(Option<&'static str>),
+    Stored(StoredEdit),
+    Ring(usize),
+    Signer(&'static str),
+    Kid(&'static str),
+    Algorithm(&'static str),
+    Revocations(&'static str, &'static str),
+    WorkloadIdentity,
+    Authorization(usize),
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Part {
+    Claims,
+    Resource,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum StoredEdit {
+    Nothing,
+    /// The same, and so it is judged where the message brings none that is used.
+    Good,
+    OtherTags,
+    OtherWorkload,
+}
+
+/// Keys: (mesh, kid, name); `MESH` is that of the good proxy. The first of the numbers says who signs.
+type Triples = &'static [[&'static str; 3]];
+const RINGS: &[(Triples, Triples, &str)] = &[
+    (&[["MESH", "1", "a"]], &[], "a"),
+    (&[["", "1", "a"]], &[], "a"),
+    (&[["MESH", "1", "a"], ["other", "1", "b"]], &[], "a"),
+    (&[["other", "1", "a"], ["MESH", "1", "b"]], &[], "b"),
+    (&[["", "1", "b"], ["MESH", "1", "a"]], &[], "b"),
+    (&[["", "1", "b"], ["MESH", "1", "a"]], &[], "a"),
+    (&[["", "2", "b"], ["MESH", "1", "a"]], &[], "a"),
+    (&[["other", "1", "a"]], &[], "a"),
+    (&[["other", "1", "a"], ["MESH", "1", "a"]], &[], "a"),
+    (&[], &[["MESH", "1", "a"], ["other", "1", "b"]], "a"),
+    (&[["", "1", "b"]], &[["MESH", "1", "a"]], "a"),
+    (&[["MESH", "1", "a"], ["MESH", "1", "b"]], &[], "b"),
+];
+pub(super) const RING_COUNT: usize = RINGS.len();
+
+const ZONE: &str = "zone-1";
+
+/// What is drawn of a case.
+#[derive(Debug, Clone)]
+pub(super) struct Recipe {
+    pub(super) shape: Shape,
+    pub(super) require_expiration: bool,
+    pub(super) edits: Vec<Edit>,
+}
+
+struct Draft {
+    claims: Tree,
+    resource: Tree,
+    spaces: [&'static str; 2],
+    texts: Vec<(Part, TextEdit)>,
+    stream: Stream,
+    kid: &'static str,
+    algorithm: &'static str,
+    signer: &'static str,
+    tokens: usize,
+    has_resource: bool,
+}
+
+impl Recipe {
+    pub(super) fn stream(&self) -> Stream {
+        let pick = |wanted: fn(&Edit) -> Option<&'static str>, usual| {
+            self.edits.iter().filter_map(wanted).last().unwrap_or(usual)
+        };
+        let name = pick(|edit| if let Edit::Name(name) = edit { Some(name) } else { None }, "dp-1");
+        let mesh =
+            pick(|edit| if let Edit::Mesh(mesh) = edit { Some(mesh) } else { None }, "default");
+        let service =
+            pick(|edit| if let Edit::Service(value) = edit { Some(value) } else { None }, "web");
+        let ring = self.edits.iter().filter_map(|edit| match edit {
+            Edit::Ring(ring) => Some(*ring),
+            _ => None,
+        });
+        let mut draft = Draft::good(self.shape, name, mesh, service, ring.last().unwrap_or(0));
+        for edit in &self.edits {
+            draft.change(edit);
+        }
+        draft.finish()
+    }
+}
+
+impl Draft {
+    fn good(shape: Shape, name: &str, mesh: &str, service: &str, ring: usize) -> Self {
+        let (keys, secrets, signer) = RINGS[ring];
+        let triples = |all: Triples| -> Vec<[String; 3]> {
+            let text = |text: &str| match text {
+                "MESH" => mesh.to_owned(),
+                "other" if mesh == "other" => "another".to_owned(),
+                other => other.to_owned(),
+            };
+            all.iter().map(|triple| triple.map(text)).collect()
+        };
+        let claims = shape.claims(name, mesh, service);
+        let resource = shape.resource(name, mesh, service);
+        let is_zone = matches!(shape, Shape::ZoneIngress | Shape::ZoneEgress);
+        let is_stored = matches!(shape, Shape::Stored | Shape::Hds);
+        let is_valid = can_be_stored(name, mesh) && service.bytes().all(|b| b.is_ascii_lowercase());
+        let is_there = is_stored && is_valid && !service.is_empty();
+        let stream = Stream {
+            service: if matches!(shape, Shape::Hds) { "hds" } else { "" }.to_owned(),
+            node_id: format!("{}.{name}", if is_zone { "" } else { mesh }),
+            proxy_type: shape.proxy_type().to_owned(),
+            stored: if is_there { vec![resource.text("")] } else { Vec::new() },
+            keys: triples(keys),
+            secrets: triples(secrets),
+            zone: ZONE.to_owned(),
+            zone_keys: if is_zone { vec![["1".to_owned(), "c".to_owned()]] } else { Vec::new() },
+            now: (1_800_000_000, 500_000_000),
+            ..Stream::default()
+        };
+        Self {
+            claims,
+            resource,
+            spaces: ["", ""],
+            texts: Vec::new(),
+            stream,
+            kid: "1",
+            algorithm: "RS256",
+            signer: if is_zone { "c" } else { signer },
+            tokens: 1,
+            has_resource: !is_stored,
+        }
+    }
+
+    fn change(&mut self, edit: &Edit) {
+        match edit {
+            // Made into the good one.
+            Edit::Name(_) | Edit::Mesh(_) | Edit::Service(_) | Edit::Ring(_) => {}
+            Edit::Tree(Part::Claims, edit) => edit.apply(&mut self.claims),
+            Edit::Tree(Part::Resource, edit) => edit.apply(&mut self.resource),
+            Edit::Text(part, edit) => self.texts.push((*part, edit.clone())),
+            Edit::Space(part, space) => self.spaces[*part as usize] = space,
+            Edit::NodeId(id) => (*id).clone_into(&mut self.stream.node_id),
+            Edit::ProxyType(name) => (*name).clone_into(&mut self.stream.proxy_type),
+            Edit::Resource(None) => self.has_resource = false,
+            Edit::Resource(Some(text)) => self.resource = raw(text),
+            Edit::Stored(edit) => self.store(*edit),
+            Edit::Signer(name) => self.signer = name,
+            Edit::Kid(kid) => self.kid = kid,
+            Edit::Algorithm(name) => self.algorithm = name,
+            Edit::Revocations(mesh, ids) => {
+                self.stream.revocations.insert((*mesh).to_owned(), (*ids).to_owned());
+            }
+            Edit::WorkloadIdentity => self.stream.workload_identity = true,
+            Edit::Authorization(count) => self.tokens = *count,
+        }
+    }
+
+    /// Whatever proxy the node id names is there.
+    fn store(&mut self, edit: StoredEdit) {
+        let Some((mesh, name)) = self.stream.node_id.split_once('.') else { return };
+        if !can_be_stored(name, mesh) {
+            return;
+        }
+        let proxy = |service: &str, workload: &str| {
+            let labels = json!({ "kuma.io/workload": workload });
+            json!({
+                "type": "Dataplane", "mesh": mesh, "name": name, "labels": labels,
+                "networking": { "address": "127.0.0.1",
+                    "inbound": [{ "port": 8080, "tags": { "kuma.io/service": service } }] },
+            })
+            .to_string()
+        };
+        self.stream.stored = match edit {
+            StoredEdit::Nothing => Vec::new(),
+            StoredEdit::Good => vec![proxy("web", "backend")],
+            StoredEdit::OtherTags => vec![proxy("api", "backend")],
+            StoredEdit::OtherWorkload => vec![proxy("web", "frontend")],
+        };
+    }
+
+    fn finish(self) -> Stream {
+        let Self { claims, resource, spaces, texts, mut stream, .. } = self;
+        let edited = |part: Part, tree: &Tree| {
+            let mut text = tree.text(spaces[part as usize]).into_bytes();
+            for (_, edit) in texts.iter().filter(|(other, _)| *other as usize == part as usize) {
+                edit.apply(&mut text);
+            }
+            text
+        };
+        let header = json!({ "alg": self.algorithm, "kid": self.kid, "typ": "JWT" }).to_string();
+        let token = signed(self.signer, header.as_bytes(), &edited(Part::Claims, &claims));
+        stream.authorization = vec![token; self.tokens];
+        let resource = edited(Part::Resource, &resource);
+        stream.resource =
+            self.has_resource.then(|| String::from_utf8_lossy(&resource).into_owned());
+        stream
+    }
+}
+
+/// More than Kuma would store, but nothing that it cannot read.
+fn can_be_stored(name: &str, mesh: &str) -> bool {
+    let is_plain = |text: &str| text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    is_plain(name) && is_plain(mesh)
+}
+
+impl Shape {
+    pub(super) const ALL: [Self; 12] = [
+        Self::Sidecar,
+        Self::TwoInbounds,
+        Self::Delegated,
+        Self::Builtin,
+        Self::Workload,
+        Self::Labelled,
+        Self::MeshZoneIngress,
+        Self::MeshZoneEgress,
+        Self::ZoneIngress,
+        Self::ZoneEgress,
+        Self::Stored,
+        Self::Hds,
+    ];
+
+    fn proxy_type(self) -> &'static str {
+        match self {
+            Self::ZoneIngress => "ingress",
+            Self::ZoneEgress => "egress",
+            Self::Sidecar
+            | Self::TwoInbounds
+            | Self::Delegated
+            | Self::Builtin
+            | Self::Workload
+            | Self::Labelled
+            | Self::MeshZoneIngress
+            | Self::MeshZoneEgress
+            | Self::Stored
+            | Self::Hds => "dataplane",
+        }
+    }
+
+    fn claims(self, name: &str, mesh: &str, service: &str) -> Tree {
+        if matches!(self, Self::ZoneIngress | Self::ZoneEgress) {
+            return object([
+                ("Zone", string(ZONE)),
+                ("Scope", raw(r#"["ingress","egress"]"#)),
+                ("exp", raw("1800003600")),
+                ("jti", string("id1")),
+            ]);
+        }
+        let service = Tree::List(vec![string(service)]);
+        let tags = match self {
+            Self::TwoInbounds => object([
+                ("kuma.io/service", Tree::List(vec![string("api"), string("web")])),
+                ("version", Tree::List(vec![string("1")])),
+            ]),
+            Self::MeshZoneIngress | Self::MeshZoneEgress => object([]),
+            _ => object([("kuma.io/service", service)]),
+        };
+        let workload = if matches!(self, Self::Workload) { "backend" } else { "" };
+        object([
+            ("Name", string(name)),
+            ("Mesh", string(mesh)),
+            ("Tags", tags),
+            ("Type", string("")),
+            ("Workload", string(workload)),
+            ("exp", raw("1800003600")),
+            ("nbf", raw("1799999995")),
+            ("iat", raw("1799999995")),
+            ("jti", string("id1")),
+        ])
+    }
+
+    fn resource(self, name: &str, mesh: &str, service: &str) -> Tree {
+        let inbound = |port: &str, service: &str| {
+            object([("port", raw(port)), ("tags", object([("kuma.io/service", string(service))]))])
+        };
+        let (kind, mesh) = match self {
+            Self::ZoneIngress => ("ZoneIngress", None),
+            Self::ZoneEgress => ("ZoneEgress", None),
+            _ => ("Dataplane", Some(mesh)),
+        };
+        let mut networking = object([("address", string("127.0.0.1"))]);
+        match self {
+            Self::Sidecar | Self::Workload | Self::Labelled | Self::Stored | Self::Hds => {
+                networking.put("inbound", Tree::List(vec![inbound("8080", service)]));
+            }
+            Self::TwoInbounds => {
+                let mut other = inbound("8081", "api");
+                other.put("state", string("NotReady"));
+                let mut first = inbound("8080", "web");
+                first.put(
+                    "tags",
+                    object([("kuma.io/service", string("web")), ("version", string("1"))]),
+                );
+                if let Tree::Object(members) = &mut first {
+                    members.remove(1);
+                }
+                networking.put("inbound", Tree::List(vec![first, other]));
+            }
+            Self::Delegated | Self::Builtin => {
+                let mut gateway =
+                    object([("tags", object([("kuma.io/service", string(service))]))]);
+                if matches!(self, Self::Builtin) {
+                    gateway.put("type", string("BUILTIN"));
+                }
+                networking.put("gateway", gateway);
+            }
+            Self::MeshZoneIngress | Self::MeshZoneEgress => {
+                let kind = if matches!(self, Self::MeshZoneIngress) {
+                    "ZoneIngress"
+                } else {
+                    "ZoneEgress"
+                };
+                let listener = object([
+                    ("type", string(kind)),
+                    ("address", string("127.0.0.1")),
+                    ("port", raw("10001")),
+                    ("name", string("zone")),
+                ]);
+                networking.put("listeners", Tree::List(vec![listener]));
+            }
+            Self::ZoneIngress | Self::ZoneEgress => networking.put("port", raw("10001")),
+        }
+        let mut all = object([("type", string(kind))]);
+        if let Some(mesh) = mesh {
+            all.put("mesh", string(mesh));
+        }
+        all.put("name", string(name));
+        if matches!(self, Self::Workload | Self::Labelled) {
+            all.put("labels", object([("kuma.io/workload", string("backend"))]));
+        }
+        all.put("networking", networking);
+        all
+    }
+}

@@ -1,0 +1,50 @@
+//! What releases of Kuma cannot do that the tests are about, and why.
+//!
+//! In: a [`Release`]. Out: whether it is one of those. A test looks at what such a release does instead,
+//! so that an exception that is no longer needed fails.
+
+use zonegate_testkit::kuma::Release;
+
+/// Something that releases before a certain one cannot do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Exception {
+    /// The test.
+    pub(crate) test: &'static str,
+    /// The first release that can, as `major` and `minor`.
+    since: (u32, u32),
+    /// For the matrix in `docs/kuma.md`.
+    pub(crate) why: &'static str,
+}
+
+/// Kuma: `pkg/xds/auth/callbacks.go`, `stream was authenticated for ID`.
+pub(crate) const DELTA: Exception = Exception {
+    test: "whole_path::a_good_token_brings_a_zone_proxy_online",
+    since: (2, 14),
+    why: "Before 2.14 kuma-cp ends a delta stream at its second message, for Envoy names its node in the \
+          first one only. It does so without a gateway too",
+};
+
+/// Kuma: `pkg/config/app/kuma-dp`, `ValidateTokenPath`.
+pub(crate) const SIGNATURE_IN_KUMA_DP: Exception = Exception {
+    test: "refused::what_is_no_token_at_all_does_not_leave_kuma_dp",
+    since: (2, 14),
+    why: "Before 2.14 kuma-dp does not look at the signature of its token; the gateway refuses what is no \
+          base64url there",
+};
+
+/// Kuma: `pkg/core/tokens/validator.go`, `ErrTokenNotValidYet`.
+pub(crate) const WORDS_OF_NOT_YET_VALID: Exception = Exception {
+    test: "vectors::the_recorded_verdicts_are_the_control_planes",
+    since: (2, 14),
+    why: "Before 2.14 kuma-cp says `could not parse token` of one that is not valid yet",
+};
+
+pub(crate) const ALL: [&Exception; 3] = [&DELTA, &SIGNATURE_IN_KUMA_DP, &WORDS_OF_NOT_YET_VALID];
+
+impl Exception {
+    /// Whether it is one of those releases.
+    pub(crate) fn holds(&self, release: &Release) -> bool {
+        let (major, minor) = self.since;
+        release.is_before(major, minor)
+    }
+}

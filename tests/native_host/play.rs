@@ -1,0 +1,381 @@
+//! The dice: which event comes next, and what must hold after it.
+
+use std::collections::BTreeSet;
+use std::ffi::c_void;
+use std::ptr;
+
+use prost::Message;
+use serde_json::json;
+use zonegate_issuer::SigningKey;
+use zonegate_testkit::raw_client::grpc_frame;
+use zonegate_testkit::zone_proxy::{Claimed, discovery_request};
+
+use crate::callbacks::{self, Buffer};
+use crate::host::{self, Stream, WOKEN};
+use crate::library::Library;
+
+/// What was seen.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) passed: u64,
+    pub(crate) refused: u64,
+    pub(crate) cut: u64,
+    pub(crate) pushes: u64,
+    pub(crate) rejected: u64,
+}
+
+/// A token: what it is, and its id.
+struct Token {
+    text: String,
+    /// `None` where no policy lets it in.
+    id: Option<String>,
+}
+
+/// A configuration that the library has accepted.
+struct Config {
+    place: usize,
+    ours: *const c_void,
+    revoked: BTreeSet<String>,
+    is_shadow: bool,
+}
+
+pub(crate) struct Play {
+    library: Library,
+    dice: u64,
+    tokens: Vec<Token>,
+    message: Vec<u8>,
+    public_key: String,
+    configs: Vec<Config>,
+    last_config: usize,
+    seen: Seen,
+    /// Which token each stream has.
+    token_of: Vec<(usize, usize)>,
+}
+
+const IDS: usize = 8;
+
+/// A stream has ended in a call of the library: where the dice say so, Envoy destroys it there.
+pub(crate) fn ended(filter: usize) {
+    if host::with(|host| host.ends_inside) {
+        destroy(filter);
+    }
+}
+
+thread_local! {
+    static DESTROY: std::cell::Cell<Option<unsafe extern "C" fn(*const c_void)>> =
+        const { std::cell::Cell::new(None) };
+}
+
+fn destroy(filter: usize) {
+    let module = host::with(|host| host.streams.get(&filter).map(|stream| stream.module));
+    let (Some(module), Some(destroy)) = (module, DESTROY.get()) else { return };
+    // SAFETY: the library made it for this stream, and gets it back once.
+    unsafe { destroy(ptr::without_provenance(module)) };
+    host::with(|host| host.streams.get_mut(&filter).unwrap().is_gone = true);
+}
+
+impl Play {
+    pub(crate) fn new(seed: u64) -> Self {
+        assert!(!callbacks::all().contains(&ptr::null()));
+        let library = Library::load();
+        DESTROY.set(Some(library.destroy));
+        let key = SigningKey::generate(2048).unwrap();
+        let header = r#"{"alg":"RS256","kid":"1"}"#;
+        let claims = |id: &str, zone: &str| json!({ "Zone": zone, "Scope": ["ingress"], "exp": 4_000_000_000_u64, "jti": id });
+        let mut tokens: Vec<Token> = (0..IDS)
+            .map(|at| {
+                let id = format!("id-{at}");
+                let text = key.sign_raw(header, claims(&id, "zone-1").to_string());
+                Token { text, id: Some(id) }
+            })
+            .collect();
+        let elsewhere = key.sign_raw(header, claims("id-0", "zone-2").to_string());
+        for text in [elsewhere, "garbage".to_owned(), String::new(), "a.b.c".to_owned()] {
+            tokens.push(Token { text, id: None });
+        }
+        let message = grpc_frame(&discovery_request(Claimed::INGRESS).encode_to_vec()).to_vec();
+        let public_key = key.public_key_pem().to_owned();
+        let (configs, seen, token_of) = (Vec::new(), Seen::default(), Vec::new());
+        let dice = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        let mut play = Self {
+            library,
+            dice,
+            tokens,
+            message,
+            public_key,
+            configs,
+            last_config: 0,
+            seen,
+            token_of,
+        };
+        play.push(false);
+        play
+    }
+
+    fn roll(&mut self, below: u64) -> u64 {
+        self.dice ^= self.dice << 13;
+        self.dice ^= self.dice >> 7;
+        self.dice ^= self.dice << 17;
+        self.dice % below
+    }
+
+    /// One event, whatever it is.
+    pub(crate) fn event(&mut self) {
+        let inside = self.roll(4) == 0;
+        host::with(|host| host.ends_inside = inside);
+        match self.roll(100) {
+            0..30 => self.begin(),
+            30..62 => self.body(),
+            62..67 => self.trailers(),
+            67..82 => self.end_one(),
+            82..84 => {
+                let is_bad = self.roll(4) == 0;
+                self.push(is_bad);
+            }
+            84..86 => self.drop_config(),
+            _ => self.wake(),
+        }
+        self.later();
+        self.destroy_what_is_over();
+    }
+
+    fn push(&mut self, is_bad: bool) {
+        let mut revoked = BTreeSet::new();
+        for at in 0..IDS {
+            if self.roll(4) == 0 {
+                revoked.insert(format!("id-{at}"));
+            }
+        }
+        let is_shadow = self.roll(6) == 0;
+        let text = match is_bad {
+            true => "{".to_owned(),
+            false => json!({
+                "zone": "zone-1",
+                "publicKeys": [{ "kid": "1", "key": self.public_key }],
+                "revocations": revoked,
+                "mode": if is_shadow { "shadow" } else { "enforce" },
+                "firstMessageSeconds": 1,
+                "openStreams": { "cutWithinMilliseconds": 0, "onEnforce": "cut" },
+            })
+            .to_string(),
+        };
+        self.last_config += 1;
+        let place = self.last_config;
+        let envoys = ptr::without_provenance_mut(place);
+        // SAFETY: as Envoy calls it; the library copies what it keeps.
+        let ours = unsafe {
+            (self.library.config_new)(envoys, Buffer::of(b"gateway"), Buffer::of(text.as_bytes()))
+        };
+        assert_eq!(ours.is_null(), is_bad);
+        if is_bad {
+            self.seen.rejected += 1;
+            return;
+        }
+        self.seen.pushes += 1;
+        self.configs.push(Config { place, ours, revoked, is_shadow });
+    }
+
+    /// Envoy drops configurations that have no streams, but never the newest.
+    fn drop_config(&mut self) {
+        let used: BTreeSet<usize> =
+            host::with(|host| host.streams.values().map(|stream| stream.config).collect());
+        let Some(at) = self.configs.iter().position(|config| !used.contains(&config.place)) else {
+            return;
+        };
+        if at + 1 < self.configs.len() {
+            let config = self.configs.remove(at);
+            host::with(|host| host.later.retain(|place| *place != config.place));
+            // SAFETY: the library made it, and gets it back once.
+            unsafe { (self.library.config_destroy)(config.ours) };
+        }
+    }
+
+    /// What was to be called once Envoy had done with what it did.
+    fn later(&mut self) {
+        for place in host::with(|host| std::mem::take(&mut host.later)) {
+            if let Some(config) = self.configs.iter().find(|config| config.place == place) {
+                // SAFETY: as above; it was not given back.
+                unsafe {
+                    (self.library.config_scheduled)(
+                        ptr::without_provenance_mut(place),
+                        config.ours,
+                        0,
+                    );
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self) {
+        let which = self.roll(2) as usize;
+        let at = self.configs.len().saturating_sub(1 + which.min(self.configs.len() - 1));
+        let config = &self.configs[at];
+        let (place, ours) = (config.place, config.ours);
+        let token = self.roll(self.tokens.len() as u64) as usize;
+        let filter = host::with(|host| {
+            host.last += 16;
+            let mut stream = Stream { config: place, ..Stream::default() };
+            let path =
+                "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources";
+            for (name, value) in [
+                (":method", "POST"),
+                (":path", path),
+                ("content-type", "application/grpc"),
+                ("authorization", &self.tokens[token].text),
+                ("x-request-id", "r"),
+            ] {
+                stream.headers.push((name.into(), value.into()));
+            }
+            host.streams.insert(host.last, stream);
+            host.last
+        });
+        let envoys = ptr::without_provenance_mut(filter);
+        // SAFETY: as Envoy calls it.
+        let module = unsafe { (self.library.filter_new)(ours, envoys) };
+        assert!(!module.is_null());
+        host::with(|host| host.streams.get_mut(&filter).unwrap().module = module.addr());
+        self.token_of.push((filter, token));
+        let is_end = self.roll(20) == 0;
+        // SAFETY: as Envoy calls it.
+        let status = unsafe { (self.library.headers)(envoys, module, is_end) };
+        self.judged(filter, status == 0);
+    }
+
+    /// A stream that goes on, by the dice.
+    fn some(&mut self) -> Option<(usize, usize)> {
+        let alive: Vec<(usize, usize)> = host::with(|host| {
+            let alive = host.streams.iter().filter(|(_, stream)| !stream.is_over());
+            alive.map(|(filter, stream)| (*filter, stream.module)).collect()
+        });
+        if alive.is_empty() {
+            return None;
+        }
+        let at = self.roll(alive.len() as u64) as usize;
+        Some(alive[at])
+    }
+
+    fn body(&mut self) {
+        let Some((filter, module)) = self.some() else { return };
+        let length = self.message.len() as u64;
+        let piece = match self.roll(4) {
+            0 => {
+                let cut = self.roll(length) as usize;
+                self.message[..cut].to_vec()
+            }
+            1 => (0..self.roll(2_000)).map(|byte| byte as u8).collect(),
+            _ => self.message.clone(),
+        };
+        host::with(|host| host.streams.get_mut(&filter).unwrap().received = piece);
+        let is_end = self.roll(10) == 0;
+        let (envoys, ours) = (ptr::without_provenance_mut(filter), ptr::without_provenance(module));
+        // SAFETY: as Envoy calls it.
+        let status = unsafe { (self.library.body)(envoys, ours, is_end) };
+        host::with(|host| {
+            let stream = host.streams.get_mut(&filter).unwrap();
+            let received = std::mem::take(&mut stream.received);
+            match status {
+                1 => stream.kept.extend(received),
+                _ => stream.kept.clear(),
+            }
+        });
+        self.judged(filter, status == 0);
+    }
+
+    fn trailers(&mut self) {
+        let Some((filter, module)) = self.some() else { return };
+        let (envoys, ours) = (ptr::without_provenance_mut(filter), ptr::without_provenance(module));
+        // SAFETY: as Envoy calls it.
+        let status = unsafe { (self.library.trailers)(envoys, ours) };
+        self.judged(filter, status == 0);
+    }
+
+    /// What must hold of a stream after a hook that was about it.
+    fn judged(&mut self, filter: usize, goes_on: bool) {
+        let (is_over, config, has_passed) = host::with(|host| {
+            let stream = host.streams.get_mut(&filter).unwrap();
+            let before = stream.has_passed;
+            stream.has_passed |= goes_on && !stream.is_over();
+            (stream.is_over(), stream.config, before)
+        });
+        assert!(!(goes_on && is_over), "a stream that is over goes on");
+        if is_over {
+            self.seen.refused += 1;
+            return;
+        }
+        if goes_on && !has_passed {
+            self.seen.passed += 1;
+            let newest = self.configs.last().unwrap();
+            let own = self.configs.iter().find(|one| one.place == config).unwrap();
+            let token = self.token_of.iter().find(|(of, _)| *of == filter).unwrap().1;
+            let token = &self.tokens[token];
+            for policy in [newest, own].into_iter().filter(|policy| !policy.is_shadow) {
+                let id = token.id.as_ref().expect("a token that no policy lets in has passed");
+                assert!(!policy.revoked.contains(id), "a revoked token has passed");
+            }
+        }
+    }
+
+    fn wake(&mut self) {
+        let woken = std::mem::take(&mut *WOKEN.lock().unwrap());
+        for filter in woken {
+            let module = host::with(|host| {
+                let stream = host.streams.get(&filter).filter(|stream| !stream.is_gone);
+                stream.map(|stream| stream.module)
+            });
+            if let Some(module) = module {
+                let envoys = ptr::without_provenance_mut(filter);
+                // SAFETY: as Envoy calls it: a stream that is gone is not woken.
+                unsafe { (self.library.scheduled)(envoys, ptr::without_provenance(module), 0) };
+            }
+        }
+    }
+
+    fn end_one(&mut self) {
+        if let Some((filter, module)) = self.some() {
+            let envoys = ptr::without_provenance_mut(filter);
+            // SAFETY: as Envoy calls it.
+            unsafe { (self.library.complete)(envoys, ptr::without_provenance(module)) };
+            destroy(filter);
+        }
+    }
+
+    /// Envoy destroys what was answered or reset, if it has not yet.
+    fn destroy_what_is_over(&mut self) {
+        let over: Vec<(usize, bool)> = host::with(|host| {
+            let over = host.streams.iter().filter(|(_, stream)| stream.is_over());
+            over.map(|(filter, stream)| (*filter, stream.is_gone)).collect()
+        });
+        for (filter, is_gone) in over {
+            if !is_gone {
+                destroy(filter);
+            }
+            host::with(|host| {
+                let stream = host.streams.remove(&filter).unwrap();
+                if stream.is_reset {
+                    self.seen.cut += 1;
+                }
+            });
+            self.token_of.retain(|(of, _)| *of != filter);
+        }
+    }
+
+    /// Ends everything.
+    pub(crate) fn end(mut self) -> Seen {
+        while let Some((filter, _)) = self.some() {
+            destroy(filter);
+            self.destroy_what_is_over();
+        }
+        host::with(|host| {
+            for gauge in ["open", "held", "shadowed"] {
+                let value = host.values.get(&format!("zonegate.streams.{gauge}")).copied();
+                assert_eq!(value.unwrap_or_default(), 0, "{gauge}");
+            }
+            assert!(!host.log.iter().any(|line| line.contains("panicked")), "{:?}", host.log);
+        });
+        for config in std::mem::take(&mut self.configs) {
+            // SAFETY: the library made it, and gets it back once.
+            unsafe { (self.library.config_destroy)(config.ours) };
+        }
+        self.seen
+    }
+}

@@ -1,0 +1,315 @@
+//! The proxy that is made up to connect with a token.
+//!
+//! In: flags, or the file of a dataplane as kuma-dp takes it, and the token. Out: a [`Proxy`]. What no flag says
+//! is what the token says of its holder, which nobody has verified yet; the output names it. Whether such a
+//! proxy may use the token is for the filter's own code to say.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use serde_json::{Map, Value, json};
+use zonegate::credential::{Claims, Kind};
+use zonegate::gate::{Admission, DpServer, ProxyType};
+use zonegate::text::Quoted;
+use zonegate::token::Unverified;
+
+use crate::cli::failure::BadInput;
+use crate::cli::inspect::likely_kind;
+use crate::cli::{generate, input};
+use crate::readers::text;
+
+#[derive(Args)]
+pub(super) struct ProxyArgs {
+    /// The type of proxy; unless given, what the token is for: one that may connect is enough
+    #[arg(long, value_name = "TYPE", value_enum)]
+    pub(super) proxy_type: Option<ProxyTypeName>,
+    /// Its name, on Kubernetes POD.NAMESPACE; what the token says unless given
+    #[arg(long)]
+    name: Option<String>,
+    /// Its mesh; what the token says unless given
+    #[arg(long)]
+    mesh: Option<String>,
+    /// Tag of its inbounds or its gateway, and its values; repeatable; what the token says unless given
+    #[arg(long, value_name = "TAG=VALUE", value_parser = generate::tags)]
+    tag: Vec<Vec<generate::Tag>>,
+    /// Its label kuma.io/workload; what the token says unless given
+    #[arg(long)]
+    workload: Option<String>,
+    /// Its resource, YAML or JSON as kuma-dp takes it, in place of all of these
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["proxy_type", "name", "mesh", "tag", "workload"]
+    )]
+    dataplane_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ProxyTypeName {
+    Ingress,
+    Egress,
+    Dataplane,
+}
+
+impl From<ProxyTypeName> for ProxyType {
+    fn from(given: ProxyTypeName) -> Self {
+        match given {
+            ProxyTypeName::Ingress => Self::Ingress,
+            ProxyTypeName::Egress => Self::Egress,
+            ProxyTypeName::Dataplane => Self::Dataplane,
+        }
+    }
+}
+
+/// A proxy, as far as flags or its file say who it is.
+pub(super) struct GivenProxy {
+    proxy_type: Option<ProxyType>,
+    name: Option<String>,
+    mesh: Option<String>,
+    tags: Option<Tags>,
+    workload: Option<String>,
+    /// As it stands in a file.
+    resource: Option<Value>,
+}
+
+/// Tags, and the values of each.
+type Tags = Vec<(String, Vec<String>)>;
+
+/// A proxy that connects.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Proxy {
+    pub(super) name: String,
+    pub(super) mesh: String,
+    pub(super) tags: Tags,
+    pub(super) workload: String,
+    /// Which of these no flag and no file has said.
+    pub(super) assumed: Vec<&'static str>,
+    /// The whole of it, where a file had it.
+    pub(super) resource: Option<Value>,
+}
+
+/// Kuma's.
+const DEFAULT_MESH: &str = "default";
+/// Of a proxy whose name does not matter.
+const ANY_NAME: &str = "any";
+
+impl ProxyArgs {
+    /// Whether no flag is given.
+    pub(super) fn is_empty(&self) -> bool {
+        let Self { proxy_type, name, mesh, tag, workload, dataplane_file } = self;
+        let texts = [name, mesh, workload].into_iter().all(Option::is_none);
+        texts && proxy_type.is_none() && tag.is_empty() && dataplane_file.is_none()
+    }
+
+    /// Whether a dataplane is meant.
+    pub(super) fn is_dataplane(&self) -> bool {
+        let of_dataplanes = self.mesh.is_some() || self.workload.is_some() || !self.tag.is_empty();
+        match self.proxy_type {
+            Some(given) => given == ProxyTypeName::Dataplane,
+            None => of_dataplanes || self.dataplane_file.is_some(),
+        }
+    }
+
+    pub(super) fn read(self) -> anyhow::Result<GivenProxy> {
+        if let Some(path) = &self.dataplane_file {
+            return GivenProxy::from_file(path);
+        }
+        let proxy_type = match self.is_dataplane() {
+            true => Some(ProxyType::Dataplane),
+            false => self.proxy_type.map(Into::into),
+        };
+        if let Some(mesh) = self.mesh.as_deref().filter(|mesh| !is_mesh(mesh)) {
+            bail!(BadInput(format!("--mesh: {}: no mesh has this name", Quoted(mesh))));
+        }
+        if self.name.as_deref() == Some("") {
+            bail!(BadInput("--name: must not be empty".to_owned()));
+        }
+        let mut by_name: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (tag, values) in self.tag.into_iter().flatten() {
+            by_name.entry(tag).or_default().extend(values);
+        }
+        let tags = by_name.into_iter();
+        let tags: Tags = tags.map(|(tag, values)| (tag, values.into_iter().collect())).collect();
+        let tags = (!tags.is_empty()).then_some(tags);
+        let Self { name, mesh, workload, .. } = self;
+        Ok(GivenProxy { proxy_type, name, mesh, tags, workload, resource: None })
+    }
+}
+
+/// The node id is `mesh.name`, split at the first dot.
+fn is_mesh(name: &str) -> bool {
+    !name.is_empty() && !name.contains('.')
+}
+
+/// The resources of a dataplane are a few KiB.
+const MAX_RESOURCE: usize = 1024 * 1024;
+
+impl GivenProxy {
+    fn from_file(path: &Path) -> anyhow::Result<Self> {
+        let bytes = input::public(path, MAX_RESOURCE, "dataplane")?;
+        let bad = || BadInput(format!("{}: not a dataplane", input::name(path)));
+        if bytes.windows(2).any(|two| two == b"{{") {
+            bail!(BadInput(format!(
+                "{}: a template: put values in the place of {{{{ … }}}} first, as kuma-dp does",
+                input::name(path)
+            )));
+        }
+        let (resource, _) = text::value(&bytes).with_context(bad)?;
+        let field = |name: &'static str| {
+            let field = resource.get(name).and_then(Value::as_str).map(str::to_owned);
+            field.with_context(|| format!("{name} is missing, or is not text")).with_context(bad)
+        };
+        let kind = field("type")?;
+        let proxy_type = ProxyType::from_resource_type(&kind)
+            .with_context(|| {
+                format!("a {}, none of Dataplane, ZoneIngress, ZoneEgress", Quoted(&kind))
+            })
+            .with_context(bad)?;
+        let name = Some(field("name")?);
+        let mesh = match proxy_type {
+            ProxyType::Dataplane => Some(field("mesh")?),
+            ProxyType::Ingress | ProxyType::Egress => Some(String::new()),
+        };
+        let proxy_type = Some(proxy_type);
+        Ok(Self { proxy_type, name, mesh, tags: None, workload: None, resource: Some(resource) })
+    }
+
+    /// The types of proxy that are asked about: the given one, or those for which the token is.
+    pub(super) fn types(&self, server: &DpServer, token: Unverified<'_>) -> Vec<ProxyType> {
+        if let Some(given) = self.proxy_type {
+            return vec![given];
+        }
+        let zone_proxies = vec![ProxyType::Ingress, ProxyType::Egress];
+        let types = |is_it: &dyn Fn(Kind) -> bool| -> Vec<ProxyType> {
+            let admits = |proxy: &ProxyType| match server.proxies.admission(*proxy) {
+                Admission::Token(kind) => is_it(kind),
+                Admission::Pass | Admission::Deny => false,
+            };
+            ProxyType::ALL.into_iter().filter(admits).collect()
+        };
+        let (found, otherwise) = match likely_kind(token) {
+            Some(Kind::ZoneToken) => return zone_proxies,
+            Some(Kind::DataplaneToken) => return vec![ProxyType::Dataplane],
+            Some(Kind::ServiceAccountToken) => {
+                (types(&|kind| kind == Kind::ServiceAccountToken), ProxyType::ALL.to_vec())
+            }
+            None if types(&|kind| kind == Kind::ZoneToken).is_empty() => {
+                (types(&|_| true), zone_proxies)
+            }
+            None => return zone_proxies,
+        };
+        if found.is_empty() { otherwise } else { found }
+    }
+
+    /// The proxy: what is not given is what the token says.
+    pub(super) fn with_assumptions(&self, token: Unverified<'_>) -> Proxy {
+        let claims = likely_kind(token).and_then(|kind| kind.read_unverified(token));
+        let claimed = match claims {
+            Some(Ok((_, claims))) => holder_of(claims),
+            Some(Err(_)) | None => Proxy::default(),
+        };
+        if self.resource.is_some() {
+            let (name, mesh) = (self.name.clone(), self.mesh.clone());
+            return Proxy {
+                name: name.unwrap_or_default(),
+                mesh: mesh.unwrap_or_default(),
+                resource: self.resource.clone(),
+                ..Proxy::default()
+            };
+        }
+        let mut assumed = Vec::new();
+        let mut text = |given: &Option<String>, claimed: String, name, otherwise: &str| match given
+        {
+            Some(given) => given.clone(),
+            None if claimed.is_empty() && otherwise.is_empty() => claimed,
+            None => {
+                assumed.push(name);
+                if claimed.is_empty() { otherwise.to_owned() } else { claimed }
+            }
+        };
+        let name = text(&self.name, claimed.name, "name", ANY_NAME);
+        let mesh = Some(claimed.mesh).filter(|mesh| is_mesh(mesh)).unwrap_or_default();
+        let mesh = text(&self.mesh, mesh, "mesh", DEFAULT_MESH);
+        let workload = text(&self.workload, claimed.workload, "workload", "");
+        if self.tags.is_none() && !claimed.tags.is_empty() {
+            assumed.push("tags");
+        }
+        let tags = self.tags.clone().unwrap_or(claimed.tags);
+        Proxy { name, mesh, tags, workload, assumed, resource: None }
+    }
+}
+
+/// The proxy for which a token was issued.
+fn holder_of(claims: Claims) -> Proxy {
+    match claims {
+        Claims::Zone(_) => Proxy::default(),
+        Claims::Dataplane(claims) => {
+            // One value is enough.
+            let first = |values: Vec<String>| values.into_iter().take(1).collect();
+            Proxy {
+                name: claims.name,
+                mesh: claims.mesh,
+                tags: claims.tags.into_iter().map(|(tag, all)| (tag, first(all))).collect(),
+                workload: claims.workload,
+                ..Proxy::default()
+            }
+        }
+        Claims::ServiceAccount(claims) => {
+            let pod = claims.pod.as_deref().filter(|pod| !pod.is_empty()).unwrap_or(ANY_NAME);
+            Proxy { name: format!("{pod}.{}", claims.namespace), ..Proxy::default() }
+        }
+    }
+}
+
+impl Proxy {
+    /// `dataplane.resource` as kuma-dp would send it; none of a proxy whose resource matters to no token.
+    pub(super) fn resource(&self, proxy: ProxyType) -> Option<String> {
+        match (&self.resource, proxy) {
+            (Some(resource), _) => Some(resource.to_string()),
+            (None, ProxyType::Dataplane) => Some(self.made_up().to_string()),
+            (None, ProxyType::Ingress | ProxyType::Egress) => None,
+        }
+    }
+
+    fn made_up(&self) -> Value {
+        // An inbound has one value of a tag: as many inbounds as the tag with most values needs.
+        let count = self.tags.iter().map(|(_, values)| values.len()).max().unwrap_or_default();
+        let inbound = |index: usize| {
+            let tags = self.tags.iter();
+            let tags: Map<String, Value> = tags
+                .filter_map(|(tag, values)| Some((tag.clone(), values.get(index)?.as_str().into())))
+                .collect();
+            json!({ "tags": tags })
+        };
+        let inbounds: Vec<Value> = (0..count).map(inbound).collect();
+        let mut resource = json!({
+            "type": "Dataplane",
+            "mesh": self.mesh,
+            "name": self.name,
+            "networking": { "inbound": inbounds },
+        });
+        if let (false, Some(fields)) = (self.workload.is_empty(), resource.as_object_mut()) {
+            let labels = json!({ "kuma.io/workload": self.workload });
+            fields.insert("labels".to_owned(), labels);
+        }
+        resource
+    }
+
+    /// What is said of it, each with its name.
+    pub(super) fn members(&self) -> Vec<(&'static str, String)> {
+        let tags: Vec<String> =
+            self.tags.iter().map(|(tag, values)| format!("{tag}={}", values.join(","))).collect();
+        [
+            ("name", &self.name),
+            ("mesh", &self.mesh),
+            ("tags", &tags.join(" ")),
+            ("workload", &self.workload),
+        ]
+        .into_iter()
+        .filter(|(_, text)| !text.is_empty())
+        .map(|(name, text)| (name, text.clone()))
+        .collect()
+    }
+}
