@@ -93,7 +93,7 @@ async fn es256_is_verified_by_envoys_arithmetic_and_by_the_modules_own() {
         // Its proxy is none of that namespace, which the gate says of a token that is verified only.
         let opened = connection.sotw(Some(&sign(&input)), Claimed::INGRESS).await;
         let refused = match opened {
-            Ok(mut stream) => stream.next().await.unwrap().unwrap_err(),
+            Ok(mut stream) => stream.next().await.unwrap_err(),
             Err(refused) => refused,
         };
         assert!(refused.message().starts_with("zonegate: wrong_service_account: "), "{refused:?}");
