@@ -11,7 +11,7 @@ FAULTY_LIBRARY := target/libzonegate-faulty.so
 FILTER = $(if $(filter native,$(FORM)),$(LIBRARY),$(MODULE))
 FLOOR := target/floor.wasm
 # The tests that need a module, an Envoy, a Kuma, a Kubernetes or Go, and those that need nothing.
-NEEDY := differential envoy kuma_path kubernetes library module
+NEEDY := differential envoy kuma_path kubernetes library module native_host
 NATIVE := $(filter-out $(NEEDY), \
 	$(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) \
 	$(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs)))
@@ -79,10 +79,10 @@ run: $(or $(FORM),wasm) tool
 demo: $(or $(FORM),wasm) tool
 	@envoy=$$(scripts/envoy) && $(ZONEGATE) demo verdicts --envoy "$$envoy" --module $(FILTER) $(FUNC_E)
 
-# Those in tests/envoy run with the module in wasm, and then with the dynamic module.
-test: wasm native
+# With the module in wasm; FORM=native runs those with an Envoy with the dynamic module.
+test: wasm $(if $(filter native,$(FORM)),native)
 	@scripts/wasm faulty
-	@scripts/native faulty
+	@$(if $(filter native,$(FORM)),scripts/native faulty)
 	@envoy=$$(scripts/envoy) && func_e=$$(scripts/func-e) && promtool=$$(scripts/promtool) && \
 	skipped() { printf '%s\n' "make test: skipped: $$1"; } && \
 	echo "make test: building and running the tests (some minutes the first time)." && \

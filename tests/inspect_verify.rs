@@ -79,11 +79,12 @@ fn a_service_account_token_is_judged_by_pod_and_namespace() {
     let alone = verify(&[]);
     assert_eq!(alone["verdict"], "allowed", "{alone}");
     assert_eq!(alone["callers"].as_array().map(Vec::len), Some(3));
-    assert_eq!(alone["proxy"]["name"], bound["node_id"]);
+    let (mesh, name) = bound["node_id"].as_str().unwrap().split_once('.').unwrap();
+    assert_eq!((&alone["proxy"]["mesh"], &alone["proxy"]["name"]), (&json!(mesh), &json!(name)));
     assert_eq!(alone["proxy"]["assumed"], json!(["name", "mesh"]));
     let checks = alone["checks"].as_array().unwrap();
     assert_eq!(checks.last().unwrap(), &json!({ "name": "account", "result": "passed" }));
-    let node_id = bound["node_id"].as_str().unwrap();
+    let node_id = name;
     for (flags, verdict, reason) in [
         (&["--name", node_id, "--proxy-type", "egress"][..], "allowed", Value::Null),
         (&["--name", "another.demo"], "denied", json!("wrong_service_account")),

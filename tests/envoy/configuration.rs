@@ -12,8 +12,8 @@ use crate::harness::{Bench, policy};
 /// An empty `Struct` is no bytes at all for a module in wasm, and `{}` for a dynamic module.
 fn empty() -> &'static str {
     match form() {
-        Form::Wasm => "no configuration; publicKeys is required",
-        Form::Native => "missing field `publicKeys`",
+        Form::Wasm => "no configuration",
+        Form::Native => "publicKeys: at least one key is required",
     }
 }
 

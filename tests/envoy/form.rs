@@ -25,11 +25,6 @@ pub(crate) fn module() -> PathBuf {
     })
 }
 
-/// Both forms of it.
-pub(crate) fn modules() -> (PathBuf, PathBuf) {
-    (from_environment("ZONEGATE_WASM"), from_environment("ZONEGATE_NATIVE"))
-}
-
 /// The same, with faults to order.
 pub(crate) fn faulty_module() -> PathBuf {
     from_environment(match form() {

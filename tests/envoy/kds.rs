@@ -205,10 +205,7 @@ async fn a_gate_for_zone_proxies_denies_kds() {
         let headers = with_client_ids(&setup.zone_token(ZONE), &[ZONE]);
         let (status, said) = setup.ask(path, headers).await;
         assert_eq!(status, 12, "{path}: {said}");
-        assert!(
-            said.starts_with("zonegate: path_denied: only what zone proxies"),
-            "{path}: {said}"
-        );
+        assert!(said.starts_with("zonegate: path_denied: only what proxies"), "{path}: {said}");
     }
     setup.assert_nothing_arrived().await;
 }

@@ -29,8 +29,13 @@ fn cases(setup: &Setup) -> Vec<Case> {
     let stranger = SigningKey::generate(2048).unwrap().sign_raw(RS256, claims().to_string());
     let no = Code::Unauthenticated;
     vec![
-        Case { token: None, reason: "missing_token", code: no, says: "no zone token" },
-        case(String::new(), "missing_token", no, "no zone token"),
+        Case {
+            token: None,
+            reason: "missing_token",
+            code: no,
+            says: "no token in its authorization header",
+        },
+        case(String::new(), "missing_token", no, "no token in its authorization header"),
         case(format!("{0},{0}", setup.token()), "multiple_tokens", no, "more than one"),
         case("x".repeat(16_385), "token_too_long", no, "16385 bytes long, the limit is 16384"),
         case("garbage".into(), "malformed_token", no, "not three segments"),
@@ -102,12 +107,12 @@ async fn the_first_message_decides_on_scope_and_proxy_type() {
     for (token, claimed, reason, code, says) in [
         (&both, Claimed::EGRESS, "proxy_denied", Code::PermissionDenied, "type egress"),
         (&both, egress, "proxy_denied", Code::PermissionDenied, "type egress"),
-        (&both, nameless, "malformed_request", Code::InvalidArgument, "not that of"),
-        (&both, unclear, "malformed_request", Code::InvalidArgument, "not that of"),
+        (&both, nameless, "malformed_request", Code::InvalidArgument, "or is not of"),
+        (&both, unclear, "malformed_request", Code::InvalidArgument, "or is not of"),
         (&both, Claimed::DATAPLANE, "proxy_denied", Code::PermissionDenied, "type dataplane"),
         (&both, Claimed::NOTHING, "proxy_denied", Code::PermissionDenied, "type dataplane"),
         (&both, other, "proxy_denied", Code::PermissionDenied, "none of ingress"),
-        (&both, contradiction, "malformed_request", Code::InvalidArgument, "not that of"),
+        (&both, contradiction, "malformed_request", Code::InvalidArgument, "or is not of"),
         (&egress_only, Claimed::INGRESS, "proxy_denied", Code::PermissionDenied, "type egress"),
     ] {
         let refused = connection.sotw(Some(token), claimed).await.unwrap_err();
@@ -141,7 +146,12 @@ async fn sidecars_pass_unchecked_where_they_may_and_zone_proxies_do_not() {
     let refused = connection.sotw(Some("not ours"), Claimed::INGRESS).await.unwrap_err();
     assert_refused(&refused, "malformed_token", Code::Unauthenticated, "three segments");
     let refused = connection.sotw(None, Claimed::EGRESS).await.unwrap_err();
-    assert_refused(&refused, "missing_token", Code::Unauthenticated, "no zone token");
+    assert_refused(
+        &refused,
+        "missing_token",
+        Code::Unauthenticated,
+        "no token in its authorization header",
+    );
     setup.assert_nothing_arrived().await;
 }
 

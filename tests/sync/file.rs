@@ -172,7 +172,7 @@ async fn revoke_refuses_a_file_that_is_kept() {
         let (code, said) = revoke(file, &[]).await;
         assert_eq!(code, 2, "{said}");
         assert!(said.contains("a running zonegate sync keeps this file"), "{said}");
-        assert!(said.contains("secret zone-token-revocations"), "{said}");
+        assert!(said.contains("secret (zone-token-revocations"), "{said}");
         assert_eq!(place.identity(), before);
         let (code, said) = revoke(file, &["--dry-run"]).await;
         assert!(code == 0 && said.contains("warning: "), "{said}");

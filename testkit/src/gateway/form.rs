@@ -26,6 +26,14 @@ impl Form {
         }
     }
 
+    /// Where the shipped configuration has the filter.
+    pub fn installed(self) -> &'static str {
+        match self {
+            Self::Wasm => "/etc/zonegate/zonegate.wasm",
+            Self::Native => "/etc/zonegate/libzonegate.so",
+        }
+    }
+
     /// The ECDS file that users copy.
     pub fn ecds(self) -> &'static str {
         match self {

@@ -138,6 +138,7 @@ fn is_plain(text: &str) -> bool {
 
 /// `is_map` says that the names are those of tags or labels.
 fn value_is_plain(text: &str, is_map: bool) -> bool {
+    let text = text.trim_ascii();
     if let Ok(list) = serde_json::from_str::<Vec<&serde_json::value::RawValue>>(text) {
         return list.iter().all(|value| value_is_plain(value.get(), is_map));
     }
@@ -155,7 +156,10 @@ fn value_is_plain(text: &str, is_map: bool) -> bool {
         let is_readable = !value.contains('\\') || value.starts_with(['{', '[']);
         // A number too large for one is a string to YAML.
         let is_there = !is_map || value.starts_with('"');
+        // What is no UTF-8 is no name.
+        let is_text = !is_map || !name.contains(char::REPLACEMENT_CHARACTER);
         name != "<<"
+            && is_text
             && (!matters || !is_there_twice && is_spelled && is_readable && is_there)
             && value_is_plain(value, matches!(name.as_str(), "tags" | "labels"))
     })

@@ -64,8 +64,8 @@ impl RevocationPlace {
 
     /// What stands there, if anything does.
     pub fn value<'a>(&self, json: &'a Value) -> Option<&'a Value> {
-        let fields = self.fields().into_iter();
-        fields.fold(Some(json), |value, name| value?.get(name)).filter(|value| !value.is_null())
+        let mut fields = self.fields().into_iter();
+        fields.try_fold(json, |value, name| value.get(name)).filter(|value| !value.is_null())
     }
 
     /// The list, which is empty where nothing stands there.
