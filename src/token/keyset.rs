@@ -73,7 +73,7 @@ impl KeySet {
         let public = public.into();
         let verifier = self.backend.verifier(&public).map_err(|error| error.to_string())?;
         let place = self.place(&kid);
-        let fingerprint = Fingerprint::of(public.spki_der());
+        let fingerprint = public.fingerprint();
         let kid: Arc<str> = kid.into();
         let label = match self.label_prefix.as_str() {
             "" => Arc::clone(&kid),

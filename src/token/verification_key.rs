@@ -50,9 +50,9 @@ impl VerificationKey {
         }
     }
 
-    /// `SHA256:` and base64 of the SHA-256 of the SPKI, as ssh writes fingerprints.
-    pub fn fingerprint(&self) -> String {
-        Fingerprint::of(self.spki_der()).to_string()
+    /// The SHA-256 of it.
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(self.spki_der())
     }
 
     /// Bits of the modulus, or of the curve's field.
