@@ -1,6 +1,6 @@
 //! `inspect` and `verify` from outside: input from everywhere, and what a terminal gets to see. Fixed
 //! texts are in `tests/cmd`.
-#![allow(clippy::unwrap_used)] // a test may panic
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may panic
 
 use std::fs;
 use std::io::Write;
