@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use serde::Deserialize;
-use zonegate::gate::Policy;
+use zonegate::gate::{Policy, Reason};
 
 use crate::gate::{Cluster, Settings, Shown, wrong};
 
@@ -88,4 +88,22 @@ fn a_gate_of_two_clusters_takes_the_tokens_of_both_and_is_otherwise_the_same() {
         }
     }
     assert_eq!(other, ["west-in-east", "east-in-west"]);
+}
+
+/// The API server compares UIDs with the objects', which a gate cannot; without one, no object is meant.
+#[test]
+fn an_object_without_a_name_or_a_uid_is_none() {
+    let (clusters, vectors) = record();
+    let policy = Settings::ALL[0].policy([&clusters["east"]]);
+    let names = [
+        "pod-empty",
+        "pod-name-null",
+        "pod-name-capital",
+        "pod-uid-missing",
+        "account-uid-missing",
+    ];
+    for name in names {
+        let token = vectors.iter().find(|vector| vector.name == name).unwrap().shown();
+        assert_eq!(token.judge(&policy), Err(Reason::MalformedClaims), "{name}");
+    }
 }

@@ -141,7 +141,7 @@ struct VerifySignatureResult {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)] // a test may panic
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may panic
 mod tests {
     use super::*;
     use crate::token::signature::{

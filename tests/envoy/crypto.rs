@@ -1,5 +1,8 @@
 //! Whose arithmetic verifies signatures: Envoy's, or the module's own.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use p256::ecdsa::signature::Signer;
 use rsa::PrivateKey;
 use rsa::pkcs1::{EncodeRsaPrivateKey, LineEnding};
 use serde_json::json;
@@ -52,6 +55,48 @@ async fn envoys_arithmetic_is_used_unless_the_modules_own_is_asked_for() {
         assert_tells_good_from_bad(&setup).await;
         let log = setup.gateway.log().unwrap();
         assert!(log.contains(wanted), "{text:?}: {log}");
+    }
+}
+
+/// Signatures of tokens are r and s; Envoy's arithmetic takes them as DER.
+#[tokio::test]
+async fn es256_is_verified_by_envoys_arithmetic_and_by_the_modules_own() {
+    let signer = p256::ecdsa::SigningKey::from_slice(&[7; 32]).unwrap();
+    let point = signer.verifying_key().to_sec1_point(false);
+    let jwk = json!({
+        "kty": "EC", "crv": "P-256", "kid": "e",
+        "x": URL_SAFE_NO_PAD.encode(point.x().unwrap()),
+        "y": URL_SAFE_NO_PAD.encode(point.y().unwrap()),
+    });
+    let issuers = json!([{ "issuer": "https://east.example", "jwks": { "keys": [jwk] } }]);
+    let claims = json!({
+        "iss": "https://east.example", "aud": ["https://east.example"], "exp": 4_000_000_000_u64,
+        "kubernetes.io": {
+            "namespace": "demo", "serviceaccount": { "name": "ingress", "uid": "1" },
+        },
+    });
+    let segments = [json!({ "alg": "ES256", "kid": "e" }), claims];
+    let input = segments.map(|json| URL_SAFE_NO_PAD.encode(json.to_string())).join(".");
+    let sign = |text: &str| {
+        let signature: p256::ecdsa::Signature = signer.sign(text.as_bytes());
+        format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes()))
+    };
+    for text in ["", "crypto=crate"] {
+        let setup = with_vm_configuration(text)
+            .set("serviceAccountToken", json!({ "issuers": issuers }))
+            .set("proxies", json!({ "ingress": "serviceAccountToken" }))
+            .start()
+            .await;
+        let connection = setup.connect().await;
+        let refused = connection.sotw(Some(&sign("another")), Claimed::INGRESS).await.unwrap_err();
+        assert!(refused.message().starts_with("zonegate: invalid_signature: "), "{refused:?}");
+        // Its proxy is none of that namespace, which the gate says of a token that is verified only.
+        let opened = connection.sotw(Some(&sign(&input)), Claimed::INGRESS).await;
+        let refused = match opened {
+            Ok(mut stream) => stream.next().await.unwrap_err(),
+            Err(refused) => refused,
+        };
+        assert!(refused.message().starts_with("zonegate: wrong_service_account: "), "{refused:?}");
     }
 }
 
