@@ -147,7 +147,7 @@ fn colour_is_for_terminals_only() {
     assert!(colours("CLICOLOR_FORCE", "1"));
 
     let at_a_terminal = |variable: &str| {
-        let line = format!("{variable} {ZONEGATE} inspect {TOKEN} {AT}");
+        let line = format!("{variable} '{ZONEGATE}' inspect '{TOKEN}' {AT}");
         let mut script = Command::new("script");
         script.args(["-q", "-e", "-c", &line, "/dev/null"]).stdin(Stdio::null());
         script.env("TERM", "xterm-256color").env_remove("NO_COLOR").output()
@@ -221,7 +221,7 @@ fn a_file_without_permission_is_bad_input() {
 fn bash_completes_verbs_flags_and_values() {
     let complete = |words: &str| {
         let script = format!(
-            "source <({ZONEGATE} completion bash); COMP_WORDS=({words}); \
+            "source <('{ZONEGATE}' completion bash); COMP_WORDS=({words}); \
              COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
              _zonegate zonegate \"${{COMP_WORDS[-1]}}\" \"${{COMP_WORDS[-2]}}\"; \
              echo \"${{COMPREPLY[*]}}\""

@@ -14,7 +14,9 @@ const README: &str = include_str!("../../examples/sync-universal/README.md");
 fn systemd_analyze(unit: &str, arguments: &[&str]) -> Option<(bool, String)> {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("zonegate-sync.service");
-    fs::write(&path, unit.replace("/usr/local/bin/zonegate", ZONEGATE)).unwrap();
+    // systemd.syntax(7): a word with a space stands in quotes.
+    let program = format!("\"{ZONEGATE}\"");
+    fs::write(&path, unit.replace("/usr/local/bin/zonegate", &program)).unwrap();
     match Command::new("systemd-analyze").args(arguments).arg(&path).output() {
         Ok(output) => {
             let text = [output.stdout, output.stderr].concat();
