@@ -39,6 +39,22 @@ pub(crate) enum Excuse {
 }
 
 impl Excuse {
+    /// How it stands in the README's table.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::Store => {
+                "a dataplane that brings no resource, as in health discovery and on Kubernetes"
+            }
+            Self::NotValid => "a resource that Kuma does not take for valid",
+            Self::MeshIdentity => {
+                "a token without a workload, where a MeshIdentity makes the proxy's identity of its workload"
+            }
+            Self::ZoneProxyNode => {
+                "a zone proxy whose node id is none, or is not that of its resource"
+            }
+        }
+    }
+
     pub(crate) const ALL: [Self; 4] =
         [Self::Store, Self::NotValid, Self::MeshIdentity, Self::ZoneProxyNode];
 }

@@ -147,3 +147,11 @@ impl Vector {
         claims.get("exp").is_none_or(Value::is_null)
     }
 }
+
+#[test]
+fn what_is_left_to_the_control_plane_stands_in_the_readme() {
+    let readme = include_str!("../../README.md");
+    for excuse in kuma::Excuse::ALL {
+        assert!(readme.contains(&format!("\n| {} |", excuse.text())), "{excuse:?}");
+    }
+}
