@@ -16,8 +16,8 @@
 //! only be one.
 //!
 //! Kuma checks the scope before the zone, and the claims before the signature: another order names
-//! another reason, never another verdict. No kind of token is named here: what each says is written in
-//! [`crate::credential`].
+//! another reason, never another verdict. What each kind of token says is written in
+//! [`crate::credential`]; only that a KDS server takes zone tokens alone is written here.
 
 use std::sync::Arc;
 
