@@ -49,6 +49,89 @@ fn secrets(items: &[Value]) -> Vec<u8> {
 const RENDER: [&str; 8] =
     ["config", "render", "--zone", "z", "--secrets", "-", "--output-file", "zonegate.yaml"];
 
+/// Of secrets, kuma-cp's own file and a cluster's JWK Set comes one policy for every kind of token.
+#[test]
+fn every_kind_of_token_is_rendered() {
+    let folder = TempDir::new().unwrap();
+    let write = |name: &str, content: &str| fs::write(folder.path().join(name), content).unwrap();
+    let public = SigningKey::from_pem(KEY).unwrap().public_key_pem().to_string();
+    let lines: String = public.lines().map(|line| format!("              {line}\n")).collect();
+    write(
+        "kuma-cp.yaml",
+        &format!(
+            "mode: zone\ndpServer:\n  authn:\n    dpProxy:\n      dpToken:\n        validator:\n          \
+             useSecrets: true\n          publicKeys:\n          - kid: offline\n            mesh: east\n            \
+             key: |\n{lines}          - kid: all\n            key: |\n{lines}"
+        ),
+    );
+    let jwks = fs::read_to_string("../tests/data/service-account-jwks-east.json").unwrap();
+    let mut jwks: Value = serde_json::from_str(&jwks).unwrap();
+    jwks["keys"].as_array_mut().unwrap().retain(|key| key["kty"] == "RSA");
+    write("jwks.json", &jwks.to_string());
+    write("base.yaml", "proxies: {egress: serviceAccountToken, dataplane: dpToken}\nzone: z\n");
+    let mut of_mesh = secret("dataplane-token-signing-key-east-1", KEY.as_bytes());
+    (of_mesh["type"], of_mesh["mesh"]) = (json!("Secret"), json!("east"));
+    let mut revocations = secret("dataplane-token-revocations-east", b"mine");
+    (revocations["type"], revocations["mesh"]) = (json!("Secret"), json!("east"));
+    let input = secrets(&[
+        secret("zone-token-signing-key-1", KEY.as_bytes()),
+        of_mesh.clone(),
+        revocations,
+        secret("dataplane-token-revocations-east", b"global"),
+    ]);
+    let arguments = [
+        &["config", "render", "--base", "base.yaml", "--secrets", "-", "--format", "plugin"][..],
+        &["--kuma-cp-config", "kuma-cp.yaml", "--jwks", "jwks.json", "--issuer", "https://k8s"],
+    ]
+    .concat();
+    let output = zonegate(folder.path(), &arguments, &input);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(!text(&output.stdout).contains("PRIVATE"));
+    let policy: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let keys = policy["dpToken"]["publicKeys"].as_array().unwrap();
+    let named: Vec<_> = keys.iter().map(|key| (&key["kid"], &key["mesh"], &key["key"])).collect();
+    let public = json!(public);
+    assert_eq!(
+        named,
+        [
+            (&json!("offline"), &json!("east"), &public),
+            (&json!("all"), &Value::Null, &public),
+            (&json!("1"), &json!("east"), &public),
+        ]
+    );
+    assert_eq!(policy["dpToken"]["revocations"], json!({ "east": ["mine", "global"] }));
+    let cluster = json!({ "issuer": "https://k8s", "jwks": jwks });
+    assert_eq!(policy["serviceAccountToken"]["issuers"], json!([cluster]));
+
+    // One kid twice, in one mesh.
+    let mut again = of_mesh;
+    again["name"] = json!("dataplane-token-signing-key-east-offline");
+    let output = zonegate(folder.path(), &arguments, &secrets(&[again]));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("kid \"offline\" is there twice"), "{output:?}");
+}
+
+/// A file that Envoy and people read: keys of meshes are lines of their own too.
+#[test]
+fn a_gate_of_dataplane_tokens_alone_is_rendered_without_keys_of_zone_tokens() {
+    let folder = TempDir::new().unwrap();
+    let base = "proxies: {ingress: deny, egress: deny, dataplane: dpToken}\n";
+    fs::write(folder.path().join("base.yaml"), base).unwrap();
+    let mut of_mesh = secret("dataplane-token-signing-key-east-1", KEY.as_bytes());
+    (of_mesh["type"], of_mesh["mesh"]) = (json!("Secret"), json!("east"));
+    let arguments = [&RENDER[..], &["--base", "base.yaml"]].concat();
+    let output = zonegate(folder.path(), &arguments, &secrets(&[of_mesh]));
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let file = fs::read_to_string(folder.path().join("zonegate.yaml")).unwrap();
+    assert!(file.lines().any(|line| line.trim() == "-----BEGIN RSA PUBLIC KEY-----"), "{file}");
+    assert_eq!(file.matches("publicKeys:").count(), 1, "{file}");
+    let output = zonegate(folder.path(), &["config", "check", "zonegate.yaml"], b"");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    // It can be edited in place.
+    let output = zonegate(folder.path(), &["revoke", "zonegate.yaml", "--mesh", "east", "id"], b"");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
 #[test]
 fn a_file_is_replaced_as_a_whole_and_keeps_its_mode() {
     let folder = TempDir::new().unwrap();

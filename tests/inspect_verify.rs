@@ -84,9 +84,8 @@ fn a_service_account_token_is_judged_by_pod_and_namespace() {
     assert_eq!(alone["proxy"]["assumed"], json!(["name", "mesh"]));
     let checks = alone["checks"].as_array().unwrap();
     assert_eq!(checks.last().unwrap(), &json!({ "name": "account", "result": "passed" }));
-    let node_id = name;
     for (flags, verdict, reason) in [
-        (&["--name", node_id, "--proxy-type", "egress"][..], "allowed", Value::Null),
+        (&["--name", name, "--proxy-type", "egress"][..], "allowed", Value::Null),
         (&["--name", "another.demo"], "denied", json!("wrong_service_account")),
         (&["--name", "backend-7d9f4c-x2x8k.other"], "denied", json!("wrong_service_account")),
     ] {

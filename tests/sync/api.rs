@@ -42,6 +42,8 @@ pub(crate) struct State {
     pub(crate) answer: Answer,
     /// Names and bytes.
     pub(crate) secrets: Vec<(String, Vec<u8>)>,
+    /// Meshes, names and bytes.
+    pub(crate) mesh_secrets: Vec<(String, String, Vec<u8>)>,
     /// Who is an admin; nobody has to be where there is none.
     pub(crate) token: Option<String>,
     pub(crate) page: usize,
@@ -110,6 +112,7 @@ impl Api {
         let state = Arc::new(Mutex::new(State {
             answer: Answer::Truly,
             secrets: Vec::new(),
+            mesh_secrets: Vec::new(),
             token: None,
             page: 1000,
             etag: None,
@@ -155,6 +158,14 @@ impl Api {
         state.secrets.sort();
     }
 
+    /// The same, of a secret of a mesh.
+    pub(crate) fn set_in_mesh(&self, mesh: &str, name: &str, bytes: impl AsRef<[u8]>) {
+        let mut state = self.state();
+        state.mesh_secrets.retain(|(of, other, _)| (of.as_str(), other.as_str()) != (mesh, name));
+        state.mesh_secrets.push((mesh.to_owned(), name.to_owned(), bytes.as_ref().to_vec()));
+        state.mesh_secrets.sort();
+    }
+
     pub(crate) fn remove(&self, name: &str) {
         self.state().secrets.retain(|(other, _)| other != name);
     }
@@ -188,7 +199,9 @@ impl Api {
     /// What must not be seen anywhere else.
     pub(crate) fn secret_texts(&self) -> Vec<String> {
         let state = self.state();
-        let private = state.secrets.iter().filter(|(name, _)| name.contains("signing-key"));
+        let of_meshes = state.mesh_secrets.iter().map(|(_, name, bytes)| (name, bytes));
+        let all = state.secrets.iter().map(|(name, bytes)| (name, bytes)).chain(of_meshes);
+        let private = all.filter(|(name, _)| name.contains("signing-key"));
         let mut texts: Vec<String> = state.token.clone().into_iter().collect();
         for (_, bytes) in private {
             let pem = String::from_utf8_lossy(bytes).into_owned();
@@ -292,30 +305,46 @@ fn truly(state: &State, asked: &Asked, request: &Request<Incoming>) -> Response<
     if state.etag.is_some() && asked.if_none_match == state.etag {
         return json(StatusCode::NOT_MODIFIED, &Value::Null);
     }
-    if request.uri().path() != "/global-secrets" {
-        return error(404, "Page Not Found");
-    }
+    let path = request.uri().path();
+    let time = "2026-11-24T21:38:29.350560558Z";
+    let resource = |kind: &str, name: &str, bytes: &[u8]| {
+        json!({
+            "type": kind, "name": name, "creationTime": time, "modificationTime": time,
+            "data": STANDARD.encode(bytes),
+        })
+    };
+    let resources: Vec<(&str, Value)> = match path {
+        "/global-secrets" => {
+            let all = state.secrets.iter();
+            all.map(|(name, bytes)| (name.as_str(), resource("GlobalSecret", name, bytes)))
+                .collect()
+        }
+        // Of all meshes (Kuma: `pkg/api-server/server.go`).
+        "/secrets" => {
+            let of_mesh = |(mesh, name, bytes): &(String, String, Vec<u8>)| {
+                let mut secret = resource("Secret", name, bytes);
+                secret["mesh"] = json!(mesh);
+                secret
+            };
+            let all = state.mesh_secrets.iter();
+            all.map(|secret| (secret.1.as_str(), of_mesh(secret))).collect()
+        }
+        _ => return error(404, "Page Not Found"),
+    };
     let query = request.uri().query().unwrap_or_default();
     let parameter = |name: &str| {
         query.split('&').find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name))
     };
     let contains = parameter("name").map_or("", |(_, value)| value);
     let offset: usize = parameter("offset").map_or(0, |(_, value)| value.parse().unwrap());
-    let all: Vec<_> = state.secrets.iter().filter(|(name, _)| name.contains(contains)).collect();
-    let items: Vec<Value> = all
-        .iter()
-        .skip(offset)
-        .take(state.page)
-        .map(|(name, bytes)| {
-            let time = "2026-11-24T21:38:29.350560558Z";
-            json!({
-                "type": "GlobalSecret", "name": name, "creationTime": time, "modificationTime": time,
-                "data": STANDARD.encode(bytes),
-            })
-        })
+    let all: Vec<Value> = resources
+        .into_iter()
+        .filter(|(name, _)| name.contains(contains))
+        .map(|(_, resource)| resource)
         .collect();
+    let items: Vec<Value> = all.iter().skip(offset).take(state.page).cloned().collect();
     let end = offset + items.len();
     let host = request.headers().get("host").unwrap().to_str().unwrap();
-    let next = (end < all.len()).then(|| format!("http://{host}/global-secrets?offset={end}"));
+    let next = (end < all.len()).then(|| format!("http://{host}{path}?offset={end}"));
     json(StatusCode::OK, &json!({ "total": all.len(), "items": items, "next": next }))
 }

@@ -172,7 +172,10 @@ async fn revoke_refuses_a_file_that_is_kept() {
         let (code, said) = revoke(file, &[]).await;
         assert_eq!(code, 2, "{said}");
         assert!(said.contains("a running zonegate sync keeps this file"), "{said}");
-        assert!(said.contains("secret (zone-token-revocations"), "{said}");
+        assert!(
+            said.contains("secret (zone-token-revocations, or dataplane-token-revocations-MESH)"),
+            "{said}"
+        );
         assert_eq!(place.identity(), before);
         let (code, said) = revoke(file, &["--dry-run"]).await;
         assert!(code == 0 && said.contains("warning: "), "{said}");
@@ -205,6 +208,85 @@ async fn a_federated_zones_public_keys_count_and_other_secrets_are_not_asked_for
     let asked = api.asked();
     assert_eq!(asked.len(), 1);
     assert_eq!(asked[0].path, "/global-secrets?name=zone-token&size=1000");
+}
+
+/// With a policy that takes dataplane tokens, their keys and revocations are the secrets', of every mesh, and
+/// nothing else of `dpToken` is.
+#[tokio::test]
+async fn the_secrets_of_each_mesh_are_followed_where_dataplane_tokens_are_taken() {
+    let (api, place) = (Api::start().await, Place::new());
+    let key = |mesh: &str, kid: &str| {
+        let key = zonegate_issuer::SigningKey::generate(2048).unwrap();
+        api.set_in_mesh(
+            mesh,
+            &format!("dataplane-token-signing-key-{mesh}{kid}"),
+            key.to_pem().as_bytes(),
+        );
+        key
+    };
+    let (default, east) = (key("default", ""), key("east", "-2"));
+    api.set_in_mesh("east", "dataplane-token-revocations-east", "of-mesh");
+    api.set("dataplane-token-revocations-east", "global");
+    api.set_in_mesh("default", "ca-builtin-key-default", "not for us");
+    api.state().page = 1;
+    let policy = place.write(
+        "gate.yaml",
+        "zone: east\nproxies: {ingress: deny, egress: deny, dataplane: dpToken}\n\
+         dpToken: {requireWorkload: whenLabelled}\n",
+    );
+    let (code, said) = place.once(&api, &["--base", &policy]).await;
+    assert_eq!(code, 0, "{said}");
+    let issuers = place.config().policy.issuers;
+    let of_mesh = |mesh: &str| issuers.dp_token.by_mesh.get(mesh).unwrap();
+    assert_eq!(of_mesh("default").keys.get("0"), Some(&default.public_key().into()));
+    assert_eq!(of_mesh("east").keys.get("2"), Some(&east.public_key().into()));
+    assert!(["of-mesh", "global"].iter().all(|id| of_mesh("east").revocations.contains(id)));
+    assert_eq!(
+        issuers.dp_token.require_workload,
+        zonegate::credential::RequireWorkload::WhenLabelled
+    );
+    assert!(issuers.zone_token.keys.iter().next().is_none());
+    assert!(api.asked().iter().all(|asked| asked.path.contains("name=dataplane-token")));
+    for secret in api.secret_texts() {
+        assert!(!fs::read_to_string(&place.ecds).unwrap().contains(&secret));
+    }
+
+    // Without the base, of the file as it is: only what is the secrets' is different.
+    let before = fs::read_to_string(&place.ecds).unwrap();
+    fs::write(&place.ecds, before.replace("proxies:", "proxies: # ours")).unwrap();
+    let again = key("east", "-3");
+    api.state().mesh_secrets.retain(|(_, name, _)| !name.ends_with("east-2"));
+    let (code, said) = place.once(&api, &[]).await;
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("key added kid=\"east/3\""), "{said}");
+    assert!(said.contains("key removed kid=\"east/2\""), "{said}");
+    let issuers = place.config().policy.issuers;
+    assert!(fs::read_to_string(&place.ecds).unwrap().contains("proxies: # ours"));
+    let keys = &issuers.dp_token.by_mesh["east"].keys;
+    assert_eq!((keys.get("2"), keys.get("3")), (None, Some(&again.public_key().into())));
+    assert_eq!(
+        issuers.dp_token.require_workload,
+        zonegate::credential::RequireWorkload::WhenLabelled
+    );
+}
+
+/// Where they are not taken, `dpToken` is the operator's own, and the secrets of meshes are not asked for.
+#[tokio::test]
+async fn what_is_not_read_from_secrets_stays_as_it_is() {
+    let (api, place) = (Api::start().await, Place::new());
+    api.add_key("1");
+    api.set("dataplane-token-revocations-east", "id");
+    assert_eq!(place.once(&api, &["--zone", "east"]).await.0, 0);
+    let before = fs::read_to_string(&place.ecds).unwrap();
+    let own = "dpToken: { revocations: { east: \"mine\" } } # ours\n          publicKeys:";
+    fs::write(&place.ecds, before.replace("publicKeys:", own)).unwrap();
+    api.add_key("2");
+    let (code, said) = place.once(&api, &[]).await;
+    assert_eq!(code, 0, "{said}");
+    let after = fs::read_to_string(&place.ecds).unwrap();
+    assert!(after.contains("dpToken: { revocations: { east: \"mine\" } } # ours\n"), "{after}");
+    assert_eq!(place.kids(), ["1", "2"]);
+    assert!(api.asked().iter().all(|asked| asked.path.contains("name=zone-token")));
 }
 
 #[tokio::test]

@@ -25,8 +25,9 @@ use crate::sync::{
 
 const EXAMPLES: &str = "\
 Reads the secrets zone-token-signing-key-*, zone-token-signing-public-key-* and
-zone-token-revocations, and replaces the file when they change. Signing keys are reduced to public
-keys at once. Whatever goes wrong, the file stays as it is.
+zone-token-revocations, and replaces the file when they change. Where the policy has proxies.dataplane:
+dpToken, dataplane-token-signing-key-* and dataplane-token-revocations-* of every mesh too. Signing
+keys are reduced to public keys at once. Whatever goes wrong, the file stays as it is.
 
 The token is read for each poll, from --token-file or the variable ZONEGATE_ADMIN_TOKEN. Without
 either none is sent: a control plane takes whoever asks on its own machine for an admin.

@@ -29,16 +29,20 @@ pub struct ControlPlane {
     authn: Option<String>,
     use_secrets: Option<bool>,
     keys: Vec<ConfiguredKey>,
+    mesh_keys: Vec<ConfiguredKey>,
     no_zone_tokens: Option<NoZoneTokens>,
 }
 
-/// An item of `dpServer.authn.zoneProxy.zoneToken.validator.publicKeys`.
+/// An item of `dpServer.authn.zoneProxy.zoneToken.validator.publicKeys`, or of
+/// `dpServer.authn.dpProxy.dpToken.validator.publicKeys`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfiguredKey {
     /// Where it stands.
     pub path: String,
     /// Its kid.
     pub kid: String,
+    /// Of a key of dataplane tokens its mesh, empty for every mesh; `None` for one of zone tokens.
+    pub mesh: Option<String>,
     /// The key.
     pub key: KeySource,
 }
@@ -53,6 +57,7 @@ pub enum KeySource {
 }
 
 const VALIDATOR: &str = "dpServer.authn.zoneProxy.zoneToken.validator";
+const DP_VALIDATOR: &str = "dpServer.authn.dpProxy.dpToken.validator";
 
 impl ControlPlane {
     /// Reads kuma-cp's file.
@@ -84,7 +89,8 @@ impl ControlPlane {
                     value.ok_or_else(|| field(&format!("{VALIDATOR}.useSecrets"), "true or false"))
                 })
                 .transpose()?,
-            keys: keys(&file)?,
+            keys: keys(&file, VALIDATOR)?,
+            mesh_keys: keys(&file, DP_VALIDATOR)?,
             no_zone_tokens: labelled.or_else(|| NoZoneTokens::of_settings(&file)),
         })
     }
@@ -118,7 +124,12 @@ impl ControlPlane {
         self.zone.as_deref().filter(|zone| !zone.is_empty())
     }
 
-    /// The public keys.
+    /// The public keys of dataplane tokens.
+    pub fn mesh_keys(&self) -> &[ConfiguredKey] {
+        &self.mesh_keys
+    }
+
+    /// The public keys of zone tokens.
     pub fn keys(&self) -> &[ConfiguredKey] {
         &self.keys
     }
@@ -211,15 +222,17 @@ fn plain(value: &Value) -> Option<String> {
     }
 }
 
-fn keys(file: &Value) -> Result<Vec<ConfiguredKey>, ControlPlaneError> {
-    let path = format!("{VALIDATOR}.publicKeys");
+fn keys(file: &Value, validator: &str) -> Result<Vec<ConfiguredKey>, ControlPlaneError> {
+    let has_mesh = validator == DP_VALIDATOR;
+    let path = format!("{validator}.publicKeys");
     let Some(value) = at(file, &path)? else { return Ok(Vec::new()) };
     let items = value.as_array().ok_or_else(|| field(&path, "a list of kid and key"))?;
-    items.iter().enumerate().map(|(index, item)| key(item, format!("{path}[{index}]"))).collect()
+    let keys = items.iter().enumerate();
+    keys.map(|(index, item)| key(item, format!("{path}[{index}]"), has_mesh)).collect()
 }
 
 /// As Kuma's `PublicKey.Validate` wants it (`pkg/config/types/keys.go`).
-fn key(item: &Value, path: String) -> Result<ConfiguredKey, ControlPlaneError> {
+fn key(item: &Value, path: String, has_mesh: bool) -> Result<ConfiguredKey, ControlPlaneError> {
     let text = |name: &str| match item.get(name) {
         None | Some(Value::Null) => Ok(String::new()),
         Some(value) => {
@@ -227,6 +240,7 @@ fn key(item: &Value, path: String) -> Result<ConfiguredKey, ControlPlaneError> {
         }
     };
     let (kid, key, file) = (text("kid")?, text("key")?, text("keyFile")?);
+    let mesh = has_mesh.then(|| text("mesh")).transpose()?;
     if kid.is_empty() {
         return Err(field(&format!("{path}.kid"), "there, and not empty"));
     }
@@ -235,7 +249,7 @@ fn key(item: &Value, path: String) -> Result<ConfiguredKey, ControlPlaneError> {
         (true, false) => KeySource::File(file),
         _ => return Err(field(&path, "a kid with either key or keyFile")),
     };
-    Ok(ConfiguredKey { path, kid, key })
+    Ok(ConfiguredKey { path, kid, mesh, key })
 }
 
 #[cfg(test)]

@@ -1,14 +1,15 @@
-//! The secrets of a control plane that zone tokens depend on.
+//! The secrets of a control plane that zone tokens and dataplane tokens depend on.
 //!
-//! In: what `kumactl get global-secrets -o yaml` or `-o json` prints, the API's own answer, one
-//! GlobalSecret, or Kubernetes Secrets, alone, in a list or one after the other. Out: public keys by kid,
-//! and the text of the revocations. A signing key is reduced to its public half as it is read.
+//! In: what `kumactl get global-secrets -o yaml` and `kumactl get secrets -o yaml` print (or `-o json`), the
+//! API's own answer, one secret, or Kubernetes Secrets, alone, in a list or one after the other. Out: public
+//! keys by kid, and the text of the revocations; the same for each mesh. A signing key is reduced to its public half as it is read.
 //!
 //! A key that Kuma cannot use is left out and named: tokens under its kid are refused by the control
 //! plane as well. A revocation list that cannot be read is an error: without it the gate would let in
 //! what is revoked. What else a control plane keeps secret is not looked at.
 
 mod error;
+mod names;
 mod raw;
 
 use std::collections::BTreeMap;
@@ -20,13 +21,18 @@ use zonegate::token::PublicKey;
 pub use error::{SecretsError, Skipped, Unusable};
 
 use crate::readers::{Document, FileKind};
+use names::{kid, kid_of, meant};
 use raw::Raw;
 
-/// What zone tokens depend on.
+/// What zone tokens and dataplane tokens depend on.
 #[derive(Debug, Default)]
 pub struct Secrets {
     keys: BTreeMap<String, (PublicKey, String)>,
     revocations: Option<String>,
+    /// By mesh and kid.
+    mesh_keys: BTreeMap<(String, String), (PublicKey, String)>,
+    /// By mesh, and whether it is the global secret or that of the mesh.
+    mesh_revocations: BTreeMap<(String, bool), String>,
     skipped: Vec<Skipped>,
     others: usize,
 }
@@ -35,10 +41,17 @@ pub struct Secrets {
 const SIGNING_KEY: &str = "zone-token-signing-key";
 const PUBLIC_KEY: &str = "zone-token-signing-public-key";
 const REVOCATIONS: &str = "zone-token-revocations";
+/// Kuma: `pkg/tokens/builtin/issuer`.
+const MESH_SIGNING_KEY: &str = "dataplane-token-signing-key-";
+const MESH_REVOCATIONS: &str = "dataplane-token-revocations-";
 /// Under this kid a token means the secret without a serial (Kuma: `SigningKeyResourceKey`).
 const NO_SERIAL: &str = "0";
 /// Of a Kubernetes Secret that Kuma reads as a GlobalSecret.
 const KUBERNETES_TYPE: &str = "system.kuma.io/global-secret";
+/// Of one that it reads as a secret of a mesh.
+const KUBERNETES_MESH_TYPE: &str = "system.kuma.io/secret";
+/// Of a secret of a mesh that names none.
+const DEFAULT_MESH: &str = "default";
 
 impl Secrets {
     /// Reads `text`, of which the caller wipes their own copy.
@@ -70,6 +83,45 @@ impl Secrets {
     /// The text of the revocations, where there is such a secret.
     pub fn revocations(&self) -> Option<&str> {
         self.revocations.as_deref()
+    }
+
+    /// The public keys of dataplane tokens, by mesh and kid, each with the name of its secret.
+    pub fn mesh_keys(&self) -> impl Iterator<Item = (&str, &str, &PublicKey, &str)> {
+        self.mesh_keys
+            .iter()
+            .map(|((mesh, kid), (key, secret))| (mesh.as_str(), kid.as_str(), key, secret.as_str()))
+    }
+
+    /// The texts of the revocations of dataplane tokens, by mesh. Of a mesh there may be two: Kuma reads the
+    /// global secret since 2.10 and that of the mesh before, and what one of them revokes is revoked.
+    pub fn mesh_revocations(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.mesh_revocations.iter().map(|((mesh, _), text)| (mesh.as_str(), text.as_str()))
+    }
+
+    /// Whether nothing in it is about tokens.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+            && self.revocations.is_none()
+            && self.mesh_keys.is_empty()
+            && self.mesh_revocations.is_empty()
+    }
+
+    /// These, and what another answer of the same control plane has.
+    ///
+    /// # Errors
+    /// Both have a secret of one name, and not the same.
+    pub fn and(mut self, other: Self) -> Result<Self, SecretsError> {
+        for (kid, (key, secret)) in other.keys {
+            self.insert(&kid, key, &secret)?;
+        }
+        for ((mesh, kid), (key, secret)) in other.mesh_keys {
+            self.insert_of_mesh(&mesh, &kid, key, &secret)?;
+        }
+        self.revocations = self.revocations.or(other.revocations);
+        self.mesh_revocations.extend(other.mesh_revocations);
+        self.skipped.extend(other.skipped);
+        self.others = self.others.saturating_add(other.others);
+        Ok(self)
     }
 
     /// The keys that were left out.
@@ -112,6 +164,12 @@ impl Secrets {
             self.skip(name, Unusable::NotGlobal(secret.kind.to_owned()));
             return Ok(());
         }
+        if let Some(mesh) = name.strip_prefix(MESH_REVOCATIONS) {
+            return self.read_mesh_revocations(&secret, mesh);
+        }
+        if let Some(rest) = name.strip_prefix(MESH_SIGNING_KEY) {
+            return self.read_mesh_key(&secret, rest);
+        }
         let (kid, is_private) = match (kid(name, SIGNING_KEY), kid(name, PUBLIC_KEY)) {
             (Some(kid), _) => (kid, true),
             (_, Some(kid)) => (kid, false),
@@ -141,17 +199,68 @@ impl Secrets {
     }
 
     fn read_revocations(&mut self, secret: &Raw<'_>) -> Result<(), SecretsError> {
-        let bytes = match secret.data() {
-            Ok(bytes) => bytes,
-            Err(Unusable::NoData) => Zeroizing::default(),
-            Err(_) => return Err(SecretsError::Revocations("its data are not base64")),
-        };
-        let text =
-            std::str::from_utf8(&bytes).map_err(|_| SecretsError::Revocations("it is not text"))?;
+        let text = revocation_text(secret)?;
         match &self.revocations {
-            Some(before) if before != text => Err(SecretsError::TwoRevocations),
+            Some(before) if *before != text => {
+                Err(SecretsError::TwoRevocations(secret.name.to_owned()))
+            }
             _ => {
-                self.revocations = Some(text.to_owned());
+                self.revocations = Some(text);
+                Ok(())
+            }
+        }
+    }
+
+    /// The secret is global or of the very mesh that its name ends with. Of another mesh, Kuma does not read it.
+    fn read_mesh_revocations(&mut self, secret: &Raw<'_>, mesh: &str) -> Result<(), SecretsError> {
+        if !secret.is_global && secret.mesh != Some(mesh) {
+            self.skip(secret.name, Unusable::NotOfMesh(secret.kind.to_owned()));
+            return Ok(());
+        }
+        let text = revocation_text(secret)?;
+        match self.mesh_revocations.get(&(mesh.to_owned(), secret.is_global)) {
+            Some(before) if *before != text => {
+                Err(SecretsError::TwoRevocations(secret.name.to_owned()))
+            }
+            _ => {
+                self.mesh_revocations.insert((mesh.to_owned(), secret.is_global), text);
+                Ok(())
+            }
+        }
+    }
+
+    /// `rest` is the mesh, and behind it the kid: the secret's own mesh says where the one ends.
+    fn read_mesh_key(&mut self, secret: &Raw<'_>, rest: &str) -> Result<(), SecretsError> {
+        let kid = kid(rest, secret.mesh.unwrap_or(rest));
+        let (Some(mesh), Some(kid)) = (secret.mesh, kid) else {
+            self.skip(secret.name, Unusable::NotOfMesh(secret.kind.to_owned()));
+            return Ok(());
+        };
+        match secret.mesh_key(kid) {
+            Ok(key) => self.insert_of_mesh(mesh, kid_of(kid), key, secret.name),
+            Err(why) => {
+                self.skip(secret.name, why);
+                Ok(())
+            }
+        }
+    }
+
+    fn insert_of_mesh(
+        &mut self,
+        mesh: &str,
+        kid: &str,
+        key: PublicKey,
+        secret: &str,
+    ) -> Result<(), SecretsError> {
+        let place = (mesh.to_owned(), kid.to_owned());
+        match self.mesh_keys.get(&place) {
+            Some((other, first)) if *other != key => Err(SecretsError::TwoKeys {
+                kid: kid.to_owned(),
+                secrets: [first.clone(), secret.to_owned()],
+            }),
+            Some(_) => Ok(()),
+            None => {
+                self.mesh_keys.insert(place, (key, secret.to_owned()));
                 Ok(())
             }
         }
@@ -173,6 +282,17 @@ impl Secrets {
     }
 }
 
+fn revocation_text(secret: &Raw<'_>) -> Result<String, SecretsError> {
+    let error = |why| SecretsError::Revocations(secret.name.to_owned(), why);
+    let bytes = match secret.data() {
+        Ok(bytes) => bytes,
+        Err(Unusable::NoData) => Zeroizing::default(),
+        Err(_) => return Err(error("its data are not base64")),
+    };
+    let text = std::str::from_utf8(&bytes).map_err(|_| error("it is not text"))?;
+    Ok(text.to_owned())
+}
+
 /// A list that was cut into pages says so: kumactl by `total`, Kuma's API and Kubernetes' by a way to
 /// the rest.
 fn complete(list: &Value, there: usize) -> Result<(), SecretsError> {
@@ -186,33 +306,6 @@ fn complete(list: &Value, there: usize) -> Result<(), SecretsError> {
         true => Err(SecretsError::Incomplete { there, total: None }),
         false => Ok(()),
     }
-}
-
-/// What stands behind `prefix-`, or nothing where the name is the prefix alone.
-fn kid<'a>(name: &'a str, prefix: &str) -> Option<Option<&'a str>> {
-    match name.strip_prefix(prefix)? {
-        "" => Some(None),
-        rest => rest.strip_prefix('-').map(Some),
-    }
-}
-
-/// The name that a name like it is meant to be. Other tokens have secrets of their own
-/// (`dataplane-token-…`, `user-token-…`).
-fn meant(name: &str) -> Option<&'static str> {
-    let name = name.to_ascii_lowercase().replace(['_', '.', ' '], "-");
-    if !name.starts_with("zone") && !name.starts_with("token") && !name.starts_with("revo") {
-        return None;
-    }
-    match () {
-        () if name.contains("revo") => Some(REVOCATIONS),
-        () if name.contains("public-key") => Some(PUBLIC_KEY),
-        () if name.contains("signing-key") => Some(SIGNING_KEY),
-        () => None,
-    }
-}
-
-fn kid_of(serial: Option<&str>) -> &str {
-    serial.unwrap_or(NO_SERIAL)
 }
 
 #[cfg(test)]

@@ -40,10 +40,20 @@ fn collect(schema: &Value, value: Option<&Value>, path: &str, settings: &mut Vec
             None => {
                 // What has no default is no setting where it is not there.
                 let value = value.or_else(|| field.get("default")).cloned();
-                settings.extend(value.map(|value| (path, whole(value))));
+                settings.extend(value.map(|value| (path, whole(without_keys(value)))));
             }
         }
     }
+}
+
+/// Clusters without their JWK Sets: keys are no settings.
+fn without_keys(mut value: Value) -> Value {
+    for item in value.as_array_mut().into_iter().flatten() {
+        if let Some(fields) = item.as_object_mut() {
+            fields.remove("jwks");
+        }
+    }
+    value
 }
 
 /// `5.0` and `5` are one setting.

@@ -9,10 +9,14 @@
 //! In: what [`crate::kuma_inputs`] has read, and a policy to start from. Out: the text of a file that reads
 //! back as what was meant. No file is opened or written here.
 
+mod base_error;
+mod dp_token;
 mod envoy;
 pub mod kubernetes;
 mod plugin;
+mod written;
 
+pub use base_error::{BaseError, DuplicateKid};
 pub use envoy::{RenderError, ecds, plugin_json};
 pub(crate) use envoy::{indented, yaml};
-pub use plugin::{BaseError, DuplicateKid, Plugin};
+pub use plugin::Plugin;

@@ -4,13 +4,15 @@
 //! document that the filter takes, as JSON or YAML. What is set here is typed; every other field goes
 //! through as it was written, and the filter's own code judges the whole ([`Plugin::check`]).
 
-use std::fmt;
-
 use serde::ser::{Serialize, SerializeMap, Serializer};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use zonegate::config::{Config, ConfigError};
+use zonegate::credential::Kind;
 use zonegate::token::PublicKey;
 
+use super::base_error::{BaseError, DuplicateKid};
+use super::dp_token;
+use super::written::{Readable, pem};
 use crate::kuma_inputs::Secrets;
 use crate::plugin_config::Revocations;
 use crate::plugin_config::generation::{GENERATION, Generation};
@@ -32,55 +34,6 @@ struct Key {
     key: PublicKey,
     place: String,
 }
-
-/// One kid in two places.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DuplicateKid {
-    /// The kid.
-    pub kid: String,
-    /// Where it was, and where it is again.
-    pub places: [String; 2],
-    /// Whether it is the same key.
-    pub is_same_key: bool,
-}
-
-/// Why a policy cannot be built upon.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BaseError {
-    /// It is no object.
-    NotAnObject,
-    /// A field has not the form that it must have; which, and why.
-    Field {
-        /// As in `publicKeys[2].kid`.
-        path: String,
-        /// What is wrong.
-        problem: String,
-    },
-    /// A kid is in it twice, or in it and elsewhere.
-    Duplicate(DuplicateKid),
-}
-
-impl fmt::Display for DuplicateKid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kid, places: [first, second], is_same_key } = self;
-        let keys = if *is_same_key { "the same key" } else { "different keys" };
-        write!(f, "kid {kid:?} is there twice, with {keys}: in {first} and in {second}; remove one")
-    }
-}
-
-impl std::error::Error for DuplicateKid {}
-
-impl fmt::Display for BaseError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotAnObject => f.write_str("not a plugin configuration: no fields in it"),
-            Self::Field { path, problem } => write!(f, "{path}: {problem}"),
-            Self::Duplicate(duplicate) => duplicate.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for BaseError {}
 
 impl Plugin {
     /// Starts from a policy, which need not be complete. `place` says where it is from.
@@ -149,7 +102,73 @@ impl Plugin {
         if let Some(text) = secrets.revocations() {
             self.revoke(Revocations::Text(text.to_owned()));
         }
+        for (mesh, kid, key, secret) in secrets.mesh_keys() {
+            let place = format!("{place} (secret {secret})");
+            dp_token::add_key(&mut self.others, mesh, kid, key, &place)?;
+        }
+        // A list of a mesh whose tokens nobody takes would be there for nothing.
+        if self.admits(Kind::DataplaneToken) || secrets.mesh_keys().next().is_some() {
+            for (mesh, text) in secrets.mesh_revocations() {
+                dp_token::revoke(&mut self.others, mesh, Revocations::Text(text.to_owned()));
+            }
+        }
         Ok(())
+    }
+
+    /// Adds a key of dataplane tokens; of every mesh where `mesh` is empty.
+    ///
+    /// # Errors
+    /// The kid is there already, for this mesh.
+    pub fn add_mesh_key(
+        &mut self,
+        mesh: &str,
+        kid: &str,
+        key: &PublicKey,
+        place: &str,
+    ) -> Result<(), DuplicateKid> {
+        dp_token::add_key(&mut self.others, mesh, kid, key, place)
+    }
+
+    /// Adds a cluster whose service-account tokens are taken: its issuer and its JWK Set, as they are.
+    ///
+    /// # Errors
+    /// See [`BaseError`].
+    pub fn add_cluster(&mut self, issuer: &str, jwks: Value) -> Result<(), BaseError> {
+        let path = "serviceAccountToken.issuers";
+        let token = self.others.entry("serviceAccountToken").or_insert_with(|| json!({}));
+        let issuers = token
+            .as_object_mut()
+            .map(|fields| fields.entry("issuers").or_insert_with(|| json!([])));
+        let issuers = issuers.and_then(Value::as_array_mut).ok_or_else(|| BaseError::Field {
+            path: path.to_owned(),
+            problem: "must be a list of issuer and jwks".to_owned(),
+        })?;
+        issuers.push(json!({ "issuer": issuer, "jwks": jwks }));
+        Ok(())
+    }
+
+    /// Whether some type of proxy connects with tokens of this kind.
+    pub fn admits(&self, kind: Kind) -> bool {
+        let proxies = self.others.get("proxies");
+        [("ingress", "zoneToken"), ("egress", "zoneToken"), ("dataplane", "deny")].into_iter().any(
+            |(proxy, default)| {
+                let word = proxies.and_then(|proxies| proxies.get(proxy)).and_then(Value::as_str);
+                word.unwrap_or(default) == kind.as_str()
+            },
+        )
+    }
+
+    /// Whether there is a key of some kind.
+    pub fn has_keys(&self) -> bool {
+        let list = |pointer: &[&str]| {
+            let (first, rest) = pointer.split_first()?;
+            let first = self.others.get(*first)?;
+            rest.iter().try_fold(first, |value, name| value.get(*name))?.as_array()
+        };
+        let is_there = |pointer: &[&str]| list(pointer).is_some_and(|list| !list.is_empty());
+        !self.keys.is_empty()
+            || is_there(&["dpToken", "publicKeys"])
+            || is_there(&["serviceAccountToken", "issuers"])
     }
 
     /// Revokes these too.
@@ -219,12 +238,15 @@ impl Serialize for Plugin {
         for (name, value) in first {
             map.serialize_entry(name, value)?;
         }
-        map.serialize_entry("publicKeys", &self.keys)?;
+        // A gate of other tokens needs none.
+        if !self.keys.is_empty() || !self.has_keys() {
+            map.serialize_entry("publicKeys", &self.keys)?;
+        }
         if let Some(revocations) = &self.revocations {
             map.serialize_entry("revocations", revocations)?;
         }
         for (name, value) in last {
-            map.serialize_entry(name, value)?;
+            map.serialize_entry(name, &Readable(value))?;
         }
         map.end()
     }
@@ -248,12 +270,6 @@ fn plain(value: Value) -> Value {
         }
         other => whole(other),
     }
-}
-
-/// As `kumactl generate public-key` prints it.
-fn pem(key: &PublicKey) -> String {
-    let block = pem::Pem::new("RSA PUBLIC KEY", key.pkcs1_der());
-    pem::encode_config(&block, pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF))
 }
 
 fn text(path: &str, value: &Value) -> Result<String, BaseError> {

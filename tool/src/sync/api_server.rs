@@ -29,6 +29,7 @@ use super::address::Address;
 use super::admin_token::TokenSource;
 use super::answer::{Page, join};
 use super::fetch_error::FetchError;
+use super::rendered::Reads;
 use crate::kuma_inputs::Secrets;
 use connector::Connector;
 
@@ -82,7 +83,12 @@ impl fmt::Debug for Etag {
 
 /// Names that contain this: the keys and the revocations. What else the control plane keeps secret,
 /// such as the keys of its CAs, is not asked for.
-const QUERY: &str = "/global-secrets?name=zone-token&size=1000";
+const OF_ZONE_TOKENS: &str = "/global-secrets?name=zone-token&size=1000";
+/// Of all meshes, and the revocations where Kuma reads them since 2.10.
+const OF_DATAPLANE_TOKENS: [&str; 2] = [
+    "/secrets?name=dataplane-token&size=1000",
+    "/global-secrets?name=dataplane-token-revocations&size=1000",
+];
 /// More than a million revoked ids.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 /// Of a thousand secrets each.
@@ -103,14 +109,14 @@ impl ApiServer {
     ///
     /// # Errors
     /// See [`FetchError`].
-    pub async fn fetch(&self, known: Option<&Etag>) -> Result<Found, FetchError> {
+    pub async fn fetch(&self, reads: Reads, known: Option<&Etag>) -> Result<Found, FetchError> {
         let connector = Connector::new(self)?;
         let poll = Poll {
             server: self,
             client: Client::builder(hyper_util::rt::TokioExecutor::new()).build(connector.0),
             token: self.token.header().map_err(FetchError::Token)?,
         };
-        timeout(self.timeout, poll.run(known))
+        timeout(self.timeout, poll.run(&queries(reads), known))
             .await
             .unwrap_or_else(|_| Err(FetchError::Timeout(self.timeout)))
     }
@@ -124,19 +130,37 @@ struct Poll<'a> {
 }
 
 impl Poll<'_> {
-    async fn run(&self, known: Option<&Etag>) -> Result<Found, FetchError> {
-        let Some((headers, body)) = self.page(QUERY, known, MAX_BYTES).await? else {
+    /// A version of one answer says nothing about the others.
+    async fn run(&self, queries: &[&str], known: Option<&Etag>) -> Result<Found, FetchError> {
+        let known = known.filter(|_| queries.len() == 1);
+        let mut all = Secrets::default();
+        let mut last = None;
+        for query in queries {
+            let Found::Secrets { secrets, etag } = self.list(query, known).await? else {
+                return Ok(Found::Unchanged);
+            };
+            all = all.and(secrets).map_err(FetchError::Secrets)?;
+            last = etag;
+        }
+        if all.keys().next().is_none() && all.mesh_keys().next().is_none() {
+            return Err(FetchError::NoKeys { unusable: all.skipped().len() });
+        }
+        Ok(Found::Secrets { secrets: all, etag: last.filter(|_| queries.len() == 1) })
+    }
+
+    async fn list(&self, query: &str, known: Option<&Etag>) -> Result<Found, FetchError> {
+        let Some((headers, body)) = self.page(query, known, MAX_BYTES).await? else {
             return Ok(Found::Unchanged);
         };
-        let mut next = next(&body, &headers)?;
+        let mut next = next(query, &body, &headers)?;
         let mut bodies = vec![body];
-        while let Some(query) = next {
+        while let Some(next_query) = next {
             if bodies.len() >= MAX_PAGES {
                 return Err(FetchError::TooLarge(MAX_BYTES));
             }
-            let page = self.page(&query, None, room(&bodies)).await?;
+            let page = self.page(&next_query, None, room(&bodies)).await?;
             let (headers, body) = page.ok_or(FetchError::NotTheApi)?;
-            next = self::next(&body, &headers)?;
+            next = self::next(query, &body, &headers)?;
             bodies.push(body);
         }
         // A version of one page says nothing about the others.
@@ -179,6 +203,12 @@ impl Poll<'_> {
     }
 }
 
+fn queries(reads: Reads) -> Vec<&'static str> {
+    let zone_tokens = reads.zone_tokens.then_some(OF_ZONE_TOKENS);
+    let dataplane_tokens = OF_DATAPLANE_TOKENS.into_iter().filter(|_| reads.dataplane_tokens);
+    zone_tokens.into_iter().chain(dataplane_tokens).collect()
+}
+
 /// How much may still come.
 fn room(bodies: &[Zeroizing<Vec<u8>>]) -> usize {
     bodies.iter().fold(MAX_BYTES, |room, body| room.saturating_sub(body.len()))
@@ -209,24 +239,20 @@ fn append(bytes: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
 }
 
 /// How to ask for the page after this one.
-fn next(body: &[u8], headers: &HeaderMap) -> Result<Option<String>, FetchError> {
+fn next(query: &str, body: &[u8], headers: &HeaderMap) -> Result<Option<String>, FetchError> {
     let Some(page) = Page::parse(body) else {
         let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
         let is_html = kind.starts_with(b"text/html");
         return Err(if is_html { FetchError::Html } else { FetchError::NotTheApi });
     };
-    Ok(page.next()?.map(|offset| format!("{QUERY}&offset={offset}")))
+    Ok(page.next()?.map(|offset| format!("{query}&offset={offset}")))
 }
 
 fn secrets(bodies: &[Zeroizing<Vec<u8>>]) -> Result<Secrets, FetchError> {
     let pages: Option<Vec<_>> = bodies.iter().map(|body| Page::parse(body)).collect();
     let pages = pages.ok_or(FetchError::NotTheApi)?;
     let list = join(&pages).map_err(|(there, total)| FetchError::Incomplete { there, total })?;
-    let secrets = Secrets::parse(&list).map_err(FetchError::Secrets)?;
-    if secrets.keys().next().is_none() {
-        return Err(FetchError::NoKeys { unusable: secrets.skipped().len() });
-    }
-    Ok(secrets)
+    Secrets::parse(&list).map_err(FetchError::Secrets)
 }
 
 #[cfg(test)]

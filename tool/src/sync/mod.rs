@@ -32,7 +32,7 @@ pub use changes::Snapshot;
 pub use error_kind::ErrorKind;
 pub use fetch_error::FetchError;
 pub use listener::serve;
-pub use rendered::{Before, Gateway, PolicyError, Rendered};
+pub use rendered::{Before, Gateway, PolicyError, Reads, Rendered};
 pub use schedule::{MAX_BACKOFF, Schedule};
 pub use status::Status;
 pub use syncer::{Settings, SyncError, Syncer};

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 use zonegate::config::{ConfigError, Warning};
+use zonegate::credential::Kind;
 
 use super::changes::Snapshot;
 use crate::kuma_inputs::Secrets;
@@ -124,6 +125,20 @@ impl Gateway {
         Ok(Rendered { text, snapshot, warnings: config.warnings, own, is_default_zone })
     }
 
+    /// Of which kinds of token the secrets are asked for: those that the policy takes.
+    ///
+    /// # Errors
+    /// See [`PolicyError`].
+    pub fn reads(&self, before: Before<'_>) -> Result<Reads, PolicyError> {
+        let own = own(before.text).or(before.own.cloned());
+        let plugin = match (&self.base, own) {
+            (None, Some(own)) => Plugin::from_base(&own, "the file")
+                .map_err(|error| PolicyError::Base(PathBuf::from("the file"), error))?,
+            (Some(_), _) | (None, None) => self.start()?,
+        };
+        Ok(Reads::of(&plugin))
+    }
+
     /// The policy to start from as it is now.
     ///
     /// # Errors
@@ -155,16 +170,43 @@ impl Gateway {
     }
 }
 
+/// Of which kinds of token the secrets are the file's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reads {
+    /// Those of zone tokens.
+    pub zone_tokens: bool,
+    /// Those of dataplane tokens, of every mesh.
+    pub dataplane_tokens: bool,
+}
+
+impl Reads {
+    /// Zone tokens, unless only dataplane tokens are taken.
+    fn of(plugin: &Plugin) -> Self {
+        let dataplane_tokens = plugin.admits(Kind::DataplaneToken);
+        let zone_tokens = plugin.admits(Kind::ZoneToken) || !dataplane_tokens;
+        Self { zone_tokens, dataplane_tokens }
+    }
+}
+
 /// What of the policy in a file is not the secrets'; nothing of one that the filter would not take.
 fn own(text: Option<&str>) -> Option<Value> {
     let found = PluginConfiguration::find(text?.as_bytes()).ok()?;
     found.config().ok()?;
     let mut own: Value = serde_json::from_slice(&found.json).ok()?;
     let fields = own.as_object_mut()?;
-    fields.remove("publicKeys");
-    fields.remove("revocations");
-    fields.remove("useSecrets");
     fields.remove("generation");
+    let reads = Reads::of(&Plugin::from_base(&Value::Object(fields.clone()), "the file").ok()?);
+    if reads.zone_tokens {
+        for name in ["publicKeys", "revocations", "useSecrets"] {
+            fields.remove(name);
+        }
+    }
+    let dp_token = fields.get_mut("dpToken").and_then(Value::as_object_mut);
+    if let Some(dp_token) = dp_token.filter(|_| reads.dataplane_tokens) {
+        for name in ["publicKeys", "revocations"] {
+            dp_token.remove(name);
+        }
+    }
     Some(own)
 }
 

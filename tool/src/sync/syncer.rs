@@ -16,7 +16,7 @@ use super::changes::Snapshot;
 use super::error_kind::ErrorKind;
 use super::fetch_error::FetchError;
 use super::release_check::ReleaseCheck;
-use super::rendered::{self, Gateway, PolicyError, Rendered};
+use super::rendered::{self, Gateway, PolicyError, Reads, Rendered};
 use super::schedule::Schedule;
 use super::status::Status;
 use super::target::{Replaced, Target, TargetError};
@@ -86,6 +86,7 @@ pub struct Syncer {
 }
 
 struct Known {
+    reads: Reads,
     secrets: Secrets,
     etag: Option<Etag>,
 }
@@ -178,11 +179,21 @@ impl Syncer {
         }
     }
 
+    /// Of which kinds of token the policy wants the secrets now.
+    fn reads(&self) -> Result<Reads, SyncError> {
+        let file = self.target.read(MAX_BYTES).map_err(SyncError::Target)?;
+        let text = file.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok());
+        let as_it_is = rendered::Before { text, own: self.own.as_ref() };
+        self.settings.gateway.reads(as_it_is).map_err(SyncError::Policy)
+    }
+
     async fn poll(&mut self) -> Result<Done, SyncError> {
-        let etag = self.known.as_ref().and_then(|known| known.etag.as_ref());
-        let found = self.settings.server.fetch(etag).await.map_err(SyncError::Fetch)?;
+        let reads = self.reads()?;
+        let known = self.known.as_ref().filter(|known| known.reads == reads);
+        let etag = known.and_then(|known| known.etag.as_ref());
+        let found = self.settings.server.fetch(reads, etag).await.map_err(SyncError::Fetch)?;
         if let Found::Secrets { secrets, etag } = found {
-            self.known = Some(Known { secrets, etag });
+            self.known = Some(Known { reads, secrets, etag });
         }
         // Unchanged is only said about what is known.
         let Some(known) = &self.known else { return Err(SyncError::Fetch(FetchError::NotTheApi)) };

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::tree::{Content, Edits, Field, Node, line_break, line_end, line_start, parse};
+use super::tree::{ANCHORS, Content, Edits, Field, Node, line_break, line_end, line_start, parse};
 use crate::plugin_config::Revocations;
 use crate::plugin_config::generation::GENERATION;
 use crate::plugin_config::plugin_file::PluginConfiguration;
@@ -18,7 +18,7 @@ use crate::render::{Plugin, indented, yaml};
 /// Which fields of the policy are set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owned {
-    /// Keys and revocations.
+    /// Keys and revocations, of zone tokens and of dataplane tokens.
     Secrets,
     /// These, and the zone.
     SecretsAndZone,
@@ -29,8 +29,8 @@ pub enum Owned {
 impl Owned {
     fn covers(self, field: &str) -> bool {
         match self {
-            Self::Secrets => matches!(field, "publicKeys" | "revocations"),
-            Self::SecretsAndZone => matches!(field, "publicKeys" | "revocations" | "zone"),
+            Self::Secrets => matches!(field, "publicKeys" | "revocations" | "dpToken"),
+            Self::SecretsAndZone => field == "zone" || Self::Secrets.covers(field),
             Self::All => field != GENERATION,
         }
     }
@@ -49,7 +49,7 @@ pub fn with_policy(
     let after = after.as_object()?;
     let tree = parse(text)?;
     let mut policies = Vec::new();
-    tree.all(&|node| node.field("publicKeys").is_some(), &mut policies);
+    tree.policies(&mut policies);
     let [node] = policies.as_slice() else { return None };
     let mut edits = Edits::default();
     let names: BTreeSet<&String> =
@@ -133,7 +133,7 @@ fn set(
             edits.replace(old.value.span.clone(), "\"\"");
         }
         (None, Some(value), true) => {
-            let keys = policy.field("publicKeys")?.name.span.start;
+            let keys = policy.first_of(&ANCHORS)?.name.span.start;
             edits.insert(keys, format!("{}: {value}, ", Value::from(name)));
         }
         (Some(_), None, true) => return None,
@@ -150,7 +150,7 @@ fn set(
             edits.replace(from..end, lines);
         }
         (None, Some(_), false) => {
-            let start = policy.field("publicKeys")?.name.span.start;
+            let start = policy.first_of(&ANCHORS)?.name.span.start;
             let margin = " ".repeat(start.checked_sub(line_start(text, start))?);
             let lines = lines_of(plugin, name, &margin, line_break(text, start))?;
             edits.insert(start, format!("{lines}{margin}"));

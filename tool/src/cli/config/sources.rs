@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
-use serde_json::json;
+use serde_json::{Value, json};
 use zonegate::token::PublicKey;
 
 use crate::cli::failure::{BadInput, warn};
@@ -27,8 +27,9 @@ const MAX_SECRETS: usize = 64 * 1024 * 1024;
 #[derive(Args)]
 #[command(next_help_heading = "From where")]
 pub(super) struct Sources {
-    /// GlobalSecrets, as `kumactl get global-secrets -o yaml` prints them, or Kubernetes Secrets; - for
-    /// standard input. Signing keys in it are reduced to public keys
+    /// GlobalSecrets, as `kumactl get global-secrets -o yaml` prints them, secrets of a mesh (`kumactl get secrets
+    /// --mesh MESH -o yaml`), or Kubernetes Secrets; - for standard input. Signing keys in it are reduced to
+    /// public keys
     #[arg(long, value_name = "FILE")]
     secrets: Vec<PathBuf>,
     /// Kid under which tokens name a public key, up to the first =, and the file with it (PEM)
@@ -40,6 +41,12 @@ pub(super) struct Sources {
     /// kuma-cp's environment variables, a line each: they go before its file
     #[arg(long, value_name = "FILE")]
     kuma_cp_env: Option<PathBuf>,
+    /// A cluster's JWK Set, as `kubectl get --raw /openid/v1/jwks` prints it; once for each --issuer
+    #[arg(long, value_name = "FILE", requires = "issuer")]
+    jwks: Vec<PathBuf>,
+    /// The issuer of the service-account tokens of the cluster whose keys --jwks has
+    #[arg(long, value_name = "URL", requires = "jwks")]
+    issuer: Vec<String>,
     /// Revoked ids, text as in the secret zone-token-revocations
     #[arg(long, value_name = "FILE")]
     revocations: Vec<PathBuf>,
@@ -74,6 +81,7 @@ impl Sources {
         for path in &self.secrets {
             add_secrets(&mut plugin, path)?;
         }
+        self.clusters(&mut plugin)?;
         for path in &self.revocations {
             let name = input::name(path);
             let bytes = input::public(path, MAX_BYTES, "revocation list")?;
@@ -90,15 +98,35 @@ impl Sources {
             Some(Mode::Shadow) => plugin.set("mode", json!("shadow")),
             None => {}
         }
-        if plugin.keys() == 0 {
+        if !plugin.has_keys() {
             return Err(BadInput(
-                "no keys: give --secrets, --public-key, --kuma-cp-config with publicKeys, or --base \
-                 with publicKeys"
+                "no keys: give --secrets, --public-key, --kuma-cp-config with publicKeys, --jwks, or \
+                 --base with keys"
                     .to_owned(),
             )
             .into());
         }
         Ok(plugin)
+    }
+
+    fn clusters(&self, plugin: &mut Plugin) -> anyhow::Result<()> {
+        if self.jwks.len() != self.issuer.len() {
+            return Err(
+                BadInput("give one --issuer for each --jwks, in the same order".into()).into()
+            );
+        }
+        for (path, issuer) in self.jwks.iter().zip(&self.issuer) {
+            let name = input::name(path);
+            let bytes = input::public(path, MAX_KUMA, "JWK Set")?;
+            let bad = || BadInput(format!("{name}: not a JWK Set"));
+            let jwks: Value =
+                serde_json::from_slice(&bytes).context("not JSON").with_context(bad)?;
+            if jwks.get("keys").and_then(Value::as_array).is_none() {
+                return Err(anyhow!("keys is missing, or is no list")).with_context(bad);
+            }
+            plugin.add_cluster(issuer, jwks).map_err(|error| BadInput(error.to_string()))?;
+        }
+        Ok(())
     }
 
     fn base(&self) -> anyhow::Result<Plugin> {
@@ -131,7 +159,7 @@ impl Sources {
                 .with_context(|| BadInput(env.clone()))?;
             name = if name.is_empty() { env } else { format!("{name} with {env}") };
         }
-        for key in kuma.keys() {
+        for key in kuma.keys().iter().chain(kuma.mesh_keys()) {
             add_configured(plugin, key, &name)?;
         }
         self.zone_of(&kuma, plugin, &name)?;
@@ -166,15 +194,18 @@ fn add_configured(
     configured: &ConfiguredKey,
     name: &str,
 ) -> anyhow::Result<()> {
-    let ConfiguredKey { path, kid, key } = configured;
+    let ConfiguredKey { path, kid, mesh, key } = configured;
     let bad = || BadInput(format!("{name}: {path}"));
     let key = match key {
         KeySource::Text(pem) => PublicKey::from_pem(pem).with_context(bad)?,
         KeySource::File(file) => public_key(Path::new(file)).with_context(bad)?,
     };
-    plugin
-        .add_key(kid.clone(), key, &format!("{name} ({path})"))
-        .map_err(|error| BadInput(error.to_string()).into())
+    let place = format!("{name} ({path})");
+    match mesh {
+        None => plugin.add_key(kid.clone(), key, &place),
+        Some(mesh) => plugin.add_mesh_key(mesh, kid, &key, &place),
+    }
+    .map_err(|error| BadInput(error.to_string()).into())
 }
 
 fn add_secrets(plugin: &mut Plugin, path: &Path) -> anyhow::Result<()> {
@@ -186,10 +217,9 @@ fn add_secrets(plugin: &mut Plugin, path: &Path) -> anyhow::Result<()> {
     for skipped in secrets.skipped() {
         warn(&format!("{name}: {skipped}"));
     }
-    let is_none = secrets.keys().count() == 0 && secrets.revocations().is_none();
-    if is_none && secrets.skipped().is_empty() {
+    if secrets.is_empty() && secrets.skipped().is_empty() {
         warn(&format!(
-            "{name}: no secret in it is about zone tokens ({} others)",
+            "{name}: no secret in it is about zone tokens or dataplane tokens ({} others)",
             secrets.others()
         ));
     }

@@ -9,6 +9,7 @@ mod judgement;
 mod policy;
 mod proxy;
 mod shown;
+mod words;
 
 use std::process::ExitCode;
 

@@ -6,12 +6,13 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 use zonegate::credential::{ClaimValue, Kind, Token};
-use zonegate::gate::{Caller, Check, Denial, Mode, Outcome, Permit, Profile, Refusal};
+use zonegate::gate::{Caller, Check, Denial, Mode, Outcome, Permit, Refusal};
 use zonegate::text::Quoted;
 use zonegate::token::{KeySet, NumericDate};
 
 use super::judgement::{Judgement, Verdicts};
 use super::proxy::Proxy;
+use super::words::words;
 use crate::cli::output_value::{OutputValue, claim_member};
 use crate::cli::printable::one_line;
 use crate::cli::time;
@@ -260,52 +261,6 @@ fn check_values(judgement: &Judgement) -> OutputValue {
         OutputValue::object([("name", Some(name)), ("result", Some(OutputValue::text(result)))])
     };
     OutputValue::List(shown_checks(judgement).map(value).collect())
-}
-
-/// What a check is called, and when it holds.
-fn words(check: Check, judgement: &Judgement) -> (&'static str, &'static str) {
-    let is_kds = judgement.config.policy.profile == Profile::GlobalKds;
-    let kind = judgement.kind();
-    match check {
-        Check::Path => ("path", "proxies are served there"),
-        Check::Credential => ("token", "there is one token"),
-        Check::Length => ("length", "it is no longer than maxTokenBytes"),
-        Check::Header => ("header", "it is three segments, and its header can be read"),
-        Check::Algorithm => ("algorithm", "alg is RS256"),
-        Check::Kid => ("kid", "the header names its key"),
-        Check::Key => ("key", key_words(kind)),
-        Check::Signature => ("signature", "that key signed it"),
-        Check::Claims => ("claims", "the claims can be read"),
-        Check::Expiration => ("expiration", "there is an exp, unless none is required"),
-        Check::Clock => ("clock", "the time is credible"),
-        Check::Expiry => ("expiry", "exp is to come"),
-        Check::NotBefore => ("not before", "nbf has passed"),
-        Check::Revocation => ("revocation", "its ID is not revoked"),
-        Check::Zone if is_kds => ("zone", "it is for the zone that the caller says it is"),
-        Check::Scope if is_kds => ("scope", "the Scope has cp"),
-        Check::Zone => ("zone", "it is for the zone of the control plane, or for any"),
-        Check::Message => ("message", "the first message can be read"),
-        Check::Scope => scope_words(kind),
-        Check::Mesh => ("mesh", "it is for the mesh of the proxy, or for any"),
-        Check::Proxy => ("proxy", "name, tags and workload are the proxy's"),
-        Check::Audience => ("audience", "its issuer is known, and the gateway is its audience"),
-        Check::ServiceAccount => ("account", "namespace, pod and service account are right"),
-    }
-}
-
-fn key_words(kind: Kind) -> &'static str {
-    match kind {
-        Kind::ZoneToken => "a key of that kid is configured",
-        Kind::DataplaneToken => "the proxy's mesh has a key of that kid, or all meshes have",
-        Kind::ServiceAccountToken => "a cluster has a key of that kid",
-    }
-}
-
-fn scope_words(kind: Kind) -> (&'static str, &'static str) {
-    match kind {
-        Kind::ZoneToken => ("scope", "the proxy type may connect, and the Scope has it"),
-        Kind::DataplaneToken | Kind::ServiceAccountToken => ("type", "the proxy type may connect"),
-    }
 }
 
 fn notes(judgement: &Judgement) -> Vec<String> {

@@ -6,7 +6,7 @@ use zonegate::text::Quoted;
 use zonegate::token::KeyError;
 use zonegate_issuer::SigningKeyError;
 
-use super::{KUBERNETES_TYPE, REVOCATIONS};
+use super::{KUBERNETES_MESH_TYPE, KUBERNETES_TYPE};
 use crate::readers::{FileKind, SyntaxError};
 
 /// A secret with the name of a key or of revocations, or one like it, that Kuma does not use.
@@ -25,6 +25,8 @@ pub enum Unusable {
     NeverLookedUp,
     /// It is a secret of a mesh, or of another kind; of which type.
     NotGlobal(String),
+    /// It is no secret of a mesh, but of which type.
+    NotOfMesh(String),
     /// Its name is like this one, and not it.
     OtherName(&'static str),
     /// No data in it.
@@ -53,10 +55,10 @@ pub enum SecretsError {
         /// How many it says there are; `None` where it only says that there are more.
         total: Option<u64>,
     },
-    /// The revocation list cannot be read; why.
-    Revocations(&'static str),
-    /// Two secrets of one name with different contents.
-    TwoRevocations,
+    /// The revocation list in this secret cannot be read; why.
+    Revocations(String, &'static str),
+    /// Two secrets of this name with different contents.
+    TwoRevocations(String),
     /// Two secrets hold different keys for one kid.
     TwoKeys {
         /// The kid.
@@ -77,6 +79,12 @@ impl fmt::Display for Unusable {
                 f,
                 "it is of type {}, and Kuma reads it from a GlobalSecret alone (on Kubernetes: type \
                  {KUBERNETES_TYPE})",
+                Quoted(kind)
+            ),
+            Self::NotOfMesh(kind) => write!(
+                f,
+                "it is of type {}, and Kuma reads it from a Secret of the mesh alone (on Kubernetes: type \
+                 {KUBERNETES_MESH_TYPE})",
                 Quoted(kind)
             ),
             Self::OtherName(name) => write!(f, "Kuma reads {name}, and no secret of another name"),
@@ -115,9 +123,9 @@ impl fmt::Display for SecretsError {
             Self::Incomplete { there, total: None } => {
                 write!(f, "a part of a list: {there} items, and it says that there are more")
             }
-            Self::Revocations(why) => write!(f, "secret {REVOCATIONS}: {why}"),
-            Self::TwoRevocations => {
-                write!(f, "secret {REVOCATIONS} is there twice, with different contents")
+            Self::Revocations(secret, why) => write!(f, "secret {secret}: {why}"),
+            Self::TwoRevocations(secret) => {
+                write!(f, "secret {secret} is there twice, with different contents")
             }
             Self::TwoKeys { kid, secrets: [first, second] } => {
                 write!(f, "kid {kid:?}: secrets {first} and {second} hold different keys")

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use zonegate::token::{DerKind, KeyError, PublicKey};
 use zonegate_issuer::SigningKey;
 
-use super::{KUBERNETES_TYPE, NO_SERIAL, Unusable};
+use super::{DEFAULT_MESH, KUBERNETES_MESH_TYPE, KUBERNETES_TYPE, NO_SERIAL, Unusable};
 
 /// A resource that may be a secret.
 pub(super) struct Raw<'a> {
@@ -18,6 +18,8 @@ pub(super) struct Raw<'a> {
     /// Its type, where that is not the one of a global secret.
     pub(super) kind: &'a str,
     pub(super) is_global: bool,
+    /// The mesh to which it belongs, where it is a secret of a mesh.
+    pub(super) mesh: Option<&'a str>,
     /// Base64, or plain where a Kubernetes manifest says `stringData`.
     data: Option<&'a Value>,
     is_plain: bool,
@@ -32,6 +34,8 @@ impl<'a> Raw<'a> {
             return Some(Self {
                 name: text("/metadata/name").unwrap_or_default(),
                 kind: text("/type").unwrap_or(kind),
+                mesh: (kind == "Secret" && text("/type") == Some(KUBERNETES_MESH_TYPE))
+                    .then(|| text("/metadata/labels/kuma.io~1mesh").unwrap_or(DEFAULT_MESH)),
                 is_global: kind == "Secret"
                     && text("/type").is_none_or(|secret_type| secret_type == KUBERNETES_TYPE),
                 // As the API server does: stringData over data.
@@ -44,12 +48,21 @@ impl<'a> Raw<'a> {
             name: text("/name").unwrap_or_default(),
             kind,
             is_global: kind == "GlobalSecret",
+            mesh: (kind == "Secret").then(|| text("/mesh").unwrap_or(DEFAULT_MESH)),
             data: value.get("data"),
             is_plain: false,
         })
     }
 
-    /// The public key of this secret, as a control plane would read it.
+    /// The public key of this secret of a mesh, as a control plane would read it.
+    pub(super) fn mesh_key(&self, serial: Option<&str>) -> Result<PublicKey, Unusable> {
+        match self.mesh {
+            None => Err(Unusable::NotOfMesh(self.kind.to_owned())),
+            Some(_) => self.key_of(serial, true),
+        }
+    }
+
+    /// The public key of this global secret, as a control plane would read it.
     pub(super) fn key(
         &self,
         serial: Option<&str>,
@@ -58,6 +71,10 @@ impl<'a> Raw<'a> {
         if !self.is_global {
             return Err(Unusable::NotGlobal(self.kind.to_owned()));
         }
+        self.key_of(serial, is_private)
+    }
+
+    fn key_of(&self, serial: Option<&str>, is_private: bool) -> Result<PublicKey, Unusable> {
         if serial == Some(NO_SERIAL) || serial == Some("") {
             return Err(Unusable::NeverLookedUp);
         }

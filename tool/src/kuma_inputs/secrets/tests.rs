@@ -156,9 +156,12 @@ fn revocations_that_may_be_incomplete_are_an_error() {
     let mut kubernetes = list(vec![secret(name, "a")]);
     kubernetes["metadata"] = json!({ "continue": "token" });
     for (value, wanted) in [
-        (no_base64, SecretsError::Revocations("its data are not base64")),
-        (secret(name, [0xff]), SecretsError::Revocations("it is not text")),
-        (list(vec![secret(name, "a"), secret(name, "b")]), SecretsError::TwoRevocations),
+        (no_base64, SecretsError::Revocations(name.to_owned(), "its data are not base64")),
+        (secret(name, [0xff]), SecretsError::Revocations(name.to_owned(), "it is not text")),
+        (
+            list(vec![secret(name, "a"), secret(name, "b")]),
+            SecretsError::TwoRevocations(name.to_owned()),
+        ),
         (page, incomplete(Some(2))),
         (more, incomplete(None)),
         (kubernetes, incomplete(None)),
@@ -234,5 +237,57 @@ fn revocations_that_kuma_does_not_read_are_named_with_their_type() {
         );
         assert_eq!(*said, wanted);
     }
-    assert_eq!((secrets.revocations(), secrets.others()), (None, 2));
+    assert_eq!((secrets.revocations(), secrets.others()), (None, 1));
+}
+
+#[test]
+fn each_mesh_has_keys_and_revocations_of_its_own() {
+    let of_mesh = |mesh: &str, name: &str, data: &str| json!({ "type": "Secret", "mesh": mesh, "name": name, "data": STANDARD.encode(data) });
+    let manifest = json!({
+        "kind": "Secret",
+        "type": "system.kuma.io/secret",
+        "metadata": { "name": "dataplane-token-signing-key-k8s-2", "labels": { "kuma.io/mesh": "k8s" } },
+        "data": { "value": STANDARD.encode(PRIVATE) },
+    });
+    let secrets = parse(&list(vec![
+        of_mesh("default", "dataplane-token-signing-key-default", PRIVATE),
+        of_mesh("default", "dataplane-token-signing-key-default-blue-1", PRIVATE),
+        // The kid is what stands behind the mesh of the secret.
+        of_mesh("a-b", "dataplane-token-signing-key-a-b-1", PRIVATE),
+        of_mesh("a", "dataplane-token-signing-key-a-b-1", PRIVATE),
+        manifest,
+        of_mesh("a", "dataplane-token-revocations-a", "id1"),
+        secret("dataplane-token-revocations-a", "id2"),
+        secret("dataplane-token-revocations-b", "id3"),
+    ]))
+    .unwrap();
+    let keys: Vec<(&str, &str)> = secrets.mesh_keys().map(|(mesh, kid, ..)| (mesh, kid)).collect();
+    assert_eq!(
+        keys,
+        [("a", "b-1"), ("a-b", "1"), ("default", "0"), ("default", "blue-1"), ("k8s", "2")]
+    );
+    let public = PublicKey::from_pem(PUBLIC).unwrap();
+    assert!(secrets.mesh_keys().all(|(_, _, key, _)| *key == public));
+    let revocations: Vec<(&str, &str)> = secrets.mesh_revocations().collect();
+    assert_eq!(revocations, [("a", "id1"), ("a", "id2"), ("b", "id3")]);
+    assert!(secrets.skipped().is_empty() && secrets.keys().next().is_none());
+}
+
+#[test]
+fn what_kuma_does_not_read_for_a_mesh_is_left_out() {
+    let of_mesh = |name: &str| json!({ "type": "Secret", "mesh": "a", "name": name, "data": STANDARD.encode(PRIVATE) });
+    for (value, wanted) in [
+        (
+            secret("dataplane-token-signing-key-a-1", PRIVATE),
+            Unusable::NotOfMesh("GlobalSecret".into()),
+        ),
+        (of_mesh("dataplane-token-signing-key-b-1"), Unusable::NotOfMesh("Secret".into())),
+        (of_mesh("dataplane-token-signing-key-a-0"), Unusable::NeverLookedUp),
+        (of_mesh("dataplane-token-revocations-b"), Unusable::NotOfMesh("Secret".into())),
+    ] {
+        let secrets = parse(&value).unwrap();
+        let why: Vec<_> = secrets.skipped().iter().map(|skipped| skipped.why.clone()).collect();
+        assert_eq!(why, [wanted], "{value}");
+        assert_eq!(secrets.mesh_keys().count(), 0);
+    }
 }
