@@ -33,7 +33,7 @@ RUN_FLAGS = $(FUNC_E) \
 	$(if $(CONFIG),--config "$(CONFIG)") \
 	$(if $(PORT),--port "$(PORT)")
 
-.PHONY: help run demo test check mutants test-kuma test-kubernetes bench stall picture wasm native tool lint clean
+.PHONY: help run demo test check mutants fuzz test-kuma test-kubernetes bench stall picture wasm native tool lint clean
 
 help:
 	@echo "make run     the gateway in a real Envoy, in front of a demo control plane"
@@ -50,6 +50,8 @@ help:
 	@echo "make mutants those tests against faults, one at a time, in a copy of the sources; hours"
 	@echo "             ONLY=a,b,c     in these files and folders of src only"
 	@echo "             JOBS=number    at the same time"
+	@echo "make fuzz    random events against the dynamic module, with AddressSanitizer; nightly Rust"
+	@echo "             EVENTS=number  so many for each of ten seeds"
 	@echo "make test-kuma"
 	@echo "             the same with Kuma's own programs; KUMA_HOME=folder names them"
 	@echo "make test-kubernetes"
@@ -83,13 +85,14 @@ demo: $(or $(FORM),wasm) tool
 test: wasm $(if $(filter native,$(FORM)),native)
 	@scripts/wasm faulty
 	@$(if $(filter native,$(FORM)),scripts/native faulty)
-	@envoy=$$(scripts/envoy) && func_e=$$(scripts/func-e) && promtool=$$(scripts/promtool) && \
+	@envoy=$$(scripts/envoy) && older=$$($(if $(filter native,$(FORM)),scripts/older-envoys,:)) && \
+	func_e=$$(scripts/func-e) && promtool=$$(scripts/promtool) && \
 	skipped() { printf '%s\n' "make test: skipped: $$1"; } && \
 	echo "make test: building and running the tests (some minutes the first time)." && \
 	ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" FUNC_E="$$func_e" PROMTOOL="$$promtool" \
 	ZONEGATE_FAULTY_WASM="$$PWD/$(FAULTY)" \
 	ZONEGATE_NATIVE="$$PWD/$(LIBRARY)" ZONEGATE_FAULTY_NATIVE="$$PWD/$(FAULTY_LIBRARY)" \
-	FORM="$(FORM)" scripts/tally \
+	ZONEGATE_OLDER_ENVOYS="$$older" FORM="$(FORM)" scripts/tally \
 		"$$([ -n "$$func_e" ] || skipped "the gateway under func-e (no func-e, and none could be installed).")" \
 		"$$([ -n "$$promtool" ] || skipped "the Prometheus rules (no promtool, and none could be had).")" \
 		"$$(command -v go >/dev/null || skipped "the differential test (no Go).")" \
@@ -100,6 +103,11 @@ test: wasm $(if $(filter native,$(FORM)),native)
 
 check:
 	@scripts/tally -- cargo test --quiet --locked --workspace --no-fail-fast --lib --bins $(NATIVE:%=--test %)
+
+# The dynamic module, its core and its host, with AddressSanitizer. RSA by the crate: it is the shell that is
+# tried.
+fuzz:
+	@scripts/fuzz $(if $(EVENTS),"$(EVENTS)")
 
 # What no test finds is listed at the end, and in target/mutants.out/missed.txt. Faults that no test can
 # find are in .cargo/mutants.toml.

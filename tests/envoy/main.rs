@@ -47,3 +47,4 @@ mod spellings;
 mod story;
 mod streams;
 mod tool;
+mod versions;

@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 use std::slice;
 
-use crate::host::{self, WOKEN};
+use crate::host::{self, SCHEDULERS, WOKEN};
 use crate::play;
 
 /// Bytes, of whoever they are.
@@ -294,6 +294,7 @@ extern "C" fn envoy_dynamic_module_callback_http_filter_scheduler_new(
     filter: Filter,
 ) -> *mut c_void {
     host::stream(filter, |_| ());
+    SCHEDULERS.lock().unwrap().push(filter.addr());
     Box::into_raw(Box::new(filter.addr())).cast()
 }
 #[unsafe(no_mangle)]
@@ -308,7 +309,8 @@ extern "C" fn envoy_dynamic_module_callback_http_filter_scheduler_commit(
 #[unsafe(no_mangle)]
 extern "C" fn envoy_dynamic_module_callback_http_filter_scheduler_delete(scheduler: *mut c_void) {
     // SAFETY: from `…scheduler_new`, and deleted once: AddressSanitizer would tell.
-    drop(unsafe { Box::from_raw(scheduler.cast::<usize>()) });
+    let stream = unsafe { Box::from_raw(scheduler.cast::<usize>()) };
+    SCHEDULERS.lock().unwrap().retain(|one| *one != *stream);
 }
 #[unsafe(no_mangle)]
 extern "C" fn envoy_dynamic_module_callback_http_filter_config_scheduler_new(

@@ -50,6 +50,9 @@ thread_local! {
     static HOST: RefCell<Host> = RefCell::default();
 }
 
+/// The streams of the schedulers that the library has.
+pub(crate) static SCHEDULERS: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+
 /// Streams whose worker is to be woken.
 pub(crate) static WOKEN: Mutex<Vec<usize>> = Mutex::new(Vec::new());
 

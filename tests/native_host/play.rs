@@ -11,7 +11,7 @@ use zonegate_testkit::raw_client::grpc_frame;
 use zonegate_testkit::zone_proxy::{Claimed, discovery_request};
 
 use crate::callbacks::{self, Buffer};
-use crate::host::{self, Stream, WOKEN};
+use crate::host::{self, SCHEDULERS, Stream, WOKEN};
 use crate::library::Library;
 
 /// What was seen.
@@ -72,6 +72,11 @@ fn destroy(filter: usize) {
     // SAFETY: the library made it for this stream, and gets it back once.
     unsafe { destroy(ptr::without_provenance(module)) };
     host::with(|host| host.streams.get_mut(&filter).unwrap().is_gone = true);
+    // Its worker may end now, and nobody may wake it after that.
+    if SCHEDULERS.lock().unwrap().contains(&filter) {
+        eprintln!("a scheduler is left of a stream that is gone");
+        std::process::abort();
+    }
 }
 
 impl Play {
@@ -136,7 +141,9 @@ impl Play {
             _ => self.wake(),
         }
         self.later();
-        self.destroy_what_is_over();
+        if self.roll(3) > 0 {
+            self.destroy_what_is_over();
+        }
     }
 
     fn push(&mut self, is_bad: bool) {
@@ -254,8 +261,14 @@ impl Play {
         Some(alive[at])
     }
 
+    /// A piece of a body. More may come for a stream that was answered.
     fn body(&mut self) {
-        let Some((filter, module)) = self.some() else { return };
+        let answered = host::with(|host| {
+            let mut all = host.streams.iter();
+            let found = all.find(|(_, one)| one.is_answered && !one.is_reset && !one.is_gone);
+            found.map(|(filter, stream)| (*filter, stream.module))
+        });
+        let Some((filter, module)) = answered.or_else(|| self.some()) else { return };
         let length = self.message.len() as u64;
         let piece = match self.roll(4) {
             0 => {
@@ -299,7 +312,7 @@ impl Play {
         });
         assert!(!(goes_on && is_over), "a stream that is over goes on");
         if is_over {
-            self.seen.refused += 1;
+            self.seen.refused += u64::from(!has_passed);
             return;
         }
         if goes_on && !has_passed {

@@ -1,0 +1,64 @@
+//! One library, built once, in every Envoy that it is for.
+//!
+//! `make test` names the older ones (`ZONEGATE_OLDER_ENVOYS`, a colon between two).
+
+use std::path::PathBuf;
+
+use serde_json::json;
+use zonegate_testkit::gateway::{Form, Pushed};
+use zonegate_testkit::zone_proxy::Claimed;
+
+use crate::form::form;
+use crate::harness::{Bench, LIMIT};
+use crate::open_stream::{goes_on, is_cut, open};
+
+/// Refused on the headers and after the first message, held too long, revoked, a bad push, and counted.
+#[tokio::test]
+async fn older_envoys_run_the_same_library() {
+    if form() == Form::Wasm {
+        return;
+    }
+    let envoys = std::env::var("ZONEGATE_OLDER_ENVOYS").expect("not set: run make test");
+    for envoy in std::env::split_paths(&envoys) {
+        println!("{}", envoy.display());
+        run_in(envoy).await;
+    }
+}
+
+async fn run_in(envoy: PathBuf) {
+    let mut bench = Bench::new().set("firstMessageSeconds", json!(1));
+    bench.options.envoy = envoy;
+    let setup = bench.start().await;
+    let connection = setup.connect().await;
+    let mut kept = open(&connection, &setup.token_of("id-kept")).await;
+    let mut revoked = open(&connection, &setup.token_of("id-revoked")).await;
+    let refused = connection.sotw(Some("garbage"), Claimed::INGRESS).await.unwrap_err();
+    assert!(refused.message().starts_with("zonegate: malformed_token: "), "{refused:?}");
+    let raw = setup.raw().await;
+    let silent = setup.begin(&raw, &setup.token()).await;
+    let message = silent.answer(LIMIT).await.unwrap().grpc_message().unwrap();
+    assert!(message.starts_with("zonegate: no_first_message: "), "{message}");
+    assert_eq!(setup.gateway.push(&json!({ "zone": 1 })).await.unwrap(), Pushed::Rejected);
+    setup.push("revocations", json!("id-revoked")).await;
+    assert!(is_cut(&mut revoked).await);
+    setup.control_plane.push();
+    assert!(goes_on(&mut kept).await);
+    setup.gateway.wait_stat("zonegate.streams.open", 1, LIMIT).await.unwrap();
+    let counted = [
+        ("allowed", 2),
+        ("denied.malformed_token", 1),
+        ("denied.no_first_message", 1),
+        ("streams.cut.revoked", 1),
+        ("config.accepted", 2),
+        ("config.rejected", 1),
+    ];
+    // In 1.38 what is counted of a configuration comes with a stream.
+    drop(open(&connection, &setup.token_of("id-kept")).await);
+    for (name, wanted) in counted {
+        let wanted = if name == "allowed" { wanted + 1 } else { wanted };
+        let name = format!("zonegate.{name}");
+        setup.gateway.wait_stat(&name, wanted, LIMIT).await.unwrap();
+    }
+    let log = setup.gateway.log().unwrap();
+    assert!(log.contains("zonegate: denied reason=malformed_token ") && !log.contains("panicked"));
+}
