@@ -114,9 +114,7 @@ impl<'a> Object<'a> {
         let mut all = BTreeMap::new();
         let Some(map) = self.object(name)? else { return Some(all) };
         for (name, value) in map.0 {
-            let is_readable = !name.contains(char::REPLACEMENT_CHARACTER);
-            let value = plain_string(value).filter(|_| is_readable)?;
-            if all.insert(name, value.to_owned()).is_some() {
+            if all.insert(name, plain_string(value)?.to_owned()).is_some() {
                 return None;
             }
         }
@@ -272,6 +270,7 @@ mod tests {
             r#""networking":{"inbound":[{"tags":{"a":1}}]}"#,
             r#""networking":{"inbound":[{"tags":{"a":null}}]}"#,
             r#""networking":{"inbound":[{"tags":{"\ud800":"1"}}]}"#,
+            r#""networking":{"inbound":[{"tags":{"a":"\u0031"}}]}"#,
             r#""networking":{"inbound":[null]}"#,
             r#""networking":{"gateway":{"tags":{"<<":"1"}}}"#,
             r#""labels":{"kuma.io/workload":{}}"#,

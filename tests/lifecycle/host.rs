@@ -22,6 +22,8 @@ use zonegate_issuer::SigningKey;
 /// The key of kid 1, and one that is a stranger's unless a policy says otherwise.
 pub(crate) static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::generate(1024).unwrap());
 static OTHER: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::generate(1024).unwrap());
+/// One that is always a stranger's.
+static STRANGER: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::generate(1024).unwrap());
 /// When every story begins.
 pub(crate) const START: u64 = 1_800_000_000;
 
@@ -44,12 +46,30 @@ pub(crate) fn policy(fields: &Value) -> Policy {
             _ => config[name] = value,
         }
     }
+    if let Some(name) = config["dpToken"]["publicKeys"].as_str() {
+        config["dpToken"]["publicKeys"] = dataplane_keys(name);
+    }
+    if config["dpToken"].is_null() {
+        config.as_object_mut().unwrap().remove("dpToken");
+    }
     if config["profile"] == "globalKds" {
         for field in ["zone", "firstMessageSeconds"] {
             config.as_object_mut().unwrap().remove(field);
         }
     }
     Config::from_json(config.to_string().as_bytes()).unwrap().policy
+}
+
+/// Kid m of two meshes, and kid all of every mesh.
+fn dataplane_keys(name: &str) -> Value {
+    let key = |mesh: &str, kid: &str, key: &SigningKey| json!({ "mesh": mesh, "kid": kid, "key": key.public_key_pem() });
+    let (default, all) = (key("default", "m", &KEY), key("", "all", &KEY));
+    match name {
+        "MESHES" => json!([default, key("other", "m", &OTHER), all]),
+        "MESH" => json!([default, all]),
+        "REPLACED" => json!([default, key("other", "m", &KEY), key("", "all", &OTHER)]),
+        other => panic!("no keys are called {other}"),
+    }
 }
 
 /// The token of this name; empty is none.
@@ -59,6 +79,10 @@ pub(crate) fn token(name: &str) -> String {
             let claims =
                 json!({ "Zone": zone, "Scope": [scope], "exp": START + seconds, "jti": id });
             key.sign_raw(r#"{"alg":"RS256","kid":"1"}"#, claims.to_string())
+        };
+        let sign_dataplane = |key: &SigningKey, kid: &str, id: &str| {
+            let claims = json!({ "exp": START + 1_000, "jti": id });
+            key.sign_raw(json!({ "alg": "RS256", "kid": kid }).to_string(), claims.to_string())
         };
         let year = 365 * 86_400;
         BTreeMap::from([
@@ -70,6 +94,10 @@ pub(crate) fn token(name: &str) -> String {
             ("egress", sign(&KEY, "id-5", "east", "egress", year)),
             ("forged", sign(&OTHER, "id-1", "east", "ingress", year)),
             ("garbage", "garbage".to_owned()),
+            ("dp-default", sign_dataplane(&KEY, "m", "id-1")),
+            ("dp-other", sign_dataplane(&OTHER, "m", "id-1")),
+            ("dp-all", sign_dataplane(&KEY, "all", "id-1")),
+            ("dp-forged", sign_dataplane(&STRANGER, "m", "id-1")),
         ])
     });
     TOKENS[name].clone()
@@ -77,17 +105,18 @@ pub(crate) fn token(name: &str) -> String {
 
 /// The bytes of this name, as they come in a body.
 pub(crate) fn bytes(name: &str) -> Vec<u8> {
-    let framed = |kind: &str| {
+    let framed_as = |kind: &str, id: &str| {
         let kind = ProtoValue { kind: Some(Kind::StringValue(kind.to_owned())) };
         let fields = [("dataplane.proxyType".to_owned(), kind)].into();
         let metadata = Some(Struct { fields });
-        let node = Some(Node { id: "node".to_owned(), metadata, ..Node::default() });
+        let node = Some(Node { id: id.to_owned(), metadata, ..Node::default() });
         let message = DiscoveryRequest { node, ..DiscoveryRequest::default() }.encode_to_vec();
         let mut frame = vec![0];
         frame.extend(u32::try_from(message.len()).unwrap().to_be_bytes());
         frame.extend(message);
         frame
     };
+    let framed = |kind: &str| framed_as(kind, "node");
     let ingress = framed("ingress");
     match name {
         "half" => ingress[..20].to_vec(),
@@ -100,6 +129,7 @@ pub(crate) fn bytes(name: &str) -> Vec<u8> {
         "large" => vec![b' '; 100 * 1024],
         "too-large" => vec![b' '; 128 * 1024 + 1],
         "ingress" | "egress" | "dataplane" => framed(name),
+        "default.dp-1" | "other.dp-1" => framed_as("dataplane", name),
         token_name => {
             let token = token(token_name.strip_prefix("boot-").expect(token_name));
             json!({ "proxyType": "ingress", "dataplaneToken": token }).to_string().into_bytes()

@@ -7,6 +7,7 @@
 mod host;
 mod property;
 mod spec;
+mod spec_dataplanes;
 mod spec_host;
 mod spec_open;
 mod spec_pushes;

@@ -133,7 +133,7 @@ fn is_plain(text: &str) -> bool {
     let is_odd = |rune| matches!(rune, '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}');
     serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
         && !text.contains(is_odd)
-        && value_is_plain(text, false)
+        && value_is_plain(text.trim(), false)
 }
 
 /// `is_map` says that the names are those of tags or labels.
