@@ -249,6 +249,7 @@ mod tests {
             zone: "z".repeat(500).into(),
             mesh: "".into(),
             expires_at: None,
+            pairs: Box::default(),
         };
         let (identity, claims) = (Arc::new(identity), Claims::Zone(ZoneClaims::default()));
         let token = Arc::new(Token { identity, not_before: None, length: 0, claims });

@@ -10,7 +10,7 @@ use crate::hash;
 use crate::lifecycle::Cut;
 
 /// What is counted.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Counter {
     /// A request passes by a token.
     Allowed,
@@ -30,7 +30,7 @@ pub enum Counter {
 }
 
 /// What is shown as it is now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Gauge {
     /// Streams that were let in and have not ended.
     Open,
@@ -45,7 +45,7 @@ pub enum Gauge {
 }
 
 /// A counter or a gauge.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Metric {
     /// Only grows.
     Counter(Counter),

@@ -201,6 +201,7 @@ mod tests {
             zone: "".into(),
             mesh: "".into(),
             expires_at: None,
+            pairs: Box::default(),
         };
         let claims = Claims::Zone(ZoneClaims::default());
         Arc::new(Token { identity: Arc::new(identity), not_before: None, length: 0, claims })

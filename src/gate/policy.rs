@@ -64,7 +64,7 @@ impl Policy {
 }
 
 /// Whether refusals are carried out.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mode {
     /// They are.
     #[default]

@@ -141,23 +141,14 @@ pub enum Decision {
 }
 
 impl Facts {
-    /// Names and values, as access logs have them. Each has the prefix `zonegate.`. What a kind of token
-    /// does not have is left out.
-    pub fn pairs(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let verdict = [("zonegate.verdict", self.verdict.as_str())];
-        let reason = self.reason.map(|reason| ("zonegate.reason", reason.as_str()));
-        let identity = self.identity.as_ref().map(|identity| {
-            let Identity { kind, zone, mesh, kid, id, .. } = &**identity;
-            [
-                ("zonegate.kind", kind.as_str()),
-                ("zonegate.zone", &**zone),
-                ("zonegate.mesh", mesh),
-                ("zonegate.kid", kid),
-                ("zonegate.jti", id),
-            ]
-        });
-        let identity = identity.into_iter().flatten().filter(|(_, value)| !value.is_empty());
-        verdict.into_iter().chain(reason).chain(identity)
+    /// Filter state, by its names in access logs. What is not known is left out. All that a token says is one
+    /// value, for each value costs a stream as much as a counter.
+    pub fn values(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let verdict = [("wasm.zonegate.verdict", self.verdict.as_str())];
+        let reason = self.reason.map(|reason| ("wasm.zonegate.reason", reason.as_str()));
+        let token =
+            self.identity.as_ref().map(|identity| ("wasm.zonegate.token", &*identity.pairs));
+        verdict.into_iter().chain(reason).chain(token)
     }
 
     /// Of a stream that passes and is not judged yet.

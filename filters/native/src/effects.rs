@@ -19,22 +19,30 @@ const VERDICT: &str = "wasm.zonegate.verdict";
 /// Performs `effects` and counts `counts`, in a hook of `speaker`. Out: what could not be counted.
 pub(crate) fn perform(
     effects: &mut Vec<Effect>,
-    mut counts: Vec<(Metric, Change)>,
+    counts: Vec<(Metric, Change)>,
     speaker: &Stream,
 ) -> Vec<(Metric, Change)> {
+    let mut left = Vec::new();
+    let mut count = |metric: Metric, change| {
+        if !speaker.count(&metric, change) {
+            left.push((metric, change));
+        }
+    };
+    for (metric, change) in counts {
+        count(metric, change);
+    }
     for effect in effects.iter() {
         match effect {
             Effect::Facts(stream, facts) => tell(*stream, facts),
             Effect::Count(counter) => {
-                let metric = Metric::Counter(counter.clone());
-                counts.push((metric, Change::Count(1)));
+                count(Metric::Counter(counter.clone()), Change::Count(1));
             }
             Effect::Add(gauge, change) => {
-                counts.push((Metric::Gauge(*gauge), Change::Add(*change)));
+                count(Metric::Gauge(*gauge), Change::Add(*change));
             }
             Effect::Set(gauge, value) => {
                 let value = u64::try_from(*value).unwrap_or(u64::MAX);
-                counts.push((Metric::Gauge(*gauge), Change::Set(value)));
+                count(Metric::Gauge(*gauge), Change::Set(value));
             }
             Effect::Log(line) => write(line),
             // All of a configuration's are defined with it.
@@ -42,7 +50,6 @@ pub(crate) fn perform(
             Effect::Resume(_) | Effect::Answer(..) | Effect::Cut(_) => {}
         }
     }
-    counts.retain(|(metric, change)| !speaker.count(metric, *change));
     for effect in effects.drain(..) {
         match effect {
             Effect::Resume(stream) => abi::resume(stream),
@@ -62,7 +69,7 @@ pub(crate) fn perform(
             | Effect::Define(_) => {}
         }
     }
-    counts
+    left
 }
 
 /// A stream is over. One that was never judged has the verdict that it is not.
@@ -90,11 +97,8 @@ fn tell(id: StreamId, facts: &Facts) {
     if let Some(stream) = Stream::find(id) {
         stream.set_phase(phase);
     }
-    for (name, value) in facts.pairs() {
-        let mut place = String::with_capacity(32);
-        place.push_str("wasm.");
-        place.push_str(name);
-        abi::set_filter_state(id, &place, value);
+    for (name, value) in facts.values() {
+        abi::set_filter_state(id, name, value);
     }
 }
 

@@ -4,8 +4,9 @@
 //! In: metrics, and the configuration that defines them. Out: Envoy's numbers for them. Configurations
 //! that define the same name share one counter.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
+use rustc_hash::FxBuildHasher;
 use zonegate::lifecycle::Gauges;
 use zonegate::metrics::{Gauge, Metric};
 
@@ -15,7 +16,7 @@ use crate::abi::{Change, Host};
 /// not counted: that must not stop a request.
 #[derive(Debug, Default)]
 pub(crate) struct MetricIds {
-    ids: BTreeMap<Metric, usize>,
+    ids: HashMap<Metric, usize, FxBuildHasher>,
     panics: Option<usize>,
 }
 

@@ -4,6 +4,7 @@
 //! new for this worker. Everything here is of one thread.
 
 use std::cell::{Cell, RefCell};
+use std::mem;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
@@ -77,6 +78,8 @@ pub(crate) struct Inner {
     /// What could not be counted by the streams that were there.
     uncounted: Vec<(Metric, Change)>,
     ticked: Duration,
+    /// Whether it has ticked since the gauges were brought up to date.
+    has_ticked: bool,
 }
 
 impl Stream {
@@ -201,7 +204,7 @@ impl WorkerGateway {
     /// Begins anew, with no stream.
     pub(crate) fn restart(&self) {
         let mut inner = self.inner.borrow_mut();
-        let Inner { unders, reported, uncounted, .. } = std::mem::take(&mut *inner);
+        let Inner { unders, reported, uncounted, .. } = mem::take(&mut *inner);
         *inner = Inner { unders, reported, uncounted, ..Inner::default() };
     }
 
@@ -261,7 +264,7 @@ impl Inner {
 
     /// Time has passed. Where no stream stays, nothing wakes the worker; then each that comes does.
     pub(crate) fn tick(&mut self, now: Clocks, effects: &mut Vec<Effect>) {
-        self.ticked = now.monotonic;
+        (self.ticked, self.has_ticked) = (now.monotonic, true);
         self.lifecycle.on_tick(now, effects);
     }
 
@@ -287,11 +290,12 @@ impl Inner {
         new
     }
 
-    /// What is to be counted besides what follows from an event.
+    /// What is to be counted besides what follows from an event. Gauges are brought up to date ten times a
+    /// second, and where no stream is left to do that later.
     fn take_counts(&mut self) -> Vec<(Metric, Change)> {
-        let mut counts = std::mem::take(&mut self.uncounted);
-        let now = self.lifecycle.gauges();
-        if now != self.reported {
+        let mut counts = mem::take(&mut self.uncounted);
+        if mem::take(&mut self.has_ticked) || self.lifecycle.streams() == 0 {
+            let now = self.lifecycle.gauges();
             counts.extend(gauge_changes(self.reported, now));
             self.reported = now;
         }

@@ -22,7 +22,7 @@ pub(super) fn perform(effects: &mut Vec<Effect>, current: u32, metrics: &Metrics
             }
             Effect::Cut(stream) => in_context(stream, current, host::reset),
             Effect::Facts(stream, facts) => {
-                in_context(stream, current, || facts.pairs().for_each(host::set_filter_state));
+                in_context(stream, current, || facts.values().for_each(host::set_filter_state));
             }
             Effect::Define(kids) => metrics.define(&kids),
             Effect::Count(counter) => metrics.add(&Metric::Counter(counter), 1),

@@ -124,9 +124,11 @@ fn property(path: &[&str]) -> Option<Vec<u8>> {
     hostcalls::get_property(path.to_vec()).ok().flatten()
 }
 
-/// Sets filter state `wasm.<name>` of the request in effect. Only an access log misses what cannot be
+/// Sets filter state of the request in effect. Only an access log misses what cannot be
 /// set, and what lacks a verdict is denied by a filter behind: see `envoy/gateway.yaml`.
 pub(super) fn set_filter_state((name, value): (&str, &str)) {
+    // Envoy puts the prefix before it.
+    let name = name.strip_prefix("wasm.").unwrap_or(name);
     let _ = hostcalls::set_property(vec![name], Some(value.as_bytes()));
 }
 
