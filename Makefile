@@ -61,7 +61,7 @@ help:
 	@echo "make bench   what the filter costs, side by side with its alternatives"
 	@echo "             ONLY=a,b,c     these scenarios only"
 	@echo "             QUICK=1        in two minutes"
-	@echo "             LIVES=number   how often each Envoy is started anew (a to d)"
+	@echo "             LIVES=number   how often each Envoy is started anew (a to d, i)"
 	@echo "             ROUNDS=number  how often each subject has its turn in a life"
 	@echo "             DOCS=1         writes the tables and charts of docs/performance.md"
 	@echo "             ALSO=a,b       other modules to compare with"
