@@ -30,11 +30,11 @@ pub(crate) fn perform(
                 counts.push((metric, Change::Count(1)));
             }
             Effect::Add(gauge, change) => {
-                counts.push((Metric::Gauge(*gauge), Change::Add(*change)));
+                counts.push((Metric::Gauge(gauge.clone()), Change::Add(*change)));
             }
             Effect::Set(gauge, value) => {
                 let value = u64::try_from(*value).unwrap_or(u64::MAX);
-                counts.push((Metric::Gauge(*gauge), Change::Set(value)));
+                counts.push((Metric::Gauge(gauge.clone()), Change::Set(value)));
             }
             Effect::Log(line) => write(line),
             // All of a configuration's are defined with it.
