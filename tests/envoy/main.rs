@@ -48,3 +48,4 @@ mod story;
 mod streams;
 mod tool;
 mod versions;
+mod zone_side;
