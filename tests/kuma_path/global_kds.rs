@@ -1,0 +1,233 @@
+//! Zones that prove who they are to a global control plane: real kuma-cps, a global one and one for each zone,
+//! through an Envoy beside each zone, which adds its token, and a gateway in front of the global one.
+
+mod world;
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::time::sleep;
+use zonegate_issuer::SigningKey;
+
+use crate::harness::{LIMIT, home, now};
+use world::{Claims, Global, KID, dataplane, wait_there};
+
+/// Its calls to the global control plane that stay open.
+const STREAMS: u64 = 5;
+
+#[tokio::test]
+#[ignore = "needs KUMA_HOME: make test-kuma"]
+async fn zones_with_their_tokens_are_online_and_a_revocation_takes_one_off() {
+    let mut global = Global::start(&[]).await;
+    let expires_at = now() + 3_600;
+    let east = global.token(Claims { zone: "east", id: "id-east", seconds: 3_600 });
+    let west = global.token(Claims { zone: "west", id: "id-west", seconds: 3_600 });
+    let (east, west) = (global.zone("east", &east).await, global.zone("west", &west).await);
+    global.wait_online("east", true).await;
+    global.wait_online("west", true).await;
+    global.wait_stat("streams.open", 2 * STREAMS).await;
+    global.assert_synced("one", &east.control_plane).await;
+    global.assert_synced("two", &west.control_plane).await;
+    assert!(global.stat("zone.east.allowed").await > STREAMS);
+    assert_eq!(global.stat("zone.east.denied").await, 0);
+    // A token near its expiry is seen before it bites.
+    let shown = global.stat("zone.east.token_expires_at").await;
+    assert!(shown.abs_diff(expires_at) < 10, "{shown}, not {expires_at}");
+
+    let begun = Instant::now();
+    global.push(&[("revocations", json!("id-east"))]).await;
+    // When one of its streams is cut, the zone's control plane ends the others itself.
+    global.wait_stat("streams.open", STREAMS).await;
+    println!("the {STREAMS} KDS streams are gone {:?} after the push", begun.elapsed());
+    assert!(global.stat("streams.cut.revoked").await >= 1);
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    east.wait_log("zonegate: revoked: token \\\"id-east\\\" is revoked; issue a new one").await;
+    global.wait_online("east", false).await;
+    println!("the zone is offline {:?} after the push", begun.elapsed());
+    assert!(global.is_online("west").await);
+    assert_eq!(global.stat("zone.west.denied").await, 0);
+
+    // What was made while the zone was out comes with its new token.
+    let mesh = json!({ "type": "Mesh", "name": "meanwhile" });
+    global.control_plane.api().put("/meshes/meanwhile", &mesh).await.unwrap();
+    let own = dataplane("meanwhile");
+    east.control_plane.api().put("/meshes/default/dataplanes/meanwhile", &own).await.unwrap();
+    wait_there(&west.control_plane, "/meshes/meanwhile", "meanwhile").await;
+    let seen = east.control_plane.api().get("/meshes/meanwhile").await.unwrap();
+    assert_eq!(seen, None);
+    let new = global.token(Claims { zone: "east", id: "id-new", seconds: 3_600 });
+    east.side.set_token(&new).unwrap();
+    global.wait_online("east", true).await;
+    wait_there(&east.control_plane, "/meshes/meanwhile", "meanwhile").await;
+    wait_there(&global.control_plane, "/meshes/default/dataplanes", "meanwhile").await;
+    assert!(!west.control_plane.process().log().unwrap().contains("zonegate: "));
+}
+
+#[tokio::test]
+#[ignore = "needs KUMA_HOME: make test-kuma"]
+async fn a_zone_without_a_good_token_of_its_own_stays_out_and_says_why() {
+    let global = Global::start(&[("revocations", json!("gone"))]).await;
+    let good = Claims { zone: "east", id: "id-1", seconds: 3_600 };
+    let stranger = SigningKey::generate(2048).unwrap();
+    let bad = [
+        (
+            global.token(Claims { zone: "west", id: "id-1", seconds: 3_600 }),
+            "zonegate: wrong_zone: the token is for zone \\\"west\\\", the caller says that it is zone \\\"east\\\"",
+        ),
+        (
+            global.token(Claims { zone: "east", id: "id-1", seconds: -7_200 }),
+            "zonegate: expired: the token expired 2 hours ago; issue a new one",
+        ),
+        (
+            global.token(Claims { zone: "east", id: "gone", seconds: 3_600 }),
+            "zonegate: revoked: token \\\"gone\\\" is revoked; issue a new one",
+        ),
+        (global.token_by(&stranger, Claims { ..good }), "zonegate: invalid_signature: "),
+        ("not-a-token".to_owned(), "zonegate: malformed_token: "),
+        (String::new(), "zone side: no zone token: its file is missing or empty"),
+    ];
+    let east = global.zone("east", &bad[0].0).await;
+    for (token, sentence) in &bad {
+        east.side.set_token(token).unwrap();
+        east.wait_log(sentence).await;
+        assert!(!global.is_online("east").await, "{sentence}");
+    }
+    assert_eq!((global.stat("allowed").await, global.stat("streams.open").await), (0, 0));
+    assert!(global.stat("zone.east.denied").await >= 5);
+    // Nor has it had anything of the global control plane.
+    assert_eq!(east.control_plane.api().get("/meshes/default").await.unwrap(), None);
+    east.side.set_token(&global.token(good)).unwrap();
+    global.wait_online("east", true).await;
+    global.assert_synced("one", &east.control_plane).await;
+}
+
+#[tokio::test]
+#[ignore = "needs KUMA_HOME: make test-kuma"]
+async fn a_token_that_runs_out_is_refused_at_the_next_health_check() {
+    let global = Global::start(&[]).await;
+    let short = global.token(Claims { zone: "east", id: "short", seconds: 15 });
+    let east = global.zone("east", &short).await;
+    global.wait_online("east", true).await;
+    // The policy keeps open streams of an expired token; the zone ends them by itself.
+    east.wait_log("zonegate: expired: ").await;
+    global.wait_online("east", false).await;
+    assert_eq!(global.stat("streams.cut.expired").await, 0);
+    let new = global.token(Claims { zone: "east", id: "new", seconds: 3_600 });
+    east.side.set_token(&new).unwrap();
+    global.wait_online("east", true).await;
+}
+
+#[tokio::test]
+#[ignore = "needs KUMA_HOME: make test-kuma"]
+async fn a_key_is_rotated_and_both_envoys_are_restarted_with_nothing_lost() {
+    let mut global = Global::start(&[]).await;
+    let old = global.token(Claims { zone: "east", id: "old", seconds: 3_600 });
+    let mut east = global.zone("east", &old).await;
+    global.wait_online("east", true).await;
+    global.assert_synced("before", &east.control_plane).await;
+
+    // Both keys, a new token, then the new key alone; no stream is cut.
+    let new_key = SigningKey::generate(2048).unwrap();
+    let key = |kid: &str, key: &SigningKey| json!({ "kid": kid, "key": key.public_key_pem() });
+    let both = json!([key(KID, &global.key), key("2", &new_key)]);
+    global.push(&[("publicKeys", both)]).await;
+    let claims = json!({ "Zone": "east", "Scope": ["cp"], "exp": now() + 3_600, "jti": "new" });
+    let new = new_key.sign_raw(r#"{"alg":"RS256","kid":"2"}"#, claims.to_string());
+    east.side.set_token(&new).unwrap();
+    let start = Instant::now();
+    while global.stat("kid.2.allowed").await == 0 {
+        assert!(start.elapsed() < LIMIT, "no call has the new token");
+        sleep(Duration::from_millis(50)).await;
+    }
+    global.push(&[("publicKeys", json!([key("2", &new_key)]))]).await;
+    global.assert_synced("rotated", &east.control_plane).await;
+    assert_eq!(global.stat("zone.east.denied").await, 0);
+    assert_eq!(global.stat("streams.open").await, STREAMS);
+
+    east.side = east.side.restart().await.unwrap();
+    global.assert_synced("zone-side", &east.control_plane).await;
+    global.wait_online("east", true).await;
+
+    // The gateway: what is made while it is gone comes when it is back.
+    let global = global
+        .restart_gateway(async |global| {
+            let mesh = json!({ "type": "Mesh", "name": "meanwhile" });
+            global.api().put("/meshes/meanwhile", &mesh).await.unwrap();
+            let own = dataplane("meanwhile");
+            let place = "/meshes/default/dataplanes/meanwhile";
+            east.control_plane.api().put(place, &own).await.unwrap();
+        })
+        .await;
+    wait_there(&east.control_plane, "/meshes/meanwhile", "meanwhile").await;
+    wait_there(&global.control_plane, "/meshes/default/dataplanes", "meanwhile").await;
+    global.wait_online("east", true).await;
+    global.assert_synced("gateway", &east.control_plane).await;
+}
+
+/// A zone is counted before it has its side, and kept out when the mode is switched.
+#[tokio::test]
+#[ignore = "needs KUMA_HOME: make test-kuma"]
+async fn in_shadow_mode_the_zones_that_lack_their_side_are_counted() {
+    let mut global = Global::start(&[("mode", json!("shadow"))]).await;
+    let token = global.token(Claims { zone: "east", id: "id-1", seconds: 3_600 });
+    let _east = global.zone("east", &token).await;
+    // As Kuma's documentation has it: straight to the global address, with its CA.
+    let address = format!("grpcs://localhost:{}", global.options.listen.port());
+    let ca = global.front.ca_path.to_str().unwrap().to_owned();
+    let west = [("KUMA_MULTIZONE_ZONE_KDS_ROOT_CA_FILE", ca.as_str())];
+    let west = global.zone_control_plane("west", address, &west).await;
+    global.wait_online("east", true).await;
+    global.wait_online("west", true).await;
+    global.assert_synced("one", &west).await;
+    assert!(global.stat("zone.west.would_deny").await > STREAMS);
+    assert!(global.stat("zone.east.allowed").await > STREAMS);
+    let others =
+        ["zone.west.allowed", "zone.west.denied", "zone.east.would_deny", "zone.east.denied"];
+    for name in others {
+        assert_eq!(global.stat(name).await, 0, "{name}");
+    }
+    assert_eq!(global.stat("zone.west.token_expires_at").await, 0);
+    global.wait_stat("streams.shadowed", STREAMS).await;
+
+    let cut = json!({ "onEnforce": "cut" });
+    global.push(&[("mode", json!("enforce")), ("openStreams", cut)]).await;
+    global.wait_stat("streams.shadowed", 0).await;
+    assert!(global.stat("streams.cut.enforced").await >= 1);
+    let said = "zonegate: missing_token: the request has no zone token";
+    west.process().wait_log(said, LIMIT).await.unwrap();
+    global.wait_online("west", false).await;
+    assert!(global.is_online("east").await);
+    assert!(global.stat("zone.west.denied").await > 0);
+}
+
+/// kumactl refuses the scope before it asks anybody; the API of kuma-cp takes it as any other.
+#[tokio::test]
+#[ignore = "needs KUMA_HOME: make test-kuma"]
+async fn kumactl_issues_no_token_for_a_control_plane_and_kuma_cp_does() {
+    let global = Global::start(&[]).await;
+    let api = global.control_plane.api();
+    let hour = Duration::from_secs(3_600);
+    let token = api.zone_token("east", &["cp"], hour).await.unwrap();
+    let _east = global.zone("east", &token).await;
+    global.wait_online("east", true).await;
+    let dir = TempDir::new().unwrap();
+    std::fs::write(dir.path().join("key.pem"), &*global.key.to_pem()).unwrap();
+    let offline =
+        ["generate", "zone-token", "--zone", "east", "--valid-for", "1h", "--scope", "cp"];
+    let offline = offline.iter().chain(&["--signing-key-path", "key.pem", "--kid", KID]);
+    let refused = home().kumactl(dir.path(), offline).await.unwrap_err().to_string();
+    assert!(
+        refused.contains("invalid --scope values: [cp] (supported scopes: [ingress egress])"),
+        "{refused}"
+    );
+    // Nor online, as the administrator of this control plane.
+    let address = format!("http://{}", global.control_plane.api().address());
+    let add = ["config", "control-planes", "add", "--name", "here", "--address", &address];
+    let online = ["generate", "zone-token", "--zone", "east", "--valid-for", "1h", "--scope", "cp"];
+    let config = ["--config-file", "kumactl.yaml"];
+    home().kumactl(dir.path(), config.iter().chain(&add)).await.unwrap();
+    let refused = home().kumactl(dir.path(), config.iter().chain(&online)).await;
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.contains("invalid --scope values: [cp]"), "{refused}");
+}
