@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::symlink;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -30,7 +31,8 @@ async fn gateway() -> Setup {
 }
 
 impl Setup {
-    async fn zone_side(&self, token: Option<&str>) -> ZoneSide {
+    /// The Envoy beside a zone, with this text in the file of its token.
+    pub(crate) async fn zone_side(&self, token: Option<&str>) -> ZoneSide {
         let options = ZoneSideOptions {
             envoy: from_environment("ENVOY_PATH"),
             gateway: self.gateway.address(),
@@ -57,7 +59,7 @@ impl Setup {
     }
 }
 
-async fn connect(zone_side: &ZoneSide) -> Connection {
+pub(crate) async fn connect(zone_side: &ZoneSide) -> Connection {
     Connection::open_plain(zone_side.address()).await.unwrap()
 }
 
@@ -191,6 +193,27 @@ async fn an_expired_token_is_the_gates_to_refuse_and_a_gateway_that_is_gone_is_n
     setup.gateway.stop().await;
     let said = refusal(&connection, WITHOUT_TOKEN).await;
     assert!(said.starts_with("Unavailable: upstream connect error"), "{said}");
+}
+
+/// As the kubelet renews the files of a Secret.
+#[tokio::test]
+async fn the_symlink_swap_of_a_secret_is_a_new_token() {
+    let setup = gateway().await;
+    let token = setup.token_of_id("id-1");
+    let zone_side = setup.zone_side(None).await;
+    let connection = connect(&zone_side).await;
+    let folder = zone_side.token_folder();
+    for (version, text) in [("..1", "not-a-token"), ("..2", token.as_str())] {
+        fs::create_dir(folder.join(version)).unwrap();
+        fs::write(folder.join(version).join("token"), text).unwrap();
+        symlink(version, folder.join("..data_tmp")).unwrap();
+        fs::rename(folder.join("..data_tmp"), folder.join("..data")).unwrap();
+        if version == "..1" {
+            symlink("..data/token", folder.join("token")).unwrap();
+        }
+    }
+    wait_refusal(&connection, "").await;
+    assert_eq!(setup.tokens_seen().last(), Some(&token));
 }
 
 /// The token goes to nobody but the gateway that its CA and its name prove.

@@ -3,6 +3,8 @@
 
 mod world;
 
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -172,11 +174,7 @@ async fn in_shadow_mode_the_zones_that_lack_their_side_are_counted() {
     let mut global = Global::start(&[("mode", json!("shadow"))]).await;
     let token = global.token(Claims { zone: "east", id: "id-1", seconds: 3_600 });
     let _east = global.zone("east", &token).await;
-    // As Kuma's documentation has it: straight to the global address, with its CA.
-    let address = format!("grpcs://localhost:{}", global.options.listen.port());
-    let ca = global.front.ca_path.to_str().unwrap().to_owned();
-    let west = [("KUMA_MULTIZONE_ZONE_KDS_ROOT_CA_FILE", ca.as_str())];
-    let west = global.zone_control_plane("west", address, &west).await;
+    let west = global.zone_without_side("west").await;
     global.wait_online("east", true).await;
     global.wait_online("west", true).await;
     global.assert_synced("one", &west).await;
@@ -199,6 +197,52 @@ async fn in_shadow_mode_the_zones_that_lack_their_side_are_counted() {
     global.wait_online("west", false).await;
     assert!(global.is_online("east").await);
     assert!(global.stat("zone.west.denied").await > 0);
+}
+
+/// The walk-through with the key of a real global control plane, and real zones: one gets its side later.
+#[tokio::test]
+#[ignore = "needs KUMA_HOME: make test-kuma"]
+async fn the_example_brings_two_zones_in() {
+    let mut global = Global::start(&[]).await;
+    let dir = TempDir::new().unwrap();
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/global-kds"));
+    let api = global.control_plane.api().address();
+    let mut script = Command::new(root.join("run"));
+    script
+        .arg(dir.path())
+        .env("ZONEGATE", env!("CARGO_BIN_EXE_zonegate"))
+        .env("KUMACTL", home().program("kumactl"))
+        .env("CONTROL_PLANE", format!("http://{api}"));
+    let output = script.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(readme.contains(&said), "the output has changed:\n{said}");
+    let token = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
+
+    global.push_file(&dir.path().join("1-shadow.yaml")).await;
+    let east = global.zone("east", &token("east.token")).await;
+    let west = global.zone_without_side("west").await;
+    global.wait_online("east", true).await;
+    global.wait_online("west", true).await;
+    assert!(global.stat("zone.west.would_deny").await > 0);
+    assert_eq!(global.stat("zone.east.would_deny").await, 0);
+    // West gets its side while the gateway is in shadow mode.
+    west.stop().await;
+    let shadowed = global.stat("zone.west.would_deny").await;
+    let west = global.zone("west", &token("west.token")).await;
+    global.wait_online("west", true).await;
+    assert_eq!(global.stat("zone.west.would_deny").await, shadowed);
+
+    global.push_file(&dir.path().join("2-enforce.yaml")).await;
+    global.assert_synced("one", &east.control_plane).await;
+    global.assert_synced("two", &west.control_plane).await;
+    global.push_file(&dir.path().join("3-revoked.yaml")).await;
+    east.wait_log("zonegate: revoked: ").await;
+    global.wait_online("east", false).await;
+    east.side.set_token(&token("east-new.token")).unwrap();
+    global.wait_online("east", true).await;
+    assert_eq!(global.stat("zone.west.denied").await, 0);
 }
 
 /// kumactl refuses the scope before it asks anybody; the API of kuma-cp takes it as any other.

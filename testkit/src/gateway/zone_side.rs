@@ -101,6 +101,11 @@ impl ZoneSide {
         self.address
     }
 
+    /// The folder in which the file of the token is.
+    pub fn token_folder(&self) -> PathBuf {
+        token_folder(self.dir.path())
+    }
+
     /// Puts this text in place of the token by a rename, as an operator does.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! In: tokens and policies. Out: running programs, and what they say of the zones.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -12,6 +13,8 @@ use zonegate_issuer::SigningKey;
 use zonegate_testkit::certificates::Certificates;
 use zonegate_testkit::gateway::{self, Delivery, Gateway, Log, Pushed, ZoneSide, ZoneSideOptions};
 use zonegate_testkit::kuma::{ControlPlane, Options, Role, free_port};
+
+use zonegate_tool::plugin_config::plugin_file::PluginConfiguration;
 
 use crate::harness::{LIMIT, from_environment, home, now};
 
@@ -129,7 +132,15 @@ impl Global {
         ZoneWorld { control_plane: self.zone_control_plane(name, address, &[]).await, side }
     }
 
-    pub(super) async fn zone_control_plane(
+    /// Starts a zone as Kuma's documentation has it: straight to the global address, with its CA.
+    pub(super) async fn zone_without_side(&self, name: &str) -> ControlPlane {
+        let address = format!("grpcs://localhost:{}", self.options.listen.port());
+        let ca = self.front.ca_path.to_str().unwrap();
+        self.zone_control_plane(name, address, &[("KUMA_MULTIZONE_ZONE_KDS_ROOT_CA_FILE", ca)])
+            .await
+    }
+
+    async fn zone_control_plane(
         &self,
         name: &str,
         global: String,
@@ -161,6 +172,13 @@ impl Global {
         for (name, value) in fields {
             self.policy[*name] = value.clone();
         }
+        assert_eq!(self.gateway.push(&self.policy).await.unwrap(), Pushed::Accepted);
+    }
+
+    /// Pushes the policy in a file that Envoy would watch.
+    pub(super) async fn push_file(&mut self, file: &Path) {
+        let found = PluginConfiguration::find(&std::fs::read(file).unwrap()).unwrap();
+        self.policy = serde_json::from_slice(&found.json).unwrap();
         assert_eq!(self.gateway.push(&self.policy).await.unwrap(), Pushed::Accepted);
     }
 
