@@ -19,6 +19,7 @@ mod files;
 mod first_message;
 mod floods;
 mod form;
+mod global_kds_page;
 mod harness;
 mod held;
 mod held_pushes;

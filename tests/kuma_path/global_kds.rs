@@ -1,21 +1,19 @@
 //! Zones that prove who they are to a global control plane: real kuma-cps, a global one and one for each zone,
 //! through an Envoy beside each zone, which adds its token, and a gateway in front of the global one.
 
+mod rollout;
 mod world;
 
-use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tempfile::TempDir;
 use tokio::time::sleep;
 use zonegate_issuer::SigningKey;
 
-use crate::harness::{LIMIT, home, now};
+use crate::harness::{LIMIT, now};
 use world::{Claims, Global, KID, dataplane, wait_there};
 
-/// Its calls to the global control plane that stay open.
+/// The calls of a zone to the global control plane that stay open.
 const STREAMS: u64 = 5;
 
 #[tokio::test]
@@ -165,113 +163,4 @@ async fn a_key_is_rotated_and_both_envoys_are_restarted_with_nothing_lost() {
     wait_there(&global.control_plane, "/meshes/default/dataplanes", "meanwhile").await;
     global.wait_online("east", true).await;
     global.assert_synced("gateway", &east.control_plane).await;
-}
-
-/// A zone is counted before it has its side, and kept out when the mode is switched.
-#[tokio::test]
-#[ignore = "needs KUMA_HOME: make test-kuma"]
-async fn in_shadow_mode_the_zones_that_lack_their_side_are_counted() {
-    let mut global = Global::start(&[("mode", json!("shadow"))]).await;
-    let token = global.token(Claims { zone: "east", id: "id-1", seconds: 3_600 });
-    let _east = global.zone("east", &token).await;
-    let west = global.zone_without_side("west").await;
-    global.wait_online("east", true).await;
-    global.wait_online("west", true).await;
-    global.assert_synced("one", &west).await;
-    assert!(global.stat("zone.west.would_deny").await > STREAMS);
-    assert!(global.stat("zone.east.allowed").await > STREAMS);
-    let others =
-        ["zone.west.allowed", "zone.west.denied", "zone.east.would_deny", "zone.east.denied"];
-    for name in others {
-        assert_eq!(global.stat(name).await, 0, "{name}");
-    }
-    assert_eq!(global.stat("zone.west.token_expires_at").await, 0);
-    global.wait_stat("streams.shadowed", STREAMS).await;
-
-    let cut = json!({ "onEnforce": "cut" });
-    global.push(&[("mode", json!("enforce")), ("openStreams", cut)]).await;
-    global.wait_stat("streams.shadowed", 0).await;
-    assert!(global.stat("streams.cut.enforced").await >= 1);
-    let said = "zonegate: missing_token: the request has no zone token";
-    west.process().wait_log(said, LIMIT).await.unwrap();
-    global.wait_online("west", false).await;
-    assert!(global.is_online("east").await);
-    assert!(global.stat("zone.west.denied").await > 0);
-}
-
-/// The walk-through with the key of a real global control plane, and real zones: one gets its side later.
-#[tokio::test]
-#[ignore = "needs KUMA_HOME: make test-kuma"]
-async fn the_example_brings_two_zones_in() {
-    let mut global = Global::start(&[]).await;
-    let dir = TempDir::new().unwrap();
-    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/global-kds"));
-    let api = global.control_plane.api().address();
-    let mut script = Command::new(root.join("run"));
-    script
-        .arg(dir.path())
-        .env("ZONEGATE", env!("CARGO_BIN_EXE_zonegate"))
-        .env("KUMACTL", home().program("kumactl"))
-        .env("CONTROL_PLANE", format!("http://{api}"));
-    let output = script.output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
-    assert!(readme.contains(&said), "the output has changed:\n{said}");
-    let token = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
-
-    global.push_file(&dir.path().join("1-shadow.yaml")).await;
-    let east = global.zone("east", &token("east.token")).await;
-    let west = global.zone_without_side("west").await;
-    global.wait_online("east", true).await;
-    global.wait_online("west", true).await;
-    assert!(global.stat("zone.west.would_deny").await > 0);
-    assert_eq!(global.stat("zone.east.would_deny").await, 0);
-    // West gets its side while the gateway is in shadow mode.
-    west.stop().await;
-    let shadowed = global.stat("zone.west.would_deny").await;
-    let west = global.zone("west", &token("west.token")).await;
-    global.wait_online("west", true).await;
-    assert_eq!(global.stat("zone.west.would_deny").await, shadowed);
-
-    global.push_file(&dir.path().join("2-enforce.yaml")).await;
-    global.assert_synced("one", &east.control_plane).await;
-    global.assert_synced("two", &west.control_plane).await;
-    global.push_file(&dir.path().join("3-revoked.yaml")).await;
-    east.wait_log("zonegate: revoked: ").await;
-    global.wait_online("east", false).await;
-    east.side.set_token(&token("east-new.token")).unwrap();
-    global.wait_online("east", true).await;
-    assert_eq!(global.stat("zone.west.denied").await, 0);
-}
-
-/// kumactl refuses the scope before it asks anybody; the API of kuma-cp takes it as any other.
-#[tokio::test]
-#[ignore = "needs KUMA_HOME: make test-kuma"]
-async fn kumactl_issues_no_token_for_a_control_plane_and_kuma_cp_does() {
-    let global = Global::start(&[]).await;
-    let api = global.control_plane.api();
-    let hour = Duration::from_secs(3_600);
-    let token = api.zone_token("east", &["cp"], hour).await.unwrap();
-    let _east = global.zone("east", &token).await;
-    global.wait_online("east", true).await;
-    let dir = TempDir::new().unwrap();
-    std::fs::write(dir.path().join("key.pem"), &*global.key.to_pem()).unwrap();
-    let offline =
-        ["generate", "zone-token", "--zone", "east", "--valid-for", "1h", "--scope", "cp"];
-    let offline = offline.iter().chain(&["--signing-key-path", "key.pem", "--kid", KID]);
-    let refused = home().kumactl(dir.path(), offline).await.unwrap_err().to_string();
-    assert!(
-        refused.contains("invalid --scope values: [cp] (supported scopes: [ingress egress])"),
-        "{refused}"
-    );
-    // Nor online, as the administrator of this control plane.
-    let address = format!("http://{}", global.control_plane.api().address());
-    let add = ["config", "control-planes", "add", "--name", "here", "--address", &address];
-    let online = ["generate", "zone-token", "--zone", "east", "--valid-for", "1h", "--scope", "cp"];
-    let config = ["--config-file", "kumactl.yaml"];
-    home().kumactl(dir.path(), config.iter().chain(&add)).await.unwrap();
-    let refused = home().kumactl(dir.path(), config.iter().chain(&online)).await;
-    let refused = refused.unwrap_err().to_string();
-    assert!(refused.contains("invalid --scope values: [cp]"), "{refused}");
 }
