@@ -6,7 +6,10 @@ mod world;
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rand::RngExt;
+use serde_json::{Value, json};
 use tokio::time::sleep;
 use zonegate_issuer::SigningKey;
 
@@ -100,6 +103,35 @@ async fn a_zone_without_a_good_token_of_its_own_stays_out_and_says_why() {
     east.side.set_token(&global.token(good)).unwrap();
     global.wait_online("east", true).await;
     global.assert_synced("one", &east.control_plane).await;
+}
+
+/// Kuma's largest message has 10 MiB. All resources of a type that a new zone is sent are one message.
+#[tokio::test]
+#[ignore = "needs KUMA_HOME: make test-kuma"]
+async fn a_message_of_nine_megabytes_comes_through() {
+    const SECRETS: usize = 10;
+    let global = Global::start(&[]).await;
+    let api = global.control_plane.api();
+    for number in 0..SECRETS {
+        let mut bytes = vec![0; 900_000];
+        // gzip makes nothing smaller of them.
+        rand::rng().fill(&mut bytes[..]);
+        let (name, data) = (format!("large-{number}"), STANDARD.encode(&bytes));
+        let secret = json!({ "type": "Secret", "mesh": "default", "name": name, "data": data });
+        api.put(&format!("/meshes/default/secrets/{name}"), &secret).await.unwrap();
+    }
+    let token = global.token(Claims { zone: "east", id: "id-1", seconds: 3_600 });
+    let east = global.zone("east", &token).await;
+    for number in 0..SECRETS {
+        let path = format!("/meshes/default/secrets/large-{number}");
+        wait_there(&east.control_plane, &path, "large-").await;
+        let (here, there) = (east.control_plane.api().get(&path), api.get(&path));
+        let data = |text: Option<String>| {
+            serde_json::from_str::<Value>(&text.unwrap()).unwrap()["data"].clone()
+        };
+        assert!(data(here.await.unwrap()) == data(there.await.unwrap()), "{path} is another");
+    }
+    assert!(global.is_online("east").await);
 }
 
 #[tokio::test]
