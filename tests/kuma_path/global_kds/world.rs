@@ -190,6 +190,15 @@ impl Global {
         self.gateway.wait_stat(&format!("zonegate.{name}"), wanted, LIMIT).await.unwrap();
     }
 
+    /// Waits until a counter has this value or more.
+    pub(super) async fn wait_at_least(&self, name: &str, wanted: u64) {
+        let start = Instant::now();
+        while self.stat(name).await < wanted {
+            assert!(start.elapsed() < LIMIT, "{name} is {}, not {wanted}", self.stat(name).await);
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Whether the global control plane shows the zone as online (Kuma: `ZoneInsight.IsOnline`).
     pub(super) async fn is_online(&self, zone: &str) -> bool {
         let path = format!("/zones/{zone}/_overview");
