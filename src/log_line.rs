@@ -197,7 +197,7 @@ pub fn accepted(config: &Config, crypto: &str) -> String {
 fn profile(profile: &Profile) -> String {
     match profile {
         Profile::DpServer(server) => format!("dpServer zone={}", Quoted(&server.zone)),
-        Profile::GlobalKds => "globalKds".to_owned(),
+        Profile::GlobalKds(_) => "globalKds".to_owned(),
     }
 }
 

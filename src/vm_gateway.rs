@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::gate::Policy;
 use crate::lifecycle::{Clocks, Cut, Effect, Lifecycle, PolicyNumber};
 use crate::log_line::{self, Level, LogLine};
-use crate::metrics::{Counter, Gauge};
+use crate::metrics::{Counter, Gauge, Labels};
 use crate::push_log::{Content, Newer, Push, PushLog};
 use crate::shared_data::SharedData;
 use crate::shared_gauge::{self, Member};
@@ -80,7 +80,7 @@ impl VmGateway {
             Err(error) => {
                 self.pushes.refuse(shared);
                 let line = format!("zonegate: configuration refused: {error}");
-                effects.push(Effect::Define(Vec::new()));
+                effects.push(Effect::Define(Labels::default()));
                 effects.push(Effect::Count(Counter::ConfigRejected));
                 effects.push(Effect::log(LogLine::Text(Level::Error, line)));
                 // As a push of its own: a number belongs to one configuration of the host.
@@ -91,7 +91,7 @@ impl VmGateway {
         };
         if self.pushes.take(shared, &push) {
             self.announce(&config, effects);
-            effects.push(Effect::Define(Vec::new()));
+            effects.push(Effect::Define(Labels::default()));
             effects.push(Effect::Count(Counter::ConfigAccepted));
         }
         let is_new = self.numbers.is_empty();
@@ -149,8 +149,7 @@ impl VmGateway {
         effects: &mut Vec<Effect>,
     ) -> PolicyNumber {
         let policy = config.policy;
-        effects
-            .push(Effect::Define(policy.issuers.keys().map(|(label, _)| label.into()).collect()));
+        effects.push(Effect::Define(Labels::of(&policy)));
         show(&policy, effects);
         self.lifecycle.on_policy(Arc::new(policy), now, effects)
     }
@@ -206,9 +205,7 @@ impl VmGateway {
         match config {
             Some(config) => {
                 let policy = config.policy;
-                effects.push(Effect::Define(
-                    policy.issuers.keys().map(|(label, _)| label.into()).collect(),
-                ));
+                effects.push(Effect::Define(Labels::of(&policy)));
                 show(&policy, effects);
                 self.lifecycle.on_policy_from_elsewhere(Arc::new(policy), now, effects);
             }

@@ -84,7 +84,7 @@ impl<'a> Head<'a> {
     pub(crate) fn claimed(&self, policy: &Policy) -> Option<Claimed> {
         match &policy.profile {
             Profile::DpServer(_) => Some(Claimed::SomeProxy),
-            Profile::GlobalKds => {
+            Profile::GlobalKds(_) => {
                 self.zone_of_client().ok().map(|zone| Claimed::ControlPlane(zone.into()))
             }
         }

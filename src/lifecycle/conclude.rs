@@ -12,9 +12,10 @@ use super::judging::{Judged, Refused};
 use super::open::Shadowed;
 use super::streams::State;
 use super::{Lifecycle, RequestBody, StreamId};
-use crate::gate::{Mode, Now, Permit, Refusal};
+use crate::credential::Identity;
+use crate::gate::{Caller, Claimed, Mode, Now, Permit, Refusal};
 use crate::log_line::{LogLine, Origin};
-use crate::metrics::Counter;
+use crate::metrics::{Counter, Gauge, ZoneOutcome};
 
 impl Lifecycle {
     /// Judges a held stream by what has come of it.
@@ -61,9 +62,9 @@ impl Lifecycle {
         permit: Permit,
         effects: &mut Vec<Effect>,
     ) -> Step {
-        let identity = match permit {
-            Permit::Token { identity, .. } => Some(identity),
-            Permit::Unchecked(_) => None,
+        let (identity, caller) = match permit {
+            Permit::Token { identity, caller, .. } => (Some(identity), Some(caller)),
+            Permit::Unchecked(_) => (None, None),
         };
         let expires_at = identity.as_ref().and_then(|identity| identity.expires_at);
         self.next_expiry = earlier(self.next_expiry, expires_at);
@@ -72,12 +73,33 @@ impl Lifecycle {
             Some(identity) => {
                 effects.push(Effect::Count(Counter::Allowed));
                 effects.push(Effect::Count(Counter::AllowedByKey(Arc::clone(&identity.key_label))));
+                if caller == Some(Caller::ControlPlane) {
+                    effects.extend(self.counts_of_zone(identity));
+                }
             }
             None => effects.push(Effect::Count(Counter::Unchecked)),
         }
         let facts = Facts { verdict: Decision::Allow, reason: None, identity };
         effects.push(Effect::Facts(id, facts));
         Step::Continue
+    }
+
+    /// What is counted of a control plane that is let in, where its zone is one that is counted.
+    fn counts_of_zone(&self, identity: &Identity) -> impl Iterator<Item = Effect> + use<> {
+        let zone = self.counted_zone(identity.zone.as_bytes());
+        let expires_at = identity.expires_at.and_then(|date| usize::try_from(date.0).ok());
+        let effects = zone.map(|zone| {
+            let gauge = Gauge::ZoneTokenExpiresAt(Arc::clone(&zone));
+            [
+                Effect::Count(Counter::Zone(zone, ZoneOutcome::Allowed)),
+                Effect::Set(gauge, expires_at.unwrap_or_default()),
+            ]
+        });
+        effects.into_iter().flatten()
+    }
+
+    fn counted_zone(&self, zone: &[u8]) -> Option<Arc<str>> {
+        self.policies.newest()?.counted_zone(zone).cloned()
     }
 
     /// Answers a stream with a refusal; in shadow mode it passes, and the refusal is only counted.
@@ -97,6 +119,11 @@ impl Lifecycle {
         };
         let identity = denial.token.as_ref().map(|token| Arc::clone(&token.identity));
         effects.push(Effect::Count(Counter::Denied(mode, reason)));
+        if let Some(Claimed::ControlPlane(zone)) = &claimed
+            && let Some(zone) = self.counted_zone(zone)
+        {
+            effects.push(Effect::Count(Counter::Zone(zone, ZoneOutcome::Denied(mode))));
+        }
         effects.push(Effect::Facts(id, Facts { verdict, reason: Some(reason), identity }));
         match mode {
             Mode::Enforce => {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::credential::Identity;
 use crate::gate::{Head, Now, Reason, Status};
 use crate::log_line::LogLine;
-use crate::metrics::{Counter, Gauge};
+use crate::metrics::{Counter, Gauge, Labels};
 
 /// A stream, by the number that the host has for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,8 +77,8 @@ pub enum Effect {
     Cut(StreamId),
     /// Sets what access logs and later filters see.
     Facts(StreamId, Facts),
-    /// Defines the metrics that are not defined yet, with those of these kids.
-    Define(Vec<Box<str>>),
+    /// Defines the metrics that are not defined yet, with those of these labels.
+    Define(Labels),
     /// Counts one more.
     Count(Counter),
     /// Changes a gauge that several share.

@@ -9,6 +9,7 @@
 
 mod addresses;
 mod exceptions;
+mod global_kds;
 mod harness;
 mod kumactl;
 mod matrix;

@@ -12,3 +12,4 @@ mod spec_host;
 mod spec_open;
 mod spec_pushes;
 mod vms;
+mod zones;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use zonegate::config::Config;
 use zonegate::gate::Policy;
 use zonegate::log_line::{self, Level};
-use zonegate::metrics::{Counter, Gauge, Metric};
+use zonegate::metrics::{Counter, Gauge, Labels, Metric};
 
 use crate::abi::{self, Change, Host};
 use crate::backend;
@@ -42,8 +42,7 @@ pub(crate) fn begin(host: Host<'_>, name: &str, text: &[u8]) -> Option<Arc<Confi
     match Config::from_host(text.to_vec(), backend::choose()) {
         Ok(config) => {
             let news = News::of(&config, copies::others().next().map_or(&[], |_| text));
-            let labels = gateway.all_labels(config.policy.issuers.keys().map(|(label, _)| label));
-            let ids = MetricIds::define(host, labels.iter().map(|label| &**label));
+            let ids = MetricIds::define(host, &gateway.all_labels(Labels::of(&config.policy)));
             let (ids, news) = (Arc::new(ids), Mutex::new(Some(news)));
             let number = gateway.add(config.policy);
             host.call_later();
@@ -51,7 +50,7 @@ pub(crate) fn begin(host: Host<'_>, name: &str, text: &[u8]) -> Option<Arc<Confi
         }
         Err(error) => {
             abi::log(Level::Error, &format!("zonegate: configuration refused: {error}"));
-            let ids = MetricIds::define(host, std::iter::empty());
+            let ids = MetricIds::define(host, &Labels::default());
             let rejected = (Metric::Counter(Counter::ConfigRejected), Change::Count(1));
             count(Some(host), &gateway, &ids, vec![rejected]);
             None

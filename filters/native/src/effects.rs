@@ -38,11 +38,11 @@ pub(crate) fn perform(
                 count(Metric::Counter(counter.clone()), Change::Count(1));
             }
             Effect::Add(gauge, change) => {
-                count(Metric::Gauge(*gauge), Change::Add(*change));
+                count(Metric::Gauge(gauge.clone()), Change::Add(*change));
             }
             Effect::Set(gauge, value) => {
                 let value = u64::try_from(*value).unwrap_or(u64::MAX);
-                count(Metric::Gauge(*gauge), Change::Set(value));
+                count(Metric::Gauge(gauge.clone()), Change::Set(value));
             }
             Effect::Log(line) => write(line),
             // All of a configuration's are defined with it.

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use rustc_hash::FxBuildHasher;
 use zonegate::lifecycle::Gauges;
-use zonegate::metrics::{Gauge, Metric};
+use zonegate::metrics::{Gauge, Labels, Metric};
 
 use crate::abi::{Change, Host};
 
@@ -21,12 +21,12 @@ pub(crate) struct MetricIds {
 }
 
 impl MetricIds {
-    /// Defines all metrics, with counters for keys of these labels.
-    pub(crate) fn define<'a>(host: Host<'_>, labels: impl Iterator<Item = &'a str>) -> Self {
+    /// Defines all metrics, with what these labels add.
+    pub(crate) fn define(host: Host<'_>, labels: &Labels) -> Self {
         let ids = Metric::all(labels).into_iter().filter_map(|metric| {
             let id = match &metric {
                 Metric::Counter(counter) => host.define_counter(&counter.name()),
-                Metric::Gauge(gauge) => host.define_gauge(gauge.name()),
+                Metric::Gauge(gauge) => host.define_gauge(&gauge.name()),
             };
             Some((metric, id?))
         });

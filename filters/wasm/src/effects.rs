@@ -24,7 +24,7 @@ pub(super) fn perform(effects: &mut Vec<Effect>, current: u32, metrics: &Metrics
             Effect::Facts(stream, facts) => {
                 in_context(stream, current, || facts.values().for_each(host::set_filter_state));
             }
-            Effect::Define(kids) => metrics.define(&kids),
+            Effect::Define(labels) => metrics.define(&labels),
             Effect::Count(counter) => metrics.add(&Metric::Counter(counter), 1),
             Effect::Add(gauge, change) => metrics.add(&Metric::Gauge(gauge), change),
             Effect::Set(gauge, value) => metrics.set(&Metric::Gauge(gauge), value),

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::MetricType;
-use zonegate::metrics::Metric;
+use zonegate::metrics::{Labels, Metric};
 
 /// The metrics of a VM. One that the host would not define is not there, and is not counted: that must
 /// not stop a request.
@@ -16,10 +16,10 @@ use zonegate::metrics::Metric;
 pub(super) struct Metrics(RefCell<BTreeMap<Metric, u32>>);
 
 impl Metrics {
-    /// Defines what is not defined yet, with counters for these kids.
-    pub(super) fn define(&self, kids: &[Box<str>]) {
+    /// Defines what is not defined yet, with what these labels add.
+    pub(super) fn define(&self, labels: &Labels) {
         let mut known = self.0.borrow_mut();
-        for metric in Metric::all(kids.iter().map(|kid| &**kid)) {
+        for metric in Metric::all(labels) {
             let kind = match metric {
                 Metric::Counter(_) => MetricType::Counter,
                 Metric::Gauge(_) => MetricType::Gauge,

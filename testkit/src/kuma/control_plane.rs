@@ -1,4 +1,4 @@
-//! kuma-cp, the control plane of a zone: universal, store in memory, TLS.
+//! kuma-cp, the control plane of a zone or the global one: universal, store in memory, TLS.
 //!
 //! In: [`Options`]. Out: a running [`ControlPlane`], ready, or an error with the end of its log.
 //! Usage reports are off.
@@ -24,8 +24,10 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How to run a control plane.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The zone that it serves.
+    /// The zone that it serves; means nothing for a global one.
     pub zone: String,
+    /// Whether it is alone.
+    pub role: Role,
     /// What it presents on all its ports with TLS.
     pub certificate: PathBuf,
     /// The certificate's private key.
@@ -40,6 +42,17 @@ pub struct Options {
     pub port: u16,
     /// More settings, as environment variables.
     pub environment: Vec<(String, String)>,
+}
+
+/// Whether a control plane is alone, and what it is if not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Role {
+    /// Of a zone, without a global one.
+    Standalone,
+    /// The global one.
+    Global,
+    /// Of a zone, which connects to the global one at this URL.
+    Zone(String),
 }
 
 /// `dpServer.authn.zoneProxy.type`.
@@ -68,6 +81,7 @@ impl Options {
     pub fn new(zone: &str, identity: &Identity) -> Self {
         Self {
             zone: zone.to_owned(),
+            role: Role::Standalone,
             certificate: identity.certificate_path.clone(),
             key: identity.key_path.clone(),
             xds: None,
@@ -93,6 +107,7 @@ pub struct ControlPlane {
 #[derive(Debug, Clone, Copy)]
 struct Ports {
     dp_server: u16,
+    kds: u16,
     api: u16,
     api_tls: u16,
     diagnostics: u16,
@@ -115,7 +130,7 @@ impl ControlPlane {
         let process = Process::start(command, Log::File, dir.path().join("kuma-cp.log"))?;
         let (api, diagnostics) = (Api::new(local(ports.api)), Api::new(local(ports.diagnostics)));
         let mut started = Self { process, ports, api, diagnostics, _dir: dir };
-        match started.ready(options.zone_proxies).await {
+        match started.ready(options).await {
             Ok(()) => Ok(started),
             Err(error) => {
                 let tail = started.process.log_tail();
@@ -124,11 +139,13 @@ impl ControlPlane {
         }
     }
 
-    async fn ready(&mut self, authentication: ZoneProxyAuthentication) -> anyhow::Result<()> {
+    async fn ready(&mut self, options: &Options) -> anyhow::Result<()> {
         let begun = Instant::now();
         // What kuma-cp creates after it says that it is ready, in no certain order.
-        let secrets: &[&str] = match authentication {
-            ZoneProxyAuthentication::StaticKeys => &["admin-user-token"],
+        let secrets: &[&str] = match (&options.role, options.zone_proxies) {
+            // It has those of the global one.
+            (Role::Zone(_), _) => &[],
+            (_, ZoneProxyAuthentication::StaticKeys) => &["admin-user-token"],
             _ => &["admin-user-token", "zone-token-signing-key-1"],
         };
         while begun.elapsed() < START {
@@ -156,6 +173,11 @@ impl ControlPlane {
     /// Where its dataplane server listens: discovery and bootstrap, TLS.
     pub fn address(&self) -> SocketAddr {
         local(self.ports.dp_server)
+    }
+
+    /// Where the control planes of zones connect to a global one: KDS, TLS.
+    pub fn kds_address(&self) -> SocketAddr {
+        local(self.ports.kds)
     }
 
     /// Its API, plain HTTP on loopback.
@@ -205,6 +227,7 @@ impl Ports {
         };
         Ok(Self {
             dp_server,
+            kds: free_port()?,
             api: free_port()?,
             api_tls: free_port()?,
             diagnostics: free_port()?,
@@ -232,11 +255,18 @@ fn write_configuration(dir: &Path, options: &Options, ports: Ports) -> anyhow::R
     let zone_token = json!({ "enableIssuer": secrets, "validator": validator });
     let (xds_host, xds_port) = options.xds.clone().unwrap_or_default();
     let loopback = |port| json!({ "enabled": true, "interface": "127.0.0.1", "port": port });
+    let (mode, multizone) = match &options.role {
+        Role::Standalone => ("zone", json!({ "zone": { "name": options.zone } })),
+        Role::Global => ("global", json!({ "global": { "kds": { "grpcPort": ports.kds } } })),
+        Role::Zone(address) => {
+            ("zone", json!({ "zone": { "name": options.zone, "globalAddress": address } }))
+        }
+    };
     let configuration = json!({
         "environment": "universal",
-        "mode": "zone",
+        "mode": mode,
         "store": { "type": "memory" },
-        "multizone": { "zone": { "name": options.zone } },
+        "multizone": multizone,
         "general": {
             "workDir": dir,
             "tlsCertFile": options.certificate,

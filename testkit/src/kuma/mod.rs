@@ -21,7 +21,7 @@ use anyhow::{Context, ensure};
 use tokio::process::Command;
 
 pub use api::Api;
-pub use control_plane::{ControlPlane, Options, StaticKey, ZoneProxyAuthentication};
+pub use control_plane::{ControlPlane, Options, Role, StaticKey, ZoneProxyAuthentication};
 pub use judge::Judge;
 pub use kubernetes::KubernetesControlPlane;
 pub use metrics::Metrics;
