@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use super::cuts::earlier;
-use super::effect::{Answer, Decision, Effect, Facts, Protocol, Step};
+use super::effect::{Answer, Decision, Effect, Facts, Protocol};
+use super::event::Step;
 use super::held::HeldStream;
 use super::judging::{Judged, Refused};
 use super::open::Shadowed;
@@ -70,10 +71,10 @@ impl Lifecycle {
         self.streams.set(id, State::Open(identity.clone()));
         match &identity {
             Some(identity) => {
-                effects.push(Effect::Count(Counter::Allowed));
-                effects.push(Effect::Count(Counter::AllowedByKey(Arc::clone(&identity.key_label))));
+                effects.push(Effect::count(Counter::Allowed));
+                effects.push(Effect::count(Counter::AllowedByKey(Arc::clone(&identity.key_label))));
             }
-            None => effects.push(Effect::Count(Counter::Unchecked)),
+            None => effects.push(Effect::count(Counter::Unchecked)),
         }
         let facts = Facts { verdict: Decision::Allow, reason: None, identity };
         effects.push(Effect::Facts(id, facts));
@@ -96,7 +97,7 @@ impl Lifecycle {
             Mode::Shadow => (Decision::WouldDeny, Step::Continue),
         };
         let identity = denial.token.as_ref().map(|token| Arc::clone(&token.identity));
-        effects.push(Effect::Count(Counter::Denied(mode, reason)));
+        effects.push(Effect::count(Counter::Denied(mode, reason)));
         effects.push(Effect::Facts(id, Facts { verdict, reason: Some(reason), identity }));
         match mode {
             Mode::Enforce => {

@@ -10,15 +10,15 @@ use std::time::{Duration, Instant, SystemTime};
 
 use zonegate::gate::{Now, UnixTime};
 use zonegate::lifecycle::{Clocks, Cut, Effect, Gauges, Lifecycle, PolicyNumber, StreamId};
-use zonegate::metrics::Metric;
+use zonegate::metrics::{self, Change, Metric};
 use zonegate::vm_gateway::TICK;
 
-use crate::abi::{self, Change, Waker};
+use crate::abi::{self, Waker};
 use crate::clock::Bell;
 use crate::configuration::Configuration;
 use crate::effects;
 use crate::gateway::{Gateway, Number, Push};
-use crate::metrics::{MetricIds, gauge_changes};
+use crate::metrics::MetricIds;
 
 thread_local! {
     static STREAMS: RefCell<Vec<Option<Stream>>> = const { RefCell::new(Vec::new()) };
@@ -125,13 +125,13 @@ impl Stream {
 
     /// Changes a metric; whether the configuration of this stream has it, and the stream is still there.
     pub(crate) fn count(&self, metric: &Metric, change: Change) -> bool {
-        self.under.ids.id(metric).is_some_and(|id| abi::change(self.id, id, change))
+        self.under.ids.of(metric).is_some_and(|id| abi::change(self.id, id, change))
     }
 
     /// Counts a hook of this stream that failed.
     pub(crate) fn count_panic(&self) {
         if let Some(id) = self.under.ids.panics() {
-            abi::change(self.id, id, Change::Count(1));
+            abi::change(self.id, id, Change::Count);
         }
     }
 
@@ -290,19 +290,15 @@ impl Inner {
     /// What is to be counted besides what follows from an event.
     fn take_counts(&mut self) -> Vec<(Metric, Change)> {
         let mut counts = std::mem::take(&mut self.uncounted);
-        let now = self.lifecycle.gauges();
-        if now != self.reported {
-            counts.extend(gauge_changes(self.reported, now));
-            self.reported = now;
-        }
+        let before = std::mem::replace(&mut self.reported, self.lifecycle.gauges());
+        counts.extend(metrics::of_streams(self.reported.since(before)));
         counts
     }
 }
 
 /// The time of day.
 pub(crate) fn wall() -> Now {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    Now(now.ok().map(UnixTime::after_epoch))
+    Now(UnixTime::of(SystemTime::now()))
 }
 
 /// Both clocks.
