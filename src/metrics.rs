@@ -1,10 +1,12 @@
 //! What is counted, and under which names.
 //!
-//! In: what happened. Out: the names of counters and gauges, the same in every form of the gate. All of
-//! them can be listed when a configuration is taken: none comes from request data.
+//! In: what happened. Out: counters and gauges by their names, the same in every form of the gate, and what
+//! becomes of them. All of them can be listed when a configuration is taken: none comes from request data.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+
+use rustc_hash::FxBuildHasher;
 
 use crate::gate::{Mode, Policy, Reason};
 use crate::hash;
@@ -77,6 +79,71 @@ pub enum Metric {
     Gauge(Gauge),
 }
 
+/// What becomes of a counter or a gauge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// A counter counts one more.
+    Count,
+    /// A gauge that several share changes by this much.
+    Add(i64),
+    /// A gauge is set.
+    Set(u64),
+}
+
+impl Change {
+    /// A gauge shows how many there are.
+    pub fn set(count: usize) -> Self {
+        Self::Set(u64::try_from(count).unwrap_or(u64::MAX))
+    }
+}
+
+/// What the gauges of a configuration show where this policy is in force.
+pub fn of_policy(policy: &Policy) -> [(Metric, Change); 2] {
+    [
+        (Metric::Gauge(Gauge::ConfigKeys), Change::set(policy.issuers.keys().count())),
+        (Metric::Gauge(Gauge::ConfigRevocations), Change::set(policy.issuers.revoked_ids())),
+    ]
+}
+
+/// By how much the gauges of streams change, in the order of [`Gauge::OF_STREAMS`].
+pub type StreamChanges = [i64; Gauge::OF_STREAMS.len()];
+
+/// What becomes of the gauges of streams, each of which may be shared with others.
+pub fn of_streams(changes: StreamChanges) -> impl Iterator<Item = (Metric, Change)> {
+    let changed = Gauge::OF_STREAMS.into_iter().zip(changes).filter(|(_, change)| *change != 0);
+    changed.map(|(gauge, change)| (Metric::Gauge(gauge), Change::Add(change)))
+}
+
+/// The ids under which a host knows the metrics. One that the host would not define is not there, and is not
+/// counted: that must not stop a request.
+#[derive(Debug)]
+pub struct MetricIds<Id>(HashMap<Metric, Id, FxBuildHasher>);
+
+impl<Id> Default for MetricIds<Id> {
+    fn default() -> Self {
+        Self(HashMap::default())
+    }
+}
+
+impl<Id: Copy> MetricIds<Id> {
+    /// Has the host define, by their names, all metrics that there can be with these labels, but for those that
+    /// are defined.
+    pub fn define(&mut self, labels: &Labels, define: impl Fn(&Metric, &str) -> Option<Id>) {
+        for metric in Metric::all(labels) {
+            if !self.0.contains_key(&metric)
+                && let Some(id) = define(&metric, &metric.name())
+            {
+                self.0.insert(metric, id);
+            }
+        }
+    }
+
+    /// The id of a metric.
+    pub fn of(&self, metric: &Metric) -> Option<Id> {
+        self.0.get(metric).copied()
+    }
+}
+
 impl Metric {
     /// Every metric that there can be with these labels, once.
     pub fn all(labels: &Labels) -> Vec<Self> {
@@ -145,11 +212,14 @@ impl ZoneOutcome {
 impl Gauge {
     /// Every gauge that there can be with these labels, once.
     pub fn all(labels: &Labels) -> Vec<Self> {
-        let mut all =
-            vec![Self::Open, Self::Held, Self::Shadowed, Self::ConfigKeys, Self::ConfigRevocations];
+        let mut all = Self::OF_STREAMS.to_vec();
+        all.extend([Self::ConfigKeys, Self::ConfigRevocations]);
         all.extend(labels.zones.iter().map(|zone| Self::ZoneTokenExpiresAt((**zone).into())));
         all
     }
+
+    /// Those of streams, in the order of [`Gauges`](crate::lifecycle::Gauges).
+    pub const OF_STREAMS: [Self; 3] = [Self::Open, Self::Held, Self::Shadowed];
 
     /// Its name.
     pub fn name(&self) -> String {
@@ -191,7 +261,53 @@ fn stat_name(label: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use super::*;
+
+    fn keys(labels: &[&str]) -> Labels {
+        Labels { keys: labels.iter().map(|label| Box::from(*label)).collect(), ..Labels::default() }
+    }
+
+    /// A host that takes every definition as a new metric, as Envoy does for wasm.
+    #[test]
+    fn each_metric_is_defined_once_by_its_name() {
+        let (mut ids, defined) = (MetricIds::default(), RefCell::new(Vec::new()));
+        let define = |_: &Metric, name: &str| {
+            let mut defined = defined.borrow_mut();
+            defined.push(name.to_owned());
+            Some(defined.len() - 1)
+        };
+        ids.define(&keys(&["1"]), define);
+        ids.define(&keys(&["1", "2"]), define);
+        let names = defined.borrow();
+        assert_eq!(BTreeSet::from_iter(names.iter()).len(), names.len(), "{names:?}");
+        for metric in Metric::all(&keys(&["1", "2"])) {
+            let name = ids.of(&metric).and_then(|id| names.get(id));
+            assert_eq!(name, Some(&metric.name()));
+        }
+        assert_eq!(ids.of(&Metric::Counter(Counter::AllowedByKey("3".into()))), None);
+    }
+
+    /// It is asked for again with the next configuration.
+    #[test]
+    fn a_metric_that_the_host_does_not_define_is_not_counted() {
+        let (mut ids, open) = (MetricIds::default(), Metric::Gauge(Gauge::Open));
+        ids.define(&Labels::default(), |metric, _| (*metric != open).then_some(1));
+        assert_eq!(ids.of(&open), None);
+        assert_eq!(ids.of(&Metric::Gauge(Gauge::Held)), Some(1));
+        ids.define(&Labels::default(), |_, _| Some(2));
+        assert_eq!(ids.of(&open), Some(2));
+        assert_eq!(ids.of(&Metric::Gauge(Gauge::Held)), Some(1));
+    }
+
+    #[test]
+    fn gauges_of_streams_that_stay_are_left_alone() {
+        let changes: Vec<_> = of_streams([2, 0, -1]).collect();
+        let expected = [(Gauge::Open, 2), (Gauge::Shadowed, -1)]
+            .map(|(gauge, by)| (Metric::Gauge(gauge), Change::Add(by)));
+        assert_eq!(changes, expected);
+    }
 
     #[test]
     fn no_two_metrics_share_a_name() {

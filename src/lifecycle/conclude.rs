@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use super::cuts::earlier;
-use super::effect::{Answer, Decision, Effect, Facts, Protocol, Step};
+use super::effect::{Answer, Decision, Effect, Facts, Protocol};
+use super::event::Step;
 use super::held::HeldStream;
 use super::judging::{Judged, Refused};
 use super::open::Shadowed;
@@ -15,7 +16,7 @@ use super::{Lifecycle, RequestBody, StreamId};
 use crate::credential::Identity;
 use crate::gate::{Caller, Claimed, Mode, Now, Permit, Refusal};
 use crate::log_line::{LogLine, Origin};
-use crate::metrics::{Counter, Gauge, ZoneOutcome};
+use crate::metrics::{Change, Counter, Gauge, Metric, ZoneOutcome};
 
 impl Lifecycle {
     /// Judges a held stream by what has come of it.
@@ -71,13 +72,13 @@ impl Lifecycle {
         self.streams.set(id, State::Open(identity.clone()));
         match &identity {
             Some(identity) => {
-                effects.push(Effect::Count(Counter::Allowed));
-                effects.push(Effect::Count(Counter::AllowedByKey(Arc::clone(&identity.key_label))));
+                effects.push(Effect::count(Counter::Allowed));
+                effects.push(Effect::count(Counter::AllowedByKey(Arc::clone(&identity.key_label))));
                 if caller == Some(Caller::ControlPlane) {
                     effects.extend(self.counts_of_zone(identity));
                 }
             }
-            None => effects.push(Effect::Count(Counter::Unchecked)),
+            None => effects.push(Effect::count(Counter::Unchecked)),
         }
         let facts = Facts { verdict: Decision::Allow, reason: None, identity };
         effects.push(Effect::Facts(id, facts));
@@ -87,12 +88,12 @@ impl Lifecycle {
     /// What is counted of a control plane that is let in, where its zone is one that is counted.
     fn counts_of_zone(&self, identity: &Identity) -> impl Iterator<Item = Effect> + use<> {
         let zone = self.counted_zone(identity.zone.as_bytes());
-        let expires_at = identity.expires_at.and_then(|date| usize::try_from(date.0).ok());
+        let expires_at = identity.expires_at.and_then(|date| u64::try_from(date.0).ok());
         let effects = zone.map(|zone| {
             let gauge = Gauge::ZoneTokenExpiresAt(Arc::clone(&zone));
             [
-                Effect::Count(Counter::Zone(zone, ZoneOutcome::Allowed)),
-                Effect::Set(gauge, expires_at.unwrap_or_default()),
+                Effect::count(Counter::Zone(zone, ZoneOutcome::Allowed)),
+                Effect::Change(Metric::Gauge(gauge), Change::Set(expires_at.unwrap_or_default())),
             ]
         });
         effects.into_iter().flatten()
@@ -118,11 +119,11 @@ impl Lifecycle {
             Mode::Shadow => (Decision::WouldDeny, Step::Continue),
         };
         let identity = denial.token.as_ref().map(|token| Arc::clone(&token.identity));
-        effects.push(Effect::Count(Counter::Denied(mode, reason)));
+        effects.push(Effect::count(Counter::Denied(mode, reason)));
         if let Some(Claimed::ControlPlane(zone)) = &claimed
             && let Some(zone) = self.counted_zone(zone)
         {
-            effects.push(Effect::Count(Counter::Zone(zone, ZoneOutcome::Denied(mode))));
+            effects.push(Effect::count(Counter::Zone(zone, ZoneOutcome::Denied(mode))));
         }
         effects.push(Effect::Facts(id, Facts { verdict, reason: Some(reason), identity }));
         match mode {

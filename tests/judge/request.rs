@@ -232,8 +232,9 @@ impl<'a> Request<'a> {
             ("Authorization", vec![b"a.b.c"]),
             ("x-client-id", vec![b"west"]),
         ];
-        let all =
-            lists.iter().flat_map(|(name, values)| values.iter().map(|value| (*name, *value)));
+        let all = lists
+            .iter()
+            .flat_map(|(name, values)| values.iter().map(|value| (name.as_bytes(), *value)));
         let head: Head<'_> = all.collect();
         let clock = self.clock("at");
         let verdict = policy.judge(&head, clock);

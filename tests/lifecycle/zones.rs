@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use zonegate::gate::{Head, KDS, Now, UnixTime};
 use zonegate::lifecycle::{Clocks, Effect, Lifecycle, Request, StreamId};
-use zonegate::metrics::{Counter, Labels, Metric};
+use zonegate::metrics::{Change, Counter, Labels, Metric};
 
 use crate::host::{KEY, START, policy};
 
@@ -53,8 +53,10 @@ fn counted(life: &mut Lifecycle, zone: &str, token: &str) -> Vec<String> {
     let _ = life.on_headers(&request, now(), &mut effects);
     life.on_end(StreamId(1));
     let names = effects.into_iter().filter_map(|effect| match effect {
-        Effect::Count(counter @ Counter::Zone(..)) => Some(counter.name()),
-        Effect::Set(gauge, value) => Some(format!("{} {value}", gauge.name())),
+        Effect::Change(Metric::Counter(counter @ Counter::Zone(..)), _) => Some(counter.name()),
+        Effect::Change(Metric::Gauge(gauge), Change::Set(value)) => {
+            Some(format!("{} {value}", gauge.name()))
+        }
         _ => None,
     });
     names.map(|name| name.strip_prefix("zonegate.zone.").unwrap().to_owned()).collect()

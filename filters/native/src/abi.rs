@@ -28,6 +28,7 @@ use std::sync::{Arc, OnceLock};
 
 use zonegate::lifecycle::{Step, StreamId};
 use zonegate::log_line::Level;
+use zonegate::metrics::Change;
 
 use crate::configuration::{self, Configuration};
 use crate::stream::{BodyStep, MustBeAnswered};
@@ -418,26 +419,13 @@ pub(crate) fn reset(stream: StreamId) {
 
 // ---------------------------------------------------------------- of metrics
 
-/// What is done to a counter or a gauge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Change {
-    /// A counter grows.
-    Count(u64),
-    /// A gauge changes.
-    Add(i64),
-    /// A gauge is set.
-    Set(u64),
-}
-
 /// Changes a metric that the configuration of this stream has defined; whether the stream is there.
 pub(crate) fn change(stream: StreamId, id: usize, change: Change) -> bool {
     let Some(filter) = filter(stream) else { return false };
     // SAFETY: Own thread. No labels were defined. (A number that is unknown changes nothing.)
     unsafe {
         match change {
-            Change::Count(by) => {
-                envoy::http_filter_increment_counter(filter, id, ptr::null(), 0, by)
-            }
+            Change::Count => envoy::http_filter_increment_counter(filter, id, ptr::null(), 0, 1),
             Change::Add(by) if by < 0 => {
                 envoy::http_filter_decrement_gauge(filter, id, ptr::null(), 0, by.unsigned_abs())
             }
@@ -481,8 +469,8 @@ impl Host<'_> {
     /// Changes a metric that this configuration has defined; whether this Envoy can do that.
     pub(crate) fn change(self, id: usize, change: Change) -> bool {
         let (name, value) = match change {
-            Change::Count(by) => {
-                (c"envoy_dynamic_module_callback_http_filter_config_increment_counter", by)
+            Change::Count => {
+                (c"envoy_dynamic_module_callback_http_filter_config_increment_counter", 1)
             }
             Change::Set(value) => {
                 (c"envoy_dynamic_module_callback_http_filter_config_set_gauge", value)

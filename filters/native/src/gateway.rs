@@ -11,9 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use zonegate::gate::Policy;
-use zonegate::metrics::{Labels, Metric};
-
-use crate::abi::Change;
+use zonegate::metrics::{Change, Labels, Metric};
 
 /// Which configuration of the gateway it is; a later one has a greater number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

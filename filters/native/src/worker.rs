@@ -11,15 +11,15 @@ use std::time::{Duration, Instant, SystemTime};
 
 use zonegate::gate::{Now, UnixTime};
 use zonegate::lifecycle::{Clocks, Cut, Effect, Gauges, Lifecycle, PolicyNumber, StreamId};
-use zonegate::metrics::Metric;
+use zonegate::metrics::{self, Change, Metric};
 use zonegate::vm_gateway::TICK;
 
-use crate::abi::{self, Change, Waker};
+use crate::abi::{self, Waker};
 use crate::clock::Bell;
 use crate::configuration::Configuration;
 use crate::effects;
 use crate::gateway::{Gateway, Number, Push};
-use crate::metrics::{MetricIds, gauge_changes};
+use crate::metrics::MetricIds;
 
 thread_local! {
     static STREAMS: RefCell<Vec<Option<Stream>>> = const { RefCell::new(Vec::new()) };
@@ -128,13 +128,13 @@ impl Stream {
 
     /// Changes a metric; whether the configuration of this stream has it, and the stream is still there.
     pub(crate) fn count(&self, metric: &Metric, change: Change) -> bool {
-        self.under.ids.id(metric).is_some_and(|id| abi::change(self.id, id, change))
+        self.under.ids.of(metric).is_some_and(|id| abi::change(self.id, id, change))
     }
 
     /// Counts a hook of this stream that failed.
     pub(crate) fn count_panic(&self) {
         if let Some(id) = self.under.ids.panics() {
-            abi::change(self.id, id, Change::Count(1));
+            abi::change(self.id, id, Change::Count);
         }
     }
 
@@ -295,9 +295,8 @@ impl Inner {
     fn take_counts(&mut self) -> Vec<(Metric, Change)> {
         let mut counts = mem::take(&mut self.uncounted);
         if mem::take(&mut self.has_ticked) || self.lifecycle.streams() == 0 {
-            let now = self.lifecycle.gauges();
-            counts.extend(gauge_changes(self.reported, now));
-            self.reported = now;
+            let before = mem::replace(&mut self.reported, self.lifecycle.gauges());
+            counts.extend(metrics::of_streams(self.reported.since(before)));
         }
         counts
     }
@@ -305,8 +304,7 @@ impl Inner {
 
 /// The time of day.
 pub(crate) fn wall() -> Now {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    Now(now.ok().map(UnixTime::after_epoch))
+    Now(UnixTime::of(SystemTime::now()))
 }
 
 /// Both clocks.
