@@ -4,6 +4,7 @@ use serde_json::json;
 use zonegate_testkit::kuma::Kind;
 
 use super::{Meshes, token};
+use crate::exceptions::ZONE_PROXY_OF_A_MESH;
 use crate::harness::{Bench, LIMIT, MESH};
 
 /// Such a Dataplane has a dataplane token. The older kinds of zone proxy stand beside it with their zone tokens.
@@ -11,6 +12,12 @@ use crate::harness::{Bench, LIMIT, MESH};
 #[ignore = "needs KUMA_HOME: make test-kuma"]
 async fn a_zone_proxy_of_a_mesh_is_a_dataplane() {
     let (setup, Meshes { default, .. }) = Meshes::start(Bench::new()).await;
+    if ZONE_PROXY_OF_A_MESH.holds(setup.home.release()) {
+        let good = token(&default, "1", &[]);
+        let proxy = setup.proxy(Kind::MeshZoneProxy, "zone-proxy", Some(&good));
+        let says = "networking: has to contain at least one inbound interface or gateway";
+        return proxy.wait_log(says, LIMIT).await.unwrap();
+    }
     let zone_token = setup.sign(&setup.claims());
     let of_sidecar = token(&default, "1", &[("Name", json!("web"))]);
     let of_service = token(&default, "1", &[("Tags", json!({ "kuma.io/service": ["web"] }))]);
