@@ -262,10 +262,11 @@ impl<'a> Judge<'a> {
     ) -> Result<Arc<Token>, Denial> {
         let issuer = self.policy.issuers.of(token.kind(), &token.identity.mesh);
         conclude(token, |token| {
-            // A token that names no mesh is good for some mesh; which one, the first message says.
-            match issuer.keys(&token.identity.kid) {
-                Some(_) => self.policy.judge_token(token, issuer, now)?,
-                None => time::check(token, now, self.policy)?,
+            // A token that names no mesh is good for some mesh, and one that names a mesh may be signed by the key
+            // of another: which one counts, and what is wrong, the first message says.
+            match issuer.holds(&token.identity.kid, token.identity.key) {
+                true => self.policy.judge_token(token, issuer, now)?,
+                false => time::check(token, now, self.policy)?,
             }
             token.judge_place(&server.zone).map_err(Refusal::Mismatch)?;
             let usable = token.usable_by().map_err(Refusal::Mismatch)?;
@@ -289,6 +290,8 @@ impl<'a> Judge<'a> {
         let token = self.judge_some_proxy(server, ANY, token, now)?;
         match token.usable_by().map(|types| types.iter().next()) {
             Ok(Some(proxy)) if token.names_its_issuer() => {
+                let issuer = self.policy.issuers.of(token.kind(), &token.identity.mesh);
+                let token = conclude(token, |token| self.policy.judge_token(token, issuer, now))?;
                 let (identity, caller) = (Arc::clone(&token.identity), Caller::Proxy(proxy));
                 Ok(Permit::Token { token, identity, caller })
             }

@@ -23,6 +23,8 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic::{Request, Status, Streaming};
 
 const CLUSTERS: &str = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
+/// Of a zone proxy, which has no mesh.
+const NODE_ID: &str = ".zone-proxy-1";
 /// The gateway passes large answers; the client must take them.
 const MAX_MESSAGE: usize = 64 * 1024 * 1024;
 
@@ -88,7 +90,19 @@ impl Connection {
         token: Option<&str>,
         claimed: Claimed<'_>,
     ) -> Result<Stream<DiscoveryRequest, DiscoveryResponse>, Status> {
-        let (requests, stream) = first(discovery_request(claimed));
+        self.sotw_of(token, discovery_request(claimed)).await
+    }
+
+    /// Opens a state-of-the-world stream with this first message.
+    ///
+    /// # Errors
+    /// The status that refuses it.
+    pub async fn sotw_of(
+        &self,
+        token: Option<&str>,
+        message: DiscoveryRequest,
+    ) -> Result<Stream<DiscoveryRequest, DiscoveryResponse>, Status> {
+        let (requests, stream) = first(message);
         let answers = self.ads().stream_aggregated_resources(with(token, stream)?).await?;
         Ok(Stream { requests, answers: answers.into_inner() })
     }
@@ -102,7 +116,19 @@ impl Connection {
         token: Option<&str>,
         claimed: Claimed<'_>,
     ) -> Result<Stream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>, Status> {
-        let (requests, stream) = first(delta_discovery_request(claimed));
+        self.delta_of(token, delta_discovery_request(claimed)).await
+    }
+
+    /// Opens a delta stream with this first message.
+    ///
+    /// # Errors
+    /// The status that refuses it.
+    pub async fn delta_of(
+        &self,
+        token: Option<&str>,
+        message: DeltaDiscoveryRequest,
+    ) -> Result<Stream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>, Status> {
+        let (requests, stream) = first(message);
         let answers = self.ads().delta_aggregated_resources(with(token, stream)?).await?;
         Ok(Stream { requests, answers: answers.into_inner() })
     }
@@ -116,10 +142,20 @@ impl Connection {
         token: Option<&str>,
     ) -> Result<Stream<HealthCheckRequestOrEndpointHealthResponse, HealthCheckSpecifier>, Status>
     {
-        let hello = HealthCheckRequest { node: Some(node(Claimed::DATAPLANE)), capability: None };
-        let (requests, stream) = first(HealthCheckRequestOrEndpointHealthResponse {
-            request_type: Some(RequestType::HealthCheckRequest(hello)),
-        });
+        self.hds_of(token, health_check_request(NODE_ID)).await
+    }
+
+    /// Opens a health discovery stream with this first message.
+    ///
+    /// # Errors
+    /// The status that refuses it.
+    pub async fn hds_of(
+        &self,
+        token: Option<&str>,
+        message: HealthCheckRequestOrEndpointHealthResponse,
+    ) -> Result<Stream<HealthCheckRequestOrEndpointHealthResponse, HealthCheckSpecifier>, Status>
+    {
+        let (requests, stream) = first(message);
         let mut client = HealthDiscoveryServiceClient::new(self.0.clone());
         let answers = client.stream_health_check(with(token, stream)?).await?;
         Ok(Stream { requests, answers: answers.into_inner() })
@@ -203,6 +239,14 @@ pub fn delta_discovery_request(claimed: Claimed<'_>) -> DeltaDiscoveryRequest {
     }
 }
 
+/// A first message of health discovery, of the dataplane with this node id.
+pub fn health_check_request(id: &str) -> HealthCheckRequestOrEndpointHealthResponse {
+    let node = Node { id: id.to_owned(), ..node(Claimed::DATAPLANE) };
+    let request = HealthCheckRequest { node: Some(node), capability: None };
+    let request_type = Some(RequestType::HealthCheckRequest(request));
+    HealthCheckRequestOrEndpointHealthResponse { request_type }
+}
+
 /// A node as Kuma's bootstrap writes it (Kuma: `pkg/xds/bootstrap/template_v3.go`).
 fn node(claimed: Claimed<'_>) -> Node {
     let Claimed { proxy_type, resource } = claimed;
@@ -230,7 +274,7 @@ fn node(claimed: Claimed<'_>) -> Node {
         .into_iter()
         .filter_map(|(name, kind)| Some((name.to_owned(), Value { kind: Some(kind?) })));
     Node {
-        id: ".zone-proxy-1".to_owned(),
+        id: NODE_ID.to_owned(),
         cluster: "zone-proxy".to_owned(),
         metadata: Some(Struct { fields: fields.collect() }),
         ..Node::default()

@@ -39,7 +39,15 @@ pub(crate) const WORDS_OF_NOT_YET_VALID: Exception = Exception {
     why: "Before 2.14 kuma-cp says `could not parse token` of one that is not valid yet",
 };
 
-pub(crate) const ALL: [&Exception; 3] = [&DELTA, &SIGNATURE_IN_KUMA_DP, &WORDS_OF_NOT_YET_VALID];
+/// Kuma: `pkg/core/resources/apis/mesh/dataplane_validator.go`, `validateNetworking`.
+pub(crate) const ZONE_PROXY_OF_A_MESH: Exception = Exception {
+    test: "dataplanes::zone_proxies::a_zone_proxy_of_a_mesh_is_a_dataplane",
+    since: (2, 14),
+    why: "Before 2.14 there are no zone proxies of a mesh: kuma-dp refuses such a resource itself",
+};
+
+pub(crate) const ALL: [&Exception; 4] =
+    [&DELTA, &SIGNATURE_IN_KUMA_DP, &WORDS_OF_NOT_YET_VALID, &ZONE_PROXY_OF_A_MESH];
 
 impl Exception {
     /// Whether it is one of those releases.

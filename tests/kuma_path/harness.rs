@@ -11,12 +11,15 @@ use zonegate_issuer::SigningKey;
 use zonegate_testkit::certificates::Certificates;
 use zonegate_testkit::gateway::{self, Delivery, Gateway, Log, Pushed};
 use zonegate_testkit::kuma::{
-    ControlPlane, HOW_TO, Home, Kind, Options, Proxy, ProxyOptions, StaticKey, free_port,
+    ControlPlane, HOW_TO, Home, Kind, Options, Proxy, ProxyOptions, ResourceSource, StaticKey,
+    free_port,
 };
 use zonegate_testkit::zone_proxy::{Claimed, Connection};
 
 /// The zone of every control plane here.
 pub(crate) const ZONE: &str = "zone-1";
+/// The mesh that every control plane has from the start.
+pub(crate) const MESH: &str = "default";
 /// The kid of the key that both sides know.
 pub(crate) const KID: &str = "key-1";
 /// Longer than anything here takes on a slow machine.
@@ -205,6 +208,11 @@ impl Setup {
         Connection::open(self.control_plane.address(), &self.behind.ca).await.unwrap()
     }
 
+    /// The CA of the control plane's certificate.
+    pub(crate) fn control_plane_ca(&self) -> &Path {
+        &self.behind.ca_path
+    }
+
     /// What kumactl prints, as the administrator of this control plane.
     pub(crate) async fn kumactl(&self, arguments: &[&str]) -> String {
         let config = self.dir.path().join("kumactl.yaml");
@@ -244,6 +252,8 @@ impl Setup {
         ProxyOptions {
             kind,
             name: name.to_owned(),
+            mesh: MESH.to_owned(),
+            resource: ResourceSource::Proxy,
             token: token.map(str::to_owned),
             control_plane: format!("https://{}", self.gateway.address()),
             ca: self.gateway_ca.clone(),
@@ -254,8 +264,20 @@ impl Setup {
 
     /// Waits until the control plane lists the proxy as online, or as gone.
     pub(crate) async fn wait_online(&self, proxy: &Proxy, kind: Kind, name: &str, online: bool) {
+        self.wait_online_in(MESH, proxy, kind, name, online).await;
+    }
+
+    /// The same, of a proxy of this mesh.
+    pub(crate) async fn wait_online_in(
+        &self,
+        mesh: &str,
+        proxy: &Proxy,
+        kind: Kind,
+        name: &str,
+        online: bool,
+    ) {
         let start = Instant::now();
-        while self.control_plane.api().is_online(kind, name).await.unwrap() != online {
+        while self.control_plane.api().is_online(kind, mesh, name).await.unwrap() != online {
             let log = proxy.process.log_tail();
             assert!(start.elapsed() < LIMIT, "{name} online is not {online}; its log ends:\n{log}");
             sleep(Duration::from_millis(50)).await;

@@ -4,10 +4,12 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use envoy_types::pb::envoy::service::discovery::v3::DiscoveryRequest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::sleep;
 use zonegate_testkit::kuma::StaticKey;
+use zonegate_testkit::zone_proxy::discovery_request;
 
 use crate::harness::{Bench, INGRESS_HERE, Setup, ZONE, home, within};
 
@@ -100,12 +102,22 @@ impl Setup {
         way: Way,
         token: impl Into<Option<&'a str>>,
     ) -> Result<(), String> {
+        self.connects_by(way, token, &discovery_request(INGRESS_HERE)).await
+    }
+
+    /// The same for whoever sends this first message.
+    pub(crate) async fn connects_by<'a>(
+        &self,
+        way: Way,
+        token: impl Into<Option<&'a str>>,
+        message: &DiscoveryRequest,
+    ) -> Result<(), String> {
         let token = token.into();
         let connection = match way {
             Way::Gateway => self.connect().await,
             Way::Straight => self.connect_without_gateway().await,
         };
-        let answer = async || connection.sotw(token, INGRESS_HERE).await?.next().await;
+        let answer = async || connection.sotw_of(token, message.clone()).await?.next().await;
         within(async {
             loop {
                 match answer().await {
@@ -147,7 +159,7 @@ impl Setup {
 }
 
 /// What our tool prints.
-fn zonegate(dir: &Path, arguments: &[&str]) -> String {
+pub(crate) fn zonegate(dir: &Path, arguments: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_zonegate"));
     let output = command.args(arguments).current_dir(dir).output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr);

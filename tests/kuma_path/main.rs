@@ -8,6 +8,7 @@
 #![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 mod addresses;
+mod dataplanes;
 mod exceptions;
 mod global_kds;
 mod harness;

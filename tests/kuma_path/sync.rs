@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
@@ -21,25 +22,30 @@ const SLOW: Duration = Duration::from_secs(5);
 const ZONE_TOKEN: [&str; 6] = ["generate", "zone-token", "--zone", ZONE, "--valid-for", "1h"];
 
 /// A running `zonegate sync`. Dropped, it is killed.
-struct Sync {
+pub(crate) struct Sync {
     child: Child,
     log: PathBuf,
 }
 
 impl Sync {
     /// For the gateway of `setup`, by TLS and with the admin's token.
-    async fn start(setup: &Setup, ca: &Path) -> Self {
+    async fn start(setup: &Setup) -> Self {
+        Self::with_base(setup, &json!({ "zone": ZONE })).await
+    }
+
+    /// The same, with the rest of the policy.
+    pub(crate) async fn with_base(setup: &Setup, base: &Value) -> Self {
         let dir = setup.scratch();
         let token = dir.join("admin-token");
         std::fs::write(&token, setup.control_plane.admin_token().await.unwrap()).unwrap();
-        std::fs::write(dir.join("gate.yaml"), format!("zone: {ZONE}\n")).unwrap();
+        std::fs::write(dir.join("gate.yaml"), base.to_string()).unwrap();
         let (interval, log) = (format!("{}s", INTERVAL.as_secs()), dir.join("sync.log"));
         let mut command = command(&setup.gateway.folder().join("ecds/zonegate.yaml"));
         command
             .arg("--address")
             .arg(format!("https://localhost:{}", setup.control_plane.api_tls_address().port()))
             .arg("--ca-cert-file")
-            .arg(ca)
+            .arg(setup.control_plane_ca())
             .arg("--token-file")
             .arg(token)
             .arg("--base")
@@ -49,11 +55,11 @@ impl Sync {
         Self { child: command.spawn().unwrap(), log }
     }
 
-    fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
-    async fn says(&self, text: &str) {
+    pub(crate) async fn says(&self, text: &str) {
         let start = Instant::now();
         while !self.said().contains(text) {
             assert!(start.elapsed() < LIMIT, "no {text:?} in:\n{}", self.said());
@@ -62,7 +68,7 @@ impl Sync {
     }
 
     /// Ends it as systemd does. Nothing secret was said.
-    async fn stop(mut self, setup: &Setup) {
+    pub(crate) async fn stop(mut self, setup: &Setup) {
         let pid = self.child.id().unwrap().to_string();
         Command::new("kill").args(["-TERM", &pid]).status().await.unwrap();
         let status = within(self.child.wait()).await.unwrap();
@@ -85,10 +91,8 @@ fn command(ecds: &Path) -> Command {
 #[tokio::test]
 #[ignore = "needs KUMA_HOME: make test-kuma"]
 async fn what_kumactl_revokes_is_refused_and_cut_by_the_gate() {
-    let bench = Bench::new();
-    let ca = bench.options.certificate.with_file_name("ca.pem");
-    let setup = bench.start().await;
-    let sync = Sync::start(&setup, &ca).await;
+    let setup = Bench::new().start().await;
+    let sync = Sync::start(&setup).await;
     sync.says("replaced file=").await;
     let (token, other) = (setup.kumactl(&ZONE_TOKEN).await, setup.kumactl(&ZONE_TOKEN).await);
     // Envoy has read the file: kuma-dp ends when it is refused.
@@ -126,10 +130,8 @@ async fn what_kumactl_revokes_is_refused_and_cut_by_the_gate() {
 #[tokio::test]
 #[ignore = "needs KUMA_HOME: make test-kuma"]
 async fn a_key_that_is_rotated_in_the_secrets_is_rotated_at_the_gate() {
-    let bench = Bench::new();
-    let ca = bench.options.certificate.with_file_name("ca.pem");
-    let setup = bench.start().await;
-    let sync = Sync::start(&setup, &ca).await;
+    let setup = Bench::new().start().await;
+    let sync = Sync::start(&setup).await;
     sync.says("replaced file=").await;
     let old = setup.kumactl(&ZONE_TOKEN).await;
     setup.wait_verdict(&old, "").await;
@@ -223,7 +225,7 @@ fn id_of(token: &str) -> String {
     use base64::Engine;
     let claims = token.split('.').nth(1).unwrap();
     let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(claims).unwrap();
-    let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
+    let claims: Value = serde_json::from_slice(&claims).unwrap();
     claims["jti"].as_str().unwrap().to_owned()
 }
 

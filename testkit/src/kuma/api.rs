@@ -96,8 +96,8 @@ impl Api {
     ///
     /// # Errors
     /// The control plane does not answer as it should.
-    pub async fn is_online(&self, kind: Kind, name: &str) -> anyhow::Result<bool> {
-        let Some(text) = self.get(&kind.overview(name)).await? else { return Ok(false) };
+    pub async fn is_online(&self, kind: Kind, mesh: &str, name: &str) -> anyhow::Result<bool> {
+        let Some(text) = self.get(&kind.overview(mesh, name)).await? else { return Ok(false) };
         let overview: Value = serde_json::from_str(&text)?;
         let last = overview
             .pointer(kind.subscriptions())

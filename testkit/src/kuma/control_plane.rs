@@ -1,4 +1,4 @@
-//! kuma-cp, the control plane of a zone or the global one: universal, store in memory, TLS.
+//! kuma-cp, a control plane on Universal: of a zone, or the global one of several; store in memory, TLS.
 //!
 //! In: [`Options`]. Out: a running [`ControlPlane`], ready, or an error with the end of its log.
 //! Usage reports are off.
@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
-use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::sleep;
 
-use super::{Api, Home, Metrics, free_port};
+use super::configuration::{self, Ports};
+use super::{Api, Home, Metrics};
 use crate::certificates::Identity;
 use crate::process::{Log, Process};
 
@@ -24,10 +24,10 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How to run a control plane.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The zone that it serves; means nothing for a global one.
-    pub zone: String,
-    /// Whether it is alone.
+    /// What it is among other control planes.
     pub role: Role,
+    /// The zone that it serves, unless it is the global one.
+    pub zone: String,
     /// What it presents on all its ports with TLS.
     pub certificate: PathBuf,
     /// The certificate's private key.
@@ -38,21 +38,28 @@ pub struct Options {
     pub zone_proxies: ZoneProxyAuthentication,
     /// Static public keys of zone tokens.
     pub public_keys: Vec<StaticKey>,
+    /// Static public keys of dataplane tokens.
+    pub dataplane_keys: Vec<DataplaneKey>,
     /// The port of the dataplane server; 0 takes a free one.
     pub port: u16,
     /// More settings, as environment variables.
     pub environment: Vec<(String, String)>,
 }
 
-/// Whether a control plane is alone, and what it is if not.
+/// What a control plane is among others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Role {
-    /// Of a zone, without a global one.
+    /// Of the only zone.
     Standalone,
-    /// The global one.
+    /// Above the control planes of several zones. No proxy connects to it.
     Global,
-    /// Of a zone, which connects to the global one at this URL.
-    Zone(String),
+    /// Of one zone among several.
+    Federated {
+        /// The URL of the global one: [`ControlPlane::kds_address`], or what stands in front of it.
+        global: String,
+        /// The CA of the certificate there, where the URL is one of TLS.
+        ca: Option<PathBuf>,
+    },
 }
 
 /// `dpServer.authn.zoneProxy.type`.
@@ -75,20 +82,44 @@ pub struct StaticKey {
     pub key: String,
 }
 
+/// A public key of dataplane tokens in the control plane's configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataplaneKey {
+    /// Whose tokens it verifies; `None` is every mesh.
+    pub mesh: Option<String>,
+    /// Its name in tokens.
+    pub kid: String,
+    /// PEM.
+    pub key: String,
+}
+
 impl Options {
     /// For `zone`, with this certificate, all else as Kuma's defaults.
     #[must_use]
     pub fn new(zone: &str, identity: &Identity) -> Self {
         Self {
-            zone: zone.to_owned(),
             role: Role::Standalone,
+            zone: zone.to_owned(),
             certificate: identity.certificate_path.clone(),
             key: identity.key_path.clone(),
             xds: None,
             zone_proxies: ZoneProxyAuthentication::ZoneToken,
             public_keys: Vec::new(),
+            dataplane_keys: Vec::new(),
             port: 0,
             environment: Vec::new(),
+        }
+    }
+
+    /// What kuma-cp creates after it says that it is ready, in no certain order.
+    fn first_secrets(&self) -> &'static [&'static str] {
+        match (&self.role, self.zone_proxies) {
+            // They come from the global one, once that lets the zone in.
+            (Role::Federated { .. }, _) => &[],
+            (_, ZoneProxyAuthentication::StaticKeys) => &["admin-user-token"],
+            (Role::Standalone | Role::Global, _) => {
+                &["admin-user-token", "zone-token-signing-key-1"]
+            }
         }
     }
 }
@@ -100,19 +131,8 @@ pub struct ControlPlane {
     ports: Ports,
     api: Api,
     diagnostics: Api,
+    configuration: PathBuf,
     _dir: TempDir,
-}
-
-/// What it listens on.
-#[derive(Debug, Clone, Copy)]
-struct Ports {
-    dp_server: u16,
-    kds: u16,
-    api: u16,
-    api_tls: u16,
-    diagnostics: u16,
-    inter_cp: u16,
-    monitoring: u16,
 }
 
 impl ControlPlane {
@@ -124,12 +144,12 @@ impl ControlPlane {
         let dir = tempfile::Builder::new().prefix("zonegate-kuma-cp-").tempdir()?;
         let ports = Ports::free(options.port)?;
         let mut command = home.command("kuma-cp", dir.path());
-        let file = write_configuration(dir.path(), options, ports)?;
-        command.arg("run").arg("--config-file").arg(file);
+        let configuration = configuration::write(dir.path(), options, ports)?;
+        command.arg("run").arg("--config-file").arg(&configuration);
         command.envs(options.environment.iter().map(|(name, value)| (name, value)));
         let process = Process::start(command, Log::File, dir.path().join("kuma-cp.log"))?;
         let (api, diagnostics) = (Api::new(local(ports.api)), Api::new(local(ports.diagnostics)));
-        let mut started = Self { process, ports, api, diagnostics, _dir: dir };
+        let mut started = Self { process, ports, api, diagnostics, configuration, _dir: dir };
         match started.ready(options).await {
             Ok(()) => Ok(started),
             Err(error) => {
@@ -141,13 +161,7 @@ impl ControlPlane {
 
     async fn ready(&mut self, options: &Options) -> anyhow::Result<()> {
         let begun = Instant::now();
-        // What kuma-cp creates after it says that it is ready, in no certain order.
-        let secrets: &[&str] = match (&options.role, options.zone_proxies) {
-            // It has those of the global one.
-            (Role::Zone(_), _) => &[],
-            (_, ZoneProxyAuthentication::StaticKeys) => &["admin-user-token"],
-            _ => &["admin-user-token", "zone-token-signing-key-1"],
-        };
+        let secrets = options.first_secrets();
         while begun.elapsed() < START {
             if let Some(status) = self.process.ended()? {
                 bail!("kuma-cp did not start ({status})");
@@ -175,9 +189,14 @@ impl ControlPlane {
         local(self.ports.dp_server)
     }
 
-    /// Where the control planes of zones connect to a global one: KDS, TLS.
+    /// Where it listens for the control planes of zones, if it is the global one, TLS.
     pub fn kds_address(&self) -> SocketAddr {
         local(self.ports.kds)
+    }
+
+    /// The file that it was started with.
+    pub fn configuration(&self) -> &Path {
+        &self.configuration
     }
 
     /// Its API, plain HTTP on loopback.
@@ -219,76 +238,6 @@ impl ControlPlane {
     }
 }
 
-impl Ports {
-    fn free(dp_server: u16) -> anyhow::Result<Self> {
-        let dp_server = match dp_server {
-            0 => free_port()?,
-            port => port,
-        };
-        Ok(Self {
-            dp_server,
-            kds: free_port()?,
-            api: free_port()?,
-            api_tls: free_port()?,
-            diagnostics: free_port()?,
-            inter_cp: free_port()?,
-            monitoring: free_port()?,
-        })
-    }
-}
-
 fn local(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
-}
-
-/// Kuma: `pkg/config/app/kuma-cp/kuma-cp.defaults.yaml`. JSON is YAML.
-fn write_configuration(dir: &Path, options: &Options, ports: Ports) -> anyhow::Result<PathBuf> {
-    let keys = options.public_keys.iter();
-    let keys: Vec<Value> =
-        keys.map(|StaticKey { kid, key }| json!({ "kid": kid, "key": key })).collect();
-    let (kind, secrets) = match options.zone_proxies {
-        ZoneProxyAuthentication::ZoneToken => ("zoneToken", true),
-        ZoneProxyAuthentication::StaticKeys => ("zoneToken", false),
-        ZoneProxyAuthentication::None => ("none", true),
-    };
-    let validator = json!({ "useSecrets": secrets, "publicKeys": keys });
-    let zone_token = json!({ "enableIssuer": secrets, "validator": validator });
-    let (xds_host, xds_port) = options.xds.clone().unwrap_or_default();
-    let loopback = |port| json!({ "enabled": true, "interface": "127.0.0.1", "port": port });
-    let (mode, multizone) = match &options.role {
-        Role::Standalone => ("zone", json!({ "zone": { "name": options.zone } })),
-        Role::Global => ("global", json!({ "global": { "kds": { "grpcPort": ports.kds } } })),
-        Role::Zone(address) => {
-            ("zone", json!({ "zone": { "name": options.zone, "globalAddress": address } }))
-        }
-    };
-    let configuration = json!({
-        "environment": "universal",
-        "mode": mode,
-        "store": { "type": "memory" },
-        "multizone": multizone,
-        "general": {
-            "workDir": dir,
-            "tlsCertFile": options.certificate,
-            "tlsKeyFile": options.key,
-        },
-        "bootstrapServer": { "params": { "xdsHost": xds_host, "xdsPort": xds_port } },
-        "apiServer": { "http": loopback(ports.api), "https": loopback(ports.api_tls) },
-        "dpServer": {
-            "port": ports.dp_server,
-            "authn": { "zoneProxy": { "type": kind, "zoneToken": zone_token } },
-        },
-        "diagnostics": { "serverPort": ports.diagnostics },
-        "interCp": {
-            "catalog": { "instanceAddress": "127.0.0.1" },
-            "server": { "port": ports.inter_cp },
-        },
-        // Before 2.14 it cannot be switched off.
-        "monitoringAssignmentServer": { "enabled": false, "port": ports.monitoring },
-        "reports": { "enabled": false },
-    });
-    let path = dir.join("kuma-cp.yaml");
-    std::fs::write(&path, configuration.to_string())
-        .with_context(|| format!("writing {}", path.display()))?;
-    Ok(path)
 }

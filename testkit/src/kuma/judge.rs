@@ -110,7 +110,7 @@ impl Judge {
 
 /// Of a node that no other stream names.
 fn first_message(kind: Kind, name: &str, number: u64) -> DiscoveryRequest {
-    let resource = kind.resource(name, 10_001).to_string();
+    let resource = kind.resource("default", name, [10_001, 10_002]).to_string();
     let claimed = Claimed { proxy_type: Some(kind.name()), resource: Some(&resource) };
     let mut message = discovery_request(claimed);
     if let Some(node) = &mut message.node {

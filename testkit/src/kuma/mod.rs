@@ -6,6 +6,7 @@
 //! while it runs.
 
 mod api;
+mod configuration;
 mod control_plane;
 mod judge;
 mod kubernetes;
@@ -21,12 +22,14 @@ use anyhow::{Context, ensure};
 use tokio::process::Command;
 
 pub use api::Api;
-pub use control_plane::{ControlPlane, Options, Role, StaticKey, ZoneProxyAuthentication};
+pub use control_plane::{
+    ControlPlane, DataplaneKey, Options, Role, StaticKey, ZoneProxyAuthentication,
+};
 pub use judge::Judge;
 pub use kubernetes::KubernetesControlPlane;
 pub use metrics::Metrics;
 pub use ports::free_port;
-pub use proxy::{Kind, Proxy, ProxyOptions};
+pub use proxy::{Kind, Proxy, ProxyOptions, ResourceSource};
 pub use release::Release;
 
 /// The environment variable that names the folder.

@@ -24,8 +24,19 @@ pub enum Kind {
     Ingress,
     /// A zone egress.
     Egress,
-    /// A sidecar, in the mesh `default`.
+    /// A sidecar.
     Dataplane,
+    /// A zone ingress and a zone egress of a mesh: two listeners of a Dataplane.
+    MeshZoneProxy,
+}
+
+/// Where the resource of a proxy comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResourceSource {
+    /// It brings the resource of its kind along.
+    Proxy,
+    /// The control plane has the resource already, as on Kubernetes, and the proxy has its name.
+    ControlPlane,
 }
 
 /// How to run a proxy.
@@ -35,6 +46,10 @@ pub struct ProxyOptions {
     pub kind: Kind,
     /// Its name.
     pub name: String,
+    /// Its mesh, where a proxy of its kind has one.
+    pub mesh: String,
+    /// Where its resource comes from.
+    pub resource: ResourceSource,
     /// Its token; `None` starts it without one.
     pub token: Option<String>,
     /// Where the control plane is, or what stands in front of it: `https://…`.
@@ -63,14 +78,6 @@ impl Proxy {
     pub fn start(home: &Home, options: &ProxyOptions) -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new().prefix("zonegate-kuma-dp-").tempdir()?;
         let mut command = home.command("kuma-dp", dir.path());
-        let resource = dir.path().join("resource.yaml");
-        let mut definition = options.kind.resource(&options.name, free_port()?);
-        if !home.release().has_admin_socket() {
-            let networking = definition.get_mut("networking").and_then(Value::as_object_mut);
-            let networking = networking.context("the proxy's resource has no networking")?;
-            networking.insert("admin".to_owned(), json!({ "port": free_port()? }));
-        }
-        fs::write(&resource, definition.to_string()).context("writing the proxy's resource")?;
         command
             .args(["run", "--proxy-type", options.kind.name()])
             .args(["--cp-address", &options.control_plane])
@@ -78,8 +85,6 @@ impl Proxy {
             .arg(&options.ca)
             .arg("--binary-path")
             .arg(&options.envoy)
-            .arg("--dataplane-file")
-            .arg(&resource)
             // Else it makes a folder elsewhere, and leaves it when it is killed.
             .arg(home.release().work_dir_flag())
             .arg(dir.path())
@@ -91,6 +96,17 @@ impl Proxy {
             // It retries where it is told to come again; not for ever here.
             .env("KUMA_CONTROL_PLANE_RETRY_BACKOFF", "1s")
             .envs(options.environment.iter().map(|(name, value)| (name, value)));
+        match options.resource {
+            ResourceSource::Proxy => {
+                let file = dir.path().join("resource.yaml");
+                fs::write(&file, resource(home, options)?.to_string())
+                    .context("writing the proxy's resource")?;
+                command.arg("--dataplane-file").arg(&file);
+            }
+            ResourceSource::ControlPlane => {
+                command.args(["--name", &options.name]).args(["--mesh", &options.mesh]);
+            }
+        }
         if !home.release().has_work_dir() {
             command.env("KUMA_DATAPLANE_RUNTIME_SOCKET_DIR", dir.path());
         }
@@ -133,22 +149,36 @@ impl Proxy {
     }
 }
 
+/// The resource that the proxy brings along.
+fn resource(home: &Home, options: &ProxyOptions) -> anyhow::Result<Value> {
+    let ports = [free_port()?, free_port()?];
+    let mut resource = options.kind.resource(&options.mesh, &options.name, ports);
+    if !home.release().has_admin_socket() {
+        let networking = resource.get_mut("networking").and_then(Value::as_object_mut);
+        let networking = networking.context("the proxy's resource has no networking")?;
+        networking.insert("admin".to_owned(), json!({ "port": free_port()? }));
+    }
+    Ok(resource)
+}
+
 impl Kind {
     /// As `--proxy-type` has it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ingress => "ingress",
             Self::Egress => "egress",
-            Self::Dataplane => "dataplane",
+            Self::Dataplane | Self::MeshZoneProxy => "dataplane",
         }
     }
 
     /// Where the control plane's API tells about it.
-    pub(super) fn overview(self, name: &str) -> String {
+    pub(super) fn overview(self, mesh: &str, name: &str) -> String {
         match self {
             Self::Ingress => format!("/zoneingresses/{name}/_overview"),
             Self::Egress => format!("/zoneegresses/{name}/_overview"),
-            Self::Dataplane => format!("/meshes/default/dataplanes/{name}/_overview"),
+            Self::Dataplane | Self::MeshZoneProxy => {
+                format!("/meshes/{mesh}/dataplanes/{name}/_overview")
+            }
         }
     }
 
@@ -157,12 +187,12 @@ impl Kind {
         match self {
             Self::Ingress => "/zoneIngressInsight/subscriptions",
             Self::Egress => "/zoneEgressInsight/subscriptions",
-            Self::Dataplane => "/dataplaneInsight/subscriptions",
+            Self::Dataplane | Self::MeshZoneProxy => "/dataplaneInsight/subscriptions",
         }
     }
 
-    /// Its resource, which it brings along.
-    pub(super) fn resource(self, name: &str, port: u16) -> Value {
+    /// Its resource, which it brings along, with listeners on these ports.
+    pub fn resource(self, mesh: &str, name: &str, [port, other]: [u16; 2]) -> Value {
         let address = "127.0.0.1";
         match self {
             Self::Ingress => json!({
@@ -182,11 +212,23 @@ impl Kind {
             }),
             Self::Dataplane => json!({
                 "type": "Dataplane",
-                "mesh": "default",
+                "mesh": mesh,
                 "name": name,
                 "networking": {
                     "address": address,
                     "inbound": [{ "port": port, "tags": { "kuma.io/service": name } }],
+                },
+            }),
+            Self::MeshZoneProxy => json!({
+                "type": "Dataplane",
+                "mesh": mesh,
+                "name": name,
+                "networking": {
+                    "address": address,
+                    "listeners": [
+                        { "type": "ZoneIngress", "name": "ingress", "address": address, "port": port },
+                        { "type": "ZoneEgress", "name": "egress", "address": address, "port": other },
+                    ],
                 },
             }),
         }

@@ -147,7 +147,7 @@ impl Global {
         more: &[(&str, &str)],
     ) -> ControlPlane {
         let mut options = Options::new(name, &self.behind.control_plane);
-        options.role = Role::Zone(global);
+        options.role = Role::Federated { global, ca: None };
         options.environment = settings(&[
             // Else it waits longer each time that it is refused, up to a minute.
             ("KUMA_GENERAL_RESILIENT_COMPONENT_BASE_BACKOFF", "200ms"),
