@@ -81,11 +81,9 @@ fn multizone(options: &Options, ports: Ports) -> Value {
         Role::Standalone => json!({ "zone": { "name": options.zone } }),
         Role::Global => json!({ "global": { "kds": { "grpcPort": ports.kds } } }),
         Role::Federated { global, ca } => {
-            let mut zone = json!({ "name": options.zone, "globalAddress": global });
-            if let Some(ca) = ca {
-                zone["kds"] = json!({ "rootCaFile": ca });
-            }
-            json!({ "zone": zone })
+            let kds = ca.as_ref().map(|ca| json!({ "rootCaFile": ca }));
+            let kds = kds.unwrap_or_else(|| json!({}));
+            json!({ "zone": { "name": options.zone, "globalAddress": global, "kds": kds } })
         }
     }
 }
