@@ -270,6 +270,11 @@ pub(crate) fn discovery_message(variant: XdsVariant, node: Node) -> Vec<u8> {
     }
 }
 
+/// The first message of an ingress.
+pub(crate) fn ingress_message() -> Vec<u8> {
+    Request::of("sotw").message(XdsVariant::Sotw)
+}
+
 /// The first message of health discovery.
 fn health_check_request(node: Option<Node>) -> Vec<u8> {
     let request = HealthCheckRequest { node, ..HealthCheckRequest::default() };
