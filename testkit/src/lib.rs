@@ -7,6 +7,7 @@
 pub mod certificates;
 pub mod control_plane;
 pub mod gateway;
+mod json_client;
 pub mod kds;
 pub mod kubernetes;
 pub mod kuma;

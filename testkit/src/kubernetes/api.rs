@@ -4,27 +4,17 @@
 //! says so.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
-use anyhow::{Context, bail};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Bytes;
-use hyper::client::conn::http1;
-use hyper::{Method, Request, StatusCode};
-use hyper_util::rt::TokioIo;
+use anyhow::Context;
+use hyper::Method;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::ClientConfig;
-use tokio_rustls::rustls::pki_types::ServerName;
 
-use crate::certificates::{HTTP_1_1, client_config};
+use crate::json_client::JsonClient;
 
 /// A client of the API.
 #[derive(Debug, Clone)]
 pub struct Api {
-    address: SocketAddr,
-    tls: Arc<ClientConfig>,
+    client: JsonClient,
     token: String,
 }
 
@@ -34,12 +24,12 @@ impl Api {
     /// # Errors
     /// If `ca` is not a certificate.
     pub fn new(address: SocketAddr, ca: &str, token: &str) -> anyhow::Result<Self> {
-        Ok(Self { address, tls: client_config(ca, &[HTTP_1_1])?, token: token.to_owned() })
+        Ok(Self { client: JsonClient::tls(address, ca, token)?, token: token.to_owned() })
     }
 
     /// Where it is.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.client.address()
     }
 
     /// The administrator's token.
@@ -113,7 +103,7 @@ impl Api {
     /// There is none, or the API server refuses.
     pub async fn remove(&self, path: &str) -> anyhow::Result<()> {
         let options = json!({ "gracePeriodSeconds": 0 });
-        self.send(Method::DELETE, path, Some(&options)).await.map(drop)
+        self.client.send(Method::DELETE, path, Some(&options)).await.map(drop)
     }
 
     /// POSTs an object; what the API server made of it.
@@ -121,7 +111,7 @@ impl Api {
     /// # Errors
     /// The API server refuses, with its words.
     pub async fn create(&self, path: &str, object: &Value) -> anyhow::Result<Value> {
-        let text = self.send(Method::POST, path, Some(object)).await?;
+        let text = self.client.send(Method::POST, path, Some(object)).await?;
         Ok(serde_json::from_str(&text)?)
     }
 
@@ -130,51 +120,6 @@ impl Api {
     /// # Errors
     /// The API server does not answer, or refuses.
     pub async fn get(&self, path: &str) -> anyhow::Result<Option<String>> {
-        let (status, text) = self.answer(Method::GET, path, None).await?;
-        match status {
-            StatusCode::NOT_FOUND => Ok(None),
-            status if status.is_success() => Ok(Some(text)),
-            status => bail!("GET {path}: {status}: {text}"),
-        }
-    }
-
-    async fn send(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> anyhow::Result<String> {
-        let (status, text) = self.answer(method.clone(), path, body).await?;
-        match status.is_success() {
-            true => Ok(text),
-            false => bail!("{method} {path}: {status}: {text}"),
-        }
-    }
-
-    /// A connection each: whoever asks is in no hurry.
-    async fn answer(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> anyhow::Result<(StatusCode, String)> {
-        let body = body.map(Value::to_string).unwrap_or_default();
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("host", self.address.to_string())
-            .header("authorization", format!("Bearer {}", self.token))
-            .header("content-type", "application/json")
-            .body(Full::new(Bytes::from(body)))?;
-        let tcp = TcpStream::connect(self.address).await.context("connecting to the API server")?;
-        let name = ServerName::try_from("localhost")?;
-        let tls = TlsConnector::from(Arc::clone(&self.tls)).connect(name, tcp).await?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(tls)).await?;
-        let connection = tokio::spawn(connection);
-        let answer = sender.send_request(request).await.context("asking the API server")?;
-        let status = answer.status();
-        let body = answer.into_body().collect().await?.to_bytes();
-        connection.abort();
-        Ok((status, String::from_utf8_lossy(&body).into_owned()))
+        self.client.get(path).await
     }
 }

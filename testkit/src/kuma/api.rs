@@ -6,35 +6,30 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http_body_util::{BodyExt, Full};
-use hyper::body::Bytes;
-use hyper::{Method, Request, StatusCode};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper::Method;
 use serde_json::{Value, json};
 
 use super::Kind;
+use crate::json_client::JsonClient;
 
 /// A client of the API.
 #[derive(Debug, Clone)]
 pub struct Api {
-    address: SocketAddr,
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: JsonClient,
 }
 
 impl Api {
     /// Of the server at `address`, plain HTTP.
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, client: Client::builder(TokioExecutor::new()).build_http() }
+        Self { client: JsonClient::plain(address) }
     }
 
     /// Where it is.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.client.address()
     }
 
     /// The bytes of a global secret; `None` where there is none of this name.
@@ -65,7 +60,7 @@ impl Api {
     /// # Errors
     /// There is none of this name.
     pub async fn remove_secret(&self, name: &str) -> anyhow::Result<()> {
-        self.send(Method::DELETE, &format!("/global-secrets/{name}"), None).await.map(drop)
+        self.client.send(Method::DELETE, &format!("/global-secrets/{name}"), None).await.map(drop)
     }
 
     /// A zone token, issued by the control plane itself.
@@ -80,7 +75,7 @@ impl Api {
     ) -> anyhow::Result<String> {
         let valid_for = format!("{}s", valid_for.as_secs());
         let wanted = json!({ "zone": zone, "scope": scope, "validFor": valid_for });
-        self.send(Method::POST, "/tokens/zone", Some(&wanted)).await
+        self.client.send(Method::POST, "/tokens/zone", Some(&wanted)).await
     }
 
     /// A token for the sidecar `name`.
@@ -89,7 +84,7 @@ impl Api {
     /// The control plane issues none.
     pub async fn dataplane_token(&self, mesh: &str, name: &str) -> anyhow::Result<String> {
         let wanted = json!({ "mesh": mesh, "name": name, "validFor": "1h" });
-        self.send(Method::POST, "/tokens/dataplane", Some(&wanted)).await
+        self.client.send(Method::POST, "/tokens/dataplane", Some(&wanted)).await
     }
 
     /// Whether the control plane lists this proxy as online: connected, and not gone since.
@@ -113,12 +108,7 @@ impl Api {
     /// # Errors
     /// The control plane does not answer, or refuses.
     pub async fn get(&self, path: &str) -> anyhow::Result<Option<String>> {
-        let (status, text) = self.answer(Method::GET, path, None).await?;
-        match status {
-            StatusCode::NOT_FOUND => Ok(None),
-            status if status.is_success() => Ok(Some(text)),
-            status => bail!("GET {path}: {status}: {text}"),
-        }
+        self.client.get(path).await
     }
 
     /// PUTs a resource.
@@ -126,37 +116,6 @@ impl Api {
     /// # Errors
     /// The control plane does not answer, or refuses.
     pub async fn put(&self, path: &str, resource: &Value) -> anyhow::Result<()> {
-        self.send(Method::PUT, path, Some(resource)).await.map(drop)
-    }
-
-    async fn send(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> anyhow::Result<String> {
-        let (status, text) = self.answer(method.clone(), path, body).await?;
-        match status.is_success() {
-            true => Ok(text),
-            false => bail!("{method} {path}: {status}: {text}"),
-        }
-    }
-
-    async fn answer(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> anyhow::Result<(StatusCode, String)> {
-        let body = body.map(Value::to_string).unwrap_or_default();
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("http://{}{path}", self.address))
-            .header("content-type", "application/json")
-            .body(Full::new(Bytes::from(body)))?;
-        let answer = self.client.request(request).await.context("asking the control plane")?;
-        let status = answer.status();
-        let body = answer.into_body().collect().await?.to_bytes();
-        Ok((status, String::from_utf8_lossy(&body).into_owned()))
+        self.client.send(Method::PUT, path, Some(resource)).await.map(drop)
     }
 }

@@ -1,0 +1,120 @@
+//! An HTTP API that speaks JSON, as an administrator uses it.
+//!
+//! In: where it is, and what its administrator shows. Out: answers, as text. What they say is not known here.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::ClientConfig;
+use tokio_rustls::rustls::pki_types::ServerName;
+
+use crate::certificates::{HTTP_1_1, client_config};
+
+/// A client of such an API.
+#[derive(Debug, Clone)]
+pub(crate) struct JsonClient {
+    address: SocketAddr,
+    administrator: Administrator,
+}
+
+/// As what the API knows its administrator.
+#[derive(Debug, Clone)]
+enum Administrator {
+    /// It is whoever asks from this machine, by plain HTTP.
+    Loopback,
+    /// It has this token, and asks by TLS.
+    Token(Arc<ClientConfig>, String),
+}
+
+impl JsonClient {
+    /// Of the server at `address`, plain HTTP.
+    pub(crate) fn plain(address: SocketAddr) -> Self {
+        Self { address, administrator: Administrator::Loopback }
+    }
+
+    /// Of the server at `address`, whose certificate is of the authority `ca` (PEM).
+    pub(crate) fn tls(address: SocketAddr, ca: &str, token: &str) -> anyhow::Result<Self> {
+        let tls = client_config(ca, &[HTTP_1_1])?;
+        Ok(Self { address, administrator: Administrator::Token(tls, token.to_owned()) })
+    }
+
+    /// Where it is.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// GETs a path; `None` where there is nothing.
+    pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Option<String>> {
+        let (status, text) = self.answer(Method::GET, path, None).await?;
+        match status {
+            StatusCode::NOT_FOUND => Ok(None),
+            status if status.is_success() => Ok(Some(text)),
+            status => bail!("GET {path}: {status}: {text}"),
+        }
+    }
+
+    /// Sends what the server is to take, and has its answer.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<String> {
+        let (status, text) = self.answer(method.clone(), path, body).await?;
+        match status.is_success() {
+            true => Ok(text),
+            false => bail!("{method} {path}: {status}: {text}"),
+        }
+    }
+
+    /// A connection each: whoever asks is in no hurry.
+    async fn answer(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<(StatusCode, String)> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", self.address.to_string())
+            .header("content-type", "application/json");
+        if let Administrator::Token(_, token) = &self.administrator {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let request = request.body(Full::new(Bytes::from(body)))?;
+        let tcp = TcpStream::connect(self.address);
+        let tcp = tcp.await.with_context(|| format!("connecting to {}", self.address))?;
+        match &self.administrator {
+            Administrator::Loopback => ask(tcp, request).await,
+            Administrator::Token(tls, _) => {
+                let name = ServerName::try_from("localhost")?;
+                ask(TlsConnector::from(Arc::clone(tls)).connect(name, tcp).await?, request).await
+            }
+        }
+    }
+}
+
+async fn ask(
+    connection: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    request: Request<Full<Bytes>>,
+) -> anyhow::Result<(StatusCode, String)> {
+    let (mut sender, connection) = http1::handshake(TokioIo::new(connection)).await?;
+    let connection = tokio::spawn(connection);
+    let answer = sender.send_request(request).await.context("asking the server")?;
+    let status = answer.status();
+    let body = answer.into_body().collect().await?.to_bytes();
+    connection.abort();
+    Ok((status, String::from_utf8_lossy(&body).into_owned()))
+}
