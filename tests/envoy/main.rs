@@ -22,6 +22,7 @@ mod form;
 mod harness;
 mod held;
 mod held_pushes;
+mod herd;
 mod hot_restart;
 mod kds;
 mod keys_of_open_streams;
