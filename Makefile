@@ -16,7 +16,7 @@ NATIVE := $(filter-out $(NEEDY), \
 	$(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) \
 	$(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs)))
 # What decides, and so must not have a line that no test looks at.
-MUTATED := src/credential src/gate src/lifecycle src/log_line.rs src/revocation src/token
+MUTATED := src/credential src/gate src/lifecycle src/log_line src/metrics.rs src/revocation src/token
 comma := ,
 
 # Where func-e is on PATH, it runs Envoy.
@@ -61,7 +61,7 @@ help:
 	@echo "make bench   what the filter costs, side by side with its alternatives"
 	@echo "             ONLY=a,b,c     these scenarios only"
 	@echo "             QUICK=1        in two minutes"
-	@echo "             LIVES=number   how often each Envoy is started anew (a to d)"
+	@echo "             LIVES=number   how often each Envoy is started anew (a to d, i)"
 	@echo "             ROUNDS=number  how often each subject has its turn in a life"
 	@echo "             DOCS=1         writes the tables and charts of docs/performance.md"
 	@echo "             ALSO=a,b       other modules to compare with"

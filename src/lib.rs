@@ -33,4 +33,5 @@ pub mod shared_data;
 pub mod shared_gauge;
 pub mod text;
 pub mod token;
+pub mod vm;
 pub mod vm_gateway;

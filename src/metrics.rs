@@ -1,16 +1,19 @@
 //! What is counted, and under which names.
 //!
-//! In: what happened. Out: the names of counters and gauges, the same in every form of the gate. All of
-//! them can be listed when a configuration is taken: none comes from request data.
+//! In: what happened. Out: counters and gauges by their names, the same in every form of the gate, and what
+//! becomes of them. All of them can be listed when a configuration is taken: none comes from request data.
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::gate::{Mode, Reason};
+use rustc_hash::FxBuildHasher;
+
+use crate::gate::{Mode, Policy, Reason};
 use crate::hash;
 use crate::lifecycle::Cut;
 
 /// What is counted.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Counter {
     /// A request passes by a token.
     Allowed,
@@ -23,14 +26,25 @@ pub enum Counter {
     Denied(Mode, Reason),
     /// An open stream is cut.
     Cut(Cut),
+    /// What became of a request that says it is of this zone's control plane.
+    Zone(Arc<str>, ZoneOutcome),
     /// A configuration was put in force.
     ConfigAccepted,
     /// A configuration was refused.
     ConfigRejected,
 }
 
+/// What became of a request of a zone's control plane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ZoneOutcome {
+    /// It passes by the zone's token.
+    Allowed,
+    /// It is refused, or would be.
+    Denied(Mode),
+}
+
 /// What is shown as it is now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Gauge {
     /// Streams that were let in and have not ended.
     Open,
@@ -42,10 +56,22 @@ pub enum Gauge {
     ConfigKeys,
     /// Revoked ids of the policy in force.
     ConfigRevocations,
+    /// When the token expires that let this zone's control plane in last, in seconds since 1970; 0 where none
+    /// did, or where the token does not expire.
+    ZoneTokenExpiresAt(Arc<str>),
+}
+
+/// What a policy adds to the names of metrics.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Labels {
+    /// Labels of keys.
+    pub keys: BTreeSet<Box<str>>,
+    /// Zones that are counted.
+    pub zones: BTreeSet<Box<str>>,
 }
 
 /// A counter or a gauge.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Metric {
     /// Only grows.
     Counter(Counter),
@@ -53,32 +79,101 @@ pub enum Metric {
     Gauge(Gauge),
 }
 
+/// What becomes of a counter or a gauge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// A counter counts one more.
+    Count,
+    /// A gauge that several share changes by this much.
+    Add(i64),
+    /// A gauge is set.
+    Set(u64),
+}
+
+impl Change {
+    /// A gauge shows how many there are.
+    pub fn set(count: usize) -> Self {
+        Self::Set(u64::try_from(count).unwrap_or(u64::MAX))
+    }
+}
+
+/// What the gauges of a configuration show where this policy is in force.
+pub fn of_policy(policy: &Policy) -> [(Metric, Change); 2] {
+    [
+        (Metric::Gauge(Gauge::ConfigKeys), Change::set(policy.issuers.keys().count())),
+        (Metric::Gauge(Gauge::ConfigRevocations), Change::set(policy.issuers.revoked_ids())),
+    ]
+}
+
+/// By how much the gauges of streams change, in the order of [`Gauge::OF_STREAMS`].
+pub type StreamChanges = [i64; Gauge::OF_STREAMS.len()];
+
+/// What becomes of the gauges of streams, each of which may be shared with others.
+pub fn of_streams(changes: StreamChanges) -> impl Iterator<Item = (Metric, Change)> {
+    let changed = Gauge::OF_STREAMS.into_iter().zip(changes).filter(|(_, change)| *change != 0);
+    changed.map(|(gauge, change)| (Metric::Gauge(gauge), Change::Add(change)))
+}
+
+/// The ids under which a host knows the metrics. One that the host would not define is not there, and is not
+/// counted: that must not stop a request.
+#[derive(Debug)]
+pub struct MetricIds<Id>(HashMap<Metric, Id, FxBuildHasher>);
+
+impl<Id> Default for MetricIds<Id> {
+    fn default() -> Self {
+        Self(HashMap::default())
+    }
+}
+
+impl<Id: Copy> MetricIds<Id> {
+    /// Has the host define, by their names, all metrics that there can be with these labels, but for those that
+    /// are defined.
+    pub fn define(&mut self, labels: &Labels, define: impl Fn(&Metric, &str) -> Option<Id>) {
+        for metric in Metric::all(labels) {
+            if !self.0.contains_key(&metric)
+                && let Some(id) = define(&metric, &metric.name())
+            {
+                self.0.insert(metric, id);
+            }
+        }
+    }
+
+    /// The id of a metric.
+    pub fn of(&self, metric: &Metric) -> Option<Id> {
+        self.0.get(metric).copied()
+    }
+}
+
 impl Metric {
-    /// Every metric that there can be with keys of these labels, once.
-    pub fn all<'a>(labels: impl Iterator<Item = &'a str>) -> Vec<Self> {
+    /// Every metric that there can be with these labels, once.
+    pub fn all(labels: &Labels) -> Vec<Self> {
         let counters = Counter::all(labels).into_iter().map(Self::Counter);
-        counters.chain(Gauge::ALL.map(Self::Gauge)).collect()
+        counters.chain(Gauge::all(labels).into_iter().map(Self::Gauge)).collect()
     }
 
     /// Its name.
     pub fn name(&self) -> String {
         match self {
             Self::Counter(counter) => counter.name(),
-            Self::Gauge(gauge) => gauge.name().to_owned(),
+            Self::Gauge(gauge) => gauge.name(),
         }
     }
 }
 
 impl Counter {
-    /// Every counter that there can be with keys of these labels, once.
-    pub fn all<'a>(labels: impl Iterator<Item = &'a str>) -> Vec<Self> {
+    /// Every counter that there can be with these labels, once.
+    pub fn all(labels: &Labels) -> Vec<Self> {
         let mut all =
             vec![Self::Allowed, Self::Unchecked, Self::ConfigAccepted, Self::ConfigRejected];
         for mode in [Mode::Enforce, Mode::Shadow] {
             all.extend(Reason::ALL.map(|reason| Self::Denied(mode, reason)));
         }
         all.extend(Cut::ALL.map(Self::Cut));
-        all.extend(labels.map(|label| Self::AllowedByKey(label.into())));
+        all.extend(labels.keys.iter().map(|label| Self::AllowedByKey((**label).into())));
+        for zone in &labels.zones {
+            let zone: Arc<str> = (**zone).into();
+            all.extend(ZoneOutcome::ALL.map(|outcome| Self::Zone(Arc::clone(&zone), outcome)));
+        }
         all
     }
 
@@ -91,30 +186,68 @@ impl Counter {
             Self::Denied(Mode::Enforce, reason) => format!("zonegate.denied.{reason}"),
             Self::Denied(Mode::Shadow, reason) => format!("zonegate.would_deny.{reason}"),
             Self::Cut(why) => format!("zonegate.streams.cut.{why}"),
+            Self::Zone(zone, outcome) => {
+                format!("zonegate.zone.{}.{}", stat_name(zone), outcome.as_str())
+            }
             Self::ConfigAccepted => "zonegate.config.accepted".to_owned(),
             Self::ConfigRejected => "zonegate.config.rejected".to_owned(),
         }
     }
 }
 
+impl ZoneOutcome {
+    /// Every outcome, once.
+    pub const ALL: [Self; 3] =
+        [Self::Allowed, Self::Denied(Mode::Enforce), Self::Denied(Mode::Shadow)];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Denied(Mode::Enforce) => "denied",
+            Self::Denied(Mode::Shadow) => "would_deny",
+        }
+    }
+}
+
 impl Gauge {
-    /// Every gauge, once.
-    pub const ALL: [Self; 5] =
-        [Self::Open, Self::Held, Self::Shadowed, Self::ConfigKeys, Self::ConfigRevocations];
+    /// Every gauge that there can be with these labels, once.
+    pub fn all(labels: &Labels) -> Vec<Self> {
+        let mut all = Self::OF_STREAMS.to_vec();
+        all.extend([Self::ConfigKeys, Self::ConfigRevocations]);
+        all.extend(labels.zones.iter().map(|zone| Self::ZoneTokenExpiresAt((**zone).into())));
+        all
+    }
+
+    /// Those of streams, in the order of [`Gauges`](crate::lifecycle::Gauges).
+    pub const OF_STREAMS: [Self; 3] = [Self::Open, Self::Held, Self::Shadowed];
 
     /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
+    pub fn name(&self) -> String {
+        let name = match self {
+            Self::ZoneTokenExpiresAt(zone) => {
+                return format!("zonegate.zone.{}.token_expires_at", stat_name(zone));
+            }
             Self::Open => "zonegate.streams.open",
             Self::Held => "zonegate.streams.held",
             Self::Shadowed => "zonegate.streams.shadowed",
             Self::ConfigKeys => "zonegate.config.keys",
             Self::ConfigRevocations => "zonegate.config.revocations",
+        };
+        name.to_owned()
+    }
+}
+
+impl Labels {
+    /// Those of a policy.
+    pub fn of(policy: &Policy) -> Self {
+        Self {
+            keys: policy.issuers.keys().map(|(label, _)| label.into()).collect(),
+            zones: policy.counted_zones().map(|zone| (**zone).into()).collect(),
         }
     }
 }
 
-/// The label of a key in the characters that every stats sink takes. One that has others is told apart from its like
+/// The label of a key, or a zone, in the characters that every stats sink takes. One that has others is told apart from its like
 /// by a few digits at its end.
 fn stat_name(label: &str) -> String {
     let is_plain =
@@ -128,19 +261,67 @@ fn stat_name(label: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::cell::RefCell;
 
     use super::*;
 
+    fn keys(labels: &[&str]) -> Labels {
+        Labels { keys: labels.iter().map(|label| Box::from(*label)).collect(), ..Labels::default() }
+    }
+
+    /// A host that takes every definition as a new metric, as Envoy does for wasm.
     #[test]
-    fn no_two_counters_share_a_name() {
+    fn each_metric_is_defined_once_by_its_name() {
+        let (mut ids, defined) = (MetricIds::default(), RefCell::new(Vec::new()));
+        let define = |_: &Metric, name: &str| {
+            let mut defined = defined.borrow_mut();
+            defined.push(name.to_owned());
+            Some(defined.len() - 1)
+        };
+        ids.define(&keys(&["1"]), define);
+        ids.define(&keys(&["1", "2"]), define);
+        let names = defined.borrow();
+        assert_eq!(BTreeSet::from_iter(names.iter()).len(), names.len(), "{names:?}");
+        for metric in Metric::all(&keys(&["1", "2"])) {
+            let name = ids.of(&metric).and_then(|id| names.get(id));
+            assert_eq!(name, Some(&metric.name()));
+        }
+        assert_eq!(ids.of(&Metric::Counter(Counter::AllowedByKey("3".into()))), None);
+    }
+
+    /// It is asked for again with the next configuration.
+    #[test]
+    fn a_metric_that_the_host_does_not_define_is_not_counted() {
+        let (mut ids, open) = (MetricIds::default(), Metric::Gauge(Gauge::Open));
+        ids.define(&Labels::default(), |metric, _| (*metric != open).then_some(1));
+        assert_eq!(ids.of(&open), None);
+        assert_eq!(ids.of(&Metric::Gauge(Gauge::Held)), Some(1));
+        ids.define(&Labels::default(), |_, _| Some(2));
+        assert_eq!(ids.of(&open), Some(2));
+        assert_eq!(ids.of(&Metric::Gauge(Gauge::Held)), Some(1));
+    }
+
+    #[test]
+    fn gauges_of_streams_that_stay_are_left_alone() {
+        let changes: Vec<_> = of_streams([2, 0, -1]).collect();
+        let expected = [(Gauge::Open, 2), (Gauge::Shadowed, -1)]
+            .map(|(gauge, by)| (Metric::Gauge(gauge), Change::Add(by)));
+        assert_eq!(changes, expected);
+    }
+
+    #[test]
+    fn no_two_metrics_share_a_name() {
         let labels = ["1", "default/1", "*/1", "a.b", "a b", "a_b", "a-b", "é", "è", ""];
-        let all = Counter::all(labels.into_iter());
-        let names: BTreeSet<String> = all.iter().map(Counter::name).collect();
+        let all: BTreeSet<Box<str>> = labels.map(Box::from).into();
+        let labels = Labels { keys: all.clone(), zones: all };
+        let all = Metric::all(&labels);
+        let names: BTreeSet<String> = all.iter().map(Metric::name).collect();
         assert_eq!(names.len(), all.len(), "{names:?}");
         let is_plain =
             |byte| matches!(byte, b'-' | b'_' | b'.' | b'/' | b'*' | b'a'..=b'z' | b'0'..=b'9');
         assert!(names.iter().all(|name| name.bytes().all(is_plain)), "{names:?}");
         assert!(names.contains("zonegate.kid.a_b.allowed"), "{names:?}");
+        assert!(names.contains("zonegate.zone.a_b.would_deny"), "{names:?}");
+        assert!(names.contains("zonegate.zone.a-b.token_expires_at"), "{names:?}");
     }
 }

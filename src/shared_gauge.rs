@@ -7,8 +7,8 @@
 
 use std::time::Duration;
 
-use crate::hash;
 use crate::lifecycle::Gauges;
+use crate::metrics::StreamChanges;
 use crate::shared_data::SharedData;
 
 /// A VM reports ten times a second; a long list that is pushed may hold it up for a while.
@@ -19,9 +19,6 @@ const KEY: &str = "zonegate.gauges";
 const NUMBERS: usize = 2 + GAUGES;
 const GAUGES: usize = 3;
 const ENTRY: usize = 8 * NUMBERS;
-
-/// By how much each gauge changes, in the order of [`Gauges`].
-pub type Changes = [i64; GAUGES];
 
 /// Makes the list where there is none. The host cannot hold two VMs apart that do this: the second
 /// would overwrite what was reported to the first. So it is done with a configuration, which Envoy
@@ -35,7 +32,7 @@ pub fn begin(shared: &impl SharedData) {
 /// Reports what is in `vm` at `now`, on a clock that all VMs share and that cannot go back. By how much
 /// that changes the numbers in all; not at all where another VM was faster, for which the next report
 /// makes up, and where there is no list.
-fn report(shared: &impl SharedData, vm: u64, gauges: Gauges, now: Duration) -> Changes {
+fn report(shared: &impl SharedData, vm: u64, gauges: Gauges, now: Duration) -> StreamChanges {
     let Some((bytes, version)) = shared.get(KEY) else { return [0; GAUGES] };
     let mut all = Entries::from_bytes(&bytes);
     let changes = all.report(vm, gauges, now);
@@ -46,25 +43,24 @@ fn report(shared: &impl SharedData, vm: u64, gauges: Gauges, now: Duration) -> C
 /// from that of the list.
 #[derive(Debug)]
 pub struct Member {
-    gateway: u64,
+    number: u64,
     /// Milliseconds to add to the clock of this VM.
     offset: Option<i64>,
 }
 
 impl Member {
-    /// The gateway of this name.
-    pub fn new(gateway: &str) -> Self {
-        Self { gateway: hash::of(gateway.as_bytes()), offset: None }
+    /// The gateway of this number, which no other gateway in any VM has.
+    pub fn new(number: u64) -> Self {
+        Self { number, offset: None }
     }
 
     /// As [`report`], by the clock of this VM, which began when it did.
     pub fn report(
         &mut self,
         shared: &impl SharedData,
-        vm: u64,
         gauges: Gauges,
         now: Duration,
-    ) -> Changes {
+    ) -> StreamChanges {
         let own = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
         let offset = *self.offset.get_or_insert_with(|| {
             let latest =
@@ -72,7 +68,7 @@ impl Member {
             latest.map_or(0, |latest| latest.saturating_sub(own))
         });
         let heard = u64::try_from(own.saturating_add(offset)).unwrap_or_default();
-        report(shared, vm ^ self.gateway, gauges, Duration::from_millis(heard))
+        report(shared, self.number, gauges, Duration::from_millis(heard))
     }
 }
 
@@ -108,7 +104,7 @@ impl Entries {
         numbers.flat_map(u64::to_le_bytes).collect()
     }
 
-    fn report(&mut self, vm: u64, gauges: Gauges, now: Duration) -> Changes {
+    fn report(&mut self, vm: u64, gauges: Gauges, now: Duration) -> StreamChanges {
         let before = self.sums();
         let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let (heard, limit) = (milliseconds(now), milliseconds(SILENCE));
@@ -123,7 +119,7 @@ impl Entries {
         })
     }
 
-    fn sums(&self) -> Changes {
+    fn sums(&self) -> StreamChanges {
         self.0.iter().fold([0; GAUGES], |mut sums, entry| {
             for (sum, one) in sums.iter_mut().zip(entry.gauges) {
                 *sum = sum.saturating_add_unsigned(one);
@@ -200,20 +196,19 @@ mod tests {
     fn clocks_that_began_at_other_times_are_one() {
         let host = Host::default();
         begin(&host);
-        let (mut old, mut young, mut other) =
-            (Member::new("g"), Member::new("g"), Member::new("h"));
+        let (mut old, mut young, mut other) = (Member::new(1), Member::new(2), Member::new(3));
         let day = Duration::from_secs(86_400);
-        assert_eq!(old.report(&host, 1, open(1), day), [1, 0, 0]);
+        assert_eq!(old.report(&host, open(1), day), [1, 0, 0]);
         for second in 0..20 {
             let second = Duration::from_secs(second);
             let first = i64::from(second.is_zero());
-            assert_eq!(young.report(&host, 2, open(2), second), [2 * first, 0, 0]);
-            assert_eq!(other.report(&host, 2, open(4), second), [4 * first, 0, 0]);
-            assert_eq!(old.report(&host, 1, open(1), day + second), [0; 3]);
+            assert_eq!(young.report(&host, open(2), second), [2 * first, 0, 0]);
+            assert_eq!(other.report(&host, open(4), second), [4 * first, 0, 0]);
+            assert_eq!(old.report(&host, open(1), day + second), [0; 3]);
         }
         // The two others are silent.
         let late = Duration::from_secs(25);
-        assert_eq!(young.report(&host, 2, open(2), late), [-5, 0, 0]);
+        assert_eq!(young.report(&host, open(2), late), [-5, 0, 0]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::gate::Policy;
 use crate::lifecycle::{Clocks, Cut, Effect, Lifecycle, PolicyNumber};
 use crate::log_line::{self, Level, LogLine};
-use crate::metrics::{Counter, Gauge};
+use crate::metrics::{self, Change, Counter, Labels, Metric};
 use crate::push_log::{Content, Newer, Push, PushLog};
 use crate::shared_data::SharedData;
 use crate::shared_gauge::{self, Member};
@@ -48,17 +48,16 @@ pub struct Configured {
 }
 
 impl VmGateway {
-    /// The gateway of this name; signatures are verified by `backend`.
-    pub fn new(name: &str, backend: &'static SignatureBackend) -> Self {
-        let (lifecycle, pushes) = (Lifecycle::default(), PushLog::new(name));
-        let member = Member::new(name);
+    /// The gateway of this name; signatures are verified by `backend`. No other gateway in any VM has the
+    /// same `number`.
+    pub fn new(name: &str, number: u64, backend: &'static SignatureBackend) -> Self {
         Self {
-            lifecycle,
-            pushes,
+            lifecycle: Lifecycle::default(),
+            pushes: PushLog::new(name),
             numbers: Vec::new(),
             backend,
             is_contested: false,
-            member,
+            member: Member::new(number),
             ticked: Duration::ZERO,
         }
     }
@@ -79,10 +78,9 @@ impl VmGateway {
             Ok(config) => config,
             Err(error) => {
                 self.pushes.refuse(shared);
-                let line = format!("zonegate: configuration refused: {error}");
-                effects.push(Effect::Define(Vec::new()));
-                effects.push(Effect::Count(Counter::ConfigRejected));
-                effects.push(Effect::log(LogLine::Text(Level::Error, line)));
+                effects.push(Effect::Define(Labels::default()));
+                effects.push(Effect::count(Counter::ConfigRejected));
+                effects.push(text(log_line::of_refused(&error)));
                 // As a push of its own: a number belongs to one configuration of the host.
                 let policy = self.lifecycle.policy().cloned();
                 let number = policy.map(|policy| self.lifecycle.on_policy(policy, now, effects));
@@ -90,9 +88,10 @@ impl VmGateway {
             }
         };
         if self.pushes.take(shared, &push) {
-            self.announce(&config, effects);
-            effects.push(Effect::Define(Vec::new()));
-            effects.push(Effect::Count(Counter::ConfigAccepted));
+            // Once for all VMs.
+            effects.extend(log_line::of_accepted(&config, self.backend.name()).map(text));
+            effects.push(Effect::Define(Labels::default()));
+            effects.push(Effect::count(Counter::ConfigAccepted));
         }
         let is_new = self.numbers.is_empty();
         let number = self.put_in_force(config, now, effects);
@@ -123,16 +122,6 @@ impl VmGateway {
         }
     }
 
-    /// Says once for all VMs that a configuration is in force.
-    fn announce(&self, config: &Config, effects: &mut Vec<Effect>) {
-        let line = log_line::accepted(config, self.backend.name());
-        effects.push(Effect::log(LogLine::Text(Level::Info, line)));
-        for warning in &config.warnings {
-            let line = format!("zonegate: configuration: {warning}");
-            effects.push(Effect::log(LogLine::Text(Level::Warn, line)));
-        }
-    }
-
     /// The host begins no more streams under this policy.
     pub fn on_configuration_dropped(&mut self, number: PolicyNumber) {
         if self.numbers.last().is_some_and(|(last, _)| *last == number) {
@@ -149,21 +138,13 @@ impl VmGateway {
         effects: &mut Vec<Effect>,
     ) -> PolicyNumber {
         let policy = config.policy;
-        effects
-            .push(Effect::Define(policy.issuers.keys().map(|(label, _)| label.into()).collect()));
-        show(&policy, effects);
+        define(&policy, effects);
         self.lifecycle.on_policy(Arc::new(policy), now, effects)
     }
 
     /// Time has passed. Every configuration of the host may tick, so that the time of a gateway goes on
     /// whichever of them are left; all but the first of a tick do nothing.
-    pub fn on_tick(
-        &mut self,
-        vm: u64,
-        shared: &impl SharedData,
-        now: Clocks,
-        effects: &mut Vec<Effect>,
-    ) {
+    pub fn on_tick(&mut self, shared: &impl SharedData, now: Clocks, effects: &mut Vec<Effect>) {
         if now.monotonic.saturating_sub(self.ticked) < SAME_TICK {
             return;
         }
@@ -178,10 +159,8 @@ impl VmGateway {
         }
         self.catch_up(shared, now, effects);
         self.lifecycle.on_tick(now, effects);
-        let changes = self.member.report(shared, vm, self.lifecycle.gauges(), now.monotonic);
-        let gauges = [Gauge::Open, Gauge::Held, Gauge::Shadowed];
-        let changed = gauges.into_iter().zip(changes).filter(|(_, change)| *change != 0);
-        effects.extend(changed.map(|(gauge, change)| Effect::Add(gauge, change)));
+        let changes = self.member.report(shared, self.lifecycle.gauges(), now.monotonic);
+        effects.extend(metrics::of_streams(changes).map(changed));
     }
 
     /// Puts in force what other VMs were given and this one was not.
@@ -200,16 +179,13 @@ impl VmGateway {
         };
         let (level, line) = match &config {
             Some(_) => (Level::Info, GIVEN_TO_ANOTHER),
-            None => (Level::Warn, UNREADABLE),
+            None => log_line::UNREADABLE,
         };
-        effects.push(Effect::log(LogLine::Text(level, line.to_owned())));
+        effects.push(text((level, line.to_owned())));
         match config {
             Some(config) => {
                 let policy = config.policy;
-                effects.push(Effect::Define(
-                    policy.issuers.keys().map(|(label, _)| label.into()).collect(),
-                ));
-                show(&policy, effects);
+                define(&policy, effects);
                 self.lifecycle.on_policy_from_elsewhere(Arc::new(policy), now, effects);
             }
             None => self.lifecycle.on_policy_lost(Cut::ModuleReplaced, now, effects),
@@ -220,18 +196,24 @@ impl VmGateway {
         let Some(number) = number else { return };
         self.lifecycle.on_policy_again(number, now, effects);
         if let Some(policy) = self.lifecycle.policy() {
-            show(policy, effects);
+            effects.extend(metrics::of_policy(policy).map(changed));
         }
     }
 }
 
-/// Shows what the policy in force holds.
-fn show(policy: &Policy, effects: &mut Vec<Effect>) {
-    effects.push(Effect::Set(Gauge::ConfigKeys, policy.issuers.keys().count()));
-    effects.push(Effect::Set(Gauge::ConfigRevocations, policy.issuers.revoked_ids()));
+/// Defines the metrics of a policy that comes into force, and shows what it holds.
+fn define(policy: &Policy, effects: &mut Vec<Effect>) {
+    effects.push(Effect::Define(Labels::of(policy)));
+    effects.extend(metrics::of_policy(policy).map(changed));
+}
+
+fn changed((metric, change): (Metric, Change)) -> Effect {
+    Effect::Change(metric, change)
+}
+
+fn text((level, line): (Level, String)) -> Effect {
+    Effect::log(LogLine::Text(level, line))
 }
 
 const GIVEN_TO_ANOTHER: &str = "zonegate: a newer configuration was given to another VM; \
-                              it is in force for the streams of this one, too";
-const UNREADABLE: &str = "zonegate: another module serves this gateway now, with a \
-                                         configuration that this one does not know: its streams are cut";
+                                it is in force for the streams of this one, too";

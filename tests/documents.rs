@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use zonegate::config::Config;
 use zonegate::gate::Reason;
 use zonegate::lifecycle::Cut;
-use zonegate::metrics::{Counter, Gauge};
+use zonegate::metrics::{Counter, Gauge, Labels};
 
 fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
@@ -164,8 +164,10 @@ fn every_setting_stands_in_the_readme() {
 #[test]
 fn every_metric_is_explained() {
     let page = read("docs/operations.md");
-    for gauge in Gauge::ALL {
-        assert!(page.contains(&format!("`{}`", gauge.name())), "{}", gauge.name());
+    let labels = Labels { zones: BTreeSet::from(["ZONE".into()]), ..Labels::default() };
+    for gauge in Gauge::all(&labels) {
+        let name = gauge.name().replace("ZONE", "<zone>");
+        assert!(page.contains(&format!("`{name}`")), "{name}");
     }
     for why in Cut::ALL {
         assert!(page.contains(&format!("`{why}`")), "{why}");
@@ -174,8 +176,9 @@ fn every_metric_is_explained() {
         assert!(page.contains(&format!("`{reason}`")), "{reason}");
     }
     let named = |counter: &Counter| !matches!(counter, Counter::Denied(..) | Counter::Cut(_));
-    for counter in Counter::all(std::iter::empty()).iter().filter(|counter| named(counter)) {
-        assert!(page.contains(&format!("`{}`", counter.name())), "{}", counter.name());
+    for counter in Counter::all(&labels).iter().filter(|counter| named(counter)) {
+        let name = counter.name().replace("ZONE", "<zone>");
+        assert!(page.contains(&format!("`{name}`")), "{name}");
     }
 }
 

@@ -13,7 +13,6 @@ const NEEDED: &[&str] = &["libc.so.6", "ld-linux-x86-64.so.2", "ld-linux-aarch64
 
 /// What Envoy 1.38, 1.39 and 1.40 offer, as far as it is called: `nm -D envoy`.
 const CALLBACKS: &[&str] = &[
-    "get_function",
     "http_filter_config_define_counter",
     "http_filter_config_define_gauge",
     "http_filter_config_scheduler_commit",
@@ -24,7 +23,6 @@ const CALLBACKS: &[&str] = &[
     "http_filter_get_attribute_string",
     "http_filter_increment_counter",
     "http_filter_increment_gauge",
-    "http_filter_reset_stream",
     "http_filter_scheduler_commit",
     "http_filter_scheduler_delete",
     "http_filter_scheduler_new",
@@ -33,12 +31,10 @@ const CALLBACKS: &[&str] = &[
     "http_get_body_chunks_size",
     "http_get_headers",
     "http_get_headers_size",
-    "http_received_buffered_request_body",
     "http_send_response",
     "http_send_response_headers",
     "http_set_filter_state_bytes",
     "log",
-    "register_function",
 ];
 
 fn library(name: &str) -> String {

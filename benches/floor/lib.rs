@@ -132,8 +132,8 @@ impl HttpContext for Stream {
         }
         if passes {
             let _ = hostcalls::get_current_time();
-            let jti = "6b8d1c1e-53c5-4f5e-9f0c-7f3d0a1c2b3d";
-            let facts = [("verdict", "allow"), ("zone", "east"), ("kid", "1"), ("jti", jti)];
+            let token = "kind=zoneToken kid=1 jti=6b8d1c1e-53c5-4f5e-9f0c-7f3d0a1c2b3d zone=east";
+            let facts = [("verdict", "allow"), ("token", token)];
             self.facts(&facts, 2);
         }
         Action::Continue

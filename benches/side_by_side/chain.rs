@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use zonegate_issuer::SigningKey;
 use zonegate_testkit::gateway::Form;
 
-use crate::tokens::{KID, ZONE, revoked_ids};
+use crate::tokens::{DATAPLANE_KID, KID, MESH, ZONE, revoked_ids};
 
 /// The name of the service's cluster.
 const SERVICE: &str = "service";
@@ -102,6 +102,10 @@ pub(crate) fn policy(key: &SigningKey, revoked: usize) -> Value {
         "zone": ZONE,
         "publicKeys": [{ "kid": KID, "key": key.public_key_pem() }],
         "revocations": revoked_ids(revoked).collect::<Vec<_>>().join(","),
+        "proxies": { "dataplane": "dpToken" },
+        "dpToken": {
+            "publicKeys": [{ "mesh": MESH, "kid": DATAPLANE_KID, "key": key.public_key_pem() }],
+        },
     })
 }
 
@@ -212,9 +216,10 @@ fn jwks(key: &SigningKey) -> anyhow::Result<Value> {
     let public = rsa::PublicKey::from_pkcs1_pem(key.public_key_pem())?;
     let number = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
     let (n, e) = (number(&public.n_bytes()), number(&public.e_bytes()));
-    Ok(
-        json!({ "keys": [{ "kty": "RSA", "alg": "RS256", "use": "sig", "kid": KID, "n": n, "e": e }] }),
-    )
+    let keys = [KID, DATAPLANE_KID].map(
+        |kid| json!({ "kty": "RSA", "alg": "RS256", "use": "sig", "kid": kid, "n": n, "e": e }),
+    );
+    Ok(json!({ "keys": keys }))
 }
 
 /// The documented way to deny ids: one matcher each, over the claims that jwt_authn left.

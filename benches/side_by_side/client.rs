@@ -34,6 +34,17 @@ pub(crate) enum Verdict {
     Refused,
 }
 
+/// What a proxy says of itself.
+#[derive(Clone, Copy)]
+pub(crate) struct ClaimedProxy {
+    pub(crate) node_id: &'static str,
+    pub(crate) claimed: Claimed<'static>,
+}
+
+impl ClaimedProxy {
+    pub(crate) const INGRESS: Self = Self { node_id: ".ingress-1", claimed: Claimed::INGRESS };
+}
+
 /// An open stream.
 pub(crate) struct Open {
     pub(crate) requests: SendStream<Bytes>,
@@ -58,7 +69,8 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) async fn connect(address: SocketAddr) -> anyhow::Result<Self> {
+    /// A connection of `proxy`.
+    pub(crate) async fn connect(address: SocketAddr, proxy: ClaimedProxy) -> anyhow::Result<Self> {
         let tcp = TcpStream::connect(address).await?;
         tcp.set_nodelay(true)?;
         let mut builder = h2::client::Builder::new();
@@ -69,7 +81,7 @@ impl Client {
         Ok(Self {
             sender: sender.ready().await?,
             uri: format!("http://control-plane{ADS_SOTW}").parse()?,
-            first_message: first_message(),
+            first_message: first_message(proxy),
         })
     }
 
@@ -122,7 +134,10 @@ fn verdict(headers: &HeaderMap) -> anyhow::Result<Verdict> {
     }
 }
 
-fn first_message() -> Bytes {
-    let request: DiscoveryRequest = discovery_request(Claimed::INGRESS);
+fn first_message(proxy: ClaimedProxy) -> Bytes {
+    let mut request: DiscoveryRequest = discovery_request(proxy.claimed);
+    if let Some(node) = &mut request.node {
+        node.id = proxy.node_id.to_owned();
+    }
     grpc_frame(&request.encode_to_vec()).into()
 }

@@ -104,6 +104,7 @@ pub(crate) fn judge(results: &Results) -> Vec<Goal> {
         let (what, unit) = (format!("native: {what}"), format!("× {subject}"));
         Some(Goal::new(&what, *limit, &unit, ratio(added)?, ratio(added_at_best)?))
     }));
+    goals.extend(of_dataplanes(results));
     goals.extend(of_lists(results, "1,000,000 revoked ids", with_list));
     goals.extend(of_lists(results, "native: 1,000,000 revoked ids", native_with_list));
     goals.extend(of_messages(results));
@@ -113,6 +114,25 @@ pub(crate) fn judge(results: &Results) -> Vec<Goal> {
     let kilobytes = results.machine.module_bytes as f64 / 1000.0;
     goals.push(Goal::new("the module's size", 600.0, "KB", kilobytes, kilobytes));
     goals
+}
+
+/// What a dataplane token costs beside a zone token: the gate reads the resource of its holder, too.
+fn of_dataplanes(results: &Results) -> Vec<Goal> {
+    let goals = [
+        ("new", "a", ZONEGATE),
+        ("same", "b", ZONEGATE),
+        ("new", "a", NATIVE),
+        ("same", "b", NATIVE),
+    ];
+    let goal = |(of, zone_tokens, subject): (&str, &str, &str)| {
+        let dataplane_tokens = format!("i {of}");
+        let ratio = |cost: fn(&Results, &str, &str) -> Option<f64>| {
+            Some(cost(results, &dataplane_tokens, subject)? / cost(results, zone_tokens, subject)?)
+        };
+        let what = format!("{subject}: dataplane tokens, {of}");
+        Some(Goal::new(&what, 1.0, "× zone tokens", ratio(added)?, ratio(added_at_best)?))
+    };
+    goals.into_iter().filter_map(goal).collect()
 }
 
 fn of_lists(results: &Results, what: &str, name: fn(usize) -> String) -> Option<Goal> {

@@ -9,7 +9,7 @@ use anyhow::Context;
 use futures_util::future::try_join_all;
 use http::HeaderValue;
 
-use crate::client::{Client, Open};
+use crate::client::{ClaimedProxy, Client, Open};
 use crate::control_plane::{Arrived, ControlPlane};
 use crate::envoy::Envoy;
 
@@ -81,7 +81,9 @@ impl Herd {
 
 impl Proxy {
     async fn open(envoy: &Envoy, token: &str) -> anyhow::Result<Self> {
-        let client = Client::connect(envoy.address).await.context("is ulimit -n high enough?")?;
+        let client = Client::connect(envoy.address, ClaimedProxy::INGRESS)
+            .await
+            .context("is ulimit -n high enough?")?;
         let mut proxy = Self { client, token: token.parse()?, stream: None };
         proxy.reopen().await?;
         Ok(proxy)

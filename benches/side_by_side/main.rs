@@ -60,12 +60,12 @@ struct Arguments {
     #[arg(long, value_delimiter = ',')]
     also: Vec<PathBuf>,
     /// Which scenarios.
-    #[arg(long, value_delimiter = ',', default_value = "a,b,c,d,e,f,g,h", value_parser = scenario)]
+    #[arg(long, value_delimiter = ',', default_value = "a,b,c,d,e,f,g,h,i", value_parser = scenario)]
     only: Vec<char>,
     /// Few and short rounds.
     #[arg(long)]
     quick: bool,
-    /// How often each Envoy of scenarios a to d is started anew.
+    /// How often each Envoy of scenarios a to d and i is started anew.
     #[arg(long, value_parser = at_least_one)]
     lives: Option<usize>,
     /// How many rounds, in each life.
@@ -123,7 +123,7 @@ async fn measure(arguments: Arguments) -> anyhow::Result<()> {
     };
     let proxies = if arguments.quick { 1_000 } else { 5_000 };
     let (of_requests, others): (Vec<char>, Vec<char>) =
-        arguments.only.iter().partition(|id| ('a'..='d').contains(*id));
+        arguments.only.iter().partition(|id| matches!(id, 'a'..='d' | 'i'));
     let mut scenarios = lives(&of_requests, &mut bench).await?;
     scenarios.extend(run(&others, proxies, &mut bench).await?);
     let mut results = Results { machine, settings, scenarios, goals: Vec::new() };
@@ -149,8 +149,8 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 
 fn scenario(text: &str) -> Result<char, String> {
     match *text.as_bytes() {
-        [id @ b'a'..=b'h'] => Ok(id.into()),
-        _ => Err("not one of a to h".to_owned()),
+        [id @ b'a'..=b'i'] => Ok(id.into()),
+        _ => Err("not one of a to i".to_owned()),
     }
 }
 
@@ -193,6 +193,7 @@ async fn run(
             'b' => scenarios.push(bench.the_same_tokens().await?),
             'c' => scenarios.extend(bench.refusals().await?),
             'd' => scenarios.push(bench.revocation_lists().await?),
+            'i' => scenarios.extend(bench.dataplane_tokens().await?),
             'e' => scenarios.extend(streams::messages(bench).await?),
             'f' | 'g' if scenarios.iter().any(|done: &Scenario| done.id == "f") => {}
             'f' | 'g' => scenarios.extend(streams::herds(bench, proxies).await?),

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use h2::{RecvStream, SendStream};
 use zonegate_testkit::raw_client::grpc_frame;
 
-use crate::client::{Client, Open};
+use crate::client::{ClaimedProxy, Client, Open};
 use crate::control_plane::{Arrived, ControlPlane};
 use crate::envoy::Envoy;
 use crate::results::{Row, Scenario};
@@ -54,7 +54,7 @@ impl Stream {
         plane: &mut ControlPlane,
         token: &str,
     ) -> anyhow::Result<Self> {
-        let mut client = Client::connect(envoy.address).await?;
+        let mut client = Client::connect(envoy.address, ClaimedProxy::INGRESS).await?;
         let near = client.open(token.parse()?).await?;
         let mut far = plane.next().await?;
         let first = client.first_message_length();

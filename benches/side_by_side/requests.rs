@@ -1,7 +1,7 @@
-//! Scenarios a to d: one request after another, each with a token to judge.
+//! Scenarios a to d and i: one request after another, each with a token to judge.
 //!
 //! a: every token new. b: the same tokens again. c: floods of what must be refused. d: as b, with
-//! revocation lists of growing length.
+//! revocation lists of growing length. i: as a and b, with dataplane tokens.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,9 @@ use crate::client::Verdict;
 use crate::fleet::Fleet;
 use crate::results::{Scenario, Settings};
 use crate::rounds::{self, Requests};
-use crate::tokens::{Kind, Tokens, garbage_like, with_unknown_kid, with_wrong_signatures};
+use crate::tokens::{
+    DATAPLANE, Kind, Tokens, garbage_like, with_unknown_kid, with_wrong_signatures,
+};
 
 /// How many ids the gates of these scenarios know as revoked.
 const REVOKED: usize = 1_000;
@@ -139,6 +141,24 @@ impl Bench<'_> {
             })
         }));
         self.run("d", "the same 64 tokens, revocation lists of zonegate", subjects, requests).await
+    }
+
+    /// Dataplane tokens, with a resource in the first message: each new, and the same again.
+    pub(crate) async fn dataplane_tokens(&mut self) -> anyhow::Result<Vec<Scenario>> {
+        let fresh = self.tokens.of(Kind::Dataplane, self.fresh())?;
+        let fresh = Requests::fresh(&fresh, self.settings, Verdict::Passed);
+        let same = self.tokens.of(Kind::Dataplane, SAME)?;
+        let same = Requests::repeated(&same, self.settings, Verdict::Passed);
+        let scenarios = [
+            ("i new", "every dataplane token new, with its resource", fresh),
+            ("i same", "the same 64 dataplane tokens again, with their resource", same),
+        ];
+        let mut done = Vec::new();
+        for (id, title, requests) in scenarios {
+            let requests = Requests { proxy: DATAPLANE, ..requests };
+            done.push(self.run(id, title, self.subjects([jwt_cache()]), requests).await?);
+        }
+        Ok(done)
     }
 
     /// How many tokens a scenario uses up.

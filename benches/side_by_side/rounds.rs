@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 use futures_util::future::try_join_all;
 use http::HeaderValue;
 
-use crate::client::{Client, Verdict};
+use crate::client::{ClaimedProxy, Client, Verdict};
 use crate::envoy::Envoy;
 use crate::results::{ADDED, CPU, P50, P99, RESIDENT, Row, SERVICE, Settings, Value};
 
@@ -32,6 +32,8 @@ pub(crate) struct Requests {
     pub(crate) rounds: Vec<Vec<String>>,
     /// What a filter makes of them.
     pub(crate) verdict: Verdict,
+    /// Who says to have them.
+    pub(crate) proxy: ClaimedProxy,
 }
 
 impl Requests {
@@ -43,6 +45,7 @@ impl Requests {
             warm_up: warm_up.to_vec(),
             rounds: rounds.map(<[String]>::to_vec).collect(),
             verdict,
+            proxy: ClaimedProxy::INGRESS,
         }
     }
 
@@ -53,6 +56,7 @@ impl Requests {
             warm_up: repeat(settings.warm_up),
             rounds: (0..settings.rounds).map(|_| repeat(settings.requests)).collect(),
             verdict,
+            proxy: ClaimedProxy::INGRESS,
         }
     }
 }
@@ -71,10 +75,10 @@ pub(crate) struct Turn {
 pub(crate) async fn run(envoys: &[&Envoy], requests: &Requests) -> anyhow::Result<Vec<Row>> {
     let verdict = |index: usize| if index == 0 { Verdict::Passed } else { requests.verdict };
     for (index, envoy) in envoys.iter().enumerate() {
-        turn(envoy, &requests.warm_up, verdict(index)).await?;
+        turn(envoy, &requests.warm_up, verdict(index), requests.proxy).await?;
     }
     alternate(envoys, requests.rounds.len(), async |index, round| {
-        turn(envoys[index], &requests.rounds[round], verdict(index)).await
+        turn(envoys[index], &requests.rounds[round], verdict(index), requests.proxy).await
     })
     .await
 }
@@ -147,13 +151,18 @@ fn row(envoy: &Envoy, turns: &[Turn], bare: &[f64]) -> anyhow::Result<Row> {
     Ok(Row { subject: envoy.name.clone(), values })
 }
 
-async fn turn(envoy: &Envoy, texts: &[String], wanted: Verdict) -> anyhow::Result<Turn> {
+async fn turn(
+    envoy: &Envoy,
+    texts: &[String],
+    wanted: Verdict,
+    proxy: ClaimedProxy,
+) -> anyhow::Result<Turn> {
     let headers: Vec<HeaderValue> =
         texts.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
     let (first, rest) = headers.split_at(CONNECTIONS.min(headers.len()));
     let mut clients = Vec::with_capacity(CONNECTIONS);
     for header in first {
-        let mut client = Client::connect(envoy.address).await?;
+        let mut client = Client::connect(envoy.address, proxy).await?;
         // Its first request pays for the connection.
         client.ask(header.clone()).await?;
         clients.push(client);

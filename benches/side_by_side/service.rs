@@ -8,7 +8,7 @@ use std::cell::OnceCell;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::process::Stdio;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use anyhow::Context;
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::HttpRequest;
@@ -94,8 +94,7 @@ impl Authorization for Judging {
         let attributes = request.into_inner().attributes.and_then(|all| all.request);
         let http = attributes.and_then(|request| request.http);
         let http = http.ok_or_else(|| Status::invalid_argument("no request to judge"))?;
-        let clock =
-            Now(SystemTime::now().duration_since(UNIX_EPOCH).ok().map(UnixTime::after_epoch));
+        let clock = Now(UnixTime::of(SystemTime::now()));
         let verdict = JUDGE.with(|cell| {
             let (policy, cache) = cell.get()?;
             Some(Judge::new(policy, cache).headers(&head(&http), clock))

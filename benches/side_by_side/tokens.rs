@@ -3,6 +3,7 @@
 //! In: a folder. Out: a signing key and as many distinct tokens as are asked for. Signing takes a
 //! millisecond or two each, so what was signed is kept in the folder for the next run.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -15,12 +16,30 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::json;
 use uuid::Uuid;
-use zonegate_issuer::{DEFAULT_BITS, Scope, SigningKey, ZoneTokenRequest};
+use zonegate_issuer::{DEFAULT_BITS, DataplaneTokenRequest, Scope, SigningKey, ZoneTokenRequest};
+use zonegate_testkit::zone_proxy::Claimed;
+
+use crate::client::ClaimedProxy;
 
 /// The kid of the key that every subject knows.
 pub(crate) const KID: &str = "1";
 /// The zone of every gateway here.
 pub(crate) const ZONE: &str = "zone-1";
+
+/// The mesh of every dataplane here.
+pub(crate) const MESH: &str = "default";
+/// The kid of the mesh's key: another than [`KID`], or it would be open which kind of token has it.
+pub(crate) const DATAPLANE_KID: &str = "dp-1";
+/// What says to be the dataplane whose tokens are [`Kind::Dataplane`].
+pub(crate) const DATAPLANE: ClaimedProxy = ClaimedProxy {
+    node_id: "default.backend-1",
+    claimed: Claimed {
+        proxy_type: Some("dataplane"),
+        resource: Some(
+            r#"{"type":"Dataplane","mesh":"default","name":"backend-1","labels":{"kuma.io/env":"universal","kuma.io/mesh":"default","kuma.io/origin":"zone","kuma.io/zone":"zone-1"},"networking":{"address":"192.168.0.1","inbound":[{"port":11011,"servicePort":11012,"serviceAddress":"127.0.0.1","tags":{"kuma.io/service":"backend","kuma.io/protocol":"http","version":"2.0"}}],"outbound":[{"port":33033,"tags":{"kuma.io/service":"database"}}],"admin":{"port":9901}}}"#,
+        ),
+    },
+};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -39,6 +58,8 @@ pub(crate) enum Kind {
     Expired,
     /// Their ids are on the lists of [`revoked_ids`], one in [`Kind::STEP`].
     Revoked,
+    /// They are dataplane tokens, good for years for [`DATAPLANE`].
+    Dataplane,
 }
 
 impl Kind {
@@ -50,6 +71,7 @@ impl Kind {
             Self::Revoked => index * Self::STEP,
             Self::Good => 10_000_000 + index,
             Self::Expired => 20_000_000 + index,
+            Self::Dataplane => 30_000_000 + index,
         }
     }
 }
@@ -117,9 +139,11 @@ impl Tokens {
 
     fn issue(&self, index: usize, kind: Kind) -> anyhow::Result<String> {
         let now = SystemTime::now();
+        let id = id(kind.place(index)).to_string();
         let (now, valid_for) = match kind {
             Kind::Good | Kind::Revoked => (now, 3650 * DAY),
             Kind::Expired => (now - 30 * DAY, DAY),
+            Kind::Dataplane => return self.issue_dataplane(id, now),
         };
         let request = ZoneTokenRequest {
             zone: ZONE.to_owned(),
@@ -128,7 +152,25 @@ impl Tokens {
             kid: KID.to_owned(),
             now,
             not_before: None,
-            id: id(kind.place(index)).to_string(),
+            id,
+        };
+        Ok(request.issue(&self.key)?)
+    }
+
+    /// Bound to all that a dataplane token can be bound to but a workload.
+    fn issue_dataplane(&self, id: String, now: SystemTime) -> anyhow::Result<String> {
+        let service = ("kuma.io/service".to_owned(), BTreeSet::from(["backend".to_owned()]));
+        let request = DataplaneTokenRequest {
+            name: "backend-1".to_owned(),
+            mesh: MESH.to_owned(),
+            tags: BTreeMap::from([service]),
+            proxy_type: None,
+            workload: String::new(),
+            valid_for: 3650 * DAY,
+            kid: DATAPLANE_KID.to_owned(),
+            now,
+            not_before: None,
+            id,
         };
         Ok(request.issue(&self.key)?)
     }

@@ -58,7 +58,7 @@ pub(super) fn judge_use(profile: &Profile, issuers: &Issuers) -> Result<Vec<Warn
 /// Who connects with tokens of this kind, in words.
 fn user(profile: &Profile, kind: Kind) -> Option<String> {
     match profile {
-        Profile::GlobalKds => {
+        Profile::GlobalKds(_) => {
             (kind == Kind::ZoneToken).then(|| "zone control planes connect".to_owned())
         }
         Profile::DpServer(server) => ProxyType::ALL

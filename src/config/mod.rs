@@ -48,8 +48,8 @@ pub enum Warning {
     EmptyRevocation(String),
     /// Entries in the revocation list at this path that are no ids that tokens have.
     OddRevocations(String, OddKind),
-    /// A zone that may not be meant.
-    OddZone(String, ZoneDoubt),
+    /// A zone at this path that may not be meant.
+    OddZone(String, String, ZoneDoubt),
     /// Keys of a kind of token with which no type of proxy connects.
     UnusedKeys(Kind),
     /// A key at this path whose algorithm no token may have, and which; it is left out.
@@ -73,7 +73,7 @@ impl fmt::Display for Warning {
                 "{path}: a key for {}, which is left out: tokens must be signed with RS256 or ES256",
                 Quoted(what)
             ),
-            Self::OddZone(zone, doubt) => write!(f, "zone: {}: {doubt}", Quoted(zone)),
+            Self::OddZone(path, zone, doubt) => write!(f, "{path}: {}: {doubt}", Quoted(zone)),
         }
     }
 }
@@ -144,6 +144,7 @@ impl Config {
             service_account_token,
             proxies,
             bootstrap,
+            count_zones,
             require_expiration,
             leeway_seconds,
             max_token_bytes,
@@ -163,7 +164,9 @@ impl Config {
         if use_secrets {
             return Err(ConfigError::new("useSecrets", USE_SECRETS));
         }
-        let profile = Fields { zone, proxies, bootstrap, first_message_seconds }.of(profile)?;
+        let profile_fields =
+            Fields { zone, proxies, bootstrap, first_message_seconds, count_zones };
+        let profile = profile_fields.of(profile)?;
         let issuers = RawIssuers { public_keys, revocations, dp_token, service_account_token };
         let (issuers, mut warnings) = issuers.read(backend)?;
         warnings.extend(issuers::judge_use(&profile, &issuers)?);
@@ -184,7 +187,7 @@ impl Config {
             )?),
             error_detail,
         };
-        warnings.extend(odd_zone(&policy));
+        warnings.extend(odd_zones(&policy));
         Ok(Self { policy, warnings })
     }
 }
@@ -216,10 +219,13 @@ fn parse(json: &[u8]) -> Result<RawConfig, ConfigError> {
 const USE_SECRETS: &str = "the gate has no access to the control plane's secrets; \
                            give its public keys in publicKeys and set useSecrets to false";
 
-fn odd_zone(policy: &Policy) -> Option<Warning> {
-    let name = policy.zone()?;
-    let doubt = zone(name).ok().flatten()?;
-    Some(Warning::OddZone(name.to_owned(), doubt))
+fn odd_zones(policy: &Policy) -> impl Iterator<Item = Warning> + use<'_> {
+    let own = policy.zone().map(|name| ("zone".to_owned(), name));
+    let counted = policy.counted_zones().map(|name| ("countZones".to_owned(), &**name));
+    own.into_iter().chain(counted).filter_map(|(path, name)| {
+        let doubt = zone(name).ok().flatten()?;
+        Some(Warning::OddZone(path, name.to_owned(), doubt))
+    })
 }
 
 fn revocation_list(path: &str, raw: &Revocations) -> Result<RevocationList, ConfigError> {

@@ -3,10 +3,13 @@
 //! In: what of them is there. Out: a [`Profile`], defaults filled in. A field that means nothing to
 //! its profile is an error, not ignored: its author thinks that something is checked which is not.
 
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{ConfigError, raw, within};
-use crate::gate::{BootstrapPolicy, DpServer, Profile, Proxies};
+use crate::gate::{BootstrapPolicy, DpServer, GlobalKds, Profile, Proxies};
 
 /// The fields as they are written; `None` is one that is not there.
 pub(super) struct Fields {
@@ -14,6 +17,7 @@ pub(super) struct Fields {
     pub(super) proxies: Option<raw::RawProxies>,
     pub(super) bootstrap: Option<BootstrapPolicy>,
     pub(super) first_message_seconds: Option<u64>,
+    pub(super) count_zones: Option<Vec<String>>,
 }
 
 /// Kuma's `multizone.zone.name`.
@@ -24,12 +28,16 @@ impl Fields {
     pub(super) fn of(self, profile: raw::Profile) -> Result<Profile, ConfigError> {
         match profile {
             raw::Profile::DpServer => self.of_dp_server().map(Profile::DpServer),
-            raw::Profile::GlobalKds => self.of_global_kds(),
+            raw::Profile::GlobalKds => self.of_global_kds().map(Profile::GlobalKds),
         }
     }
 
     fn of_dp_server(self) -> Result<DpServer, ConfigError> {
-        let Self { zone, proxies, bootstrap, first_message_seconds } = self;
+        let Self { zone, proxies, bootstrap, first_message_seconds, count_zones } = self;
+        if count_zones.is_some() {
+            let why = "means nothing with profile dpServer: it serves one zone; remove it";
+            return Err(ConfigError::new("countZones", why));
+        }
         let zone = zone.unwrap_or_else(|| DEFAULT_ZONE.to_owned());
         super::zone(&zone).map_err(|error| ConfigError::new("zone", error))?;
         let raw::RawProxies { ingress, egress, dataplane } = proxies.unwrap_or_default();
@@ -46,8 +54,8 @@ impl Fields {
         })
     }
 
-    fn of_global_kds(self) -> Result<Profile, ConfigError> {
-        let Self { zone, proxies, bootstrap, first_message_seconds } = self;
+    fn of_global_kds(self) -> Result<GlobalKds, ConfigError> {
+        let Self { zone, proxies, bootstrap, first_message_seconds, count_zones } = self;
         let none = "means nothing with profile globalKds:";
         for (path, is_there, why) in [
             ("zone", zone.is_some(), "each caller names its own in client-id; remove it"),
@@ -63,6 +71,29 @@ impl Fields {
                 return Err(ConfigError::new(path, format_args!("{none} {why}")));
             }
         }
-        Ok(Profile::GlobalKds)
+        Ok(GlobalKds { count_zones: counted(count_zones.unwrap_or_default())? })
     }
+}
+
+/// More zones than a mesh has. Each has four metrics.
+const MOST_COUNTED_ZONES: usize = 1_000;
+
+fn counted(zones: Vec<String>) -> Result<BTreeSet<Arc<str>>, ConfigError> {
+    if zones.len() > MOST_COUNTED_ZONES {
+        let why = format_args!("{} zones: must be {MOST_COUNTED_ZONES} at most", zones.len());
+        return Err(ConfigError::new("countZones", why));
+    }
+    let mut counted = BTreeSet::new();
+    for (index, name) in zones.into_iter().enumerate() {
+        let error = |why: &dyn fmt::Display| {
+            Err(ConfigError::new(format!("countZones[{index}]"), why.to_string()))
+        };
+        if let Err(problem) = super::zone(&name) {
+            return error(&problem);
+        }
+        if !counted.insert(Arc::from(name)) {
+            return error(&"it is there twice");
+        }
+    }
+    Ok(counted)
 }

@@ -32,6 +32,8 @@ pub(super) struct RawConfig {
     pub(super) proxies: Option<RawProxies>,
     #[serde(default, deserialize_with = "given")]
     pub(super) bootstrap: Option<BootstrapPolicy>,
+    #[serde(default, deserialize_with = "given")]
+    pub(super) count_zones: Option<Vec<String>>,
     #[serde(default = "yes")]
     pub(super) require_expiration: bool,
     #[serde(default, deserialize_with = "whole_number")]

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::gate::{
-    Admission, BootstrapPolicy, DpServer, ErrorDetail, Mode, OnOpen, Profile, Proxies,
+    Admission, BootstrapPolicy, DpServer, ErrorDetail, GlobalKds, Mode, OnOpen, Profile, Proxies,
 };
 
 const KEY_1: &str = include_str!("../../tests/data/key-1.pub.pem");
@@ -113,7 +113,8 @@ fn every_field_is_read() {
 #[test]
 fn in_front_of_kds_what_would_mean_nothing_is_refused() {
     let kds = with("profile", json!("globalKds"));
-    assert_eq!(read(&kds).unwrap().policy.profile, Profile::GlobalKds);
+    let none = Profile::GlobalKds(GlobalKds::default());
+    assert_eq!(read(&kds).unwrap().policy.profile, none);
     // Also where it says what would be the default elsewhere.
     for (field, value) in [
         ("zone", json!("default")),
@@ -127,6 +128,39 @@ fn in_front_of_kds_what_would_mean_nothing_is_refused() {
         let wanted = format!("{field}: means nothing with profile globalKds: ");
         assert!(error.starts_with(&wanted), "{error}");
     }
+}
+
+#[test]
+fn the_zones_that_are_counted_are_names_of_zones() {
+    let kds = |zones: Value| {
+        let mut config = with("profile", json!("globalKds"));
+        config.as_object_mut().unwrap().insert("countZones".to_owned(), zones);
+        read(&config).map_err(|error| error.to_string())
+    };
+    let config = kds(json!(["west", "East"])).unwrap();
+    let zones: Vec<&str> = config.policy.counted_zones().map(|zone| &**zone).collect();
+    assert_eq!(zones, ["East", "west"]);
+    assert!(config.policy.counted_zone(b"west").is_some());
+    assert!(config.policy.counted_zone(b"WEST").is_none());
+    let warnings: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
+    let is_of_east = |warning: &String| warning.starts_with("countZones: \"East\": ");
+    assert!(warnings.len() == 1 && warnings.iter().all(is_of_east), "{warnings:?}");
+    let many =
+        |count: u32| json!((0..count).map(|number| format!("z{number}")).collect::<Vec<_>>());
+    assert!(kds(many(1_000)).is_ok());
+    for (zones, wanted) in [
+        (many(1_001), "countZones: 1001 zones: must be 1000 at most"),
+        (json!(["east", "us east"]), "countZones[1]: \"us east\": kuma-cp takes no such name"),
+        (json!(["east", ""]), "countZones[1]: must not be empty"),
+        (json!(["east", "west", "east"]), "countZones[2]: it is there twice"),
+        (json!("east"), "countZones: invalid type: string"),
+        (json!(null), "countZones: invalid type: null"),
+    ] {
+        let error = kds(zones).unwrap_err();
+        assert!(error.starts_with(wanted), "{error}");
+    }
+    let error = read(&with("countZones", json!([]))).unwrap_err().to_string();
+    assert!(error.starts_with("countZones: means nothing with profile dpServer: "), "{error}");
 }
 
 #[test]

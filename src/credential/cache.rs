@@ -201,6 +201,7 @@ mod tests {
             zone: "".into(),
             mesh: "".into(),
             expires_at: None,
+            pairs: Box::default(),
         };
         let claims = Claims::Zone(ZoneClaims::default());
         Arc::new(Token { identity: Arc::new(identity), not_before: None, length: 0, claims })
@@ -218,6 +219,43 @@ mod tests {
         assert_eq!(id(&tokens, b"a.b.c").as_deref(), Some("one"));
         assert_eq!(id(&tokens, b"a.b.C").as_deref(), Some("two"));
         assert_eq!(id(&tokens, b"a.b."), None);
+        assert_eq!(tokens.get(Kind::DataplaneToken, b"a.b.c"), None);
+        assert!(!tokens.is_empty());
+    }
+
+    /// It has the same hash.
+    #[test]
+    fn a_text_that_only_ends_alike_is_not_found() {
+        let tokens = TokenCache::default();
+        let texts = ["one", "two"].map(|start| format!("{start}.{}", "x".repeat(SUFFIX)));
+        let [one, two] = texts.each_ref().map(|text| text.as_bytes());
+        tokens.insert(one, &token("one"));
+        assert_eq!(id(&tokens, two), None);
+        tokens.insert(two, &token("two"));
+        assert_eq!(id(&tokens, one).as_deref(), Some("one"));
+        assert_eq!(id(&tokens, two).as_deref(), Some("two"));
+    }
+
+    /// Each with a token of 700 bytes, of which 340 are its signature.
+    #[test]
+    fn there_is_room_for_the_tokens_of_twenty_thousand_proxies() {
+        let tokens = TokenCache::default();
+        for index in 0..20_000 {
+            let text = format!("{}{index:032}", "x".repeat(700 - 32));
+            tokens.insert(text.as_bytes(), &token("1ede0000-0000-4000-8000-000000000000"));
+        }
+        assert_eq!(tokens.len(), 20_000);
+    }
+
+    /// Whoever has a key can make a token of long claims, and the bound must hold all the same.
+    #[test]
+    fn a_token_weighs_as_much_as_its_text_and_what_it_says() {
+        let empty = weight(b"", &token(""));
+        assert_eq!(weight(b"a.b.c", &token("")), empty + 5);
+        assert_eq!(weight(b"a.b.c", &token("four")), empty + 5 + 4);
+        let mut long = Arc::unwrap_or_clone(token(""));
+        long.claims = Claims::Zone(ZoneClaims { zone: "east".into(), ..ZoneClaims::default() });
+        assert_eq!(weight(b"", &long), empty + 4);
     }
 
     #[test]

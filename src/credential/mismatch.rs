@@ -187,10 +187,15 @@ fn write_scope(
         _ => write!(f, "the token has scope {}", Quoted(&scope.join(", ")))?,
     }
     match caller.and_then(|caller| Some((caller, caller.scope()?))) {
-        Some((Caller::Proxy(_), needed)) => write!(f, ", this proxy needs {needed}"),
+        // kumactl refuses this scope.
         Some((Caller::ControlPlane, needed)) => {
-            write!(f, ", a zone control plane needs {needed}")
+            return write!(
+                f,
+                ", a zone control plane needs {needed}; generate one with zonegate generate zone-token \
+                 --scope {needed}"
+            );
         }
+        Some((Caller::Proxy(_), needed)) => write!(f, ", this proxy needs {needed}"),
         None => f.write_str(", a zone proxy needs ingress or egress"),
     }?;
     f.write_str("; generate one with kumactl generate zone-token --scope")

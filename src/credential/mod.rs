@@ -23,6 +23,7 @@ mod proxy_type;
 mod service_account_token;
 mod zone_token;
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 pub use cache::{CACHE_BYTES, TokenCache};
@@ -34,6 +35,7 @@ pub use proxy_type::{ProxyType, ProxyTypes, UnknownProxyType};
 pub use service_account_token::{Cluster, ServiceAccountClaims, ServiceAccountIssuers};
 pub use zone_token::{CONTROL_PLANE_SCOPE, ZoneClaims};
 
+use crate::text::PairValue;
 use crate::token::{
     Algorithm, CompactToken, Fingerprint, KeySet, NumericDate, Registered, TokenError, Unverified,
     VerifiedToken, read_claims,
@@ -70,6 +72,9 @@ pub struct Identity {
     pub mesh: Box<str>,
     /// `exp`.
     pub expires_at: Option<NumericDate>,
+    /// All of this that people look for, as `name=value`, written once for all streams of the token. See
+    /// [`Identity::described`].
+    pub pairs: Box<str>,
 }
 
 /// A token whose signature was verified and whose claims were read.
@@ -201,6 +206,25 @@ impl Claims {
     }
 }
 
+impl Identity {
+    /// The same, with [`Self::pairs`] of what it says now: kind, kid and jti, and zone and mesh where there are
+    /// any.
+    #[must_use]
+    pub fn described(mut self) -> Self {
+        let Self { kind, kid, id, zone, mesh, .. } = &self;
+        let (kid, id) = (PairValue(kid), PairValue(id));
+        let mut pairs = format!("kind={} kid={kid} jti={id}", kind.as_str());
+        for (name, value) in [("zone", zone), ("mesh", mesh)] {
+            if !value.is_empty() {
+                // Writing to a String does not fail.
+                let _ = write!(pairs, " {name}={}", PairValue(value));
+            }
+        }
+        self.pairs = pairs.into();
+        self
+    }
+}
+
 impl Token {
     /// The kind of token.
     pub fn kind(&self) -> Kind {
@@ -224,8 +248,10 @@ impl Token {
             zone: claims.zone().into(),
             mesh: claims.mesh().into(),
             expires_at,
+            pairs: Box::default(),
         };
-        Ok(Self { identity: Arc::new(identity), not_before, length: verified.length, claims })
+        let identity = Arc::new(identity.described());
+        Ok(Self { identity, not_before, length: verified.length, claims })
     }
 
     /// Whether the token can be used in this zone, whoever holds it.
@@ -282,7 +308,8 @@ impl Token {
     pub fn identity_of(&self, holder: Holder<'_>) -> Arc<Identity> {
         match (&self.claims, holder) {
             (Claims::Dataplane(_), Holder::Proxy(node)) if *self.identity.mesh != *node.mesh => {
-                Arc::new(Identity { mesh: node.mesh.as_str().into(), ..(*self.identity).clone() })
+                let mesh = node.mesh.as_str().into();
+                Arc::new(Identity { mesh, ..(*self.identity).clone() }.described())
             }
             _ => Arc::clone(&self.identity),
         }
@@ -290,8 +317,8 @@ impl Token {
 
     /// About how many bytes the token takes.
     fn bytes(&self) -> usize {
-        let Identity { kid, id, zone, mesh, .. } = &*self.identity;
-        [kid.len(), id.len(), zone.len(), mesh.len(), self.claims.bytes()]
+        let Identity { kid, id, zone, mesh, pairs, .. } = &*self.identity;
+        [kid.len(), id.len(), zone.len(), mesh.len(), pairs.len(), self.claims.bytes()]
             .into_iter()
             .fold(0, usize::saturating_add)
     }

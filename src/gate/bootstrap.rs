@@ -52,6 +52,11 @@ impl BootstrapRequest {
     /// What the proxy says of itself; `None` is a proxy of a type that Kuma does not know.
     pub fn node(&self) -> Option<ClaimedNode> {
         let proxy_type = ProxyType::from_name(&self.proxy_type).ok()?;
+        let says_nothing = self.name.is_empty() && self.resource.is_empty();
+        if says_nothing && proxy_type != ProxyType::Dataplane {
+            // Kuma answers, and refuses the zone proxy's stream, whose node id then has no name.
+            return Some(ClaimedNode::nameless(proxy_type));
+        }
         // The node id that the control plane makes of it (Kuma: `pkg/xds/bootstrap/generator.go`).
         let id = format!("{}.{}", self.mesh, self.name);
         if self.resource.is_empty() {

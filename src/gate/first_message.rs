@@ -98,6 +98,12 @@ impl ClaimedNode {
         Self { proxy_type, identity: of_id(proxy_type, id) }
     }
 
+    /// Of this type, and nothing else is known.
+    pub(super) fn nameless(proxy_type: ProxyType) -> Self {
+        let (mesh, name) = (String::new(), String::new());
+        Self { proxy_type, identity: Ok(NodeIdentity { proxy_type, mesh, name, resource: None }) }
+    }
+
     /// Of this node id, with a resource.
     pub(super) fn by_resource(parsed: ParsedResource, id: &str) -> Self {
         let proxy_type = parsed.proxy_type;
@@ -106,27 +112,23 @@ impl ClaimedNode {
     }
 }
 
-/// What a node id says (Kuma: `ParseProxyIdFromString` in `pkg/core/xds/types.go`): `mesh.name`.
+/// What a node id says (Kuma: `ParseProxyIdFromString` in `pkg/core/xds/types.go`): `mesh.name`, with an empty
+/// mesh for a zone proxy.
 fn of_id(proxy_type: ProxyType, id: &str) -> Result<NodeIdentity, RequestError> {
-    let (mesh, name) = match (id.split_once('.'), proxy_type) {
-        (Some((mesh, name)), _) if !name.is_empty() => (mesh, name),
-        // Nothing depends on the mesh of a zone proxy.
-        (_, ProxyType::Ingress | ProxyType::Egress) => ("", id),
-        (_, ProxyType::Dataplane) => return Err(RequestError::NodeId),
-    };
-    let (mesh, name) = (mesh.to_owned(), name.to_owned());
-    Ok(NodeIdentity { proxy_type, mesh, name, resource: None })
+    match id.split_once('.') {
+        Some((mesh, name)) if !name.is_empty() => {
+            let (mesh, name) = (mesh.to_owned(), name.to_owned());
+            Ok(NodeIdentity { proxy_type, mesh, name, resource: None })
+        }
+        Some(_) | None => Err(RequestError::NodeId),
+    }
 }
 
 /// What a resource says. The control plane authenticates by the resource, and serves what the id names
 /// (Kuma: `pkg/xds/server/callbacks`), so the two must agree.
 fn of_resource(parsed: ParsedResource, by_id: NodeIdentity) -> Result<NodeIdentity, RequestError> {
-    let ParsedResource { proxy_type, mesh, name, resource } = parsed;
-    let agrees = match proxy_type {
-        ProxyType::Dataplane => mesh == by_id.mesh && name == by_id.name,
-        ProxyType::Ingress | ProxyType::Egress => name.is_empty() || name == by_id.name,
-    };
-    match agrees {
+    let ParsedResource { mesh, name, resource, .. } = parsed;
+    match mesh == by_id.mesh && name == by_id.name {
         true => Ok(NodeIdentity { resource: Some(resource), ..by_id }),
         false => Err(RequestError::NodeId),
     }

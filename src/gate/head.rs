@@ -33,17 +33,17 @@ pub struct Head<'a> {
     pub client_id: Vec<&'a [u8]>,
 }
 
-impl<'a> FromIterator<(&'a str, &'a [u8])> for Head<'a> {
+impl<'a> FromIterator<(&'a [u8], &'a [u8])> for Head<'a> {
     /// Takes the headers that matter out of all of them. Names are in lower case, as HTTP/2 has them.
-    fn from_iter<T: IntoIterator<Item = (&'a str, &'a [u8])>>(headers: T) -> Self {
+    fn from_iter<T: IntoIterator<Item = (&'a [u8], &'a [u8])>>(headers: T) -> Self {
         let mut head = Self::default();
         for (name, value) in headers {
             match name {
-                ":method" => head.method = value,
-                ":path" => head.path = value,
-                "content-type" => head.content_type.push(value),
-                "authorization" => head.authorization.push(value),
-                "client-id" => head.client_id.push(value),
+                b":method" => head.method = value,
+                b":path" => head.path = value,
+                b"content-type" => head.content_type.push(value),
+                b"authorization" => head.authorization.push(value),
+                b"client-id" => head.client_id.push(value),
                 _ => {}
             }
         }
@@ -84,7 +84,7 @@ impl<'a> Head<'a> {
     pub(crate) fn claimed(&self, policy: &Policy) -> Option<Claimed> {
         match &policy.profile {
             Profile::DpServer(_) => Some(Claimed::SomeProxy),
-            Profile::GlobalKds => {
+            Profile::GlobalKds(_) => {
                 self.zone_of_client().ok().map(|zone| Claimed::ControlPlane(zone.into()))
             }
         }

@@ -77,7 +77,7 @@ impl Policy {
             (Profile::DpServer(server), Claimed::Proxy(node)) => {
                 self.judge_alone().judge_proxy(server, node.as_ref(), Ok(credential), now)
             }
-            (Profile::GlobalKds, Claimed::ControlPlane(zone)) => {
+            (Profile::GlobalKds(_), Claimed::ControlPlane(zone)) => {
                 self.judge_holder(Arc::clone(token), Holder::ControlPlane(zone), now)
             }
             (Profile::DpServer(server), Claimed::SomeProxy) => {
@@ -86,7 +86,7 @@ impl Policy {
             (Profile::DpServer(_), Claimed::ControlPlane(_)) => {
                 Err(Refusal::PathDenied(Audience::Proxies).into())
             }
-            (Profile::GlobalKds, Claimed::Proxy(_) | Claimed::SomeProxy) => {
+            (Profile::GlobalKds(_), Claimed::Proxy(_) | Claimed::SomeProxy) => {
                 Err(Refusal::PathDenied(Audience::ControlPlanes).into())
             }
         }
@@ -144,7 +144,7 @@ impl Policy {
     fn dp_server(&self) -> Result<&DpServer, Refusal> {
         match &self.profile {
             Profile::DpServer(server) => Ok(server),
-            Profile::GlobalKds => Err(Refusal::PathDenied(Audience::ControlPlanes)),
+            Profile::GlobalKds(_) => Err(Refusal::PathDenied(Audience::ControlPlanes)),
         }
     }
 }
@@ -159,7 +159,7 @@ impl<'a> Judge<'a> {
     pub fn headers(self, head: &Head<'_>, now: Now) -> Verdict {
         match &self.policy.profile {
             Profile::DpServer(server) => self.judge_dp_server(server, head, now),
-            Profile::GlobalKds => self.judge_kds(head, now).into(),
+            Profile::GlobalKds(_) => self.judge_kds(head, now).into(),
         }
     }
 

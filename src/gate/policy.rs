@@ -1,5 +1,6 @@
 //! What is allowed: the configuration, read and checked (see [`crate::config`]).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Audience, Profile, Refusal};
@@ -38,7 +39,24 @@ impl Policy {
     pub fn zone(&self) -> Option<&str> {
         match &self.profile {
             Profile::DpServer(server) => Some(&server.zone),
-            Profile::GlobalKds => None,
+            Profile::GlobalKds(_) => None,
+        }
+    }
+
+    /// The zones that have metrics of their own.
+    pub fn counted_zones(&self) -> impl Iterator<Item = &Arc<str>> {
+        let zones = match &self.profile {
+            Profile::DpServer(_) => None,
+            Profile::GlobalKds(kds) => Some(&kds.count_zones),
+        };
+        zones.into_iter().flatten()
+    }
+
+    /// The name of a zone that has metrics of its own.
+    pub fn counted_zone(&self, zone: &[u8]) -> Option<&Arc<str>> {
+        match &self.profile {
+            Profile::DpServer(_) => None,
+            Profile::GlobalKds(kds) => kds.counted(zone),
         }
     }
 
@@ -50,7 +68,7 @@ impl Policy {
                 (held >= waited).then_some(Refusal::NoFirstMessage { waited })
             }
             // Nothing that comes to such a server is held: the request came before a push.
-            Profile::GlobalKds => Some(Refusal::PathDenied(Audience::ControlPlanes)),
+            Profile::GlobalKds(_) => Some(Refusal::PathDenied(Audience::ControlPlanes)),
         }
     }
 
@@ -58,13 +76,13 @@ impl Policy {
     pub fn held_at_most(&self) -> Duration {
         match &self.profile {
             Profile::DpServer(server) => server.first_message,
-            Profile::GlobalKds => Duration::ZERO,
+            Profile::GlobalKds(_) => Duration::ZERO,
         }
     }
 }
 
 /// Whether refusals are carried out.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mode {
     /// They are.
     #[default]

@@ -3,7 +3,7 @@
 //! In: a [`Now`] and the dates of a token. Out: nothing, or a [`Refusal`]. No clock is read here:
 //! time is an argument.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::{Policy, Refusal};
 use crate::credential::Token;
@@ -17,6 +17,11 @@ impl UnixTime {
     /// This long after 1970-01-01T00:00:00Z.
     pub const fn after_epoch(time: Duration) -> Self {
         Self(time)
+    }
+
+    /// The time of a system's clock; `None` before 1970.
+    pub fn of(time: SystemTime) -> Option<Self> {
+        time.duration_since(SystemTime::UNIX_EPOCH).ok().map(Self)
     }
 
     /// So many seconds after 1970-01-01T00:00:00Z.

@@ -6,15 +6,17 @@
 use std::sync::Arc;
 
 use super::cuts::earlier;
-use super::effect::{Answer, Decision, Effect, Facts, Protocol, Step};
+use super::effect::{Answer, Decision, Effect, Facts, Protocol};
+use super::event::Step;
 use super::held::HeldStream;
 use super::judging::{Judged, Refused};
 use super::open::Shadowed;
 use super::streams::State;
 use super::{Lifecycle, RequestBody, StreamId};
-use crate::gate::{Mode, Now, Permit, Refusal};
+use crate::credential::Identity;
+use crate::gate::{Caller, Claimed, Mode, Now, Permit, Refusal};
 use crate::log_line::{LogLine, Origin};
-use crate::metrics::Counter;
+use crate::metrics::{Change, Counter, Gauge, Metric, ZoneOutcome};
 
 impl Lifecycle {
     /// Judges a held stream by what has come of it.
@@ -61,23 +63,44 @@ impl Lifecycle {
         permit: Permit,
         effects: &mut Vec<Effect>,
     ) -> Step {
-        let identity = match permit {
-            Permit::Token { identity, .. } => Some(identity),
-            Permit::Unchecked(_) => None,
+        let (identity, caller) = match permit {
+            Permit::Token { identity, caller, .. } => (Some(identity), Some(caller)),
+            Permit::Unchecked(_) => (None, None),
         };
         let expires_at = identity.as_ref().and_then(|identity| identity.expires_at);
         self.next_expiry = earlier(self.next_expiry, expires_at);
         self.streams.set(id, State::Open(identity.clone()));
         match &identity {
             Some(identity) => {
-                effects.push(Effect::Count(Counter::Allowed));
-                effects.push(Effect::Count(Counter::AllowedByKey(Arc::clone(&identity.key_label))));
+                effects.push(Effect::count(Counter::Allowed));
+                effects.push(Effect::count(Counter::AllowedByKey(Arc::clone(&identity.key_label))));
+                if caller == Some(Caller::ControlPlane) {
+                    effects.extend(self.counts_of_zone(identity));
+                }
             }
-            None => effects.push(Effect::Count(Counter::Unchecked)),
+            None => effects.push(Effect::count(Counter::Unchecked)),
         }
         let facts = Facts { verdict: Decision::Allow, reason: None, identity };
         effects.push(Effect::Facts(id, facts));
         Step::Continue
+    }
+
+    /// What is counted of a control plane that is let in, where its zone is one that is counted.
+    fn counts_of_zone(&self, identity: &Identity) -> impl Iterator<Item = Effect> + use<> {
+        let zone = self.counted_zone(identity.zone.as_bytes());
+        let expires_at = identity.expires_at.and_then(|date| u64::try_from(date.0).ok());
+        let effects = zone.map(|zone| {
+            let gauge = Gauge::ZoneTokenExpiresAt(Arc::clone(&zone));
+            [
+                Effect::count(Counter::Zone(zone, ZoneOutcome::Allowed)),
+                Effect::Change(Metric::Gauge(gauge), Change::Set(expires_at.unwrap_or_default())),
+            ]
+        });
+        effects.into_iter().flatten()
+    }
+
+    fn counted_zone(&self, zone: &[u8]) -> Option<Arc<str>> {
+        self.policies.newest()?.counted_zone(zone).cloned()
     }
 
     /// Answers a stream with a refusal; in shadow mode it passes, and the refusal is only counted.
@@ -96,7 +119,12 @@ impl Lifecycle {
             Mode::Shadow => (Decision::WouldDeny, Step::Continue),
         };
         let identity = denial.token.as_ref().map(|token| Arc::clone(&token.identity));
-        effects.push(Effect::Count(Counter::Denied(mode, reason)));
+        effects.push(Effect::count(Counter::Denied(mode, reason)));
+        if let Some(Claimed::ControlPlane(zone)) = &claimed
+            && let Some(zone) = self.counted_zone(zone)
+        {
+            effects.push(Effect::count(Counter::Zone(zone, ZoneOutcome::Denied(mode))));
+        }
         effects.push(Effect::Facts(id, Facts { verdict, reason: Some(reason), identity }));
         match mode {
             Mode::Enforce => {

@@ -140,7 +140,7 @@ impl Lifecycle {
             };
             self.streams.set(id, State::Answered);
             effects.push(Effect::Cut(id));
-            effects.push(Effect::Count(Counter::Cut(why)));
+            effects.push(Effect::count(Counter::Cut(why)));
             if let Some(suppressed) = self.log_limit.admit(self.ticked) {
                 effects.push(Effect::log(LogLine::Cut { why, identity, suppressed }));
             }

@@ -1,70 +1,15 @@
-//! What a host tells the lifecycle, and what the lifecycle asks of the host.
+//! What the lifecycle asks of a host.
 //!
-//! In: nothing. Out: the types of events and effects. Nothing is decided here.
+//! In: nothing. Out: the types of effects. Nothing is decided here.
 
-use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::Duration;
 
+use super::event::StreamId;
 use crate::credential::Identity;
-use crate::gate::{Head, Now, Reason, Status};
+use crate::gate::{Reason, Status};
 use crate::log_line::LogLine;
-use crate::metrics::{Counter, Gauge};
-
-/// A stream, by the number that the host has for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StreamId(
-    /// The host's number. No two streams that live at the same time share one.
-    pub u32,
-);
-
-/// Which policy a worker was handed: the first is 1, the next is 2.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PolicyNumber(pub(super) u64);
-
-/// What the host's clocks say.
-#[derive(Debug, Clone, Copy)]
-pub struct Clocks {
-    /// The time of day, by which tokens are judged. It can be set back, and it can be missing.
-    pub wall: Now,
-    /// Time since some moment of the past, by which deadlines are kept. It cannot go back.
-    pub monotonic: Duration,
-}
-
-/// A request, as far as its headers have come.
-pub struct Request<'a> {
-    /// Whose request.
-    pub stream: StreamId,
-    /// The policy that the host had in force when it began the stream, where that is known.
-    pub under: Option<PolicyNumber>,
-    /// The headers.
-    pub head: Head<'a>,
-    /// `x-request-id`, for the log.
-    pub request_id: &'a [u8],
-    /// How many bytes all headers take together.
-    pub header_bytes: usize,
-    /// Whether neither body nor trailers follow.
-    pub is_end: bool,
-}
-
-/// A request body, as a host shows it.
-pub trait RequestBody {
-    /// How many bytes the host shows: all that it keeps where the stream is held, else the next piece.
-    fn size(&self) -> usize;
-
-    /// The first `length` bytes of those; `None` where the host does not hand them over.
-    fn read(&self, length: usize) -> Option<Cow<'_, [u8]>>;
-}
-
-/// What the host does with the stream whose event it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
-pub enum Step {
-    /// It goes on.
-    Continue,
-    /// It stays, with all that has come of it.
-    Pause,
-}
+use crate::metrics::{Change, Counter, Labels, Metric, StreamChanges};
 
 /// What the host does besides. Each effect names its stream.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,19 +22,20 @@ pub enum Effect {
     Cut(StreamId),
     /// Sets what access logs and later filters see.
     Facts(StreamId, Facts),
-    /// Defines the metrics that are not defined yet, with those of these kids.
-    Define(Vec<Box<str>>),
-    /// Counts one more.
-    Count(Counter),
-    /// Changes a gauge that several share.
-    Add(Gauge, i64),
-    /// Sets a gauge.
-    Set(Gauge, usize),
+    /// Defines the metrics that are not defined yet, with those of these labels.
+    Define(Labels),
+    /// Changes a counter or a gauge.
+    Change(Metric, Change),
     /// Writes a line to the log; some lines name the peer of a stream.
     Log(Box<LogLine>),
 }
 
 impl Effect {
+    /// Counts one more.
+    pub(crate) fn count(counter: Counter) -> Self {
+        Self::Change(Metric::Counter(counter), Change::Count)
+    }
+
     /// Writes `line`.
     pub(crate) fn log(line: LogLine) -> Self {
         Self::Log(Box::new(line))
@@ -105,6 +51,21 @@ pub struct Answer {
     pub status: Status,
     /// The text.
     pub message: String,
+}
+
+impl Answer {
+    /// The text, as `grpc-message` has it (gRPC over HTTP/2, Status-Message).
+    pub fn grpc_message(&self) -> String {
+        let mut encoded = String::with_capacity(self.message.len());
+        for byte in self.message.bytes() {
+            match byte {
+                b' '..=b'~' if byte != b'%' => encoded.push(char::from(byte)),
+                // Writing to a String does not fail.
+                _ => drop(write!(encoded, "%{byte:02X}")),
+            }
+        }
+        encoded
+    }
 }
 
 /// How a client wants to be answered.
@@ -141,23 +102,14 @@ pub enum Decision {
 }
 
 impl Facts {
-    /// Names and values, as access logs have them. Each has the prefix `zonegate.`. What a kind of token
-    /// does not have is left out.
-    pub fn pairs(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let verdict = [("zonegate.verdict", self.verdict.as_str())];
-        let reason = self.reason.map(|reason| ("zonegate.reason", reason.as_str()));
-        let identity = self.identity.as_ref().map(|identity| {
-            let Identity { kind, zone, mesh, kid, id, .. } = &**identity;
-            [
-                ("zonegate.kind", kind.as_str()),
-                ("zonegate.zone", &**zone),
-                ("zonegate.mesh", mesh),
-                ("zonegate.kid", kid),
-                ("zonegate.jti", id),
-            ]
-        });
-        let identity = identity.into_iter().flatten().filter(|(_, value)| !value.is_empty());
-        verdict.into_iter().chain(reason).chain(identity)
+    /// Filter state, by its names in access logs. What is not known is left out. All that a token says is one
+    /// value, for each value costs a stream as much as a counter.
+    pub fn values(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let verdict = [("wasm.zonegate.verdict", self.verdict.as_str())];
+        let reason = self.reason.map(|reason| ("wasm.zonegate.reason", reason.as_str()));
+        let token =
+            self.identity.as_ref().map(|identity| ("wasm.zonegate.token", &*identity.pairs));
+        verdict.into_iter().chain(reason).chain(token)
     }
 
     /// Of a stream that passes and is not judged yet.
@@ -187,4 +139,44 @@ pub struct Gauges {
     pub held: u64,
     /// Streams that passed in shadow mode and would be refused in enforce mode.
     pub shadowed: u64,
+}
+
+impl Gauges {
+    /// By how much they have changed since they were `before`.
+    pub fn since(self, before: Self) -> StreamChanges {
+        let change = |now: u64, before: u64| now.cast_signed().saturating_sub(before.cast_signed());
+        [
+            change(self.open, before.open),
+            change(self.held, before.held),
+            change(self.shadowed, before.shadowed),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gate::GrpcCode;
+
+    /// Everything but the printable characters of ASCII, and the per cent sign, is encoded.
+    #[test]
+    fn a_message_is_encoded_for_grpc() {
+        for (message, encoded) in [
+            ("", ""),
+            ("zonegate: revoked: id \"1\" ~", "zonegate: revoked: id \"1\" ~"),
+            ("100%", "100%25"),
+            ("a\r\n\t\u{7f}b", "a%0D%0A%09%7Fb"),
+            ("Zürich\u{2028}", "Z%C3%BCrich%E2%80%A8"),
+        ] {
+            let status = Status { grpc: GrpcCode::Unauthenticated, http: 401 };
+            let answer = Answer { protocol: Protocol::Grpc, status, message: message.to_owned() };
+            assert_eq!(answer.grpc_message(), encoded);
+        }
+    }
+
+    #[test]
+    fn gauges_change_up_and_down() {
+        let gauges = |open, held, shadowed| Gauges { open, held, shadowed };
+        assert_eq!(gauges(3, 2, 1).since(gauges(1, 2, 4)), [2, 0, -3]);
+    }
 }

@@ -34,6 +34,7 @@
 mod conclude;
 mod cuts;
 mod effect;
+mod event;
 mod held;
 mod judging;
 mod open;
@@ -43,10 +44,8 @@ mod streams;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use effect::{
-    Answer, Clocks, Decision, Effect, Facts, Gauges, PolicyNumber, Protocol, Request, RequestBody,
-    Step, StreamId,
-};
+pub use effect::{Answer, Decision, Effect, Facts, Gauges, Protocol};
+pub use event::{Clocks, PolicyNumber, Request, RequestBody, Step, StreamId};
 pub use held::HELD_BYTES;
 pub use open::Cut;
 

@@ -10,7 +10,7 @@ use crate::credential::{Identity, Token};
 use crate::gate::{Claimed, Mode, Now, OnOpen, Permit, Policy, UnixTime, has_expired};
 
 /// Why an open stream is cut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Cut {
     /// Its token was revoked.
     Revoked,

@@ -7,4 +7,4 @@ mod human_duration;
 mod quoted;
 
 pub use human_duration::HumanDuration;
-pub use quoted::Quoted;
+pub use quoted::{PairValue, Quoted};

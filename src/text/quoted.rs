@@ -32,6 +32,26 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
+/// Text as the value of a `name=value`: as it is where that cannot be misread, otherwise quoted and escaped to
+/// printable ASCII. It is not cut.
+pub struct PairValue<'a>(
+    /// The text.
+    pub &'a str,
+);
+
+impl fmt::Display for PairValue<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_plain = |byte| {
+            matches!(byte, b'-' | b'_' | b'.' | b':' | b'/' | b'*' | b'@'
+                | b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9')
+        };
+        match !self.0.is_empty() && self.0.bytes().all(is_plain) {
+            true => f.write_str(self.0),
+            false => write!(f, "\"{}\"", self.0.escape_default()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,5 +66,20 @@ mod tests {
         assert_eq!(Quoted(&whole).to_string(), format!("\"{whole}\""));
         assert_eq!(Quoted(&cut).to_string(), format!("\"{whole}...\""));
         assert_eq!(Quoted("").to_string(), "\"\"");
+    }
+
+    #[test]
+    fn the_value_of_a_pair_is_one_word() {
+        for (text, shown) in [
+            ("a-B_9.:/*@", "a-B_9.:/*@"),
+            ("", "\"\""),
+            ("a b", "\"a b\""),
+            ("a\"=\\", "\"a\\\"=\\\\\""),
+            ("a\n\u{e9}", "\"a\\n\\u{e9}\""),
+        ] {
+            assert_eq!(PairValue(text).to_string(), shown);
+        }
+        let long = "x".repeat(1000);
+        assert_eq!(PairValue(&long).to_string(), long);
     }
 }

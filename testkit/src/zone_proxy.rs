@@ -71,6 +71,16 @@ impl Connection {
         Ok(Self(channel))
     }
 
+    /// Connects to `address` without TLS: something on the same machine.
+    ///
+    /// # Errors
+    /// There is no connection.
+    pub async fn open_plain(address: SocketAddr) -> anyhow::Result<Self> {
+        let endpoint = Endpoint::from_shared(format!("http://{address}"))?;
+        let channel = endpoint.connect().await.with_context(|| format!("connecting {address}"))?;
+        Ok(Self(channel))
+    }
+
     /// Opens a state-of-the-world stream with its first message.
     ///
     /// # Errors

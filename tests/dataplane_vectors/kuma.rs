@@ -33,9 +33,6 @@ pub(crate) enum Excuse {
     NotValid,
     /// A MeshIdentity makes the proxy's identity of its workload.
     MeshIdentity,
-    /// A zone proxy under a node id that is none, or another than its resource says: its token is bound to
-    /// neither.
-    ZoneProxyNode,
 }
 
 impl Excuse {
@@ -49,14 +46,10 @@ impl Excuse {
             Self::MeshIdentity => {
                 "a token without a workload, where a MeshIdentity makes the proxy's identity of its workload"
             }
-            Self::ZoneProxyNode => {
-                "a zone proxy whose node id is none, or is not that of its resource"
-            }
         }
     }
 
-    pub(crate) const ALL: [Self; 4] =
-        [Self::Store, Self::NotValid, Self::MeshIdentity, Self::ZoneProxyNode];
+    pub(crate) const ALL: [Self; 3] = [Self::Store, Self::NotValid, Self::MeshIdentity];
 }
 
 impl Answer {
@@ -107,23 +100,16 @@ impl Answer {
         self.unused.contains("error converting YAML to JSON")
     }
 
-    /// What excuses that the gate lets in a stream of this `dataplane.proxyType`, which agrees with its resource.
-    pub(crate) fn excuse(&self, proxy_type: &str) -> Option<Excuse> {
+    /// What excuses that the gate lets in a stream that Kuma does not.
+    pub(crate) fn excuse(&self) -> Option<Excuse> {
         let of_store = if self.unused.is_empty() { Excuse::Store } else { Excuse::NotValid };
         let is_of_store = self.proxy.as_ref().is_none_or(|proxy| proxy.from == "store");
         let has = |text| self.error.contains(text);
-        let is_zone_proxy = matches!(proxy_type, "ingress" | "egress");
         match self.step.as_str() {
             _ if self.accept || self.is_no_yaml() => None,
-            "resource" if is_zone_proxy && has("must have a valid Proxy ID") => {
-                Some(Excuse::ZoneProxyNode)
-            }
             "resource" => has("not found").then_some(of_store),
             "proxy" if has("derives its identity from") => Some(Excuse::MeshIdentity),
             "proxy" if is_of_store && (has("tag") || has("workload")) => Some(of_store),
-            "node" if is_zone_proxy && (has("does not match") || has("invalid node ID")) => {
-                Some(Excuse::ZoneProxyNode)
-            }
             _ => None,
         }
     }

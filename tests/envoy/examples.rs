@@ -10,10 +10,12 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::timeout;
 use zonegate_testkit::gateway::Pushed;
-use zonegate_testkit::zone_proxy::Claimed;
+use zonegate_testkit::zone_control_plane::Zone;
+use zonegate_testkit::zone_proxy::{Claimed, Connection};
 use zonegate_tool::plugin_config::plugin_file::PluginConfiguration;
 
 use crate::harness::{Bench, LIMIT, Setup, claims};
+use crate::zone_side;
 
 /// What became of a connection with the token in `file`.
 async fn try_token(setup: &Setup, file: &Path) -> String {
@@ -53,6 +55,56 @@ async fn the_rotation_goes_as_its_readme_says() {
     }
     assert_eq!(setup.stat("kid.old.allowed").await, 2);
     assert_eq!(setup.stat("kid.new.allowed").await, 2);
+}
+
+/// What the gateway says to the control plane of a zone.
+async fn ask_kds(connection: &Connection, zone: &str) -> String {
+    let client_id = [zone];
+    match connection.health_check(Zone { token: None, client_id: &client_id }).await {
+        Ok(_) => "passes".to_owned(),
+        Err(refused) => format!("`{}`", refused.message().split(": ").nth(1).unwrap()),
+    }
+}
+
+/// No zone here sends a token of its own, as with every release of Kuma.
+#[tokio::test]
+async fn zones_come_to_prove_themselves_as_the_readme_says() {
+    let walk = run("global-kds");
+    let token = |name: &str| fs::read_to_string(walk.path(name)).unwrap();
+    let setup = gateway(policy_in(&walk.path("1-shadow.yaml"))).await;
+    let east = setup.zone_side(Some(&token("east.token"))).await;
+    let east_new = setup.zone_side(Some(&token("east-new.token"))).await;
+    let (old, new) = (zone_side::connect(&east).await, zone_side::connect(&east_new).await);
+    let west = setup.connect().await;
+    let without = Zone { token: None, client_id: &["east"] };
+    let mut open = old.zone_to_global(without).await.unwrap();
+    assert!(open.next().await.unwrap().is_some());
+    for name in ["1-shadow.yaml", "2-enforce.yaml", "3-revoked.yaml"] {
+        if name != "1-shadow.yaml" {
+            let policy = policy_in(&walk.path(name));
+            assert_eq!(setup.gateway.push(&policy).await.unwrap(), Pushed::Accepted);
+        }
+        if name == "3-revoked.yaml" {
+            assert!(timeout(LIMIT, open.next()).await.unwrap().is_err());
+        }
+        let row = || async {
+            let (old, west) = (ask_kds(&old, "east").await, ask_kds(&west, "west").await);
+            let new = ask_kds(&new, "east").await;
+            format!("| `{name}` | {old} | {west} | {new} |")
+        };
+        // The push comes to one worker after the other.
+        let start = Instant::now();
+        let mut seen = row().await;
+        while !walk.readme.contains(&seen) {
+            assert!(start.elapsed() < LIMIT, "seen: {seen}");
+            seen = row().await;
+        }
+        if name == "1-shadow.yaml" {
+            assert_eq!(setup.stat("zone.west.would_deny").await, 1);
+            assert_eq!(setup.stat("zone.east.would_deny").await, 0);
+            assert_eq!(setup.stat("zone.east.allowed").await, 3);
+        }
+    }
 }
 
 /// An example that was run.

@@ -24,7 +24,7 @@ pub(crate) struct Setup {
     pub(crate) control_plane: ControlPlane,
     pub(crate) key: SigningKey,
     pub(crate) ca: String,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 /// Where things are, and what is not the default.
@@ -100,7 +100,7 @@ impl Bench {
         let control_plane = ControlPlane::start(behind).await.unwrap();
         options.control_plane = control_plane.address().to_string();
         let gateway = start(options).await.unwrap_or_else(|error| panic!("{error:#}"));
-        Setup { gateway, control_plane, key, ca: certificates.ca, _dir: dir }
+        Setup { gateway, control_plane, key, ca: certificates.ca, dir }
     }
 }
 
@@ -116,6 +116,11 @@ pub(crate) fn from_environment(name: &str) -> PathBuf {
 }
 
 impl Setup {
+    /// Where the CA of the gateway's certificate is.
+    pub(crate) fn ca_path(&self) -> PathBuf {
+        self.dir.path().join("ca.pem")
+    }
+
     pub(crate) async fn connect(&self) -> Connection {
         Connection::open(self.gateway.address(), &self.ca).await.unwrap()
     }

@@ -245,6 +245,50 @@ async fn in_shadow_mode_a_wrong_zone_passes_and_is_counted() {
     assert_eq!(setup.denied("wrong_zone").await, 0);
 }
 
+/// The names are there from the start, also those of zones that a push brings, and Prometheus has a label.
+#[tokio::test]
+async fn the_zones_that_are_listed_are_counted_one_by_one() {
+    let mut bench = Bench::new();
+    bench.options.policy = policy(&bench.key);
+    bench.options.policy["countZones"] = json!(["east"]);
+    let setup = bench.set("mode", json!("shadow")).start().await;
+    let zero = setup.gateway.stat("zonegate.zone.east.would_deny").await.unwrap();
+    assert_eq!(zero, Some(0));
+    let connection = setup.connect().await;
+    let expires_at = now() + 3_600;
+    for zone in ["east", "west"] {
+        let without = Zone { token: None, client_id: &[zone] };
+        connection.health_check(without).await.unwrap();
+        connection.health_check(without).await.unwrap();
+        let token = setup.sign(claims(zone, "id-1"));
+        connection.health_check(Zone { token: Some(&token), client_id: &[zone] }).await.unwrap();
+    }
+    let of_east = async |name: &str| setup.stat(&format!("zone.east.{name}")).await;
+    assert_eq!((of_east("would_deny").await, of_east("allowed").await), (2, 1));
+    assert_eq!(setup.stat("would_deny.missing_token").await, 4);
+    let shown = of_east("token_expires_at").await;
+    assert!(shown.abs_diff(expires_at) < 10, "{shown}, not {expires_at}");
+    assert_eq!(setup.gateway.stat("zonegate.zone.west.would_deny").await.unwrap(), None);
+
+    let mut pushed = policy(&setup.key);
+    pushed["countZones"] = json!(["east", "west"]);
+    assert_eq!(setup.gateway.push(&pushed).await.unwrap(), Pushed::Accepted);
+    let without = Zone { token: None, client_id: &["west"] };
+    let start = std::time::Instant::now();
+    while setup.stat("zone.west.denied").await == 0 {
+        assert!(start.elapsed() < LIMIT, "the zone that was pushed is not counted");
+        // One by one on each worker, the push comes into force.
+        let _ = setup.connect().await.health_check(without).await;
+    }
+    assert_eq!((of_east("would_deny").await, of_east("denied").await), (2, 0));
+    let metrics = setup.gateway.admin("/stats/prometheus").await.unwrap();
+    for line in
+        ["zonegate_zone_would_deny{zone=\"east\"} 2", "zonegate_zone_allowed{zone=\"east\"} 1"]
+    {
+        assert!(metrics.lines().any(|seen| seen == line), "no {line}");
+    }
+}
+
 /// A push may change what stands behind the gate; a stream that is held then came for the other.
 #[tokio::test]
 async fn a_held_stream_does_not_outlive_its_profile() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::form::{OF_ONE_FORM, form};
 use crate::harness::Bench;
@@ -17,7 +17,12 @@ type Asked = (String, BTreeSet<String>);
 #[tokio::test]
 async fn dashboard_and_alerts_ask_for_what_there_is() {
     let setup = Bench::new().start().await;
-    let metrics = setup.gateway.admin("/stats/prometheus").await.unwrap();
+    let mut metrics = setup.gateway.admin("/stats/prometheus").await.unwrap();
+    let mut bench = Bench::new();
+    let keys = bench.options.policy["publicKeys"].take();
+    bench.options.policy =
+        json!({ "profile": "globalKds", "publicKeys": keys, "countZones": ["east"] });
+    metrics += &bench.start().await.gateway.admin("/stats/prometheus").await.unwrap();
     let asked = asked(&serde_json::from_str(DASHBOARD).unwrap());
     assert!(asked.len() >= 10, "{asked:?}");
     let by_alerts = self::asked(&serde_saphyr::from_str(ALERTS).unwrap());

@@ -115,3 +115,28 @@ async fn a_query_is_not_logged() {
     assert!(log.contains("path=\"/other\"") && log.contains("\"path\":\"/other\""), "{log}");
     assert!(!log.contains("hidden"), "{log}");
 }
+
+/// Proxies in front of the gateway add `x_real_ip` and the like. Kuma reads no such header.
+#[tokio::test]
+async fn headers_with_underscores_do_not_reach_the_control_plane() {
+    let setup = Bench::new().start().await;
+    let body = format!(r#"{{"proxyType":"ingress","dataplaneToken":"{}"}}"#, setup.token());
+    let request = RawRequest {
+        method: "POST",
+        path: BOOTSTRAP,
+        headers: vec![
+            ("content-type", JSON.as_bytes().to_vec()),
+            ("x_real_ip", b"192.0.2.1".to_vec()),
+            ("x-kept", b"1".to_vec()),
+        ],
+        chunks: vec![body.into_bytes()],
+        end: End::Stream,
+    };
+    let answer = setup.raw().await.send(request).await.unwrap();
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let requests = setup.control_plane.recorder().requests();
+    assert_eq!(requests[0].header("x_real_ip").count(), 0, "{requests:?}");
+    assert_eq!(requests[0].header("x-kept").count(), 1, "{requests:?}");
+    let dropped = setup.gateway.stat("http2.dropped_headers_with_underscores").await.unwrap();
+    assert_eq!(dropped, Some(1));
+}

@@ -1,11 +1,11 @@
 //! One library, built once, in every Envoy that it is for.
 //!
-//! `make test` names the older ones (`ZONEGATE_OLDER_ENVOYS`, a colon between two).
+//! `make test` names the older ones (`ZONEGATE_OLDER_ENVOYS`, a colon between two; the first is too old).
 
 use std::path::PathBuf;
 
 use serde_json::json;
-use zonegate_testkit::gateway::{Form, Pushed};
+use zonegate_testkit::gateway::{Form, Gateway, Pushed};
 use zonegate_testkit::zone_proxy::Claimed;
 
 use crate::form::form;
@@ -18,11 +18,26 @@ async fn older_envoys_run_the_same_library() {
     if form() == Form::Wasm {
         return;
     }
-    let envoys = std::env::var("ZONEGATE_OLDER_ENVOYS").expect("not set: run make test");
-    for envoy in std::env::split_paths(&envoys) {
+    for envoy in older_envoys().into_iter().skip(1) {
         println!("{}", envoy.display());
         run_in(envoy).await;
     }
+}
+
+#[tokio::test]
+async fn an_envoy_that_is_too_old_says_so() {
+    if form() == Form::Wasm {
+        return;
+    }
+    let mut bench = Bench::new();
+    bench.options.envoy = older_envoys().swap_remove(0);
+    let error = format!("{:#}", Gateway::start(bench.options).await.unwrap_err());
+    assert!(error.contains("zonegate: this Envoy is too old for the dynamic module"), "{error}");
+}
+
+fn older_envoys() -> Vec<PathBuf> {
+    let envoys = std::env::var("ZONEGATE_OLDER_ENVOYS").expect("not set: run make test");
+    std::env::split_paths(&envoys).collect()
 }
 
 async fn run_in(envoy: PathBuf) {

@@ -19,11 +19,14 @@ use serde_json::{Value, json};
 use zonegate::config::Config;
 use zonegate::credential::TokenCache;
 use zonegate::gate::{
-    ADS_DELTA, ADS_SOTW, BOOTSTRAP, HDS, Head, Held, Judge, Now, Policy, UnixTime, Verdict,
+    ADS_DELTA, ADS_SOTW, BOOTSTRAP, Denial, HDS, Head, Held, Judge, Now, Permit, Policy, UnixTime,
+    Verdict,
 };
 use zonegate_issuer::SigningKey;
 
-use crate::request::{KEY, NOW, allowed, discovery_message, refused, said};
+use crate::request::{KEY, NOW, discovery_message, said};
+
+pub(crate) const CLOCK: Now = Now(Some(UnixTime::from_secs(NOW)));
 
 static KEYS: LazyLock<BTreeMap<&str, SigningKey>> = LazyLock::new(|| {
     let key = |name| (name, SigningKey::generate(1024).unwrap());
@@ -58,13 +61,13 @@ pub(crate) fn policy(fields: &Value) -> Policy {
     Config::from_json(config.to_string().as_bytes()).unwrap().policy
 }
 
-struct Line<'a> {
+pub(crate) struct Line<'a> {
     kind: &'a str,
     words: BTreeMap<&'a str, &'a str>,
 }
 
 impl<'a> Line<'a> {
-    fn of(line: &'a str) -> Self {
+    pub(crate) fn of(line: &'a str) -> Self {
         let mut words = line.split_whitespace();
         let kind = words.next().unwrap();
         Self { kind, words: words.map(|word| word.split_once('=').expect(word)).collect() }
@@ -74,7 +77,7 @@ impl<'a> Line<'a> {
         self.words.get(name).copied().unwrap_or(usual)
     }
 
-    fn token(&self) -> Option<String> {
+    pub(crate) fn token(&self) -> Option<String> {
         match self.word("token", "") {
             "" => {}
             "none" => return None,
@@ -145,7 +148,8 @@ impl<'a> Line<'a> {
         body.to_string().into_bytes()
     }
 
-    fn judge(&self, policy: &Policy, cache: &TokenCache) -> String {
+    /// The verdict on its headers.
+    pub(crate) fn headers(&self, judge: Judge<'_>) -> Verdict {
         let (path, content_type) = match self.kind {
             "sotw" => (ADS_SOTW, "application/grpc"),
             "delta" => (ADS_DELTA, "application/grpc"),
@@ -161,23 +165,34 @@ impl<'a> Line<'a> {
             authorization: token.iter().map(String::as_bytes).collect(),
             client_id: Vec::new(),
         };
-        let clock = Now(Some(UnixTime::after_epoch(std::time::Duration::from_secs(NOW))));
+        judge.headers(&head, CLOCK)
+    }
+
+    /// What becomes of it, and what decides that.
+    pub(crate) fn decided(
+        &self,
+        policy: &Policy,
+        cache: &TokenCache,
+    ) -> (&'static str, Result<Permit, Denial>) {
         let judge = Judge::new(policy, cache);
-        match judge.headers(&head, clock) {
-            Verdict::Allow(permit) => format!("headers: {}", allowed(&permit)),
-            Verdict::Deny(denial) => format!("headers: {}", refused(&denial)),
+        match self.headers(judge) {
+            Verdict::Allow(permit) => ("headers", Ok(permit)),
+            Verdict::Deny(denial) => ("headers", Err(denial)),
             Verdict::Hold(Held::FirstMessage { variant, credential }) => {
                 let message = self.first_message(variant);
-                let judged = judge.first_message(variant, credential.clone(), &message, clock);
+                let judged = judge.first_message(variant, credential.clone(), &message, CLOCK);
                 // What a worker remembers changes nothing.
-                let again = policy.judge_first_message(variant, credential, &message, clock);
+                let again = policy.judge_first_message(variant, credential, &message, CLOCK);
                 assert_eq!(said(&again), said(&judged));
-                format!("message: {}", said(&judged))
+                ("message", judged)
             }
-            Verdict::Hold(Held::Bootstrap) => {
-                format!("body: {}", said(&judge.bootstrap_body(&self.body(), clock)))
-            }
+            Verdict::Hold(Held::Bootstrap) => ("body", judge.bootstrap_body(&self.body(), CLOCK)),
         }
+    }
+
+    fn judge(&self, policy: &Policy, cache: &TokenCache) -> String {
+        let (what, judged) = self.decided(policy, cache);
+        format!("{what}: {}", said(&judged))
     }
 }
 

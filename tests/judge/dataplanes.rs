@@ -44,6 +44,7 @@ fn a_kid_of_two_meshes_waits_for_the_first_message() {
             ("sotw mesh=default node=other.dp-1", "message: invalid_signature"),
             ("sotw node=third.dp-1", "message: unknown_kid"),
             ("sotw node=dp-1", "message: malformed_request"),
+            ("sotw kid=d node=dp-1", "message: malformed_request (id-1)"),
             ("sotw node= by=stranger", "message: malformed_request"),
             ("delta by=other node=other.dp-1", LET_IN),
         ],

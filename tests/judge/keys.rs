@@ -1,9 +1,12 @@
 //! Which key verifies: the one that is there under the kid of the token, now.
 
+use std::cell::Cell;
 use std::sync::LazyLock;
 
+use jsonwebtoken::Algorithm;
+use jsonwebtoken::crypto::JwtVerifier;
 use zonegate::credential::{Kind, TokenCache, authenticate};
-use zonegate::token::{KeySet, TokenError};
+use zonegate::token::{KeySet, RSA_CRATE, SignatureBackend, TokenError, Verifier};
 use zonegate_issuer::SigningKey;
 
 use crate::request::{KEY, Request, STRANGER};
@@ -55,4 +58,47 @@ fn a_token_that_is_remembered_needs_its_key_all_the_same() {
         assert_eq!(said(&keys(&[])), Err(TokenError::UnknownKid));
     }
     assert_eq!(cache.len(), 1);
+}
+
+thread_local! {
+    static SIGNATURES: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Crate `rsa`, which counts the signatures that it looks at.
+static COUNTING: SignatureBackend =
+    SignatureBackend::new("counting", |key| Ok(Box::new(Counting(RSA_CRATE.verifier(key)?))));
+
+struct Counting(Verifier);
+
+impl signature::Verifier<Vec<u8>> for Counting {
+    fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), signature::Error> {
+        SIGNATURES.set(SIGNATURES.get() + 1);
+        self.0.verify(message, signature)
+    }
+}
+
+impl JwtVerifier for Counting {
+    fn algorithm(&self) -> Algorithm {
+        self.0.algorithm()
+    }
+}
+
+#[test]
+fn the_signature_of_a_token_is_looked_at_once() {
+    let [good, forged] =
+        ["sotw", "sotw by=stranger"].map(|line| Request::of(line).token().unwrap());
+    let mut keys = KeySet::new(&COUNTING);
+    keys.insert("1".to_owned(), KEY.public_key()).unwrap();
+    let cache = TokenCache::default();
+    let looked_at = |token: &str| {
+        let before = SIGNATURES.get();
+        let _ = cache.authenticate(token.as_bytes(), Kind::ZoneToken, &keys);
+        SIGNATURES.get() - before
+    };
+    assert_eq!(looked_at(&good), 1);
+    for _ in 0..3 {
+        assert_eq!(looked_at(&good), 0);
+        // What nobody has signed is not remembered.
+        assert_eq!(looked_at(&forged), 1);
+    }
 }

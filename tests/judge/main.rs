@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may panic
 #![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
+mod checks;
 mod dataplane_request;
 mod dataplanes;
 mod keys;
+mod known;
 mod limits;
 mod pushed;
 mod request;

@@ -58,6 +58,25 @@ fn a_sidecar_passes_by_the_switch_of_its_message() {
     );
 }
 
+/// What is wrong with its token is said before that no proxy of its type may connect any more.
+#[test]
+fn a_proxy_whose_type_is_denied_meanwhile_hears_of_its_token_first() {
+    let denied = |fields: &str| {
+        let mut later: serde_json::Value = serde_json::from_str(fields).unwrap();
+        later["proxies"] = json!({ "ingress": "deny" });
+        later
+    };
+    let line = "sotw exp=60";
+    for (later, wanted) in [
+        (denied("{}"), "message: proxy_denied (id-1)"),
+        (denied(r#"{"revocations": ["id-1"]}"#), "message: revoked (id-1)"),
+        (denied(r#"{"zone": "west"}"#), "message: wrong_zone (id-1)"),
+    ] {
+        judged_later(&json!({}), &later, &[(line, wanted)]);
+    }
+    judged_later(&json!({}), &denied("{}"), &[("sotw exp=60 later=60", "message: expired (id-1)")]);
+}
+
 #[test]
 fn a_token_that_had_no_exp_needs_one_where_that_is_pushed() {
     let without = json!({ "requireExpiration": false });

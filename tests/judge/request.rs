@@ -171,7 +171,10 @@ impl<'a> Request<'a> {
             Some(text) => return text.as_bytes().to_vec(),
             None => variant,
         };
-        let resource = self.word("resource").map(|kind| json!({ "type": kind }).to_string());
+        let id = self.word("node").unwrap_or("default.node").to_owned();
+        let (mesh, name) = id.split_once('.').unwrap_or(("", &id));
+        let resource = |kind| json!({ "type": kind, "mesh": mesh, "name": name }).to_string();
+        let resource = self.word("resource").map(resource);
         let proxy = Some(self.word("proxy").unwrap_or("ingress")).filter(|name| *name != "none");
         let fields = [
             ("dataplane.proxyType", proxy.map(str::to_owned)),
@@ -182,7 +185,6 @@ impl<'a> Request<'a> {
             Some((name.to_owned(), ProtoValue { kind: Some(Kind::StringValue(text?)) }))
         });
         let metadata = Some(Struct { fields: fields.collect() });
-        let id = self.word("node").unwrap_or("default.node").to_owned();
         discovery_message(variant, Node { id, metadata, ..Node::default() })
     }
 
@@ -230,8 +232,9 @@ impl<'a> Request<'a> {
             ("Authorization", vec![b"a.b.c"]),
             ("x-client-id", vec![b"west"]),
         ];
-        let all =
-            lists.iter().flat_map(|(name, values)| values.iter().map(|value| (*name, *value)));
+        let all = lists
+            .iter()
+            .flat_map(|(name, values)| values.iter().map(|value| (name.as_bytes(), *value)));
         let head: Head<'_> = all.collect();
         let clock = self.clock("at");
         let verdict = policy.judge(&head, clock);
@@ -265,6 +268,11 @@ pub(crate) fn discovery_message(variant: XdsVariant, node: Node) -> Vec<u8> {
         XdsVariant::Delta => DeltaDiscoveryRequest { node, ..Default::default() }.encode_to_vec(),
         XdsVariant::Hds => health_check_request(node),
     }
+}
+
+/// The first message of an ingress.
+pub(crate) fn ingress_message() -> Vec<u8> {
+    Request::of("sotw").message(XdsVariant::Sotw)
 }
 
 /// The first message of health discovery.

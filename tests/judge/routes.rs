@@ -130,6 +130,10 @@ fn a_proxy_is_let_in_as_what_it_is() {
             ("resource=Dataplane proxy=none", DENIED),
             ("resource=Zone", "message: malformed_request"),
             ("resource=", "message: malformed_request"),
+            // The id is a mesh, which may be empty, and a name: Kuma refuses any other.
+            ("node=.node", "message: allow ingress"),
+            ("node=node", "message: malformed_request (id-1)"),
+            ("node=default.", "message: malformed_request (id-1)"),
             // Without an id Kuma would take the node of a later message.
             ("node=", "message: malformed_request"),
             ("message=", "message: malformed_request"),

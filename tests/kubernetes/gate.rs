@@ -196,6 +196,7 @@ impl Shown<'_> {
             ("content-type", b"application/grpc"),
             ("authorization", self.token.as_bytes()),
         ]
+        .map(|(name, value)| (name.as_bytes(), value))
         .into_iter()
         .collect();
         match policy.judge(&head, now) {

@@ -10,6 +10,7 @@
 mod addresses;
 mod dataplanes;
 mod exceptions;
+mod global_kds;
 mod harness;
 mod kumactl;
 mod matrix;

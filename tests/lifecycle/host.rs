@@ -116,7 +116,7 @@ pub(crate) fn bytes(name: &str) -> Vec<u8> {
         frame.extend(message);
         frame
     };
-    let framed = |kind: &str| framed_as(kind, "node");
+    let framed = |kind: &str| framed_as(kind, ".node");
     let ingress = framed("ingress");
     match name {
         "half" => ingress[..20].to_vec(),

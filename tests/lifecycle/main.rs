@@ -11,4 +11,6 @@ mod spec_dataplanes;
 mod spec_host;
 mod spec_open;
 mod spec_pushes;
+mod vm;
 mod vms;
+mod zones;

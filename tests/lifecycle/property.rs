@@ -16,7 +16,6 @@ use zonegate::credential::TokenCache;
 use zonegate::gate::{Frame, Held, Judge, Mode, OnOpen, Permit, Policy, Verdict};
 use zonegate::lifecycle::{Decision, Effect, HELD_BYTES, PolicyNumber, Step};
 use zonegate::log_line::LogLine;
-use zonegate::metrics::Counter;
 
 use crate::host::{Begin, Host, bytes, head, path, policy};
 
@@ -291,7 +290,6 @@ impl Model {
                     facts.verdict,
                     facts.identity.as_ref().map(|identity| identity.id.to_string()),
                 ),
-                Effect::Count(Counter::Denied(..) | Counter::Cut(_) | Counter::Allowed) => {}
                 _ => {}
             }
         }

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use zonegate::lifecycle::{Effect, PolicyNumber, Step};
 use zonegate::log_line::Level;
+use zonegate::metrics::Change;
 
 use crate::host::{Begin, Host, bytes, path, policy};
 
@@ -120,14 +121,14 @@ fn shown(step: Option<Step>, effects: &[Effect]) -> String {
             let reason = facts.reason.map(|reason| format!(" {reason}")).unwrap_or_default();
             Some(format!("{}:{}{reason}", stream.0, facts.verdict.as_str()))
         }
-        Effect::Count(counter) => {
-            Some(counter.name().strip_prefix("zonegate.").unwrap().to_owned())
+        Effect::Change(metric, Change::Count) => {
+            Some(metric.name().strip_prefix("zonegate.").unwrap().to_owned())
         }
         Effect::Log(line) => match line.level() {
             Level::Info => Some("info".to_owned()),
             Level::Warn | Level::Error => Some("warn".to_owned()),
         },
-        Effect::Define(_) | Effect::Add(..) | Effect::Set(..) => None,
+        Effect::Define(_) | Effect::Change(_, Change::Add(_) | Change::Set(_)) => None,
     });
     step.into_iter().chain(effects).collect::<Vec<_>>().join(", ")
 }

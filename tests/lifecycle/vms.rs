@@ -19,7 +19,7 @@ use crate::host::{KEY, START, Shown, bytes, head, token};
 
 /// Shared data as Envoy has it (proxy-wasm-cpp-host: `src/shared_data.cc`).
 #[derive(Default)]
-struct Shared(RefCell<BTreeMap<String, (Vec<u8>, u32)>>);
+pub(crate) struct Shared(RefCell<BTreeMap<String, (Vec<u8>, u32)>>);
 
 impl SharedData for Shared {
     fn get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
@@ -38,7 +38,7 @@ impl SharedData for Shared {
 }
 
 /// A configuration that revokes these ids.
-fn revoking(ids: &str) -> Vec<u8> {
+pub(crate) fn revoking(ids: &str) -> Vec<u8> {
     let keys = json!([{ "kid": "1", "key": KEY.public_key_pem() }]);
     let config: Value = json!({ "zone": "east", "publicKeys": keys, "revocations": ids });
     config.to_string().into_bytes()
@@ -52,7 +52,6 @@ fn long(id: &str) -> Vec<u8> {
 struct Vm<'a> {
     shared: &'a Shared,
     gateway: VmGateway,
-    number: u64,
     milliseconds: u64,
     streams: u32,
     /// Of the configuration that was given last.
@@ -61,8 +60,8 @@ struct Vm<'a> {
 
 impl<'a> Vm<'a> {
     fn new(shared: &'a Shared, number: u64) -> Self {
-        let gateway = VmGateway::new("gateway", &RSA_CRATE);
-        Self { shared, gateway, number, milliseconds: 0, streams: 0, under: None }
+        let gateway = VmGateway::new("gateway", number, &RSA_CRATE);
+        Self { shared, gateway, milliseconds: 0, streams: 0, under: None }
     }
 
     fn now(&self) -> Clocks {
@@ -81,7 +80,7 @@ impl<'a> Vm<'a> {
     fn tick(&mut self, milliseconds: u64) -> Vec<Effect> {
         self.milliseconds += milliseconds;
         let (now, mut effects) = (self.now(), Vec::new());
-        self.gateway.on_tick(self.number, self.shared, now, &mut effects);
+        self.gateway.on_tick(self.shared, now, &mut effects);
         effects
     }
 

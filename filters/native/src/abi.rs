@@ -28,6 +28,7 @@ use std::sync::{Arc, OnceLock};
 
 use zonegate::lifecycle::{Step, StreamId};
 use zonegate::log_line::Level;
+use zonegate::metrics::Change;
 
 use crate::configuration::{self, Configuration};
 use crate::stream::{BodyStep, MustBeAnswered};
@@ -104,8 +105,6 @@ mod envoy {
         pub(super) fn http_get_body_chunks_size(filter: EnvoyFilter, kind: u32) -> usize;
         #[link_name = "envoy_dynamic_module_callback_http_get_body_chunks"]
         pub(super) fn http_get_body_chunks(filter: EnvoyFilter, kind: u32, chunks: *mut EnvoyBuffer) -> bool;
-        #[link_name = "envoy_dynamic_module_callback_http_received_buffered_request_body"]
-        pub(super) fn http_received_buffered_request_body(filter: EnvoyFilter) -> bool;
         #[link_name = "envoy_dynamic_module_callback_http_filter_get_attribute_string"]
         pub(super) fn http_filter_get_attribute_string(filter: EnvoyFilter, attribute: u32, value: *mut EnvoyBuffer) -> bool;
         #[link_name = "envoy_dynamic_module_callback_http_set_filter_state_bytes"]
@@ -116,8 +115,6 @@ mod envoy {
         pub(super) fn http_send_response_headers(filter: EnvoyFilter, headers: *const RawHeader, count: usize, is_end: bool);
         #[link_name = "envoy_dynamic_module_callback_http_filter_continue_decoding"]
         pub(super) fn http_filter_continue_decoding(filter: EnvoyFilter);
-        #[link_name = "envoy_dynamic_module_callback_http_filter_reset_stream"]
-        pub(super) fn http_filter_reset_stream(filter: EnvoyFilter, reason: u32, details: ModuleBuffer);
         #[link_name = "envoy_dynamic_module_callback_http_filter_scheduler_new"]
         pub(super) fn http_filter_scheduler_new(filter: EnvoyFilter) -> Scheduler;
         #[link_name = "envoy_dynamic_module_callback_http_filter_scheduler_commit"]
@@ -130,12 +127,55 @@ mod envoy {
         pub(super) fn http_filter_config_scheduler_commit(scheduler: Scheduler, event: u64);
         #[link_name = "envoy_dynamic_module_callback_http_filter_config_scheduler_delete"]
         pub(super) fn http_filter_config_scheduler_delete(scheduler: Scheduler);
-        #[link_name = "envoy_dynamic_module_callback_register_function"]
-        pub(super) fn register_function(key: ModuleBuffer, function: *mut c_void) -> bool;
-        #[link_name = "envoy_dynamic_module_callback_get_function"]
-        pub(super) fn get_function(key: ModuleBuffer, function: *mut *mut c_void) -> bool;
         pub(super) fn dlsym(library: *mut c_void, name: *const c_char) -> *mut c_void;
     }
+}
+
+/// What Envoy offers since 1.38. It is looked up when the library is loaded: an older Envoy, whose loader would
+/// only say that it finds no such file, loads the library and is told what it lacks.
+#[derive(Clone, Copy)]
+struct Since1_38 {
+    http_received_buffered_request_body: ReceivedBuffered,
+    http_filter_reset_stream: ResetStream,
+    register_function: RegisterFunction,
+    get_function: GetFunction,
+}
+
+type ReceivedBuffered = unsafe extern "C" fn(EnvoyFilter) -> bool;
+type ResetStream = unsafe extern "C" fn(EnvoyFilter, u32, ModuleBuffer);
+type RegisterFunction = unsafe extern "C" fn(ModuleBuffer, *mut c_void) -> bool;
+type GetFunction = unsafe extern "C" fn(ModuleBuffer, *mut *mut c_void) -> bool;
+
+impl Since1_38 {
+    /// `None` in an older Envoy.
+    fn get() -> Option<Self> {
+        static FOUND: OnceLock<Option<Since1_38>> = OnceLock::new();
+        *FOUND.get_or_init(Self::find)
+    }
+
+    fn find() -> Option<Self> {
+        let found = |name: &CStr| Some(symbol(name)).filter(|function| !function.is_null());
+        let received = found(c"envoy_dynamic_module_callback_http_received_buffered_request_body")?;
+        let reset = found(c"envoy_dynamic_module_callback_http_filter_reset_stream")?;
+        let register = found(c"envoy_dynamic_module_callback_register_function")?;
+        let get = found(c"envoy_dynamic_module_callback_get_function")?;
+        // SAFETY: functions of these forms have these names in Envoy's header.
+        unsafe {
+            Some(Self {
+                http_received_buffered_request_body: mem::transmute::<*mut c_void, ReceivedBuffered>(
+                    received,
+                ),
+                http_filter_reset_stream: mem::transmute::<*mut c_void, ResetStream>(reset),
+                register_function: mem::transmute::<*mut c_void, RegisterFunction>(register),
+                get_function: mem::transmute::<*mut c_void, GetFunction>(get),
+            })
+        }
+    }
+}
+
+/// Whether this Envoy offers all that the library needs.
+pub(crate) fn is_complete() -> bool {
+    Since1_38::get().is_some()
 }
 
 /// Since Envoy 1.39: `…http_filter_config_increment_counter` and `…_set_gauge`.
@@ -277,7 +317,9 @@ pub(crate) fn with_request_body<T>(
     let mut chunks = Vec::new();
     // What was kept by a filter before comes as a piece, and is what is kept: it counts once.
     // SAFETY: Own thread.
-    let is_same = is_kept && unsafe { envoy::http_received_buffered_request_body(filter) };
+    let is_same = is_kept
+        && Since1_38::get()
+            .is_some_and(|envoy| unsafe { (envoy.http_received_buffered_request_body)(filter) });
     if is_kept && !is_same {
         add_chunks(filter, BUFFERED_REQUEST_BODY, &mut chunks);
     }
@@ -368,27 +410,14 @@ pub(crate) fn resume(stream: StreamId) {
 
 /// Resets a stream.
 pub(crate) fn reset(stream: StreamId) {
-    if let Some(filter) = filter_to_change(stream) {
+    if let Some((filter, envoy)) = filter_to_change(stream).zip(Since1_38::get()) {
         let details = module_buffer(b"zonegate");
         // SAFETY: Own thread, own memory.
-        unsafe {
-            envoy::http_filter_reset_stream(filter, LOCAL_RESET, details);
-        };
+        unsafe { (envoy.http_filter_reset_stream)(filter, LOCAL_RESET, details) };
     }
 }
 
 // ---------------------------------------------------------------- of metrics
-
-/// What is done to a counter or a gauge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Change {
-    /// A counter grows.
-    Count(u64),
-    /// A gauge changes.
-    Add(i64),
-    /// A gauge is set.
-    Set(u64),
-}
 
 /// Changes a metric that the configuration of this stream has defined; whether the stream is there.
 pub(crate) fn change(stream: StreamId, id: usize, change: Change) -> bool {
@@ -396,9 +425,7 @@ pub(crate) fn change(stream: StreamId, id: usize, change: Change) -> bool {
     // SAFETY: Own thread. No labels were defined. (A number that is unknown changes nothing.)
     unsafe {
         match change {
-            Change::Count(by) => {
-                envoy::http_filter_increment_counter(filter, id, ptr::null(), 0, by)
-            }
+            Change::Count => envoy::http_filter_increment_counter(filter, id, ptr::null(), 0, 1),
             Change::Add(by) if by < 0 => {
                 envoy::http_filter_decrement_gauge(filter, id, ptr::null(), 0, by.unsigned_abs())
             }
@@ -442,8 +469,8 @@ impl Host<'_> {
     /// Changes a metric that this configuration has defined; whether this Envoy can do that.
     pub(crate) fn change(self, id: usize, change: Change) -> bool {
         let (name, value) = match change {
-            Change::Count(by) => {
-                (c"envoy_dynamic_module_callback_http_filter_config_increment_counter", by)
+            Change::Count => {
+                (c"envoy_dynamic_module_callback_http_filter_config_increment_counter", 1)
             }
             Change::Set(value) => {
                 (c"envoy_dynamic_module_callback_http_filter_config_set_gauge", value)
@@ -536,7 +563,9 @@ type PushedElsewhere =
 pub(crate) fn offer(key: &str) -> bool {
     let function: PushedElsewhere = pushed_elsewhere;
     // SAFETY: own memory; the function stays, for the library is never unloaded (build.rs).
-    unsafe { envoy::register_function(module_buffer(key.as_bytes()), function as *mut c_void) }
+    Since1_38::get().is_some_and(|envoy| unsafe {
+        (envoy.register_function)(module_buffer(key.as_bytes()), function as *mut c_void)
+    })
 }
 
 /// Another copy of the library in this process.
@@ -548,7 +577,7 @@ impl OtherCopy {
     pub(crate) fn find(key: &str) -> Option<Self> {
         let (key, mut function) = (module_buffer(key.as_bytes()), ptr::null_mut());
         // SAFETY: own memory.
-        let is_known = unsafe { envoy::get_function(key, &raw mut function) };
+        let is_known = unsafe { (Since1_38::get()?.get_function)(key, &raw mut function) };
         // SAFETY: under such a key there is nothing but a `pushed_elsewhere`: its form is a part of the
         // key.
         (is_known && !function.is_null())

@@ -6,11 +6,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use zonegate::config::Config;
-use zonegate::gate::Policy;
 use zonegate::log_line::{self, Level};
-use zonegate::metrics::{Counter, Gauge, Metric};
+use zonegate::metrics::{self, Change, Counter, Labels, Metric};
 
-use crate::abi::{self, Change, Host};
+use crate::abi::{self, Host};
 use crate::backend;
 use crate::clock;
 use crate::copies;
@@ -42,17 +41,17 @@ pub(crate) fn begin(host: Host<'_>, name: &str, text: &[u8]) -> Option<Arc<Confi
     match Config::from_host(text.to_vec(), backend::choose()) {
         Ok(config) => {
             let news = News::of(&config, copies::others().next().map_or(&[], |_| text));
-            let labels = gateway.all_labels(config.policy.issuers.keys().map(|(label, _)| label));
-            let ids = MetricIds::define(host, labels.iter().map(|label| &**label));
+            let ids = MetricIds::define(host, &gateway.all_labels(Labels::of(&config.policy)));
             let (ids, news) = (Arc::new(ids), Mutex::new(Some(news)));
             let number = gateway.add(config.policy);
             host.call_later();
             Some(Arc::new(Configuration { gateway, number, ids, news }))
         }
         Err(error) => {
-            abi::log(Level::Error, &format!("zonegate: configuration refused: {error}"));
-            let ids = MetricIds::define(host, std::iter::empty());
-            let rejected = (Metric::Counter(Counter::ConfigRejected), Change::Count(1));
+            let (level, line) = log_line::of_refused(&error);
+            abi::log(level, &line);
+            let ids = MetricIds::define(host, &Labels::default());
+            let rejected = (Metric::Counter(Counter::ConfigRejected), Change::Count);
             count(Some(host), &gateway, &ids, vec![rejected]);
             None
         }
@@ -76,7 +75,7 @@ pub(crate) fn pushed_elsewhere(name: &str, text: &[u8]) {
     let gateway = Gateway::of(name);
     let (level, line) = match &config {
         Some(_) => (Level::Info, GIVEN_TO_ANOTHER),
-        None => (Level::Warn, UNREADABLE),
+        None => log_line::UNREADABLE,
     };
     if gateway.push_elsewhere(config.map(|config| config.policy)) {
         abi::log(level, line);
@@ -105,20 +104,11 @@ impl Configuration {
 
 impl News {
     fn of(config: &Config, text: &[u8]) -> Self {
-        let mut lines = vec![(Level::Info, log_line::accepted(config, backend::choose().name()))];
-        let warning = |warning| (Level::Warn, format!("zonegate: configuration: {warning}"));
-        lines.extend(config.warnings.iter().map(warning));
-        Self { lines, changes: counts_of(&config.policy), text: text.to_vec() }
+        let lines = log_line::of_accepted(config, backend::choose().name()).collect();
+        let accepted = (Metric::Counter(Counter::ConfigAccepted), Change::Count);
+        let [keys, revocations] = metrics::of_policy(&config.policy);
+        Self { lines, changes: vec![accepted, keys, revocations], text: text.to_vec() }
     }
-}
-
-fn counts_of(policy: &Policy) -> Vec<(Metric, Change)> {
-    let number = |count: usize| Change::Set(u64::try_from(count).unwrap_or(u64::MAX));
-    vec![
-        (Metric::Counter(Counter::ConfigAccepted), Change::Count(1)),
-        (Metric::Gauge(Gauge::ConfigKeys), number(policy.issuers.keys().count())),
-        (Metric::Gauge(Gauge::ConfigRevocations), number(policy.issuers.revoked_ids())),
-    ]
 }
 
 /// Counts at once where this Envoy can do that without a stream, otherwise with the next stream.
@@ -129,7 +119,7 @@ fn count(
     changes: Vec<(Metric, Change)>,
 ) {
     let is_left = |(metric, change): &(Metric, Change)| {
-        !host.zip(ids.id(metric)).is_some_and(|(host, id)| host.change(id, *change))
+        !host.zip(ids.of(metric)).is_some_and(|(host, id)| host.change(id, *change))
     };
     let left: Vec<_> = changes.into_iter().filter(is_left).collect();
     if !left.is_empty() {
@@ -139,5 +129,3 @@ fn count(
 
 const GIVEN_TO_ANOTHER: &str = "zonegate: a newer configuration was given to another module; \
                                 it is in force for the streams of this one, too";
-const UNREADABLE: &str = "zonegate: another module serves this gateway now, with a configuration that \
-                          this one does not know: its streams are cut";

@@ -3,12 +3,12 @@
 //! In: effects, and the stream whose hook runs. Out: calls of Envoy, each for the stream that its effect
 //! names. What ends a stream comes last: Envoy may destroy it in that very call.
 
-use zonegate::gate::{GrpcCode, Status};
+use zonegate::gate::Status;
 use zonegate::lifecycle::{Answer, Decision, Effect, Facts, Protocol, StreamId};
 use zonegate::log_line::LogLine;
-use zonegate::metrics::Metric;
+use zonegate::metrics::{Change, Metric};
 
-use crate::abi::{self, Change};
+use crate::abi;
 use crate::worker::{Phase, Stream};
 
 /// Where a stream that passes and is not judged yet is marked as such. Envoy lets nobody write filter state
@@ -19,30 +19,28 @@ const VERDICT: &str = "wasm.zonegate.verdict";
 /// Performs `effects` and counts `counts`, in a hook of `speaker`. Out: what could not be counted.
 pub(crate) fn perform(
     effects: &mut Vec<Effect>,
-    mut counts: Vec<(Metric, Change)>,
+    counts: Vec<(Metric, Change)>,
     speaker: &Stream,
 ) -> Vec<(Metric, Change)> {
+    let mut left = Vec::new();
+    let mut count = |metric: Metric, change| {
+        if !speaker.count(&metric, change) {
+            left.push((metric, change));
+        }
+    };
+    for (metric, change) in counts {
+        count(metric, change);
+    }
     for effect in effects.iter() {
         match effect {
             Effect::Facts(stream, facts) => tell(*stream, facts),
-            Effect::Count(counter) => {
-                let metric = Metric::Counter(counter.clone());
-                counts.push((metric, Change::Count(1)));
-            }
-            Effect::Add(gauge, change) => {
-                counts.push((Metric::Gauge(*gauge), Change::Add(*change)));
-            }
-            Effect::Set(gauge, value) => {
-                let value = u64::try_from(*value).unwrap_or(u64::MAX);
-                counts.push((Metric::Gauge(*gauge), Change::Set(value)));
-            }
+            Effect::Change(metric, change) => count(metric.clone(), *change),
             Effect::Log(line) => write(line),
             // All of a configuration's are defined with it.
             Effect::Define(_) => {}
             Effect::Resume(_) | Effect::Answer(..) | Effect::Cut(_) => {}
         }
     }
-    counts.retain(|(metric, change)| !speaker.count(metric, *change));
     for effect in effects.drain(..) {
         match effect {
             Effect::Resume(stream) => abi::resume(stream),
@@ -54,15 +52,10 @@ pub(crate) fn perform(
                 end(stream);
                 abi::reset(stream);
             }
-            Effect::Facts(..)
-            | Effect::Count(_)
-            | Effect::Add(..)
-            | Effect::Set(..)
-            | Effect::Log(_)
-            | Effect::Define(_) => {}
+            Effect::Facts(..) | Effect::Change(..) | Effect::Log(_) | Effect::Define(_) => {}
         }
     }
-    counts
+    left
 }
 
 /// A stream is over. One that was never judged has the verdict that it is not.
@@ -90,11 +83,8 @@ fn tell(id: StreamId, facts: &Facts) {
     if let Some(stream) = Stream::find(id) {
         stream.set_phase(phase);
     }
-    for (name, value) in facts.pairs() {
-        let mut place = String::with_capacity(32);
-        place.push_str("wasm.");
-        place.push_str(name);
-        abi::set_filter_state(id, &place, value);
+    for (name, value) in facts.values() {
+        abi::set_filter_state(id, name, value);
     }
 }
 
@@ -103,15 +93,15 @@ fn write(line: &LogLine) {
     abi::log(line.level(), &line.render(&peer));
 }
 
-fn answer(stream: StreamId, Answer { protocol, status: Status { grpc, http }, message }: &Answer) {
+fn answer(stream: StreamId, answer: &Answer) {
+    let Answer { protocol, status: Status { grpc, http }, message } = answer;
     match protocol {
         Protocol::Grpc => {
-            let (status, message) = (grpc_status(*grpc), percent_encoded(message));
             let headers = [
                 (":status", "200"),
                 ("content-type", "application/grpc"),
-                ("grpc-status", status),
-                ("grpc-message", &message),
+                ("grpc-status", &*grpc.to_string()),
+                ("grpc-message", &*answer.grpc_message()),
             ];
             abi::respond(stream, None, &headers, "");
         }
@@ -119,30 +109,4 @@ fn answer(stream: StreamId, Answer { protocol, status: Status { grpc, http }, me
             abi::respond(stream, Some(*http), &[("content-type", "text/plain")], message);
         }
     }
-}
-
-fn grpc_status(code: GrpcCode) -> &'static str {
-    match code {
-        GrpcCode::InvalidArgument => "3",
-        GrpcCode::DeadlineExceeded => "4",
-        GrpcCode::PermissionDenied => "7",
-        GrpcCode::Unimplemented => "12",
-        GrpcCode::Unavailable => "14",
-        GrpcCode::Unauthenticated => "16",
-    }
-}
-
-/// A text as `grpc-message` has it (gRPC over HTTP/2, Status-Message).
-fn percent_encoded(message: &str) -> String {
-    const DIGITS: [char; 16] =
-        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
-    let digit = |value: u8| DIGITS.get(usize::from(value)).copied().unwrap_or('0');
-    let mut encoded = String::with_capacity(message.len());
-    for byte in message.bytes() {
-        match byte {
-            b' '..=b'~' if byte != b'%' => encoded.push(char::from(byte)),
-            _ => encoded.extend(['%', digit(byte >> 4), digit(byte & 0xf)]),
-        }
-    }
-    encoded
 }

@@ -11,9 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use zonegate::gate::Policy;
-use zonegate::metrics::Metric;
-
-use crate::abi::Change;
+use zonegate::metrics::{Change, Labels, Metric};
 
 /// Which configuration of the gateway it is; a later one has a greater number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,7 +21,7 @@ pub(crate) struct Number(u64);
 /// lets no stream begin under one that is not kept.
 const EARLIER_BYTES: usize = 4 * 1024 * 1024;
 
-/// More keys than a control plane ever has.
+/// More keys than a control plane ever has, and more zones.
 const MOST_LABELS: usize = 10_000;
 
 /// A gateway.
@@ -40,8 +38,8 @@ struct State {
     /// The latest last.
     entries: Vec<Entry>,
     last: u64,
-    /// The labels of all keys that there ever were. Envoy forgets a counter that no configuration defines.
-    labels: BTreeSet<Box<str>>,
+    /// The labels of all policies that there ever were. Envoy forgets a metric that no configuration defines.
+    labels: Labels,
     /// What could not be counted on the main thread.
     uncounted: Vec<(Metric, Change)>,
 }
@@ -84,15 +82,12 @@ impl Gateway {
         new
     }
 
-    /// The labels of these keys, and of all that there were before.
-    pub(crate) fn all_labels<'a>(&self, new: impl Iterator<Item = &'a str>) -> Vec<Box<str>> {
+    /// These labels, and all that there were before.
+    pub(crate) fn all_labels(&self, new: Labels) -> Labels {
         let mut state = self.state();
-        for label in new {
-            if state.labels.len() < MOST_LABELS || state.labels.contains(label) {
-                state.labels.insert(label.into());
-            }
-        }
-        state.labels.iter().cloned().collect()
+        add_some(&mut state.labels.keys, new.keys);
+        add_some(&mut state.labels.zones, new.zones);
+        state.labels.clone()
     }
 
     /// Takes a policy that Envoy hands over, and may still refuse.
@@ -167,6 +162,14 @@ impl Gateway {
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing that is done with it leaves it half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn add_some(labels: &mut BTreeSet<Box<str>>, new: BTreeSet<Box<str>>) {
+    for label in new {
+        if labels.len() < MOST_LABELS {
+            labels.insert(label);
+        }
     }
 }
 

@@ -6,6 +6,9 @@ use zonegate::log_line::Level;
 
 use crate::{abi, backend, copies};
 
+const TOO_OLD: &str = "zonegate: this Envoy is too old for the dynamic module: it needs Envoy 1.38, 1.39 or \
+                       1.40. Take the module in wasm, or a newer Envoy";
+
 /// Prepares this copy of the library; whether it can be used.
 pub(crate) fn loaded() -> bool {
     // A panic is caught where it leaves the module. Where it comes from stands in Envoy's log, and nothing
@@ -17,6 +20,10 @@ pub(crate) fn loaded() -> bool {
             &format!("zonegate: panicked at {place}: the streams of a worker end"),
         );
     }));
+    if !abi::is_complete() {
+        abi::log(Level::Error, TOO_OLD);
+        return false;
+    }
     backend::choose();
     copies::join();
     true

@@ -4,10 +4,9 @@
 
 use std::borrow::Cow;
 
-use zonegate::gate::Head;
 use zonegate::lifecycle::{Request, RequestBody, Step, StreamId};
 
-use crate::abi::{self, Headers};
+use crate::abi;
 use crate::configuration::Configuration;
 use crate::effects;
 use crate::worker::{self, Phase, Stream};
@@ -44,12 +43,9 @@ pub(crate) fn on_headers(id: StreamId, is_end: bool) -> Option<Step> {
         let now = worker::clocks();
         inner.tick_if_due(now, effects);
         abi::with_request_headers(id, |headers| {
-            let (mut header_bytes, mut request_id) = (0_usize, &b""[..]);
-            let head = head(headers, &mut header_bytes, &mut request_id);
             #[cfg(zonegate_fault)]
             crate::fault_injection::at_headers(headers);
-            let under = stream.under(inner);
-            let request = Request { stream: id, under, head, request_id, header_bytes, is_end };
+            let request = Request::new(id, stream.under(inner), headers.iter(), is_end);
             inner.lifecycle.on_headers(&request, now.wall, effects)
         })
     })?;
@@ -133,18 +129,6 @@ pub(crate) fn failed(id: StreamId) -> MustBeAnswered {
         abi::reset(other.id);
     }
     must_be_answered
-}
-
-/// The headers that the gate judges, how many bytes all of them take, and the first `x-request-id`.
-fn head<'a>(headers: Headers<'a>, bytes: &mut usize, request_id: &mut &'a [u8]) -> Head<'a> {
-    let texts = headers.iter().filter_map(|(name, value)| {
-        *bytes = bytes.saturating_add(name.len()).saturating_add(value.len());
-        if name == b"x-request-id" && request_id.is_empty() {
-            *request_id = value;
-        }
-        Some((std::str::from_utf8(name).ok()?, value))
-    });
-    texts.collect()
 }
 
 /// The body of a request, in the pieces in which Envoy has it.

@@ -4,21 +4,22 @@
 //! new for this worker. Everything here is of one thread.
 
 use std::cell::{Cell, RefCell};
+use std::mem;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use zonegate::gate::{Now, UnixTime};
 use zonegate::lifecycle::{Clocks, Cut, Effect, Gauges, Lifecycle, PolicyNumber, StreamId};
-use zonegate::metrics::Metric;
+use zonegate::metrics::{self, Change, Metric};
 use zonegate::vm_gateway::TICK;
 
-use crate::abi::{self, Change, Waker};
+use crate::abi::{self, Waker};
 use crate::clock::Bell;
 use crate::configuration::Configuration;
 use crate::effects;
 use crate::gateway::{Gateway, Number, Push};
-use crate::metrics::{MetricIds, gauge_changes};
+use crate::metrics::MetricIds;
 
 thread_local! {
     static STREAMS: RefCell<Vec<Option<Stream>>> = const { RefCell::new(Vec::new()) };
@@ -77,6 +78,8 @@ pub(crate) struct Inner {
     /// What could not be counted by the streams that were there.
     uncounted: Vec<(Metric, Change)>,
     ticked: Duration,
+    /// Whether it has ticked since the gauges were brought up to date.
+    has_ticked: bool,
 }
 
 impl Stream {
@@ -125,13 +128,13 @@ impl Stream {
 
     /// Changes a metric; whether the configuration of this stream has it, and the stream is still there.
     pub(crate) fn count(&self, metric: &Metric, change: Change) -> bool {
-        self.under.ids.id(metric).is_some_and(|id| abi::change(self.id, id, change))
+        self.under.ids.of(metric).is_some_and(|id| abi::change(self.id, id, change))
     }
 
     /// Counts a hook of this stream that failed.
     pub(crate) fn count_panic(&self) {
         if let Some(id) = self.under.ids.panics() {
-            abi::change(self.id, id, Change::Count(1));
+            abi::change(self.id, id, Change::Count);
         }
     }
 
@@ -201,7 +204,7 @@ impl WorkerGateway {
     /// Begins anew, with no stream.
     pub(crate) fn restart(&self) {
         let mut inner = self.inner.borrow_mut();
-        let Inner { unders, reported, uncounted, .. } = std::mem::take(&mut *inner);
+        let Inner { unders, reported, uncounted, .. } = mem::take(&mut *inner);
         *inner = Inner { unders, reported, uncounted, ..Inner::default() };
     }
 
@@ -261,7 +264,7 @@ impl Inner {
 
     /// Time has passed. Where no stream stays, nothing wakes the worker; then each that comes does.
     pub(crate) fn tick(&mut self, now: Clocks, effects: &mut Vec<Effect>) {
-        self.ticked = now.monotonic;
+        (self.ticked, self.has_ticked) = (now.monotonic, true);
         self.lifecycle.on_tick(now, effects);
     }
 
@@ -287,13 +290,13 @@ impl Inner {
         new
     }
 
-    /// What is to be counted besides what follows from an event.
+    /// What is to be counted besides what follows from an event. Gauges are brought up to date ten times a
+    /// second, and where no stream is left to do that later.
     fn take_counts(&mut self) -> Vec<(Metric, Change)> {
-        let mut counts = std::mem::take(&mut self.uncounted);
-        let now = self.lifecycle.gauges();
-        if now != self.reported {
-            counts.extend(gauge_changes(self.reported, now));
-            self.reported = now;
+        let mut counts = mem::take(&mut self.uncounted);
+        if mem::take(&mut self.has_ticked) || self.lifecycle.streams() == 0 {
+            let before = mem::replace(&mut self.reported, self.lifecycle.gauges());
+            counts.extend(metrics::of_streams(self.reported.since(before)));
         }
         counts
     }
@@ -301,8 +304,7 @@ impl Inner {
 
 /// The time of day.
 pub(crate) fn wall() -> Now {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    Now(now.ok().map(UnixTime::after_epoch))
+    Now(UnixTime::of(SystemTime::now()))
 }
 
 /// Both clocks.

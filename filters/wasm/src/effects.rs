@@ -7,27 +7,21 @@ use log::{Level, log};
 use proxy_wasm::hostcalls;
 use zonegate::lifecycle::{Effect, StreamId};
 use zonegate::log_line::{self, LogLine};
-use zonegate::metrics::Metric;
 
-use super::host;
-use super::metrics::Metrics;
+use super::{host, metrics};
 
 /// Performs `effects` in a callback of context `current`.
-pub(super) fn perform(effects: &mut Vec<Effect>, current: u32, metrics: &Metrics) {
+pub(super) fn perform(effects: &mut Vec<Effect>, current: u32) {
     for effect in effects.drain(..) {
         match effect {
             Effect::Resume(stream) => in_context(stream, current, host::resume),
-            Effect::Answer(stream, answer) => {
-                in_context(stream, current, || host::answer(&answer));
-            }
+            Effect::Answer(stream, answer) => in_context(stream, current, || host::answer(&answer)),
             Effect::Cut(stream) => in_context(stream, current, host::reset),
             Effect::Facts(stream, facts) => {
-                in_context(stream, current, || facts.pairs().for_each(host::set_filter_state));
+                in_context(stream, current, || facts.values().for_each(host::set_filter_state));
             }
-            Effect::Define(kids) => metrics.define(&kids),
-            Effect::Count(counter) => metrics.add(&Metric::Counter(counter), 1),
-            Effect::Add(gauge, change) => metrics.add(&Metric::Gauge(gauge), change),
-            Effect::Set(gauge, value) => metrics.set(&Metric::Gauge(gauge), value),
+            Effect::Define(labels) => metrics::define(&labels),
+            Effect::Change(metric, change) => metrics::change(&metric, change),
             Effect::Log(line) => write(&line, current),
         }
     }

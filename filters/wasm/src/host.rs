@@ -6,13 +6,13 @@
 
 use std::borrow::Cow;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::OnceLock;
-use std::time::{Instant, SystemTime};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, GrpcStatusCode, MapType};
 
-use zonegate::gate::{GrpcCode, Head, Now, Status, UnixTime};
+use zonegate::gate::{GrpcCode, Now, Status, UnixTime};
 use zonegate::lifecycle::{Answer, Clocks, Protocol, RequestBody};
 use zonegate::shared_data::SharedData;
 use zonegate::token::{Host, SignatureBackend, host_backend};
@@ -40,32 +40,10 @@ impl SharedData for Envoy {
     }
 }
 
-/// The request headers, owned. None at all where Envoy does not hand them over, and then the request
-/// goes nowhere that is served.
-pub(super) struct Headers(Vec<(String, Vec<u8>)>);
-
-impl Headers {
-    /// Fetches them.
-    pub(super) fn fetch() -> Self {
-        Self(hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default())
-    }
-
-    /// Those that the gate judges.
-    pub(super) fn head(&self) -> Head<'_> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect()
-    }
-
-    /// How many bytes they take together.
-    pub(super) fn bytes(&self) -> usize {
-        let sizes = self.0.iter().flat_map(|(name, value)| [name.len(), value.len()]);
-        sizes.fold(0, usize::saturating_add)
-    }
-
-    /// The first value of a header; empty where there is none.
-    pub(super) fn first(&self, wanted: &str) -> &[u8] {
-        let found = self.0.iter().find(|(name, _)| name == wanted);
-        found.map_or(&[], |(_, value)| value)
-    }
+/// The headers of the request in effect. None at all where Envoy does not hand them over, and then the
+/// request goes nowhere that is served.
+pub(super) fn request_headers() -> Vec<(String, Vec<u8>)> {
+    hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default()
 }
 
 /// The body of the request in effect, of which Envoy shows so many bytes.
@@ -77,16 +55,13 @@ impl RequestBody for Body {
     }
 
     fn read(&self, length: usize) -> Option<Cow<'_, [u8]>> {
-        let bytes = hostcalls::get_buffer(BufferType::HttpRequestBody, 0, length);
-        bytes.ok().flatten().map(Cow::Owned)
+        hostcalls::get_buffer(BufferType::HttpRequestBody, 0, length).ok()?.map(Cow::Owned)
     }
 }
 
 /// The time of day.
 pub(super) fn clock() -> Now {
-    let now = hostcalls::get_current_time().ok();
-    let now = now.and_then(|now| now.duration_since(SystemTime::UNIX_EPOCH).ok());
-    Now(now.map(UnixTime::after_epoch))
+    Now(hostcalls::get_current_time().ok().and_then(UnixTime::of))
 }
 
 /// Both clocks.
@@ -107,8 +82,8 @@ pub(super) fn vm_number() -> u64 {
 }
 
 /// The name of this plugin in Envoy's configuration.
-pub(super) fn plugin_name() -> String {
-    text(&["plugin_name"])
+pub(super) fn plugin_name() -> Arc<str> {
+    text(&["plugin_name"]).into()
 }
 
 /// Address and port of the peer of the request in effect.
@@ -117,16 +92,15 @@ pub(super) fn peer() -> String {
 }
 
 fn text(path: &[&str]) -> String {
-    String::from_utf8_lossy(&property(path).unwrap_or_default()).into_owned()
+    let bytes = hostcalls::get_property(path.to_vec()).ok().flatten();
+    String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned()
 }
 
-fn property(path: &[&str]) -> Option<Vec<u8>> {
-    hostcalls::get_property(path.to_vec()).ok().flatten()
-}
-
-/// Sets filter state `wasm.<name>` of the request in effect. Only an access log misses what cannot be
+/// Sets filter state of the request in effect. Only an access log misses what cannot be
 /// set, and what lacks a verdict is denied by a filter behind: see `envoy/gateway.yaml`.
 pub(super) fn set_filter_state((name, value): (&str, &str)) {
+    // Envoy puts the prefix before it.
+    let name = name.strip_prefix("wasm.").unwrap_or(name);
     let _ = hostcalls::set_property(vec![name], Some(value.as_bytes()));
 }
 
@@ -144,9 +118,7 @@ pub(super) fn reset() {
 /// upstream.
 pub(super) fn answer(Answer { protocol, status: Status { grpc, http }, message }: &Answer) {
     let _ = match protocol {
-        Protocol::Grpc => {
-            hostcalls::send_grpc_response(grpc_status(*grpc), Some(message), Vec::new())
-        }
+        Protocol::Grpc => hostcalls::send_grpc_response(grpc_status(*grpc), Some(message), vec![]),
         Protocol::Http => {
             let headers = vec![("content-type", "text/plain")];
             hostcalls::send_http_response(*http, headers, Some(message.as_bytes()))

@@ -4,40 +4,33 @@
 //! One set for a VM: the host makes a new id for every definition, so a push must not define again.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::MetricType;
-use zonegate::metrics::Metric;
+use zonegate::metrics::{Change, Labels, Metric, MetricIds};
 
-/// The metrics of a VM. One that the host would not define is not there, and is not counted: that must
-/// not stop a request.
-#[derive(Default)]
-pub(super) struct Metrics(RefCell<BTreeMap<Metric, u32>>);
+thread_local! {
+    static IDS: RefCell<MetricIds<u32>> = RefCell::default();
+}
 
-impl Metrics {
-    /// Defines what is not defined yet, with counters for these kids.
-    pub(super) fn define(&self, kids: &[Box<str>]) {
-        let mut known = self.0.borrow_mut();
-        for metric in Metric::all(kids.iter().map(|kid| &**kid)) {
-            let kind = match metric {
-                Metric::Counter(_) => MetricType::Counter,
-                Metric::Gauge(_) => MetricType::Gauge,
-            };
-            if !known.contains_key(&metric)
-                && let Ok(id) = hostcalls::define_metric(kind, &metric.name())
-            {
-                known.insert(metric, id);
-            }
-        }
-    }
+/// Defines what is not defined yet, with what these labels add.
+pub(super) fn define(labels: &Labels) {
+    let define = |metric: &Metric, name: &str| {
+        let kind = match metric {
+            Metric::Counter(_) => MetricType::Counter,
+            Metric::Gauge(_) => MetricType::Gauge,
+        };
+        hostcalls::define_metric(kind, name).ok()
+    };
+    IDS.with_borrow_mut(|ids| ids.define(labels, define));
+}
 
-    pub(super) fn add(&self, metric: &Metric, change: i64) {
-        let _ = self.0.borrow().get(metric).map(|id| hostcalls::increment_metric(*id, change));
-    }
-
-    pub(super) fn set(&self, metric: &Metric, value: usize) {
-        let value = u64::try_from(value).unwrap_or(u64::MAX);
-        let _ = self.0.borrow().get(metric).map(|id| hostcalls::record_metric(*id, value));
-    }
+/// Changes a metric that is defined.
+pub(super) fn change(metric: &Metric, change: Change) {
+    let Some(id) = IDS.with_borrow(|ids| ids.of(metric)) else { return };
+    let _ = match change {
+        Change::Count => hostcalls::increment_metric(id, 1),
+        Change::Add(by) => hostcalls::increment_metric(id, by),
+        Change::Set(value) => hostcalls::record_metric(id, value),
+    };
 }

@@ -2,7 +2,7 @@
 //!
 //! In: configurations and ticks. Out: stream contexts that begin under them.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
@@ -10,14 +10,14 @@ use proxy_wasm::types::{BufferType, ContextType};
 
 use super::host::{self, Envoy};
 use super::stream::Stream;
-use super::vm_state::{self, Gateway};
-use zonegate::lifecycle::PolicyNumber;
+use super::vm_state;
+use zonegate::lifecycle::{PolicyNumber, StreamId};
 use zonegate::vm_gateway::TICK;
 
 /// The root context.
 pub(super) struct Root {
     id: u32,
-    gateway: Option<Rc<Gateway>>,
+    gateway: Option<Arc<str>>,
     number: Option<PolicyNumber>,
 }
 
@@ -48,26 +48,24 @@ impl RootContext for Root {
         let bytes = host::configuration(BufferType::PluginConfiguration);
         #[cfg(zonegate_fault)]
         let bytes = super::fault_injection::configuration(bytes);
-        let gateway = vm_state::gateway(host::plugin_name());
-        let configured = gateway.event(self.id, |gateway, effects| {
-            gateway.on_configuration(&Envoy, bytes, host::now(), effects)
+        let gateway = host::plugin_name();
+        let configured = vm_state::event(&gateway, self.id, |inner, effects| {
+            inner.on_configuration(&Envoy, bytes, host::now(), effects)
         });
-        self.number = configured.number;
-        self.gateway = Some(gateway);
-        configured.number.is_some()
+        (self.gateway, self.number) = (Some(gateway), configured.number);
+        self.number.is_some()
     }
 
     fn on_tick(&mut self) {
         if let Some(gateway) = &self.gateway {
-            gateway.event(self.id, |gateway, effects| {
-                gateway.on_tick(vm_state::number(), &Envoy, host::now(), effects);
-            });
+            let now = host::now();
+            vm_state::event(gateway, self.id, |inner, effects| inner.on_tick(&Envoy, now, effects));
         }
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
-        let gateway = Rc::clone(self.gateway.as_ref()?);
-        Some(Box::new(Stream::new(id, gateway, self.number)))
+        let gateway = self.gateway.clone()?;
+        Some(Box::new(Stream { id: StreamId(id), gateway, under: self.number }))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -78,7 +76,7 @@ impl RootContext for Root {
 impl Drop for Root {
     fn drop(&mut self) {
         if let (Some(gateway), Some(number)) = (&self.gateway, self.number) {
-            gateway.event(self.id, |gateway, _| gateway.on_configuration_dropped(number));
+            vm_state::event(gateway, self.id, |inner, _| inner.on_configuration_dropped(number));
         }
     }
 }

@@ -2,25 +2,32 @@
 //!
 //! In: Envoy's callbacks for headers, body and trailers. Out: Continue or Pause.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
-use super::host::{self, Body, Headers};
-use super::vm_state::Gateway;
-use zonegate::lifecycle::{PolicyNumber, Request, Step, StreamId};
+use super::host::{self, Body};
+use super::vm_state;
+use zonegate::lifecycle::{Effect, Lifecycle, PolicyNumber, Request, Step, StreamId};
+use zonegate::vm_gateway::VmGateway;
 
 /// The stream context.
 pub(super) struct Stream {
-    id: u32,
-    gateway: Rc<Gateway>,
-    under: Option<PolicyNumber>,
+    pub(super) id: StreamId,
+    /// The name of its gateway.
+    pub(super) gateway: Arc<str>,
+    /// What Envoy had in force when it began the stream.
+    pub(super) under: Option<PolicyNumber>,
 }
 
 impl Stream {
-    pub(super) fn new(id: u32, gateway: Rc<Gateway>, under: Option<PolicyNumber>) -> Self {
-        Self { id, gateway, under }
+    fn event(&self, event: impl FnOnce(&mut Lifecycle, &mut Vec<Effect>) -> Step) -> Action {
+        let event = |inner: &mut VmGateway, effects: &mut _| event(&mut inner.lifecycle, effects);
+        match vm_state::event(&self.gateway, self.id.0, event) {
+            Step::Continue => Action::Continue,
+            Step::Pause => Action::Pause,
+        }
     }
 }
 
@@ -28,48 +35,26 @@ impl Context for Stream {}
 
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _: usize, is_end: bool) -> Action {
-        let headers = Headers::fetch();
+        let headers = host::request_headers();
         #[cfg(zonegate_fault)]
         super::fault_injection::at_headers(&headers);
-        let request = Request {
-            stream: StreamId(self.id),
-            under: self.under,
-            head: headers.head(),
-            request_id: headers.first("x-request-id"),
-            header_bytes: headers.bytes(),
-            is_end,
-        };
-        action(self.gateway.event(self.id, |gateway, effects| {
-            gateway.lifecycle.on_headers(&request, host::clock(), effects)
-        }))
+        let headers = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_slice()));
+        let request = Request::new(self.id, self.under, headers, is_end);
+        self.event(|life, effects| life.on_headers(&request, host::clock(), effects))
     }
 
     fn on_http_request_body(&mut self, size: usize, is_end: bool) -> Action {
-        let id = StreamId(self.id);
-        action(self.gateway.event(self.id, |gateway, effects| {
-            gateway.lifecycle.on_body(id, &Body(size), is_end, &host::clock, effects)
-        }))
+        let body = Body(size);
+        self.event(|life, effects| life.on_body(self.id, &body, is_end, &host::clock, effects))
     }
 
     fn on_http_request_trailers(&mut self, _: usize) -> Action {
-        let id = StreamId(self.id);
-        action(
-            self.gateway
-                .event(self.id, |gateway, effects| gateway.lifecycle.on_trailers(id, effects)),
-        )
+        self.event(|life, effects| life.on_trailers(self.id, effects))
     }
 }
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        let id = StreamId(self.id);
-        self.gateway.event(self.id, |gateway, _| gateway.lifecycle.on_end(id));
-    }
-}
-
-fn action(step: Step) -> Action {
-    match step {
-        Step::Continue => Action::Continue,
-        Step::Pause => Action::Pause,
+        vm_state::event(&self.gateway, self.id.0, |inner, _| inner.lifecycle.on_end(self.id));
     }
 }

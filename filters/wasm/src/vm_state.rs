@@ -1,82 +1,36 @@
-//! What all contexts of one VM share: its gateways, each with the life of its connections, and its
-//! metrics. It outlives a push, which makes a new root context in the same VM.
-//!
-//! A gateway is known by the name of its plugin, so two filters in one Envoy must have two names.
+//! What all contexts of one VM share: its gateways, each with the life of its connections. They outlive a
+//! push, which makes a new root context in the same VM.
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::sync::Arc;
 
-use super::effects;
-use super::host;
-use super::metrics::Metrics;
+use super::{effects, host};
 use zonegate::lifecycle::Effect;
 use zonegate::token::{RSA_CRATE, SignatureBackend};
+use zonegate::vm::Vm;
 use zonegate::vm_gateway::VmGateway;
 
 thread_local! {
-    static VM: Vm = Vm::new();
-}
-
-struct Vm {
-    number: u64,
-    backend: Cell<&'static SignatureBackend>,
-    metrics: Rc<Metrics>,
-    gateways: RefCell<Vec<Rc<Gateway>>>,
-}
-
-/// A gateway, as far as this VM serves it.
-pub(super) struct Gateway {
-    name: String,
-    inner: RefCell<VmGateway>,
-    metrics: Rc<Metrics>,
+    static VM: RefCell<Vm> = RefCell::new(Vm::new(host::vm_number(), &RSA_CRATE));
     /// The room that effects take, kept for the next ones.
-    effects: Cell<Vec<Effect>>,
-}
-
-impl Vm {
-    fn new() -> Self {
-        let (number, backend) = (host::vm_number(), Cell::new(&RSA_CRATE));
-        Self { number, backend, metrics: Rc::default(), gateways: RefCell::default() }
-    }
+    static EFFECTS: Cell<Vec<Effect>> = Cell::default();
 }
 
 /// Chooses how signatures are verified, for as long as the VM lives.
 pub(super) fn verify_by(backend: &'static SignatureBackend) {
-    VM.with(|vm| vm.backend.set(backend));
+    VM.with_borrow_mut(|vm| vm.verify_by(backend));
 }
 
-/// The number of this VM.
-pub(super) fn number() -> u64 {
-    VM.with(|vm| vm.number)
-}
-
-/// The gateway of this name.
-pub(super) fn gateway(name: String) -> Rc<Gateway> {
-    VM.with(|vm| {
-        let mut gateways = vm.gateways.borrow_mut();
-        if let Some(known) = gateways.iter().find(|one| one.name == name) {
-            return Rc::clone(known);
-        }
-        let inner = RefCell::new(VmGateway::new(&name, vm.backend.get()));
-        let (metrics, effects) = (Rc::clone(&vm.metrics), Cell::default());
-        let new = Rc::new(Gateway { name, inner, metrics, effects });
-        gateways.push(Rc::clone(&new));
-        new
-    })
-}
-
-impl Gateway {
-    /// Hands over an event, in a callback of context `current`, and does what follows from it.
-    pub(super) fn event<T>(
-        &self,
-        current: u32,
-        event: impl FnOnce(&mut VmGateway, &mut Vec<Effect>) -> T,
-    ) -> T {
-        let mut effects = self.effects.take();
-        // The gateway is free again before effects are performed: they may lead to other events.
-        let result = event(&mut self.inner.borrow_mut(), &mut effects);
-        effects::perform(&mut effects, current, &self.metrics);
-        self.effects.set(effects);
-        result
-    }
+/// Hands over an event of this gateway, in a callback of context `current`, and does what follows from it.
+pub(super) fn event<T>(
+    gateway: &Arc<str>,
+    current: u32,
+    event: impl FnOnce(&mut VmGateway, &mut Vec<Effect>) -> T,
+) -> T {
+    let mut effects = EFFECTS.take();
+    // The VM is free again before effects are performed: they may lead to other events.
+    let result = VM.with_borrow_mut(|vm| event(vm.gateway(gateway), &mut effects));
+    effects::perform(&mut effects, current);
+    EFFECTS.set(effects);
+    result
 }

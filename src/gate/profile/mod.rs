@@ -3,8 +3,10 @@
 //! In: nothing. Out: types. Tokens, dates and revocation are not looked at here.
 
 mod dp_server;
+mod global_kds;
 
 pub use dp_server::{Admission, BootstrapPolicy, DpServer, Proxies};
+pub use global_kds::GlobalKds;
 
 /// What stands behind the gate: which server of which control plane.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,5 +14,5 @@ pub enum Profile {
     /// A zone's control plane, its dataplane server (:5678).
     DpServer(DpServer),
     /// A global control plane, its KDS server (:5685). The zone is the one that each caller claims.
-    GlobalKds,
+    GlobalKds(GlobalKds),
 }

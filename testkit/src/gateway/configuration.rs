@@ -188,19 +188,19 @@ fn gateway_configuration(options: &Options, folder: &Path) -> anyhow::Result<Val
 }
 
 /// A certificate names an address in another kind of entry than a host, and Envoy looks in one only.
-fn san_type(name: &str) -> &'static str {
+pub(super) fn san_type(name: &str) -> &'static str {
     match name.parse::<IpAddr>() {
         Ok(_) => "IP_ADDRESS",
         Err(_) => "DNS",
     }
 }
 
-fn yaml(text: &str) -> anyhow::Result<Value> {
+pub(super) fn yaml(text: &str) -> anyhow::Result<Value> {
     serde_saphyr::from_str(text).context("reading YAML")
 }
 
 /// Sets a value that is there already: a file that has moved on must not be edited past the mark.
-fn set(file: &mut Value, pointer: &str, value: Value) -> anyhow::Result<()> {
+pub(super) fn set(file: &mut Value, pointer: &str, value: Value) -> anyhow::Result<()> {
     let place = file.pointer_mut(pointer);
     *place.with_context(|| format!("the configuration has no {pointer}"))? = value;
     Ok(())

@@ -10,6 +10,7 @@ mod epoch;
 mod form;
 mod options;
 mod process;
+mod zone_side;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,7 @@ pub use super::process::Log;
 use super::process::Process;
 pub use form::Form;
 pub use options::{Delivery, Options};
+pub use zone_side::{ZoneSide, ZoneSideOptions};
 
 /// How long Envoy may take to be ready.
 const START: Duration = Duration::from_secs(60);

@@ -80,13 +80,11 @@ fn multizone(options: &Options, ports: Ports) -> Value {
     match &options.role {
         Role::Standalone => json!({ "zone": { "name": options.zone } }),
         Role::Global => json!({ "global": { "kds": { "grpcPort": ports.kds } } }),
-        Role::Federated { global, ca } => json!({
-            "zone": {
-                "name": options.zone,
-                "globalAddress": format!("grpcs://{global}"),
-                "kds": { "rootCaFile": ca },
-            },
-        }),
+        Role::Federated { global, ca } => {
+            let kds = ca.as_ref().map(|ca| json!({ "rootCaFile": ca }));
+            let kds = kds.unwrap_or_else(|| json!({}));
+            json!({ "zone": { "name": options.zone, "globalAddress": global, "kds": kds } })
+        }
     }
 }
 

@@ -55,10 +55,10 @@ pub enum Role {
     Global,
     /// Of one zone among several.
     Federated {
-        /// Where the global one listens for it: [`ControlPlane::kds_address`].
-        global: SocketAddr,
-        /// The CA of the certificate there.
-        ca: PathBuf,
+        /// The URL of the global one: [`ControlPlane::kds_address`], or what stands in front of it.
+        global: String,
+        /// The CA of the certificate there, where the URL is one of TLS.
+        ca: Option<PathBuf>,
     },
 }
 
@@ -114,8 +114,8 @@ impl Options {
     /// What kuma-cp creates after it says that it is ready, in no certain order.
     fn first_secrets(&self) -> &'static [&'static str] {
         match (&self.role, self.zone_proxies) {
-            // Of the global one's key it has the public half.
-            (Role::Federated { .. }, _) => &["zone-token-signing-public-key-1"],
+            // They come from the global one, once that lets the zone in.
+            (Role::Federated { .. }, _) => &[],
             (_, ZoneProxyAuthentication::StaticKeys) => &["admin-user-token"],
             (Role::Standalone | Role::Global, _) => {
                 &["admin-user-token", "zone-token-signing-key-1"]

@@ -111,7 +111,7 @@ impl Difference {
                 Compared::Same
             }
             (Judged::Allowed, false) => {
-                answer.excuse(&stream.proxy_type).map_or(Compared::Different, Compared::Excused)
+                answer.excuse().map_or(Compared::Different, Compared::Excused)
             }
             (judged, true) => StreamRow::of(stream, recipe.require_expiration, answer, judged)
                 .map_or(Compared::Different, Compared::Stricter),

@@ -2,7 +2,8 @@
 //! configurations that Envoy refuses for what is not the filter's.
 //!
 //! What is promised is the same as everywhere: a revoked token has no stream soon after, the newest
-//! configuration that Envoy took is the one in force, and a refused one changes nothing.
+//! configuration that Envoy took is the one in force, and a refused one changes nothing for what begins later.
+//! Where less can be kept than that, the comment of the test says so.
 
 mod failing_vms;
 mod gauges;

@@ -67,8 +67,9 @@ async fn a_push_that_workers_refuse_does_not_come_in_force_by_another_way() {
     assert!(goes_on(&mut stream).await);
 }
 
-/// Files that are put in place one after the other, faster than Envoy and its workers follow: what is in
-/// force in the end is the last of them, which was there before, to the byte.
+/// Files that are put in place one after the other, faster than Envoy and its workers follow, each with a
+/// generation of its own, as the tool writes them: the policy in force in the end is that of the last file,
+/// which was in force before.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_pushes_in_quick_succession_the_last_one_is_in_force() {
     for workers in [1, 2, 4] {
@@ -99,7 +100,6 @@ async fn of_pushes_in_quick_succession_the_last_one_is_in_force() {
             for step in 0..30 {
                 // Backwards, and so at `last` in the end.
                 let file = &files[(last + 29 - step) % names.len()];
-                // No two pushes are the same bytes, as the tool writes them.
                 let file = file.replace("NONE", &format!("{round}-{step}"));
                 fs::write(folder.join(".next"), file).unwrap();
                 fs::rename(folder.join(".next"), folder.join("zonegate.json")).unwrap();
@@ -116,8 +116,9 @@ async fn of_pushes_in_quick_succession_the_last_one_is_in_force() {
     }
 }
 
-/// The same with clients that open streams all the time, on the connections that they have: soon after the
-/// last push none is open with a token that it revokes.
+/// The same three files again and again, the same to the byte, with clients that open streams all the time on
+/// the connections that they have: soon after the last push none is open with a token that it revokes. (What
+/// only another file revokes may be kept out, too.)
 #[tokio::test(flavor = "multi_thread")]
 async fn of_pushes_in_quick_succession_the_last_one_cuts() {
     let mut bench = Bench::text().workers(2);

@@ -1,14 +1,17 @@
 //! A zone among several: a global control plane, from which the zone's has the keys of zone tokens and of meshes,
 //! and the gateway in front of the zone's.
 
+use std::time::Duration;
+
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::time::sleep;
 use zonegate_testkit::certificates::Certificates;
 use zonegate_testkit::kuma::{ControlPlane, Kind, Options, Role};
 
 use super::secrets::base;
 use super::{Meshes, token};
-use crate::harness::{Bench, LIMIT, MESH, ZONE, home};
+use crate::harness::{Bench, LIMIT, MESH, ZONE, home, within};
 use crate::kumactl::Way;
 use crate::sync::Sync;
 
@@ -24,10 +27,18 @@ async fn a_zone_proxy_and_a_sidecar_of_a_federated_zone_come_through_its_gateway
     let global = global.unwrap_or_else(|error| panic!("{error:#}"));
     let Meshes { default, .. } = Meshes::of(global.api()).await;
     let mut bench = Bench::new();
-    let address = global.kds_address();
-    bench.options.role = Role::Federated { global: address, ca: certificates.ca_path };
+    let address = format!("grpcs://{}", global.kds_address());
+    bench.options.role = Role::Federated { global: address, ca: Some(certificates.ca_path) };
     bench.options.public_keys.clear();
     let setup = bench.start().await;
+    // Of the global one's key the zone gets the public half.
+    within(async {
+        let api = setup.control_plane.api();
+        while api.secret("zone-token-signing-public-key-1").await.unwrap().is_none() {
+            sleep(Duration::from_millis(100)).await;
+        }
+    })
+    .await;
     let sync = Sync::with_base(&setup, &base()).await;
 
     let zone_token = global.api().zone_token(ZONE, &["ingress"], LIMIT * 100).await.unwrap();

@@ -19,6 +19,7 @@ mod output;
 mod output_value;
 mod pasted;
 mod printable;
+mod profile;
 mod revoke;
 mod sync;
 mod time;

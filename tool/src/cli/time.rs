@@ -3,7 +3,7 @@
 //! In: RFC 3339 or seconds since 1970; or a date of a token. Out: a time; or the date in UTC, in the
 //! machine's time zone and relative to now. Whether a date is a sensible one is not checked.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -27,7 +27,7 @@ pub(super) fn parse(text: &str) -> Result<UnixTime, String> {
 /// What the machine's clock says.
 pub(super) fn now() -> UnixTime {
     // A clock before 1970 is one that nobody can use; the gate says so.
-    UnixTime::after_epoch(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+    UnixTime::of(SystemTime::now()).unwrap_or_default()
 }
 
 /// In UTC, RFC 3339; `None` beyond what a calendar shows.

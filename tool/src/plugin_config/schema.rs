@@ -208,18 +208,22 @@ mod tests {
     fn a_profile_has_its_fields() {
         let schema = schema();
         let meaningless = schema["then"]["properties"].as_object().unwrap();
+        let of_that_profile = schema["else"]["properties"].as_object().unwrap();
         let profile = &schema["if"]["properties"]["profile"]["const"];
         for (name, field) in schema["properties"].as_object().unwrap() {
             let value = match (field["type"] == "object", name.as_str()) {
                 (true, _) => json!({}),
                 (_, "revocations") => json!(""),
                 (_, "useSecrets") => json!(false),
+                (_, "countZones") => json!([]),
                 (_, "profile" | "publicKeys") => continue,
                 _ => field["default"].clone(),
             };
             let mut config = with("profile", profile);
             config[name] = value;
             assert_eq!(read(&config).is_err(), meaningless.contains_key(name), "{name}");
+            config.as_object_mut().unwrap().remove("profile");
+            assert_eq!(read(&config).is_err(), of_that_profile.contains_key(name), "{name}");
         }
         let settings = settings(&with("profile", profile));
         assert!(settings.iter().all(|(path, _)| path != "zone" && path != "proxies.ingress"));

@@ -194,6 +194,27 @@ impl Plugin {
         self.others.insert(field.to_owned(), value);
     }
 
+    /// Counts these zones by themselves, with those that are counted already.
+    ///
+    /// # Errors
+    /// What is there is no list of names.
+    pub fn count_zones(&mut self, zones: &[String]) -> Result<(), BaseError> {
+        if zones.is_empty() {
+            return Ok(());
+        }
+        let counted = self.others.entry("countZones").or_insert_with(|| json!([]));
+        let counted = counted.as_array_mut().ok_or_else(|| BaseError::Field {
+            path: "countZones".to_owned(),
+            problem: "must be a list of zones".to_owned(),
+        })?;
+        for zone in zones.iter().map(|zone| json!(zone)) {
+            if !counted.contains(&zone) {
+                counted.push(zone);
+            }
+        }
+        Ok(())
+    }
+
     /// Sets what makes this push another one than all before it.
     pub fn set_generation(&mut self, generation: &Generation) {
         self.set(GENERATION, generation.to_string().into());

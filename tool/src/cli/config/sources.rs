@@ -13,6 +13,7 @@ use zonegate::token::PublicKey;
 use crate::cli::failure::{BadInput, warn};
 use crate::cli::input;
 use crate::cli::key_file::{KeyFile, public_key};
+use crate::cli::profile::ProfileArg;
 use crate::kuma_inputs::Secrets;
 use crate::kuma_inputs::control_plane::{ConfiguredKey, ControlPlane, KeySource};
 use crate::plugin_config::Revocations;
@@ -56,6 +57,12 @@ pub(super) struct Sources {
     /// Zone that the control plane serves; goes before every file
     #[arg(long)]
     zone: Option<String>,
+    /// What stands behind the gate; goes before the base
+    #[arg(long, value_enum)]
+    profile: Option<ProfileArg>,
+    /// With profile globalKds: a zone that is counted by itself, with those of the base; repeated or with commas
+    #[arg(long, value_name = "ZONE", value_delimiter = ',')]
+    count_zone: Vec<String>,
     /// Whether refusals are carried out; goes before the base
     #[arg(long, value_enum)]
     mode: Option<Mode>,
@@ -71,6 +78,10 @@ impl Sources {
     /// Reads them all, and warns of what the operator should know about them.
     pub(super) fn gather(&self) -> anyhow::Result<Plugin> {
         let mut plugin = self.base()?;
+        if let Some(profile) = self.profile {
+            plugin.set("profile", json!(profile.as_str()));
+        }
+        plugin.count_zones(&self.count_zone).map_err(|error| BadInput(error.to_string()))?;
         for file in &self.public_key {
             let (kid, name) = (file.kid.clone(), input::name(&file.path));
             plugin

@@ -19,22 +19,24 @@ use crate::cli::output::{Output, Secrecy};
 use crate::cli::time;
 
 const EXAMPLES: &str = "\
-The token is signed here, with the key given; no control plane is asked. Scope cp is for a zone's control
-plane at a global one, behind a gate with profile globalKds.
+The token is signed here, with the key given; no control plane is asked.
 
 Examples:
   $ zonegate generate zone-token --zone east --valid-for 24h --signing-key-path key.pem --kid 1
   $ zonegate generate zone-token --zone east --valid-for 720h --scope ingress --signing-key-path key.pem --kid 1
 
+  For the zone's control plane at a global one, behind a gate with profile globalKds (kumactl refuses this scope):
+  $ zonegate generate zone-token --zone east --valid-for 720h --scope cp --signing-key-path key.pem --kid 1
+
   One that is good from next year on, under an ID of your own, in a file for kuma-dp:
   $ zonegate generate zone-token --zone east --valid-for 720h --not-before 2027-01-01T00:00:00Z \\
       --id east-2027 --signing-key-path key.pem --kid 1 --output-file east.token";
 
-/// Generate a zone token, the proof of identity of a zone's ingress and egress
+/// Generate a zone token, the proof of identity of a zone's ingress and egress, or of its control plane
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct ZoneTokenArgs {
-    /// Name of the zone in which the ingress or egress runs
+    /// Name of the zone in which the ingress or egress runs, or whose control plane it is
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     zone: String,
     /// How long the token is valid: 24h, 1h30m, 720h for 30 days

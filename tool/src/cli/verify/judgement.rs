@@ -37,14 +37,14 @@ impl Connection {
         match (&policy.profile, client_id) {
             (Profile::DpServer(_), None) => Ok(Self::Proxy(Box::new(proxy.read()?))),
             (Profile::DpServer(_), Some(_)) => {
-                bail!(BadInput("--client-id is for a configuration with profile globalKds".into()))
+                bail!(BadInput("--client-id is for profile globalKds".into()))
             }
-            (Profile::GlobalKds, _) if !proxy.is_empty() => bail!(BadInput(
+            (Profile::GlobalKds(_), _) if !proxy.is_empty() => bail!(BadInput(
                 "--proxy-type and what else a proxy has do not go with profile globalKds: control \
                  planes connect there"
                     .into()
             )),
-            (Profile::GlobalKds, client_id) => Ok(Self::ControlPlane(client_id)),
+            (Profile::GlobalKds(_), client_id) => Ok(Self::ControlPlane(client_id)),
         }
     }
 }
@@ -86,7 +86,7 @@ impl Judgement {
                 (Some(proxy), verdicts)
             }
             // A control plane connects to a global one alone.
-            (Connection::Proxy(_), Profile::GlobalKds) => (None, Vec::new()),
+            (Connection::Proxy(_), Profile::GlobalKds(_)) => (None, Vec::new()),
             (Connection::ControlPlane(zone), _) => {
                 let zone = zone.clone().unwrap_or_else(|| zone_of(text));
                 let verdict = judge_control_plane(policy, text, &zone, clock);
@@ -160,7 +160,7 @@ impl Judgement {
                     Admission::Pass | Admission::Deny => None,
                 }
             }
-            (Caller::ControlPlane, _) | (_, Profile::GlobalKds) => Some(Kind::ZoneToken),
+            (Caller::ControlPlane, _) | (_, Profile::GlobalKds(_)) => Some(Kind::ZoneToken),
         }
     }
 

@@ -13,6 +13,7 @@ use zonegate_issuer::spki_pem;
 use crate::cli::failure::BadInput;
 use crate::cli::input;
 use crate::cli::key_file::KeyFile;
+use crate::cli::profile::ProfileArg;
 use crate::plugin_config::plugin_file::{MAX_BYTES, PluginConfiguration};
 
 #[derive(Args)]
@@ -29,6 +30,9 @@ pub(super) struct PolicyArgs {
     /// With --public-key: the zone that the control plane serves [default: default]
     #[arg(long, requires = "public_keys", conflicts_with = "config")]
     zone: Option<String>,
+    /// With --public-key: what stands behind the gate [default: dpServer]
+    #[arg(long, value_enum, requires = "public_keys", conflicts_with = "config")]
+    profile: Option<ProfileArg>,
 }
 
 impl PolicyArgs {
@@ -37,8 +41,31 @@ impl PolicyArgs {
     pub(super) fn read(&self, is_for_dataplane: bool) -> anyhow::Result<Config> {
         match &self.config {
             Some(path) => from_file(path),
-            None => from_keys(&self.public_keys, self.zone.as_deref(), is_for_dataplane),
+            None => self.by_keys(is_for_dataplane),
         }
+    }
+
+    fn by_keys(&self, is_for_dataplane: bool) -> anyhow::Result<Config> {
+        let mut public_keys = Vec::new();
+        for file in &self.public_keys {
+            // An error of the reader names the file; the configuration's would not.
+            public_keys.push(json!({ "kid": file.kid, "key": spki_pem(&file.read()?) }));
+        }
+        let mut configuration = match is_for_dataplane {
+            false => json!({ "publicKeys": public_keys }),
+            true => json!({
+                "dpToken": { "publicKeys": public_keys },
+                "proxies": { "ingress": "deny", "egress": "deny", "dataplane": "dpToken" },
+            }),
+        };
+        let profile = self.profile.map(ProfileArg::as_str);
+        for (name, value) in [("zone", self.zone.as_deref()), ("profile", profile)] {
+            if let (Some(value), Some(fields)) = (value, configuration.as_object_mut()) {
+                fields.insert(name.to_owned(), json!(value));
+            }
+        }
+        Config::from_json(configuration.to_string().as_bytes())
+            .with_context(|| BadInput("these flags are no policy".to_owned()))
     }
 }
 
@@ -46,28 +73,4 @@ fn from_file(path: &Path) -> anyhow::Result<Config> {
     let bytes = input::public(path, MAX_BYTES, "configuration")?;
     let config = PluginConfiguration::find(&bytes).and_then(|found| found.config());
     config.with_context(|| BadInput(format!("{} cannot be used", input::name(path))))
-}
-
-fn from_keys(
-    keys: &[KeyFile],
-    zone: Option<&str>,
-    is_for_dataplane: bool,
-) -> anyhow::Result<Config> {
-    let mut public_keys = Vec::new();
-    for file in keys {
-        // An error of the reader names the file; the configuration's would not.
-        public_keys.push(json!({ "kid": file.kid, "key": spki_pem(&file.read()?) }));
-    }
-    let mut configuration = match is_for_dataplane {
-        false => json!({ "publicKeys": public_keys }),
-        true => json!({
-            "dpToken": { "publicKeys": public_keys },
-            "proxies": { "ingress": "deny", "egress": "deny", "dataplane": "dpToken" },
-        }),
-    };
-    if let (Some(zone), Some(fields)) = (zone, configuration.as_object_mut()) {
-        fields.insert("zone".to_owned(), json!(zone));
-    }
-    Config::from_json(configuration.to_string().as_bytes())
-        .with_context(|| BadInput("these flags are no policy".to_owned()))
 }

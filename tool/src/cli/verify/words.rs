@@ -10,7 +10,7 @@ use super::judgement::Judgement;
 
 /// What a check is called, and when it holds.
 pub(super) fn words(check: Check, judgement: &Judgement) -> (&'static str, &'static str) {
-    let is_kds = judgement.config.policy.profile == Profile::GlobalKds;
+    let is_kds = matches!(judgement.config.policy.profile, Profile::GlobalKds(_));
     let kind = judgement.kind();
     match check {
         Check::Path => ("path", "proxies are served there"),

@@ -22,7 +22,7 @@ impl fmt::Display for Notice {
         match self {
             Self::Global => f.write_str(
                 "mode global: zone proxies connect to a zone's control plane, not to this one; a gate in \
-                 front of this one has profile: globalKds (in --base)",
+                 front of this one has --profile globalKds",
             ),
             Self::NoZoneTokens(sign) => sign.fmt(f),
             Self::OtherAuthentication(kind) => write!(

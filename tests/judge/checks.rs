@@ -2,13 +2,11 @@
 //!
 //! Each check is broken on its own, and then each two of them together: the refusal must come from
 //! the earlier one. So a check that moves in the judge, and not in the list, fails here.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)] // a test may panic
 
 use std::sync::LazyLock;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use prost::Message;
 use serde_json::{Value, json};
 use zonegate::config::Config;
 use zonegate::credential::{Kind, authenticate};
@@ -16,7 +14,8 @@ use zonegate::gate::{
     ADS_SOTW, Check, Head, Held, Now, Outcome, Refusal, RequestError, UnixTime, Verdict,
 };
 use zonegate_issuer::SigningKey;
-use zonegate_testkit::zone_proxy::{Claimed, discovery_request};
+
+use crate::request::ingress_message;
 
 static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::generate(1024).unwrap());
 static OTHER: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::generate(1024).unwrap());
@@ -46,7 +45,7 @@ impl Default for Connection {
             signs: &KEY,
             padding: 0,
             now: Some(NOW),
-            first_message: discovery_request(Claimed::INGRESS).encode_to_vec(),
+            first_message: ingress_message(),
         }
     }
 }
@@ -129,6 +128,27 @@ fn what_is_not_spoiled_is_let_in() {
     assert_eq!(spoiled(&[]), None);
 }
 
+/// Every list has the checks of all kinds, once, and those of its own.
+#[test]
+fn each_kind_of_token_has_its_list_of_checks() {
+    let own = [
+        (Kind::ZoneToken, [Check::Zone].as_slice()),
+        (Kind::DataplaneToken, &[Check::Proxy, Check::Mesh]),
+        (Kind::ServiceAccountToken, &[Check::Audience, Check::ServiceAccount]),
+    ];
+    for (kind, own_checks) in own {
+        let checks = Check::of_kind(kind);
+        for (index, check) in checks.iter().enumerate() {
+            assert!(!checks[..index].contains(check), "{kind:?}: {check:?} is there twice");
+        }
+        let others = own.iter().flat_map(|(_, checks)| *checks);
+        for check in others {
+            assert_eq!(checks.contains(check), own_checks.contains(check), "{kind:?}: {check:?}");
+        }
+        assert_eq!(checks.len(), 16 + own_checks.len(), "{kind:?}: {checks:?}");
+    }
+}
+
 #[test]
 fn every_check_refuses_what_it_is_for() {
     for check in Check::of_kind(Kind::ZoneToken) {
@@ -169,6 +189,7 @@ fn a_malformed_token_is_told_apart_by_its_segment() {
 #[test]
 fn outcomes_are_passed_then_failed_then_not_reached() {
     let refusal = Refusal::MalformedRequest(RequestError::NoNode);
+    let mut seen = Vec::new();
     for (check, outcome) in Check::outcomes(Kind::ZoneToken, Some(&refusal)) {
         let wanted = match check {
             Check::Message => Outcome::Failed,
@@ -176,7 +197,9 @@ fn outcomes_are_passed_then_failed_then_not_reached() {
             _ => Outcome::Passed,
         };
         assert_eq!(outcome, wanted, "{check:?}");
+        seen.push(check);
     }
+    assert_eq!(seen, Check::of_kind(Kind::ZoneToken));
     for kind in Kind::ALL {
         assert!(Check::outcomes(kind, None).all(|(_, outcome)| outcome == Outcome::Passed));
     }

@@ -3,13 +3,16 @@
 //! In: what happened. Out: one line of key=value. Values that came from outside are quoted, escaped and
 //! cut; a token is never in a line.
 
+mod configuration;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::Config;
+pub use configuration::{UNREADABLE, of_accepted, of_refused};
+
 use crate::credential::Identity;
-use crate::gate::{Denial, Mode, Profile};
+use crate::gate::{Denial, Mode};
 use crate::lifecycle::{Cut, StreamId};
 use crate::text::Quoted;
 
@@ -173,34 +176,6 @@ fn cut(why: Cut, identity: Option<&Identity>, suppressed: u64) -> String {
     line
 }
 
-/// The line of a configuration that is now in force.
-pub fn accepted(config: &Config, crypto: &str) -> String {
-    let policy = &config.policy;
-    let mut keys = String::new();
-    for (label, key) in policy.issuers.keys() {
-        let comma = if keys.is_empty() { "" } else { "," };
-        let _ = write!(keys, "{comma}{}={}", Quoted(label), key.fingerprint());
-    }
-    format!(
-        "zonegate: configured version={} profile={} mode={} crypto={} revocations={} keys={keys}",
-        env!("CARGO_PKG_VERSION"),
-        profile(&policy.profile),
-        match policy.mode {
-            Mode::Enforce => "enforce",
-            Mode::Shadow => "shadow",
-        },
-        crypto,
-        policy.issuers.revoked_ids(),
-    )
-}
-
-fn profile(profile: &Profile) -> String {
-    match profile {
-        Profile::DpServer(server) => format!("dpServer zone={}", Quoted(&server.zone)),
-        Profile::GlobalKds => "globalKds".to_owned(),
-    }
-}
-
 /// How many lines a worker may write: [`RateLimit::BURST`] at once, then as many a second. A flood
 /// of bad connections must not become a flood of log.
 #[derive(Debug, Default)]
@@ -249,6 +224,7 @@ mod tests {
             zone: "z".repeat(500).into(),
             mesh: "".into(),
             expires_at: None,
+            pairs: Box::default(),
         };
         let (identity, claims) = (Arc::new(identity), Claims::Zone(ZoneClaims::default()));
         let token = Arc::new(Token { identity, not_before: None, length: 0, claims });

@@ -1,0 +1,40 @@
+//! What one VM of a host has: its gateways, which outlive the configurations that the host gives.
+//!
+//! In: names. Out: gateways. What a gateway does is in [`vm_gateway`](crate::vm_gateway).
+//!
+//! A gateway is known by its name, so two filters in one host must have two names.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::hash;
+use crate::token::SignatureBackend;
+use crate::vm_gateway::VmGateway;
+
+/// The gateways of one VM.
+#[derive(Debug)]
+pub struct Vm {
+    number: u64,
+    backend: &'static SignatureBackend,
+    gateways: BTreeMap<Arc<str>, VmGateway>,
+}
+
+impl Vm {
+    /// A VM without gateways. No other VM has the same `number`.
+    pub fn new(number: u64, backend: &'static SignatureBackend) -> Self {
+        Self { number, backend, gateways: BTreeMap::new() }
+    }
+
+    /// Chooses what verifies signatures for the gateways to come.
+    pub fn verify_by(&mut self, backend: &'static SignatureBackend) {
+        self.backend = backend;
+    }
+
+    /// The gateway of this name. It begins when it is asked for first.
+    pub fn gateway(&mut self, name: &Arc<str>) -> &mut VmGateway {
+        self.gateways.entry(Arc::clone(name)).or_insert_with(|| {
+            let number = self.number ^ hash::of(name.as_bytes());
+            VmGateway::new(name, number, self.backend)
+        })
+    }
+}

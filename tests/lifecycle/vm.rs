@@ -1,0 +1,78 @@
+//! The gateways of one VM: each has a life of its own, and their gauges are one sum.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use zonegate::gate::{ADS_SOTW, Now, UnixTime};
+use zonegate::lifecycle::{Clocks, Effect, Request, Step, StreamId};
+use zonegate::metrics::{Change, Gauge, Metric};
+use zonegate::token::RSA_CRATE;
+use zonegate::vm::Vm;
+
+use crate::host::{START, Shown, bytes, token};
+use crate::vms::{Shared, revoking};
+
+const NOW: Clocks =
+    Clocks { wall: Now(Some(UnixTime::from_secs(START))), monotonic: Duration::from_secs(1) };
+
+/// Gives a gateway a configuration that revokes these ids.
+fn configure(vm: &mut Vm, shared: &Shared, gateway: &Arc<str>, revoked: &str) {
+    let configuration = revoking(revoked);
+    let gateway = vm.gateway(gateway);
+    let configured = gateway.on_configuration(shared, configuration, NOW, &mut Vec::new());
+    assert!(configured.is_accepted);
+}
+
+/// Whether a stream with the token `good` is let in; it stays open.
+fn lets_in(vm: &mut Vm, gateway: &Arc<str>, id: u32) -> bool {
+    let (id, text, mut effects) = (StreamId(id), token("good"), Vec::new());
+    let headers: [(&[u8], &[u8]); 4] = [
+        (b":method", b"POST"),
+        (b":path", ADS_SOTW.as_bytes()),
+        (b"content-type", b"application/grpc"),
+        (b"authorization", text.as_bytes()),
+    ];
+    let life = &mut vm.gateway(gateway).lifecycle;
+    let request = Request::new(id, life.policy_number(), headers.into_iter(), false);
+    let _ = life.on_headers(&request, NOW.wall, &mut effects);
+    let message = bytes("ingress");
+    life.on_body(id, &Shown(&message), false, &|| NOW.wall, &mut effects) == Step::Continue
+}
+
+/// By how much a tick of this gateway changes the number of open streams in all.
+fn reports(vm: &mut Vm, shared: &Shared, gateway: &Arc<str>) -> i64 {
+    let mut effects = Vec::new();
+    vm.gateway(gateway).on_tick(shared, NOW, &mut effects);
+    let changes = effects.iter().filter_map(|effect| match effect {
+        Effect::Change(Metric::Gauge(Gauge::Open), Change::Add(by)) => Some(*by),
+        _ => None,
+    });
+    changes.sum()
+}
+
+#[test]
+fn each_gateway_of_a_vm_has_a_life_of_its_own() {
+    let (shared, [first, second]) = (Shared::default(), ["first", "second"].map(Arc::from));
+    let mut vm = Vm::new(1, &RSA_CRATE);
+    configure(&mut vm, &shared, &first, "");
+    configure(&mut vm, &shared, &second, "id-1");
+    assert!(lets_in(&mut vm, &first, 1));
+    assert!(!lets_in(&mut vm, &second, 2));
+    assert!(lets_in(&mut vm, &Arc::from("first"), 3), "a gateway is known by its name");
+    assert_eq!(vm.gateway(&first).lifecycle.gauges().open, 2);
+}
+
+/// Two gateways in each of two VMs, one open stream in every one.
+#[test]
+fn what_the_gateways_of_all_vms_report_adds_up() {
+    let (shared, names) = (Shared::default(), ["first", "second"].map(Arc::from));
+    let mut sum = 0;
+    for mut vm in [Vm::new(1, &RSA_CRATE), Vm::new(2, &RSA_CRATE)] {
+        for name in &names {
+            configure(&mut vm, &shared, name, "");
+            assert!(lets_in(&mut vm, name, 1));
+            sum += reports(&mut vm, &shared, name);
+        }
+    }
+    assert_eq!(sum, 4);
+}

@@ -1,0 +1,24 @@
+//! `--profile`, as the plugin configuration has it.
+
+use clap::ValueEnum;
+
+/// What stands behind the gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ProfileArg {
+    /// A zone's control plane, its dataplane server (:5678)
+    #[value(name = "dpServer")]
+    DpServer,
+    /// A global control plane, its KDS server (:5685)
+    #[value(name = "globalKds")]
+    GlobalKds,
+}
+
+impl ProfileArg {
+    /// Its one spelling.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::DpServer => "dpServer",
+            Self::GlobalKds => "globalKds",
+        }
+    }
+}
