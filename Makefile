@@ -33,7 +33,7 @@ RUN_FLAGS = $(FUNC_E) \
 	$(if $(CONFIG),--config "$(CONFIG)") \
 	$(if $(PORT),--port "$(PORT)")
 
-.PHONY: help run demo test check mutants fuzz test-kuma test-kubernetes bench stall picture wasm native tool lint clean
+.PHONY: help run demo test check mutants fuzz test-kuma test-kubernetes bench stall herd picture wasm native tool lint clean
 
 help:
 	@echo "make run     the gateway in a real Envoy, in front of a demo control plane"
@@ -67,6 +67,7 @@ help:
 	@echo "             ALSO=a,b       other modules to compare with"
 	@echo "make picture the pictures in docs/images, from a minute at a real gateway"
 	@echo "make stall   how long a push of a million revoked ids holds a worker up"
+	@echo "make herd    how ten thousand sidecars get in when they come at once; ten minutes"
 	@echo "make wasm    only the module, at $(MODULE)"
 	@echo "make native  only the filter as a dynamic module, at $(LIBRARY)"
 	@echo "make lint    format, clippy for every crate and both targets, dependencies"
@@ -147,6 +148,13 @@ stall: wasm
 	@envoy=$$(scripts/envoy) && \
 	ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" \
 	cargo test --quiet --locked --package zonegate-tool --test envoy -- --ignored --nocapture a_push_of_a_long_list
+
+# As many file descriptors as there are sidecars, in the clients and in the gateway.
+herd: wasm
+	@envoy=$$(scripts/envoy) && \
+	{ ulimit -n "$$(ulimit -Hn)" 2>/dev/null || true; } && \
+	ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" \
+	cargo test --quiet --locked --package zonegate-tool --test envoy -- --ignored --nocapture ten_thousand_sidecars
 
 # From a minute at a real gateway.
 picture: wasm

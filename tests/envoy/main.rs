@@ -23,6 +23,7 @@ mod global_kds_page;
 mod harness;
 mod held;
 mod held_pushes;
+mod herd;
 mod hot_restart;
 mod kds;
 mod keys_of_open_streams;
