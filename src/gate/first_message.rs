@@ -113,10 +113,14 @@ impl ClaimedNode {
 }
 
 /// What a node id says (Kuma: `ParseProxyIdFromString` in `pkg/core/xds/types.go`): `mesh.name`, with an empty
-/// mesh for a zone proxy.
+/// mesh for a zone proxy alone: no policy can revoke tokens of a mesh without a name.
 fn of_id(proxy_type: ProxyType, id: &str) -> Result<NodeIdentity, RequestError> {
+    let may_lack_mesh = match proxy_type {
+        ProxyType::Ingress | ProxyType::Egress => true,
+        ProxyType::Dataplane => false,
+    };
     match id.split_once('.') {
-        Some((mesh, name)) if !name.is_empty() => {
+        Some((mesh, name)) if !name.is_empty() && (may_lack_mesh || !mesh.is_empty()) => {
             let (mesh, name) = (mesh.to_owned(), name.to_owned());
             Ok(NodeIdentity { proxy_type, mesh, name, resource: None })
         }

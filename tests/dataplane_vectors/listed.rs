@@ -27,7 +27,9 @@ pub(crate) const OTHER_REASON: &[(&str, Reason, &str)] = &[
     ("H65", Reason::MalformedRequest, NOT_PLAIN),
     ("H67", Reason::WrongProxy, NOT_VALID),
     ("I27", Reason::MalformedRequest, "node id and resource are compared before the token"),
-    ("J10", Reason::WrongMesh, "a node without a mesh is one of no mesh"),
+    ("B21", Reason::MalformedRequest, NO_MESH),
+    ("D14", Reason::MalformedRequest, NO_MESH),
+    ("H23", Reason::MalformedRequest, NO_MESH),
     ("J18", Reason::MalformedRequest, "proxy type and resource do not agree"),
     ("M02", Reason::MalformedRequest, NOT_PLAIN),
     ("M04", Reason::MalformedRequest, NOT_PLAIN),
@@ -40,6 +42,7 @@ pub(crate) const OTHER_REASON: &[(&str, Reason, &str)] = &[
 /// Accepted by Kuma and refused by the gate.
 pub(crate) const STRICTER: &[(&str, Reason, &str)] = &[
     ("B08", NOT_CONFIGURED, "two keys under one kid"),
+    ("B20", Reason::MalformedRequest, NO_MESH),
     ("C06", Reason::Revoked, "ids are split on white space too"),
     ("C07", Reason::Revoked, "ids are split on white space too"),
     ("H02", Reason::MalformedRequest, NOT_PLAIN),
@@ -112,6 +115,7 @@ pub(crate) const ALLOWED: &[(&str, Excuse)] = &[
     ("M38", Excuse::NotValid),
 ];
 
+const NO_MESH: &str = "a dataplane without a mesh";
 const NOT_PLAIN: &str = "a resource that readers of JSON and YAML can take for several things";
 const NOT_VALID: &str =
     "the gate judges the resource, Kuma passes over it and finds none in its store";

@@ -15,7 +15,7 @@ use crate::engine::{MAX_DEPTH, Row, is_among_white_space, may_keep_an_element};
 pub(crate) enum StreamRow {
     /// One of a token, whatever its kind.
     Token(Row),
-    /// The node has no id, or resource and type do not agree.
+    /// The node has no id, or a dataplane no mesh, or resource and type do not agree.
     Node,
     /// The resource can be read in several ways.
     NotPlain,
@@ -40,8 +40,8 @@ impl StreamRow {
         match self {
             Self::Token(row) => row.text(),
             Self::Node => {
-                "a first message whose node has no id, or whose `dataplane.resource` and \
-                 `dataplane.proxyType` do not agree"
+                "a first message whose node has no id, or no mesh where it is a dataplane, or whose \
+                 `dataplane.resource` and `dataplane.proxyType` do not agree"
             }
             Self::NotPlain => {
                 "a `dataplane.resource` that is no JSON, or that readers of JSON and YAML take for several \
@@ -98,7 +98,9 @@ impl StreamRow {
                 may_keep_an_element(claims, &stream.proxy_type)
             }
             (Self::Node, Reason::MalformedRequest) => {
-                stream.node_id.is_empty() || !agree(resource, &stream.proxy_type)
+                let has_no_mesh =
+                    stream.proxy_type == "dataplane" && stream.node_id.starts_with('.');
+                stream.node_id.is_empty() || has_no_mesh || !agree(resource, &stream.proxy_type)
             }
             (Self::NotPlain, Reason::MalformedRequest) => !is_plain(resource),
             (Self::NotValid, Reason::MalformedRequest | Reason::WrongProxy) => {
