@@ -60,7 +60,7 @@ async fn envoys_arithmetic_is_used_unless_the_modules_own_is_asked_for() {
 
 /// Signatures of tokens are r and s; Envoy's arithmetic takes them as DER.
 #[tokio::test]
-async fn es256_is_verified_by_envoys_arithmetic_and_by_the_modules_own() {
+async fn es256_is_verified_by_whoever_verifies_signatures() {
     let signer = p256::ecdsa::SigningKey::from_slice(&[7; 32]).unwrap();
     let point = signer.verifying_key().to_sec1_point(false);
     let jwk = json!({
@@ -81,8 +81,12 @@ async fn es256_is_verified_by_envoys_arithmetic_and_by_the_modules_own() {
         let signature: p256::ecdsa::Signature = signer.sign(text.as_bytes());
         format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes()))
     };
-    for text in ["", "crypto=crate"] {
-        let setup = with_vm_configuration(text)
+    let benches = match form() {
+        Form::Wasm => vec![with_vm_configuration(""), with_vm_configuration("crypto=crate")],
+        Form::Native => vec![Bench::new()],
+    };
+    for bench in benches {
+        let setup = bench
             .set("serviceAccountToken", json!({ "issuers": issuers }))
             .set("proxies", json!({ "ingress": "serviceAccountToken" }))
             .start()

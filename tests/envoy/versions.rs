@@ -31,6 +31,7 @@ async fn an_envoy_that_is_too_old_says_so() {
     }
     let mut bench = Bench::new();
     bench.options.envoy = older_envoys().swap_remove(0);
+    bench.options.control_plane = "127.0.0.1:1".to_owned();
     let error = format!("{:#}", Gateway::start(bench.options).await.unwrap_err());
     assert!(error.contains("zonegate: this Envoy is too old for the dynamic module"), "{error}");
 }
