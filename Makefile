@@ -127,10 +127,11 @@ test-kuma:
 
 # In variables of their own: a failure in an assignment before a command is not seen.
 test-kubernetes:
-	@programs=$$(scripts/kube-apiserver) && \
+	@programs=$$(scripts/kube-apiserver) && $(if $(KUMA_HOME),scripts/wasm && envoy=$$(scripts/envoy) &&) \
 	api_server=$$(printf '%s\n' "$$programs" | sed -n 1p) && etcd=$$(printf '%s\n' "$$programs" | sed -n 2p) && \
 	echo "make test-kubernetes: $(if $(KUMA_HOME),with Kuma in $(KUMA_HOME),without Kuma (KUMA_HOME=folder names one)) (two minutes)." && \
 	KUBE_APISERVER="$$api_server" ETCD="$$etcd" ZONEGATE_RECORD="$(RECORD)" \
+	$(if $(KUMA_HOME),ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)") \
 	cargo test --locked --package zonegate-tool --test kubernetes -- --ignored $(if $(KUMA_HOME),,--skip kuma::) && \
 	echo "make test-kubernetes: all passed."
 

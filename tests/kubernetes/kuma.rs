@@ -1,11 +1,21 @@
 //! The real kuma-cp in Kubernetes mode, which asks the API server and adds its own checks.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use envoy_types::pb::envoy::service::discovery::v3::{DiscoveryRequest, DiscoveryResponse};
+use serde_json::{Value, json};
 use tempfile::TempDir;
+use tonic::Status;
 use zonegate_testkit::certificates::Certificates;
+use zonegate_testkit::gateway::{Delivery, Gateway, Options};
 use zonegate_testkit::kuma::{Home, Judge, Kind, KubernetesControlPlane};
+use zonegate_testkit::process::Log;
+use zonegate_testkit::zone_proxy::{Claimed, Connection, Stream, discovery_request};
 
 use crate::cases::{Case, cases};
-use crate::world::World;
+use crate::issued;
+use crate::world::{ISSUER, NAMESPACE, POD, Place, World};
 
 #[tokio::test]
 #[ignore = "needs a Kubernetes API server and KUMA_HOME: make test-kubernetes"]
@@ -44,4 +54,105 @@ async fn kuma_says_what_it_is_recorded_to_say() {
 /// around a value is no part of it.
 fn is_carried_by_http(token: &str) -> bool {
     token.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) && token.trim() == token
+}
+
+/// What the gateway refuses does not reach kuma-cp; what only the API server knows, kuma-cp refuses behind it.
+#[tokio::test]
+#[ignore = "needs a Kubernetes API server and KUMA_HOME: make test-kubernetes"]
+async fn the_gateway_stands_in_front_of_kuma() {
+    let world = World::start().await;
+    let home = Home::from_environment().unwrap().expect("KUMA_HOME is not set");
+    let dir = TempDir::new().unwrap();
+    let certificates = Certificates::generate(dir.path()).unwrap();
+    let (east, identity) = (&world.east, &certificates.control_plane);
+    let started = KubernetesControlPlane::start(&home, &east.cluster, "zone-1", identity).await;
+    let kuma = started.unwrap_or_else(|error| panic!("{error:#}"));
+    create_dataplane(east).await;
+    let gateway = Gateway::start(options(&certificates, kuma.address(), east)).await;
+    let gateway = gateway.unwrap_or_else(|error| panic!("{error:#}"));
+    let connection = Connection::open(gateway.address(), &certificates.ca).await.unwrap();
+
+    let issued = issued::cases(&world).await;
+    let case = |name: &str| issued.iter().find(|case| case.name == name).unwrap();
+    let mut stream = open(&connection, case("bound")).await.unwrap();
+    let answer = stream.next().await.unwrap().unwrap();
+    assert!(answer.type_url.ends_with("envoy.config.cluster.v3.Cluster"), "{answer:?}");
+    for (name, reason) in [
+        ("of-another-namespace", "wrong_service_account"),
+        ("of-another-pod", "wrong_service_account"),
+        ("audience-other", "out_of_scope"),
+        ("west-in-east", "unknown_kid"),
+    ] {
+        let refused = ended(open(&connection, case(name)).await).await;
+        let wanted = format!("zonegate: {reason}: ");
+        assert!(refused.message().starts_with(&wanted), "{name}: {refused:?}");
+    }
+    let refused = ended(open(&connection, case("deleted-account")).await).await;
+    assert!(refused.message().starts_with("authentication failed: "), "{refused:?}");
+}
+
+type Opened = Result<Stream<DiscoveryRequest, DiscoveryResponse>, Status>;
+
+async fn open(connection: &Connection, case: &Case) -> Opened {
+    let mut message = discovery_request(Claimed::DATAPLANE);
+    if let Some(node) = &mut message.node {
+        node.id.clone_from(&case.node_id);
+    }
+    connection.sotw_of(Some(&case.token), message).await
+}
+
+/// How a stream ends that is refused at once, or by its first answer.
+async fn ended(opened: Opened) -> Status {
+    match opened {
+        Ok(mut stream) => stream.next().await.unwrap_err(),
+        Err(refused) => refused,
+    }
+}
+
+/// As the controller of pods makes it, which does not see pods without a sidecar.
+async fn create_dataplane(east: &Place) {
+    let path = format!("/apis/kuma.io/v1alpha1/namespaces/{NAMESPACE}/dataplanes");
+    let tags = json!({ "kuma.io/service": "backend_demo_svc_80", "kuma.io/protocol": "tcp" });
+    let dataplane = json!({
+        "apiVersion": "kuma.io/v1alpha1",
+        "kind": "Dataplane",
+        "mesh": "default",
+        "metadata": { "name": POD, "namespace": NAMESPACE },
+        "spec": { "networking": {
+            "address": "192.168.0.1", "inbound": [{ "port": 8080, "tags": tags }],
+        } },
+    });
+    east.api().create(&path, &dataplane).await.unwrap();
+}
+
+/// A gateway for every proxy of this cluster.
+fn options(certificates: &Certificates, control_plane: SocketAddr, east: &Place) -> Options {
+    let variable = |name| PathBuf::from(std::env::var(name).unwrap_or_else(|_| panic!("{name}")));
+    let jwks: Value = serde_json::from_str(&east.jwks).unwrap();
+    Options {
+        envoy: variable("ENVOY_PATH"),
+        func_e: None,
+        module: variable("ZONEGATE_WASM"),
+        policy: json!({
+            "zone": "zone-1",
+            "leewaySeconds": 60,
+            "serviceAccountToken": { "issuers": [{ "issuer": ISSUER, "jwks": jwks }] },
+            "proxies": {
+                "ingress": "serviceAccountToken",
+                "egress": "serviceAccountToken",
+                "dataplane": "serviceAccountToken",
+            },
+        }),
+        control_plane: control_plane.to_string(),
+        control_plane_ca: certificates.ca_path.clone(),
+        control_plane_name: "localhost".to_owned(),
+        certificate: certificates.gateway.certificate_path.clone(),
+        key: certificates.gateway.key_path.clone(),
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        concurrency: 1,
+        log: Log::File,
+        delivery: Delivery::Ecds,
+        edits: Vec::new(),
+        environment: Vec::new(),
+    }
 }
