@@ -3,9 +3,10 @@
 //! `make test` names the older ones (`ZONEGATE_OLDER_ENVOYS`, a colon between two; the first is too old).
 
 use std::path::PathBuf;
+use std::process::Command;
 
-use serde_json::json;
-use zonegate_testkit::gateway::{Form, Gateway, Pushed};
+use serde_json::{Value, json};
+use zonegate_testkit::gateway::{Form, Pushed};
 use zonegate_testkit::zone_proxy::Claimed;
 
 use crate::form::form;
@@ -24,16 +25,53 @@ async fn older_envoys_run_the_same_library() {
     }
 }
 
-#[tokio::test]
-async fn an_envoy_that_is_too_old_says_so() {
+/// By its name, as Envoy before 1.38 wants it; by a file it does not even ask for the library.
+#[test]
+fn an_envoy_that_is_too_old_says_so() {
     if form() == Form::Wasm {
         return;
     }
-    let mut bench = Bench::new();
-    bench.options.envoy = older_envoys().swap_remove(0);
-    bench.options.control_plane = "127.0.0.1:1".to_owned();
-    let error = format!("{:#}", Gateway::start(bench.options).await.unwrap_err());
-    assert!(error.contains("zonegate: this Envoy is too old for the dynamic module"), "{error}");
+    let dir = tempfile::TempDir::new().unwrap();
+    std::fs::copy(crate::form::module(), dir.path().join("libzonegate.so")).unwrap();
+    let file = dir.path().join("envoy.json");
+    let filter = json!({
+        "name": "zonegate",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter",
+            "dynamic_module_config": { "name": "zonegate", "do_not_close": true },
+            "filter_name": "zonegate",
+        },
+    });
+    std::fs::write(&file, with_filter(filter).to_string()).unwrap();
+    let output = Command::new(older_envoys().swap_remove(0))
+        .args(["--mode", "validate", "-c"])
+        .arg(&file)
+        .env("ENVOY_DYNAMIC_MODULES_SEARCH_PATH", dir.path())
+        .output()
+        .unwrap();
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{log}");
+    assert!(log.contains("zonegate: this Envoy is too old for the dynamic module"), "{log}");
+}
+
+/// A listener with this filter, and nothing behind it.
+fn with_filter(filter: Value) -> Value {
+    let router = json!({
+        "name": "envoy.filters.http.router",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
+        },
+    });
+    let manager = json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "gateway",
+        "route_config": { "virtual_hosts": [] },
+        "http_filters": [filter, router],
+    });
+    let filters = json!([{ "name": "envoy.filters.network.http_connection_manager", "typed_config": manager }]);
+    let address = json!({ "socket_address": { "address": "127.0.0.1", "port_value": 0 } });
+    let listener = json!({ "address": address, "filter_chains": [{ "filters": filters }] });
+    json!({ "static_resources": { "listeners": [listener] } })
 }
 
 fn older_envoys() -> Vec<PathBuf> {
