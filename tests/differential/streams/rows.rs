@@ -98,8 +98,9 @@ impl StreamRow {
                 may_keep_an_element(claims, &stream.proxy_type)
             }
             (Self::Node, Reason::MalformedRequest) => {
-                let has_no_mesh =
-                    stream.proxy_type == "dataplane" && stream.node_id.starts_with('.');
+                // Without a type it is what its resource says.
+                let is_zone_proxy = matches!(stream.proxy_type.as_str(), "ingress" | "egress");
+                let has_no_mesh = !is_zone_proxy && stream.node_id.starts_with('.');
                 stream.node_id.is_empty() || has_no_mesh || !agree(resource, &stream.proxy_type)
             }
             (Self::NotPlain, Reason::MalformedRequest) => !is_plain(resource),
