@@ -7,7 +7,7 @@ use zonegate::credential::{Token, TokenCache};
 use zonegate::gate::{Claimed, Credential, Held, Judge, Permit, Verdict};
 
 use crate::dataplane_request::{CLOCK, Line, policy};
-use crate::request::said;
+use crate::request::{KEY, said};
 
 /// The credential with which this line waits for its first message.
 fn held(line: &str) -> Credential {
@@ -74,5 +74,20 @@ fn who_never_said_which_proxy_it_is_needs_a_token_that_names_its_issuer() {
         ("sotw kid=all by=all", "malformed_request (id-1)"),
     ] {
         assert_eq!(again(&verified(line)), wanted, "{line}");
+    }
+}
+
+/// Its key is gone since then, from every mesh or from the one that the token names.
+#[test]
+fn who_never_said_which_proxy_it_is_needs_a_key_that_is_still_there() {
+    let token = verified("sotw kid=d mesh=default");
+    let key = |mesh: &str| json!({ "mesh": mesh, "kid": "d", "key": KEY.public_key_pem() });
+    for (keys, wanted) in [
+        (json!([key("default")]), "invalid_signature (id-1)"),
+        (json!([key("other")]), "unknown_kid (id-1)"),
+    ] {
+        let policy = policy(&json!({ "dpToken": { "publicKeys": keys } }));
+        let judged = policy.judge_again(&token, &Claimed::SomeProxy, CLOCK);
+        assert_eq!(said(&judged), wanted);
     }
 }
