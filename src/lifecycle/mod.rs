@@ -35,6 +35,7 @@ mod conclude;
 mod cuts;
 mod effect;
 mod event;
+mod headers_alone;
 mod held;
 mod judging;
 mod open;
