@@ -10,7 +10,7 @@ use serde_json::json;
 use zonegate_testkit::zone_proxy::Claimed;
 
 use crate::ecds::{SOURCE, is_revoked};
-use crate::form::{WasmOnly, module};
+use crate::form::{FilterOnly, WasmOnly, module};
 use crate::harness::{Bench, LIMIT, ZONE, claims_with};
 
 /// Renders the secrets of a control plane with the key of `bench` into a folder that its Envoy watches.
@@ -49,6 +49,9 @@ fn zonegate(arguments: &[&str], more: impl FnOnce(&mut Command) -> &mut Command)
 /// From a control plane's secrets to a gateway that lets its tokens in, and not the revoked one.
 #[tokio::test]
 async fn a_rendered_file_is_served_and_a_token_revoked_in_it() {
+    if FilterOnly::Pushes.is_left_out() {
+        return;
+    }
     let mut bench = Bench::new();
     let file = render(&mut bench, &[]);
     let setup = bench.start().await;
@@ -68,6 +71,9 @@ async fn a_rendered_file_is_served_and_a_token_revoked_in_it() {
 /// What the manifests for Istio and Envoy Gateway, and `config check`, warn of.
 #[tokio::test]
 async fn without_stop_iteration_the_headers_are_judged_and_no_stream_passes() {
+    if FilterOnly::Pushes.is_left_out() {
+        return;
+    }
     if WasmOnly::StopIterationFlag.is_left_out() {
         return;
     }
