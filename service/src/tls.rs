@@ -7,6 +7,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
@@ -107,7 +108,10 @@ fn config(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
     let certificates = certificates(&files.certificate)?;
     let key = PrivateKeyDer::from_pem_file(&files.key)
         .map_err(|error| TlsError(format!("{}: {error}", files.key.display())))?;
-    let builder = ServerConfig::builder();
+    let provider = Arc::new(ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| TlsError(error.to_string()))?;
     let builder = match &files.client_ca {
         None => builder.with_no_client_auth(),
         Some(path) => {
@@ -117,7 +121,8 @@ fn config(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
                     .add(certificate)
                     .map_err(|error| TlsError(format!("{}: {error}", path.display())))?;
             }
-            let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build();
+            let verifier =
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
             let verifier =
                 verifier.map_err(|error| TlsError(format!("{}: {error}", path.display())))?;
             builder.with_client_cert_verifier(verifier)
