@@ -67,6 +67,21 @@ async fn a_service_that_is_told_to_stop_leaves_no_stream_behind() {
     assert_eq!(setup.open(&token).await.err().unwrap().code(), Code::Unavailable);
 }
 
+/// Envoy Gateway sets one, ten seconds, and none can be had there.
+#[tokio::test]
+async fn a_timeout_of_the_call_ends_no_stream() {
+    let mut world = World::new();
+    let place = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters/0\
+                 /typed_config/grpc_service";
+    let grpc = json!({ "envoy_grpc": { "cluster_name": "zonegate-serve" }, "timeout": "1s" });
+    world.options.edits.push((place.to_owned(), grpc));
+    let setup = world.gateway(ServiceProtocol::ExtProc).await;
+    let mut stream = setup.open(&setup.world.token(json!({}))).await.unwrap();
+    sleep(Duration::from_secs(3)).await;
+    setup.control_plane.push();
+    assert!(timeout(LIMIT, stream.next()).await.unwrap().unwrap().is_some());
+}
+
 /// As Envoy's access log shows it.
 #[tokio::test]
 async fn the_access_log_has_verdict_reason_and_token() {

@@ -20,6 +20,7 @@ use crate::plugin_config::Generation;
 use crate::plugin_config::plugin_file::PluginConfiguration;
 use crate::readers::text;
 use crate::render::kubernetes::{Target, extension_policy, wasm_plugin};
+use crate::render::service::{ServiceTarget, ext_auth_policy, ext_proc_policy};
 use crate::render::{Plugin, RenderError, ecds, plugin_json};
 
 const EXAMPLES: &str = "\
@@ -78,6 +79,10 @@ enum Format {
     Istio,
     /// An Envoy Gateway EnvoyExtensionPolicy
     EnvoyGateway,
+    /// An EnvoyExtensionPolicy that asks zonegate serve by external processing; it holds no policy
+    EnvoyGatewayExtProc,
+    /// A SecurityPolicy that asks zonegate serve by external authorization; it holds no policy
+    EnvoyGatewayExtAuth,
 }
 
 /// What `--output` may say: a format, as with the other verbs; or a file, as it once did here.
@@ -95,7 +100,7 @@ impl FormatOrFile {
 }
 
 #[derive(Args)]
-#[command(next_help_heading = "On Kubernetes (istio, envoy-gateway)")]
+#[command(next_help_heading = "On Kubernetes")]
 struct Kubernetes {
     /// Where the gateway fetches the module: oci://, https://, with Istio also file://
     #[arg(long, value_name = "URL")]
@@ -103,12 +108,15 @@ struct Kubernetes {
     /// SHA-256 of the module, 64 hexadecimal digits
     #[arg(long, value_name = "HEX", value_parser = sha256)]
     module_sha256: Option<String>,
-    /// Gateway (of the Gateway API) to which it belongs; envoy-gateway needs it
+    /// Gateway (of the Gateway API) to which it belongs; the formats of Envoy Gateway need it
     #[arg(long, value_name = "NAME")]
     gateway: Option<String>,
     /// Label of the gateway's pods; istio, repeatable
     #[arg(long, value_name = "LABEL=VALUE", value_parser = label)]
     selector: Vec<(String, String)>,
+    /// Kubernetes Service of zonegate serve, for the formats that ask it
+    #[arg(long, value_name = "NAME[:PORT]", default_value = "zonegate-serve:9912", value_parser = service)]
+    service: (String, u16),
     /// Name of the object
     #[arg(long, default_value = "zonegate")]
     name: String,
@@ -131,6 +139,14 @@ fn label(text: &str) -> Result<(String, String), &'static str> {
     }
 }
 
+fn service(text: &str) -> Result<(String, u16), &'static str> {
+    let (name, port) = text.split_once(':').unwrap_or((text, "9912"));
+    match (name, port.parse()) {
+        ("", _) | (_, Err(_)) => Err("a name is expected, and a port behind a colon"),
+        (name, Ok(port)) => Ok((name.to_owned(), port)),
+    }
+}
+
 impl RenderArgs {
     pub(super) fn run(mut self) -> anyhow::Result<ExitCode> {
         match self.output.take() {
@@ -141,10 +157,16 @@ impl RenderArgs {
                 self.output_file = file;
             }
         }
-        let mut plugin = self.sources.gather()?;
-        plugin.set_generation(&Generation::fresh());
-        let text = self.render(&plugin)?;
-        lint(&text)?;
+        let text = match self.format {
+            Format::EnvoyGatewayExtProc | Format::EnvoyGatewayExtAuth => self.asking_a_service()?,
+            Format::Ecds | Format::Plugin | Format::Istio | Format::EnvoyGateway => {
+                let mut plugin = self.sources.gather()?;
+                plugin.set_generation(&Generation::fresh());
+                let text = self.render(&plugin)?;
+                lint(&text)?;
+                text
+            }
+        };
         if self.output_file == Path::new("-") {
             print(&text)?;
         } else {
@@ -164,6 +186,9 @@ impl RenderArgs {
                 return Err(missing("--gateway", "the Gateway to which the policy belongs"));
             }
             Format::EnvoyGateway => extension_policy(plugin, &self.target()?),
+            Format::EnvoyGatewayExtProc | Format::EnvoyGatewayExtAuth => {
+                return self.asking_a_service();
+            }
         };
         text.map_err(|error| match error {
             RenderError::Refused(_) => BadInput(error.to_string()).into(),
@@ -171,8 +196,24 @@ impl RenderArgs {
         })
     }
 
+    /// No policy is in it: the service has its own.
+    fn asking_a_service(&self) -> anyhow::Result<String> {
+        let Kubernetes { gateway, service: (service, port), name, namespace, .. } =
+            &self.kubernetes;
+        let gateway = gateway
+            .clone()
+            .ok_or_else(|| missing("--gateway", "the Gateway to which the policy belongs"))?;
+        let (name, namespace, service) = (name.clone(), namespace.clone(), service.clone());
+        let target = ServiceTarget { name, namespace, gateway, service, port: *port };
+        let text = match self.format {
+            Format::EnvoyGatewayExtAuth => ext_auth_policy(&target),
+            _ => ext_proc_policy(&target),
+        };
+        Ok(text?)
+    }
+
     fn target(&self) -> anyhow::Result<Target> {
-        let Kubernetes { module_url, module_sha256, gateway, selector, name, namespace } =
+        let Kubernetes { module_url, module_sha256, gateway, selector, name, namespace, .. } =
             &self.kubernetes;
         let module_url = module_url
             .clone()
