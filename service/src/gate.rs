@@ -15,11 +15,10 @@ use tokio::sync::watch;
 use zonegate::config::Config;
 use zonegate::gate::{Now, Policy, UnixTime};
 use zonegate::lifecycle::{
-    Answer, Clocks, Effect, Facts, Gauges, Lifecycle, PolicyNumber, Request, RequestBody, Step,
-    StreamId,
+    Answer, Clocks, Effect, Facts, Lifecycle, PolicyNumber, Request, RequestBody, Step, StreamId,
 };
 use zonegate::log_line::{self, Level};
-use zonegate::metrics::{self, Change, Counter, Gauge, Labels, Metric};
+use zonegate::metrics::{self, Change, Counter, Labels, Metric, StreamGauges};
 
 use crate::backend;
 use crate::metrics::Metrics;
@@ -48,6 +47,8 @@ pub(crate) struct Gate {
     streams: AtomicUsize,
     most_streams: usize,
     metrics: Metrics,
+    /// What the gauges of streams showed last.
+    reported: Mutex<StreamGauges>,
     start: Instant,
     is_ready: watch::Sender<bool>,
     log: Log,
@@ -88,6 +89,7 @@ impl Gate {
             streams: AtomicUsize::new(0),
             most_streams,
             metrics: Metrics::default(),
+            reported: Mutex::default(),
             start: Instant::now(),
             is_ready: watch::Sender::new(false),
             log,
@@ -190,18 +192,17 @@ impl Gate {
 
     /// What is counted, for Prometheus.
     pub(crate) fn metrics_text(&self) -> String {
-        let mut sum = Gauges::default();
+        let mut sum = StreamGauges::default();
         for part in &self.parts {
-            let Gauges { open, held, shadowed } = lock(part).lifecycle.gauges();
-            sum.open = sum.open.saturating_add(open);
-            sum.held = sum.held.saturating_add(held);
-            sum.shadowed = sum.shadowed.saturating_add(shadowed);
+            for (gauge, shown) in lock(part).lifecycle.stream_gauges().iter() {
+                sum.add(gauge.clone(), shown);
+            }
         }
-        for (gauge, value) in
-            [(Gauge::Open, sum.open), (Gauge::Held, sum.held), (Gauge::Shadowed, sum.shadowed)]
-        {
-            self.metrics.change(&Metric::Gauge(gauge), Change::Set(value));
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        for (metric, change) in metrics::of_streams(&reported, &sum) {
+            self.metrics.change(&metric, change);
         }
+        *reported = sum;
         self.metrics.text()
     }
 

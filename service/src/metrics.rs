@@ -14,11 +14,12 @@ pub(crate) struct Metrics(Mutex<BTreeMap<Metric, u64>>);
 
 /// In a name, what stands before a label, and what may stand behind it; and the name of the label. As in
 /// `envoy/gateway.yaml`.
-const LABELLED: [(&str, &[&str], &str); 5] = [
+const LABELLED: [(&str, &[&str], &str); 6] = [
     ("zonegate.denied.", &[""], "reason"),
     ("zonegate.would_deny.", &[""], "reason"),
     ("zonegate.streams.cut.", &[""], "why"),
-    ("zonegate.kid.", &[".allowed"], "kid"),
+    ("zonegate.kid.", &[".allowed", ".open"], "kid"),
+    ("zonegate.tokens.expiring.", &[""], "within"),
     ("zonegate.zone.", &[".allowed", ".denied", ".would_deny", ".token_expires_at"], "zone"),
 ];
 
@@ -111,6 +112,8 @@ mod tests {
             ("zonegate.streams.cut.key_removed", "zonegate_streams_cut why=key_removed"),
             ("zonegate.streams.open", "zonegate_streams_open"),
             ("zonegate.kid.default/1.allowed", "zonegate_kid_allowed kid=default/1"),
+            ("zonegate.kid.1.open", "zonegate_kid_open kid=1"),
+            ("zonegate.tokens.expiring.7d", "zonegate_tokens_expiring within=7d"),
             ("zonegate.zone.east.denied", "zonegate_zone_denied zone=east"),
             ("zonegate.zone.east.token_expires_at", "zonegate_zone_token_expires_at zone=east"),
             ("zonegate.config.accepted", "zonegate_config_accepted"),

@@ -24,11 +24,12 @@ const START: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(20);
 
 /// What stands before a label in the name of a metric, the name of the label, and what may stand behind it.
-const LABELLED: [(&str, &str); 5] = [
+const LABELLED: [(&str, &str); 6] = [
     ("zonegate.denied.", "reason"),
     ("zonegate.would_deny.", "reason"),
     ("zonegate.streams.cut.", "why"),
     ("zonegate.kid.", "kid"),
+    ("zonegate.tokens.expiring.", "within"),
     ("zonegate.zone.", "zone"),
 ];
 
