@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use axum::middleware::Next;
 use axum::routing::{any, get};
 use zonegate::lifecycle::{Answer, Step};
 
@@ -55,6 +56,21 @@ pub(crate) fn routes(gate: Arc<Gate>) -> Router {
         .route("/metrics", get(metrics))
         .route("/ready", get(ready))
         .with_state(gate)
+}
+
+/// What speaks gRPC to a service of gRPC. Anyone else would be told by 200 that there was an error: a proxy that asks
+/// at the wrong path would take that for a yes.
+pub(crate) async fn only_grpc(request: Request, next: Next) -> Response<Body> {
+    let content_type = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    match content_type.is_some_and(|value| value.starts_with(b"application/grpc")) {
+        true => next.run(request).await,
+        false => text(StatusCode::UNSUPPORTED_MEDIA_TYPE, "this is a service of gRPC\n"),
+    }
+}
+
+/// What nobody serves. A gRPC client takes it for UNIMPLEMENTED.
+pub(crate) async fn nowhere() -> Response<Body> {
+    text(StatusCode::NOT_FOUND, "here are gRPC, /auth, /forward-auth, /metrics and /ready\n")
 }
 
 async fn auth_request(State(gate): State<Arc<Gate>>, headers: HeaderMap) -> Response<Body> {

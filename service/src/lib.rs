@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Router, middleware};
 use envoy_types::pb::envoy::service::auth::v3::authorization_server::AuthorizationServer;
 use envoy_types::pb::envoy::service::ext_proc::v3::external_processor_server::ExternalProcessorServer;
 use tokio::net::TcpListener;
@@ -126,8 +126,8 @@ async fn routes(gate: &Arc<Gate>) -> Router {
         }
     });
     let grpc = Routes::new(health).add_service(processor).add_service(authorizer);
-    // Routes answers UNIMPLEMENTED to what nobody serves.
-    grpc.into_axum_router().merge(http::routes(Arc::clone(gate)))
+    let grpc = grpc.into_axum_router().layer(middleware::from_fn(http::only_grpc));
+    grpc.merge(http::routes(Arc::clone(gate))).fallback(http::nowhere)
 }
 
 const PROCESSOR: &str = "envoy.service.ext_proc.v3.ExternalProcessor";

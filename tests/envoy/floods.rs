@@ -24,8 +24,8 @@ const FLOOD: u64 = (CONNECTIONS * STREAMS * SIZE) as u64;
 fn held_at_most() -> u64 {
     match form() {
         Form::Wasm | Form::Native => 64 * 1024 * 1024,
-        // And what it has yet to send.
-        Form::Service => 96 * 1024 * 1024,
+        // All of it, until the service has read it.
+        Form::Service => 2 * FLOOD,
     }
 }
 
@@ -33,7 +33,7 @@ fn held_at_most() -> u64 {
 fn heap() -> u64 {
     match form() {
         Form::Wasm | Form::Native => 120 * 1024 * 1024,
-        Form::Service => 160 * 1024 * 1024,
+        Form::Service => 256 * 1024 * 1024,
     }
 }
 /// The largest bootstrap request.

@@ -131,7 +131,7 @@ async fn open_streams_are_counted_by_key_and_by_how_soon_their_tokens_expire() {
     let of_other = other.sign_raw(r#"{"alg":"RS256","kid":"2"}"#, claims().to_string());
     let stream = open(&connection, &of_other).await;
     setup.gateway.wait_stat("zonegate.kid.2.open", 1, LIMIT).await.unwrap();
-    let metrics = setup.gateway.admin("/stats/prometheus").await.unwrap();
+    let metrics = setup.gateway.prometheus().await.unwrap();
     for line in [
         r#"zonegate_kid_open{kid="1"} 2"#,
         r#"zonegate_tokens_expiring{within="1d"} 2"#,

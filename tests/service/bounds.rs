@@ -166,6 +166,33 @@ async fn a_flood_of_held_streams_keeps_good_clients_not_out() {
     wait_stat(&service, "zonegate.streams.held", 0).await;
 }
 
+/// What a stream takes of the service, as long as it is open.
+#[tokio::test]
+async fn an_open_stream_takes_some_kib() {
+    const STREAMS: u64 = 1_000;
+    let world = World::new();
+    let service = world.serve().await;
+    let channels = [channel(&service).await, channel(&service).await];
+    let token = world.token(json!({}));
+    let mut open = Vec::new();
+    let mut before = 0;
+    for index in 0..STREAMS + 100 {
+        // The first ones bring what the process needs once.
+        if index == 100 {
+            before = resident(&service);
+        }
+        let channel = &channels[usize::try_from(index % 2).unwrap()];
+        let mut call = Call::begin(channel, headers(&token)).await.unwrap();
+        call.requests.send(body(first_message())).await.unwrap();
+        assert!(matches!(call.next().await.unwrap(), Some(Response::RequestHeaders(_))));
+        open.push(call);
+    }
+    wait_stat(&service, "zonegate.streams.open", STREAMS + 100).await;
+    let each = resident(&service).saturating_sub(before) / STREAMS;
+    println!("{each} bytes for each open stream");
+    assert!(each < 32 * 1024, "{each} bytes");
+}
+
 fn resident(service: &Service) -> u64 {
     let path = format!("/proc/{}/status", service.pid().unwrap());
     let status = std::fs::read_to_string(path).unwrap();

@@ -152,3 +152,27 @@ async fn zones_are_judged_in_full() {
     let (status, text) = service.get("/metrics").await.unwrap();
     assert!(status == 200 && text.contains("# TYPE zonegate_allowed counter"), "{text}");
 }
+
+/// A proxy that asks at the wrong path must not take the answer for a yes.
+#[tokio::test]
+async fn at_another_path_nobody_is_told_yes() {
+    let world = World::new();
+    let service = world.serve().await;
+    let good = world.token(json!({}));
+    for (path, wanted) in [
+        ("/", 404),
+        ("/auth/", 404),
+        ("/auth/x", 404),
+        ("//auth", 404),
+        ("/forward-auth/", 404),
+        ("/envoy.service.auth.v3.Authorization/Check", 415),
+        ("/envoy.service.auth.v3.Authorization/Nothing", 415),
+        ("/grpc.health.v1.Health/Check", 415),
+    ] {
+        let asked = Asked::stream(&good).without("content-type").at(path);
+        assert_eq!(auth(&service, &asked).await.status, wanted, "{path}");
+    }
+    // nginx hands the content type of a stream on.
+    let asked = Asked::stream(&good).at("/elsewhere");
+    assert_eq!(auth(&service, &asked).await.status, 404);
+}
