@@ -8,9 +8,9 @@
 //! ending the call with an error. Whatever ends the call otherwise, Envoy's end of it or this process's, leaves
 //! Envoy without what it has to have, and it ends the stream: `failure_mode_allow` must be false, as it is by default.
 
+mod kept;
 mod messages;
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,9 +25,10 @@ use envoy_types::pb::envoy::service::ext_proc::v3::{
 use futures_util::Stream as AsyncStream;
 use futures_util::stream;
 use tonic::{Request, Response, Status, Streaming};
-use zonegate::lifecycle::{Decision, Facts, RequestBody, Step};
+use zonegate::lifecycle::{Decision, Facts, Step};
 
 use crate::gate::{Gate, Order, Stream};
+use kept::{Bytes, Kept};
 
 /// The service.
 #[derive(Debug, Clone)]
@@ -79,15 +80,6 @@ enum Phase {
     Allowed,
     /// It was answered or cut.
     Ended,
-}
-
-/// What has come of a request that is held.
-#[derive(Debug, Default)]
-struct Kept {
-    body: Vec<u8>,
-    has_body: bool,
-    has_ended: bool,
-    has_trailers: bool,
 }
 
 impl Exchange {
@@ -255,30 +247,6 @@ impl Phase {
             Self::Kept | Self::Passing | Self::Allowed => Self::Allowed,
             Self::Ended => Self::Ended,
         }
-    }
-}
-
-impl Kept {
-    fn add(&mut self, piece: Vec<u8>, is_end: bool) {
-        self.has_body = true;
-        self.has_ended |= is_end;
-        match self.body.is_empty() {
-            true => self.body = piece,
-            false => self.body.extend_from_slice(&piece),
-        }
-    }
-}
-
-/// Bytes of a body.
-struct Bytes<'a>(&'a [u8]);
-
-impl RequestBody for Bytes<'_> {
-    fn size(&self) -> usize {
-        self.0.len()
-    }
-
-    fn read(&self, length: usize) -> Option<Cow<'_, [u8]>> {
-        self.0.get(..length.min(self.0.len())).map(Cow::Borrowed)
     }
 }
 

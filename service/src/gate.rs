@@ -4,6 +4,8 @@
 //! stream finds in its own queue. Nothing is decided here: each part has a [`Lifecycle`] of the core behind a lock,
 //! as each worker of an Envoy has one.
 
+mod stream;
+
 use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,10 +17,12 @@ use tokio::sync::watch;
 use zonegate::config::Config;
 use zonegate::gate::{Now, Policy, UnixTime};
 use zonegate::lifecycle::{
-    Answer, Clocks, Effect, Facts, Lifecycle, PolicyNumber, Request, RequestBody, Step, StreamId,
+    Answer, Clocks, Effect, Facts, Lifecycle, PolicyNumber, Request, Step, StreamId,
 };
 use zonegate::log_line::{self, Level};
 use zonegate::metrics::{self, Change, Counter, Labels, Metric, StreamGauges};
+
+pub(crate) use stream::Stream;
 
 use crate::backend;
 use crate::metrics::Metrics;
@@ -68,16 +72,6 @@ struct Part {
 struct Seat {
     orders: mpsc::UnboundedSender<Order>,
     peer: Box<str>,
-}
-
-/// A stream that has begun. Dropped, it has ended.
-#[derive(Debug)]
-pub(crate) struct Stream {
-    gate: Arc<Gate>,
-    part: Arc<Mutex<Part>>,
-    id: StreamId,
-    /// What it is told: a handful of orders at most, for each stream is answered once.
-    pub(crate) orders: mpsc::UnboundedReceiver<Order>,
 }
 
 impl Gate {
@@ -237,46 +231,6 @@ impl Gate {
     fn next_part(&self) -> Option<Arc<Mutex<Part>>> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed).checked_rem(self.parts.len())?;
         self.parts.get(turn).cloned()
-    }
-}
-
-impl Stream {
-    /// The headers of its request have come.
-    pub(crate) fn on_headers<'h>(
-        &self,
-        headers: impl Iterator<Item = (&'h [u8], &'h [u8])>,
-        is_end: bool,
-    ) -> Step {
-        self.event(|part, effects| {
-            let request = Request::new(self.id, part.number, headers, is_end);
-            part.lifecycle.on_headers(&request, wall(), effects)
-        })
-    }
-
-    /// A piece of the body of its request has come.
-    pub(crate) fn on_body(&self, body: &dyn RequestBody, is_end: bool) -> Step {
-        self.event(|part, effects| part.lifecycle.on_body(self.id, body, is_end, &wall, effects))
-    }
-
-    /// The trailers of its request have come.
-    pub(crate) fn on_trailers(&self) -> Step {
-        self.event(|part, effects| part.lifecycle.on_trailers(self.id, effects))
-    }
-
-    fn event(&self, event: impl FnOnce(&mut Part, &mut Vec<Effect>) -> Step) -> Step {
-        let (mut part, mut effects) = (lock(&self.part), Vec::new());
-        let step = event(&mut part, &mut effects);
-        self.gate.perform(&part, effects);
-        step
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        let mut part = lock(&self.part);
-        part.lifecycle.on_end(self.id);
-        part.seats.remove(&self.id);
-        self.gate.streams.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

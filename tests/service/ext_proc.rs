@@ -98,5 +98,6 @@ async fn the_access_log_has_verdict_reason_and_token() {
     let log = setup.gateway.log().unwrap();
     let line = log.lines().find(|line| line.contains("denied reason=wrong_zone")).unwrap();
     assert!(line.contains("peer=\"127.0.0.1:"), "{line}");
-    assert!(!log.contains(&wrong_zone[..40]), "a token is in the log");
+    let signature = wrong_zone.rsplit('.').next().unwrap();
+    assert!(!log.contains(signature), "a token is in the log");
 }

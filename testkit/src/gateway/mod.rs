@@ -32,6 +32,7 @@ pub use configuration::asking_a_service;
 pub use form::Form;
 pub use options::{Delivery, Options, ServiceOptions, ServiceProtocol};
 pub use service::Service;
+use service::pushes;
 pub use zone_side::{ZoneSide, ZoneSideOptions};
 
 /// How long Envoy may take to be ready.
@@ -275,48 +276,6 @@ impl Gateway {
         Ok(self.process.log()? + &of_service.unwrap_or_default())
     }
 
-    /// The service that was started with it.
-    pub fn service(&self) -> Option<&Service> {
-        self.service.as_ref()
-    }
-
-    /// Takes the service away, to end it.
-    pub fn take_service(&mut self) -> Option<Service> {
-        self.service.take()
-    }
-
-    /// Starts the service anew where it was before.
-    ///
-    /// # Errors
-    /// As [`Service::start`].
-    pub async fn restart_service(&mut self) -> anyhow::Result<()> {
-        let (policy, dir) = (self.files.watched(), self.dir.path());
-        self.service = Some(Service::start(&self.options, &policy, dir).await?);
-        Ok(())
-    }
-
-    /// What Prometheus is shown: by Envoy, and by the service where there is one.
-    ///
-    /// # Errors
-    /// One of them does not answer.
-    pub async fn prometheus(&self) -> anyhow::Result<String> {
-        let mut text = self.admin.get("/stats/prometheus").await?;
-        if let Some(service) = &self.service {
-            for line in service.get("/metrics").await?.1.lines() {
-                let line = match line.split_once(' ') {
-                    // As Envoy writes it.
-                    Some((name, value)) if !line.starts_with('#') && !name.contains('{') => {
-                        format!("{name}{{}} {value}")
-                    }
-                    Some(_) | None => line.to_owned(),
-                };
-                text.push_str(&line);
-                text.push('\n');
-            }
-        }
-        Ok(text)
-    }
-
     /// The file that holds the policy.
     pub fn policy_file(&self) -> PathBuf {
         self.files.watched()
@@ -363,16 +322,4 @@ impl Gateway {
 
 fn folder() -> anyhow::Result<TempDir> {
     Ok(tempfile::Builder::new().prefix("zonegate-").tempdir()?)
-}
-
-/// How many policies were accepted and rejected, by Envoy or by the service.
-async fn pushes(
-    admin: &Admin,
-    service: Option<&Service>,
-    options: &Options,
-) -> anyhow::Result<(u64, u64)> {
-    let Some(service) = service else { return admin.pushes(options.delivery.pushes()).await };
-    let accepted = service.stat("zonegate.config.accepted").await?.unwrap_or_default();
-    let rejected = service.stat("zonegate.config.rejected").await?.unwrap_or_default();
-    Ok((accepted, rejected))
 }

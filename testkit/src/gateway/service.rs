@@ -15,7 +15,8 @@ use hyper_util::rt::TokioExecutor;
 use tokio::process::Command;
 use tokio::time::sleep;
 
-use super::Options;
+use super::admin::Admin;
+use super::{Gateway, Options};
 use crate::process::{Log, Process};
 
 /// How long it may take to listen.
@@ -147,4 +148,60 @@ fn shown(name: &str) -> String {
         return format!("{family}{dash}{end}{{{label}=\"{value}\"}}");
     }
     name.replace('.', "_")
+}
+
+impl Gateway {
+    /// The service that was started with it.
+    pub fn service(&self) -> Option<&Service> {
+        self.service.as_ref()
+    }
+
+    /// Takes the service away, to end it.
+    pub fn take_service(&mut self) -> Option<Service> {
+        self.service.take()
+    }
+
+    /// Starts the service anew where it was before.
+    ///
+    /// # Errors
+    /// As [`Service::start`].
+    pub async fn restart_service(&mut self) -> anyhow::Result<()> {
+        let (policy, dir) = (self.files.watched(), self.dir.path());
+        self.service = Some(Service::start(&self.options, &policy, dir).await?);
+        Ok(())
+    }
+
+    /// What Prometheus is shown: by Envoy, and by the service where there is one.
+    ///
+    /// # Errors
+    /// One of them does not answer.
+    pub async fn prometheus(&self) -> anyhow::Result<String> {
+        let mut text = self.admin.get("/stats/prometheus").await?;
+        if let Some(service) = &self.service {
+            for line in service.get("/metrics").await?.1.lines() {
+                let line = match line.split_once(' ') {
+                    // As Envoy writes it.
+                    Some((name, value)) if !line.starts_with('#') && !name.contains('{') => {
+                        format!("{name}{{}} {value}")
+                    }
+                    Some(_) | None => line.to_owned(),
+                };
+                text.push_str(&line);
+                text.push('\n');
+            }
+        }
+        Ok(text)
+    }
+}
+
+/// How many policies were accepted and rejected, by Envoy or by the service.
+pub(super) async fn pushes(
+    admin: &Admin,
+    service: Option<&Service>,
+    options: &Options,
+) -> anyhow::Result<(u64, u64)> {
+    let Some(service) = service else { return admin.pushes(options.delivery.pushes()).await };
+    let accepted = service.stat("zonegate.config.accepted").await?.unwrap_or_default();
+    let rejected = service.stat("zonegate.config.rejected").await?.unwrap_or_default();
+    Ok((accepted, rejected))
 }
