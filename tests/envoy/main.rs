@@ -20,6 +20,7 @@ mod first_message;
 mod floods;
 mod form;
 mod global_kds_page;
+mod hardened;
 mod harness;
 mod held;
 mod held_pushes;
