@@ -55,7 +55,8 @@ help:
 	@echo "make test-kuma"
 	@echo "             the same with Kuma's own programs; KUMA_HOME=folder names them"
 	@echo "make test-kubernetes"
-	@echo "             service-account tokens with a real Kubernetes API server, built by Go; once"
+	@echo "             service-account tokens, manifests, chart and policies with a real Kubernetes API server,"
+	@echo "             which Go builds, once"
 	@echo "             KUMA_HOME=folder  with a real control plane in Kubernetes mode as well"
 	@echo "             RECORD=1       writes the tokens and verdicts in tests/data anew"
 	@echo "make bench   what the filter costs, side by side with its alternatives"
@@ -127,10 +128,10 @@ test-kuma:
 
 # In variables of their own: a failure in an assignment before a command is not seen.
 test-kubernetes:
-	@programs=$$(scripts/kube-apiserver) && $(if $(KUMA_HOME),scripts/wasm && envoy=$$(scripts/envoy) &&) \
+	@programs=$$(scripts/kube-apiserver) && tools=$$(scripts/kubernetes-tools) && $(if $(KUMA_HOME),scripts/wasm && envoy=$$(scripts/envoy) &&) \
 	api_server=$$(printf '%s\n' "$$programs" | sed -n 1p) && etcd=$$(printf '%s\n' "$$programs" | sed -n 2p) && \
 	echo "make test-kubernetes: $(if $(KUMA_HOME),with Kuma in $(KUMA_HOME),without Kuma (KUMA_HOME=folder names one)) (two minutes)." && \
-	KUBE_APISERVER="$$api_server" ETCD="$$etcd" ZONEGATE_RECORD="$(RECORD)" \
+	env $$tools KUBE_APISERVER="$$api_server" ETCD="$$etcd" ZONEGATE_RECORD="$(RECORD)" \
 	$(if $(KUMA_HOME),ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)") \
 	cargo test --locked --package zonegate-tool --test kubernetes -- --ignored $(if $(KUMA_HOME),,--skip kuma::) && \
 	echo "make test-kubernetes: all passed."

@@ -215,7 +215,8 @@ fn the_files_are_installed_where_the_gateway_looks_for_them() {
     {
         assert!(text.contains(&format!("/etc/zonegate/{path}")) && etc.join(path).exists());
     }
-    assert!(gateway.contains("/etc/zonegate/tls/") && etc.join("tls").is_dir());
+    let secret = fs::read_to_string(etc.join("sds/gateway-certificate.yaml")).unwrap();
+    assert!(secret.contains("/etc/zonegate/tls/") && etc.join("tls").is_dir());
     assert_eq!(gateway.matches("SET: ").count(), 6);
     assert!(read("README.md").contains("six values marked SET"));
 }

@@ -105,7 +105,7 @@ async fn ask(address: SocketAddr, method: &str, path: &str) -> (u16, String) {
     (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }
 
-async fn wait_ready(probes: SocketAddr, wanted: u16) {
+pub(crate) async fn wait_ready(probes: SocketAddr, wanted: u16) {
     let start = Instant::now();
     loop {
         let seen = ask(probes, "GET", "/ready").await;

@@ -12,6 +12,7 @@ mod bootstrap;
 mod clock;
 mod configuration;
 mod crypto;
+mod deployed;
 mod ecds;
 mod examples;
 mod failing_vm;

@@ -13,6 +13,7 @@ mod gate;
 mod headers;
 mod issued;
 mod kuma;
+mod manifests;
 mod mint;
 mod record;
 mod signatures;
