@@ -178,7 +178,7 @@ fn commented(first: &str) -> Value {
     let start = lines.clone().next().unwrap_or_else(|| panic!("gateway.yaml has no # {first}"));
     let indent = start.len() - start.trim_start().len();
     let block: Vec<&str> =
-        lines.by_ref().map_while(|line| line[indent..].strip_prefix("# ")).collect();
+        lines.by_ref().map_while(|line| line.get(indent..)?.strip_prefix("# ")).collect();
     let list: Value = serde_saphyr::from_str(&block.join("\n")).unwrap();
     list[0].clone()
 }

@@ -16,6 +16,7 @@ mod kuma;
 mod manifests;
 mod mint;
 mod record;
+mod rendered;
 mod signatures;
 mod texts;
 mod times;
