@@ -93,7 +93,7 @@ async fn a_renewed_ca_of_the_control_plane_is_trusted() {
 }
 
 /// Status and body of an answer to one request, in HTTP/1.1 without TLS.
-async fn ask(address: SocketAddr, method: &str, path: &str) -> (u16, String) {
+pub(crate) async fn ask(address: SocketAddr, method: &str, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!(
         "{method} {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"

@@ -46,6 +46,7 @@ mod reconnects;
 mod refusals;
 mod rendered;
 mod routes;
+mod several_gateways;
 mod shadowed;
 mod spellings;
 mod story;
