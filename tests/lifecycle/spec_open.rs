@@ -268,3 +268,52 @@ fn the_mode_that_counts_is_that_of_the_conclusion() {
         ("body 2 egress", "pause, denied.out_of_scope, 2:deny out_of_scope, 2:answer 7, warn"),
     ]);
 }
+
+/// Once a second, at a tick.
+#[test]
+fn open_streams_are_counted_by_key_and_by_how_soon_their_tokens_expire() {
+    const ALLOWED: [&str; 3] = [
+        LET_IN,
+        "continue, allowed, kid.1.allowed, 2:allow",
+        "continue, allowed, kid.1.allowed, 3:allow",
+    ];
+    tell(&[
+        ("push a", ""),
+        ("tick 100", ""),
+        ("headers 1 good", "pause"),
+        ("body 1 ingress", ALLOWED[0]),
+        ("headers 2 five-days", "pause"),
+        ("body 2 ingress", ALLOWED[1]),
+        ("headers 3 longer", "pause"),
+        ("body 3 ingress", ALLOWED[2]),
+        ("headers 4 good", "pause"),
+        // What is open and held is known at once.
+        ("counted", "streams.open 3, streams.held 1"),
+        ("tick 999", ""),
+        ("counted", "streams.open 3, streams.held 1"),
+        ("end 4", ""),
+        ("tick 1", ""),
+        (
+            "counted",
+            "streams.open 3, kid.1.open 3, tokens.expiring.1d 1, tokens.expiring.7d 2, tokens.expiring.30d 2",
+        ),
+        // The key is gone, and its streams are not.
+        (r#"push b {"publicKeys": "KID 2"}"#, ""),
+        ("end 3", ""),
+        ("tick 1000", ""),
+        ("counted", "streams.open 2, kid.1.open 2, tokens.expiring.7d 1, tokens.expiring.30d 1"),
+        // 340 days later: the other one has expired, and is kept.
+        ("clock 29376000", ""),
+        ("tick 1000", ""),
+        (
+            "counted",
+            "streams.open 2, kid.1.open 2, tokens.expiring.1d 1, tokens.expiring.7d 1, tokens.expiring.30d 2",
+        ),
+        ("clock none", ""),
+        ("tick 1000", ""),
+        ("counted", "streams.open 2, kid.1.open 2"),
+        ("end 1", ""),
+        ("end 2", ""),
+        ("counted", ""),
+    ]);
+}

@@ -10,8 +10,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use zonegate::gate::{Now, UnixTime};
-use zonegate::lifecycle::{Clocks, Cut, Effect, Gauges, Lifecycle, PolicyNumber, StreamId};
-use zonegate::metrics::{self, Change, Metric};
+use zonegate::lifecycle::{Clocks, Cut, Effect, Lifecycle, PolicyNumber, StreamId};
+use zonegate::metrics::{self, Change, Metric, StreamGauges};
 use zonegate::vm_gateway::TICK;
 
 use crate::abi::{self, Waker};
@@ -74,7 +74,7 @@ pub(crate) struct Inner {
     newest: Option<Number>,
     seen: Option<u64>,
     unders: Vec<Rc<Under>>,
-    reported: Gauges,
+    reported: StreamGauges,
     /// What could not be counted by the streams that were there.
     uncounted: Vec<(Metric, Change)>,
     ticked: Duration,
@@ -295,8 +295,8 @@ impl Inner {
     fn take_counts(&mut self) -> Vec<(Metric, Change)> {
         let mut counts = mem::take(&mut self.uncounted);
         if mem::take(&mut self.has_ticked) || self.lifecycle.streams() == 0 {
-            let before = mem::replace(&mut self.reported, self.lifecycle.gauges());
-            counts.extend(metrics::of_streams(self.reported.since(before)));
+            let before = mem::replace(&mut self.reported, self.lifecycle.stream_gauges());
+            counts.extend(metrics::of_streams(&before, &self.reported));
         }
         counts
     }
