@@ -18,7 +18,7 @@ use memchr::memchr2;
 use quick_cache::unsync::Cache;
 use quick_cache::{DefaultHashBuilder, Equivalent, Weighter};
 
-use super::{Kind, Token};
+use super::{Kind, ResourceCache, Token};
 use crate::token::{Algorithm, CompactToken, KeySet, LastHeader, SignedToken, TokenError, same};
 
 /// The most that the tokens of one worker take, in bytes, as [`weight`] counts them: those of some
@@ -35,6 +35,8 @@ pub struct TokenCache {
     tokens: RefCell<Tokens>,
     /// The tokens of one key all begin with the same header.
     last_header: LastHeader,
+    /// Of those who hold the tokens.
+    resources: ResourceCache,
 }
 
 /// Verified tokens by their kinds and texts.
@@ -45,7 +47,13 @@ impl TokenCache {
     pub fn with_capacity(bytes: u64) -> Self {
         let lifecycle = Default::default();
         let tokens = Cache::with(ROOM, bytes, Bytes, SuffixHash::default(), lifecycle);
-        Self { tokens: RefCell::new(tokens), last_header: LastHeader::default() }
+        let (last_header, resources) = (LastHeader::default(), ResourceCache::default());
+        Self { tokens: RefCell::new(tokens), last_header, resources }
+    }
+
+    /// What is remembered of the resources of those who hold the tokens.
+    pub fn resources(&self) -> &ResourceCache {
+        &self.resources
     }
 
     /// As [`authenticate`](super::authenticate), without the arithmetic where `text` was verified

@@ -71,7 +71,7 @@ impl DataplaneClaims {
             self.tags.clear();
         }
         for (tag, values) in members(value).ok()? {
-            self.tags.insert(tag, string_list(values.get())?);
+            self.tags.insert(tag.into_owned(), string_list(values.get())?);
         }
         Some(())
     }

@@ -4,6 +4,7 @@
 //! In: a token whose signature was verified, and JSON in it. Out: members, dates and audiences; or why the
 //! API server refuses the token. What the claims mean is not known here.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
@@ -50,11 +51,11 @@ pub(super) fn judge_envelope(verified: &VerifiedToken<'_>) -> Result<(), TokenEr
 ///
 /// # Errors
 /// It is no object, or a name is there twice.
-pub(super) fn unique(text: &str) -> Result<BTreeMap<String, &str>, TokenError> {
+pub(super) fn unique(text: &str) -> Result<BTreeMap<Cow<'_, str>, &str>, TokenError> {
     let mut all = BTreeMap::new();
     for (name, value) in members(text).map_err(TokenError::ClaimsJson)? {
         if all.contains_key(&name) {
-            return Err(TokenError::RepeatedClaim(name));
+            return Err(TokenError::RepeatedClaim(name.into_owned()));
         }
         all.insert(name, value.get());
     }

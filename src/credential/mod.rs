@@ -20,10 +20,10 @@ mod holder;
 mod issuers;
 mod mismatch;
 mod proxy_type;
+mod resource_cache;
 mod service_account_token;
 mod zone_token;
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 pub use cache::{CACHE_BYTES, TokenCache};
@@ -32,10 +32,11 @@ pub use holder::{Caller, Holder, NodeIdentity, Resource};
 pub use issuers::{Candidates, Issuer, IssuerOf, Issuers};
 pub use mismatch::Mismatch;
 pub use proxy_type::{ProxyType, ProxyTypes, UnknownProxyType};
+pub use resource_cache::{RESOURCE_CACHE_BYTES, ResourceCache};
 pub use service_account_token::{Cluster, ServiceAccountClaims, ServiceAccountIssuers};
 pub use zone_token::{CONTROL_PLANE_SCOPE, ZoneClaims};
 
-use crate::text::PairValue;
+use crate::text::push_pair_value;
 use crate::token::{
     Algorithm, CompactToken, Fingerprint, KeySet, NumericDate, Registered, TokenError, Unverified,
     VerifiedToken, read_claims,
@@ -212,12 +213,19 @@ impl Identity {
     #[must_use]
     pub fn described(mut self) -> Self {
         let Self { kind, kid, id, zone, mesh, .. } = &self;
-        let (kid, id) = (PairValue(kid), PairValue(id));
-        let mut pairs = format!("kind={} kid={kid} jti={id}", kind.as_str());
-        for (name, value) in [("zone", zone), ("mesh", mesh)] {
-            if !value.is_empty() {
-                // Writing to a String does not fail.
-                let _ = write!(pairs, " {name}={}", PairValue(value));
+        const ROOM: usize = 128;
+        let mut pairs = String::with_capacity(ROOM);
+        pairs.push_str("kind=");
+        pairs.push_str(kind.as_str());
+        for (name, value, is_shown) in [
+            (" kid=", &**kid, true),
+            (" jti=", id, true),
+            (" zone=", zone, !zone.is_empty()),
+            (" mesh=", mesh, !mesh.is_empty()),
+        ] {
+            if is_shown {
+                pairs.push_str(name);
+                push_pair_value(&mut pairs, value);
             }
         }
         self.pairs = pairs.into();

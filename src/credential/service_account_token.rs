@@ -62,7 +62,7 @@ impl ServiceAccountClaims {
         let (mut registered, mut claims) = (Registered::default(), Self::default());
         let mut issued_at = None;
         for (name, value) in unique(&text)? {
-            let set = match name.as_str() {
+            let set = match name.as_ref() {
                 "jti" => set_string(&mut registered.id, value).ok_or("jti"),
                 "exp" => date(value).map(|date| registered.expires_at = date).ok_or("exp"),
                 "nbf" => date(value).map(|date| registered.not_before = date).ok_or("nbf"),
@@ -89,7 +89,7 @@ impl ServiceAccountClaims {
 
     fn set_kubernetes(&mut self, value: &str) -> Result<(), TokenError> {
         for (name, value) in unique(value)? {
-            match name.as_str() {
+            match name.as_ref() {
                 "namespace" => {
                     let set = set_string(&mut self.namespace, value);
                     set.ok_or_else(|| wrong_type("namespace"))?;

@@ -3,8 +3,9 @@
 //! In: the whole body. Out: the fields that matter to the gate. The token in it is only text
 //! here, and all other fields are the control plane's business.
 
-use super::resource::ParsedResource;
-use super::{ClaimedNode, ProxyType, RequestError};
+use std::sync::Arc;
+
+use super::{ClaimedNode, ProxyType, RequestError, resource};
 use crate::go_json::{fold_name, members, normalise};
 
 /// The largest body. Those of kuma-dp take a few KiB. It is held for anyone who connects, for its
@@ -37,7 +38,7 @@ impl BootstrapRequest {
         let members = members(&text).map_err(RequestError::Json)?;
         let mut request = Self::default();
         for (name, value) in members.iter() {
-            match fold_name(name).as_str() {
+            match fold_name(name).as_ref() {
                 "mesh" => set(&mut request.mesh, value, "mesh")?,
                 "name" => set(&mut request.name, value, "name")?,
                 "dataplaneresource" => set(&mut request.resource, value, "dataplaneResource")?,
@@ -62,9 +63,9 @@ impl BootstrapRequest {
         if self.resource.is_empty() {
             return Some(ClaimedNode::by_id(proxy_type, &id));
         }
-        let parsed = ParsedResource::parse(&self.resource);
+        let parsed = resource::parse(&self.resource);
         Some(match parsed.filter(|parsed| parsed.proxy_type == proxy_type) {
-            Some(parsed) => ClaimedNode::by_resource(parsed, &id),
+            Some(parsed) => ClaimedNode::by_resource(Arc::new(parsed), &id),
             None => ClaimedNode { proxy_type, identity: Err(RequestError::Resource) },
         })
     }

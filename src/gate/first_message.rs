@@ -4,10 +4,12 @@
 //! the [`ClaimedNode`] (Kuma: `pkg/core/xds/metadata.go`). The rest of the request is the control plane's
 //! business.
 
+use std::sync::Arc;
+
 use prost::encoding::WireType;
 
-use super::resource::ParsedResource;
-use super::{MAX_BOOTSTRAP, NodeIdentity, ProxyType, RequestError};
+use super::{MAX_BOOTSTRAP, NodeIdentity, ProxyType, RequestError, resource};
+use crate::credential::ResourceCache;
 use crate::protobuf::{Malformed, fields};
 
 /// The largest first message. Those of a zone proxy take a few KiB; its resource is in there.
@@ -69,7 +71,7 @@ pub struct ClaimedNode {
     /// Its type.
     pub proxy_type: ProxyType,
     /// Which one it is. An error matters only where a token is compared with it.
-    pub identity: Result<NodeIdentity, RequestError>,
+    pub identity: Result<Arc<NodeIdentity>, RequestError>,
 }
 
 impl ClaimedNode {
@@ -79,6 +81,15 @@ impl ClaimedNode {
     /// The message is not a request of this variant, has no node with an id, or its resource contradicts its
     /// type.
     pub fn of(variant: XdsVariant, message: &[u8]) -> Result<Option<Self>, RequestError> {
+        Self::remembered(variant, message, None)
+    }
+
+    /// As [`ClaimedNode::of`]. A resource is looked for in `cache`, and kept there.
+    pub(super) fn remembered(
+        variant: XdsVariant,
+        message: &[u8],
+        cache: Option<&ResourceCache>,
+    ) -> Result<Option<Self>, RequestError> {
         let node = WireNode::of(variant, message)
             .map_err(|Malformed| RequestError::NotADiscoveryRequest)?;
         // Kuma authenticates by the first message, but takes the node from the first one with an id: a
@@ -89,52 +100,50 @@ impl ClaimedNode {
         match variant {
             // Kuma: `pkg/hds/authn/callbacks.go`. Only dataplanes come, and the store has their resources.
             XdsVariant::Hds => Ok(Some(Self::by_id(ProxyType::Dataplane, node.id))),
-            XdsVariant::Sotw | XdsVariant::Delta => node.claimed(),
+            XdsVariant::Sotw | XdsVariant::Delta => node.claimed(cache),
         }
     }
 
     /// Of this type and node id alone.
     pub(super) fn by_id(proxy_type: ProxyType, id: &str) -> Self {
-        Self { proxy_type, identity: of_id(proxy_type, id) }
+        let identity = mesh_and_name(proxy_type, id).map(|(mesh, name)| {
+            let (mesh, name) = (mesh.to_owned(), name.to_owned());
+            Arc::new(NodeIdentity { proxy_type, mesh, name, resource: None })
+        });
+        Self { proxy_type, identity }
     }
 
     /// Of this type, and nothing else is known.
     pub(super) fn nameless(proxy_type: ProxyType) -> Self {
         let (mesh, name) = (String::new(), String::new());
-        Self { proxy_type, identity: Ok(NodeIdentity { proxy_type, mesh, name, resource: None }) }
+        let identity = NodeIdentity { proxy_type, mesh, name, resource: None };
+        Self { proxy_type, identity: Ok(Arc::new(identity)) }
     }
 
-    /// Of this node id, with a resource.
-    pub(super) fn by_resource(parsed: ParsedResource, id: &str) -> Self {
-        let proxy_type = parsed.proxy_type;
-        let identity = of_id(proxy_type, id).and_then(|by_id| of_resource(parsed, by_id));
+    /// What a resource says, of this node id. The control plane authenticates by the resource, and serves what
+    /// the id names (Kuma: `pkg/xds/server/callbacks`), so the two must agree.
+    pub(super) fn by_resource(resource: Arc<NodeIdentity>, id: &str) -> Self {
+        let proxy_type = resource.proxy_type;
+        let identity = mesh_and_name(proxy_type, id).and_then(|by_id| {
+            let is_same = by_id == (&resource.mesh, &resource.name);
+            is_same.then_some(resource).ok_or(RequestError::NodeId)
+        });
         Self { proxy_type, identity }
     }
 }
 
 /// What a node id says (Kuma: `ParseProxyIdFromString` in `pkg/core/xds/types.go`): `mesh.name`, with an empty
 /// mesh for a zone proxy alone: no policy can revoke tokens of a mesh without a name.
-fn of_id(proxy_type: ProxyType, id: &str) -> Result<NodeIdentity, RequestError> {
+fn mesh_and_name(proxy_type: ProxyType, id: &str) -> Result<(&str, &str), RequestError> {
     let may_lack_mesh = match proxy_type {
         ProxyType::Ingress | ProxyType::Egress => true,
         ProxyType::Dataplane => false,
     };
     match id.split_once('.') {
         Some((mesh, name)) if !name.is_empty() && (may_lack_mesh || !mesh.is_empty()) => {
-            let (mesh, name) = (mesh.to_owned(), name.to_owned());
-            Ok(NodeIdentity { proxy_type, mesh, name, resource: None })
+            Ok((mesh, name))
         }
         Some(_) | None => Err(RequestError::NodeId),
-    }
-}
-
-/// What a resource says. The control plane authenticates by the resource, and serves what the id names
-/// (Kuma: `pkg/xds/server/callbacks`), so the two must agree.
-fn of_resource(parsed: ParsedResource, by_id: NodeIdentity) -> Result<NodeIdentity, RequestError> {
-    let ParsedResource { mesh, name, resource, .. } = parsed;
-    match mesh == by_id.mesh && name == by_id.name {
-        true => Ok(NodeIdentity { resource: Some(resource), ..by_id }),
-        false => Err(RequestError::NodeId),
     }
 }
 
@@ -183,7 +192,7 @@ impl<'a> WireNode<'a> {
         Ok(())
     }
 
-    fn claimed(self) -> Result<Option<ClaimedNode>, RequestError> {
+    fn claimed(self, cache: Option<&ResourceCache>) -> Result<Option<ClaimedNode>, RequestError> {
         let Self { id, proxy_type, resource } = self;
         let named = ProxyType::from_name(proxy_type);
         if resource.is_empty() {
@@ -192,7 +201,11 @@ impl<'a> WireNode<'a> {
         if resource.len() > MAX_RESOURCE {
             return Err(RequestError::TooLarge);
         }
-        let parsed = ParsedResource::parse(resource).ok_or(RequestError::Resource)?;
+        let parsed = match cache {
+            Some(cache) => cache.get_or_read(resource, resource::parse),
+            None => resource::parse(resource).map(Arc::new),
+        };
+        let parsed = parsed.ok_or(RequestError::Resource)?;
         // Kuma authenticates by the resource and serves by the name: they must agree. No name is that of a
         // dataplane to both.
         match named == Ok(parsed.proxy_type) {

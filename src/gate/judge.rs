@@ -176,7 +176,11 @@ impl<'a> Judge<'a> {
         now: Now,
     ) -> Result<Permit, Denial> {
         let server = self.policy.dp_server()?;
-        let node = ClaimedNode::of(variant, message).map_err(Refusal::MalformedRequest)?;
+        // A stranger's resource is not kept.
+        let is_verified = matches!(credential, Ok(Credential::Verified(_)));
+        let cache = self.cache.filter(|_| is_verified).map(TokenCache::resources);
+        let node =
+            ClaimedNode::remembered(variant, message, cache).map_err(Refusal::MalformedRequest)?;
         self.judge_proxy(server, node.as_ref(), credential, now)
     }
 

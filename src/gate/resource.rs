@@ -12,46 +12,35 @@
 //! Whether the resource is valid is not checked. Kuma passes over one that is not, and judges the one of this
 //! mesh and name in its store.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
-use crate::credential::{ProxyType, Resource};
-use crate::go_json::{fold_name, members, normalise};
-
-/// A resource, as far as it matters here.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ParsedResource {
-    pub(super) proxy_type: ProxyType,
-    /// Empty where it is not there.
-    pub(super) mesh: String,
-    /// Empty where it is not there.
-    pub(super) name: String,
-    pub(super) resource: Resource,
-}
+use crate::credential::{NodeIdentity, ProxyType, Resource};
+use crate::go_json::{fold_name, members, normalise, plain_string};
 
 const WORKLOAD: &str = "kuma.io/workload";
 
-impl ParsedResource {
-    /// Reads `json`; `None` where it is no resource that connects, or can be read in several ways.
-    pub(super) fn parse(json: &str) -> Option<Self> {
-        if !means_the_same_in_yaml(json) {
-            return None;
-        }
-        let text = normalise(json.as_bytes()).ok()?;
-        let object = Object::parse(&text)?;
-        let string = |name| match object.get(name)? {
-            None => Some(String::new()),
-            Some(value) => plain_string(value).map(str::to_owned),
-        };
-        let proxy_type = ProxyType::from_resource_type(&string("type")?)?;
-        let resource = match proxy_type {
-            ProxyType::Dataplane => {
-                Resource { tags: dataplane_tags(&object)?, workload: workload(&object)? }
-            }
-            // Nothing that a zone token is bound to.
-            ProxyType::Ingress | ProxyType::Egress => Resource::default(),
-        };
-        Some(Self { proxy_type, mesh: string("mesh")?, name: string("name")?, resource })
+/// Reads `json`: the proxy that it is of, with an empty mesh or name where there is none. `None` where it is no
+/// resource that connects, or can be read in several ways.
+pub(super) fn parse(json: &str) -> Option<NodeIdentity> {
+    if !means_the_same_in_yaml(json) {
+        return None;
     }
+    let text = normalise(json.as_bytes()).ok()?;
+    let object = Object::parse(&text)?;
+    let string = |name| match object.get(name)? {
+        None => Some(""),
+        Some(value) => plain_string(value),
+    };
+    let proxy_type = ProxyType::from_resource_type(string("type")?)?;
+    let resource = match proxy_type {
+        ProxyType::Dataplane => {
+            Resource { tags: dataplane_tags(&object)?, workload: workload(&object)? }
+        }
+        // Nothing that a zone token is bound to.
+        ProxyType::Ingress | ProxyType::Egress => Resource::default(),
+    };
+    let (mesh, name) = (string("mesh")?.to_owned(), string("name")?.to_owned());
+    Some(NodeIdentity { proxy_type, mesh, name, resource: Some(resource) })
 }
 
 /// The tags of `networking.inbound[]` and of `networking.gateway`.
@@ -67,12 +56,14 @@ fn dataplane_tags(dataplane: &Object<'_>) -> Option<Vec<(String, String)>> {
     Some(tags)
 }
 
+#[allow(clippy::option_option)] // ambiguous, not there, there
 fn workload(dataplane: &Object<'_>) -> Option<Option<String>> {
-    Some(dataplane.strings("labels")?.remove(WORKLOAD))
+    let mut labels = dataplane.strings("labels")?.into_iter();
+    Some(labels.find(|(name, _)| name == WORKLOAD).map(|(_, value)| value))
 }
 
 /// The members of a JSON object.
-struct Object<'a>(Vec<(String, &'a str)>);
+struct Object<'a>(Vec<(Cow<'a, str>, &'a str)>);
 
 impl<'a> Object<'a> {
     fn parse(text: &'a str) -> Option<Self> {
@@ -109,23 +100,17 @@ impl<'a> Object<'a> {
         Some(list.into_iter().map(serde_json::value::RawValue::get).collect())
     }
 
-    /// A map from strings to strings.
-    fn strings(&self, name: &str) -> Option<BTreeMap<String, String>> {
-        let mut all = BTreeMap::new();
-        let Some(map) = self.object(name)? else { return Some(all) };
-        for (name, value) in map.0 {
-            if all.insert(name, plain_string(value)?.to_owned()).is_some() {
-                return None;
-            }
-        }
-        Some(all)
+    /// A map from strings to strings, by its names.
+    fn strings(&self, name: &str) -> Option<Vec<(String, String)>> {
+        let Some(map) = self.object(name)? else { return Some(Vec::new()) };
+        let owned = |(name, value): (Cow<'_, str>, &str)| {
+            Some((name.into_owned(), plain_string(value)?.to_owned()))
+        };
+        let mut all = map.0.into_iter().map(owned).collect::<Option<Vec<_>>>()?;
+        all.sort_unstable();
+        let is_there_twice = all.windows(2).any(|two| matches!(two, [one, two] if one.0 == two.0));
+        (!is_there_twice).then_some(all)
     }
-}
-
-/// A string without escapes: YAML and JSON differ in what they make of some.
-fn plain_string(value: &str) -> Option<&str> {
-    let text = value.strip_prefix('"')?.strip_suffix('"')?;
-    (!text.contains('\\')).then_some(text)
 }
 
 /// How far the colon of a member may be from where its name begins (`simple_key_is_valid` in go-yaml's
@@ -208,7 +193,7 @@ mod tests {
             ("type: ZoneEgress", None),
             (r#"[{"type":"ZoneEgress"}]"#, None),
         ] {
-            let read = ParsedResource::parse(json).map(|parsed| parsed.proxy_type);
+            let read = parse(json).map(|parsed| parsed.proxy_type);
             assert_eq!(read, wanted, "{json}");
         }
     }
@@ -238,7 +223,7 @@ mod tests {
             (&long(1022), true),
             (&long(1023), false),
         ] {
-            assert_eq!(ParsedResource::parse(json).is_some(), is_read, "{json}");
+            assert_eq!(parse(json).is_some(), is_read, "{json}");
         }
     }
 
@@ -247,11 +232,12 @@ mod tests {
         let json = r#"{"type":"Dataplane","mesh":"m","name":"n","labels":{"kuma.io/workload":"w"},
             "networking":{"inbound":[{"tags":{"a":"1","b":"2"}},{"port":1},{"tags":{"a":"3"}}],
             "gateway":{"tags":{"c":"4"}}}}"#;
-        let parsed = ParsedResource::parse(json).unwrap();
+        let parsed = parse(json).unwrap();
+        let resource = parsed.resource.unwrap();
         let tags: Vec<String> =
-            parsed.resource.tags.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            resource.tags.iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(tags, ["a=1", "b=2", "a=3", "c=4"]);
-        assert_eq!(parsed.resource.workload.as_deref(), Some("w"));
+        assert_eq!(resource.workload.as_deref(), Some("w"));
         assert_eq!((parsed.mesh.as_str(), parsed.name.as_str()), ("m", "n"));
     }
 
@@ -276,7 +262,7 @@ mod tests {
             r#""labels":{"kuma.io/workload":{}}"#,
         ] {
             let json = format!(r#"{{"type":"Dataplane",{members}}}"#);
-            let read = ParsedResource::parse(&json);
+            let read = parse(&json);
             // An inbound of `null` has no tags.
             assert_eq!(read.is_none(), !members.contains("[null]"), "{json}");
         }

@@ -47,12 +47,12 @@ impl std::error::Error for JsonError {}
 
 /// The members of an object in the order of the text, duplicates included.
 #[derive(Debug, Default)]
-pub struct Members<'a>(Vec<(String, &'a RawValue)>);
+pub struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'a> Members<'a> {
     /// Name and value of each member; the value is JSON text without surrounding white space.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &'a str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.get()))
+        self.0.iter().map(|(name, value)| (name.as_ref(), value.get()))
     }
 }
 
@@ -74,7 +74,7 @@ pub fn members(text: &str) -> Result<Members<'_>, JsonError> {
 }
 
 impl<'a> IntoIterator for Members<'a> {
-    type Item = (String, &'a RawValue);
+    type Item = (Cow<'a, str>, &'a RawValue);
     type IntoIter = std::vec::IntoIter<Self::Item>;
 
     fn into_iter(self) -> Self::IntoIter {
@@ -94,14 +94,46 @@ impl<'de> Deserialize<'de> for Members<'de> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
+                while let Some((Name(name), value)) = map.next_entry()? {
+                    members.push((name, value));
                 }
                 Ok(Members(members))
             }
         }
         deserializer.deserialize_map(InOrder)
     }
+}
+
+/// The name of a member: a part of the text where nothing in it is escaped. (`Cow` alone always copies.)
+struct Name<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AsIs;
+        impl<'de> Visitor<'de> for AsIs {
+            type Value = Name<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
+                Ok(Name(Cow::Borrowed(name)))
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+                Ok(Name(Cow::Owned(name.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(AsIs)
+    }
+}
+
+/// The text of a JSON string in which nothing is escaped; `None` for any other value. `value` is a value that
+/// [`members`] found, so it is well-formed.
+pub(crate) fn plain_string(value: &str) -> Option<&str> {
+    let text = value.strip_prefix('"')?.strip_suffix('"')?;
+    (!text.contains('\\')).then_some(text)
 }
 
 /// Makes `bytes` a text that serde_json reads as Go would read the bytes.
@@ -210,14 +242,17 @@ fn first(text: &[u8], length: usize) -> &[u8] {
 
 /// Folds a member name as Go matches it to a struct field: ASCII without case, and the two runes
 /// outside ASCII that fold to a letter of it (`foldName` in `encoding/json/fold.go`).
-pub fn fold_name(name: &str) -> String {
-    name.chars()
-        .map(|rune| match rune {
-            '\u{017F}' => 's',
-            '\u{212A}' => 'k',
-            _ => rune.to_ascii_lowercase(),
-        })
-        .collect()
+pub fn fold_name(name: &str) -> Cow<'_, str> {
+    // As a rule there is nothing to fold.
+    if name.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+        return Cow::Borrowed(name);
+    }
+    let fold = |rune: char| match rune {
+        '\u{017F}' => 's',
+        '\u{212A}' => 'k',
+        _ => rune.to_ascii_lowercase(),
+    };
+    Cow::Owned(name.chars().map(fold).collect())
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 pub use configuration::{UNREADABLE, of_accepted, of_refused};
 
+use memchr::memchr;
+
 use crate::credential::Identity;
 use crate::gate::{Denial, Mode};
 use crate::lifecycle::{Cut, StreamId};
@@ -20,9 +22,9 @@ use crate::text::Quoted;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origin {
     /// `:path`, without the query, in which someone may have put a secret.
-    path: Box<str>,
+    path: Box<[u8]>,
     /// `x-request-id`.
-    request_id: Box<str>,
+    request_id: Box<[u8]>,
 }
 
 impl Origin {
@@ -30,12 +32,9 @@ impl Origin {
     pub fn new(path: &[u8], request_id: &[u8]) -> Self {
         // A character takes four bytes at most, and one more than is shown tells that there are more.
         const KEPT: usize = 4 * (Quoted::LIMIT + 1);
-        let text = |bytes: &[u8]| {
-            let kept = bytes.get(..KEPT).unwrap_or(bytes);
-            String::from_utf8_lossy(kept).into_owned().into_boxed_str()
-        };
-        let path = path.split(|byte| *byte == b'?').next().unwrap_or_default();
-        Self { path: text(path), request_id: text(request_id) }
+        let kept = |bytes: &[u8]| bytes.get(..KEPT).unwrap_or(bytes).into();
+        let path = memchr(b'?', path).and_then(|query| path.get(..query)).unwrap_or(path);
+        Self { path: kept(path), request_id: kept(request_id) }
     }
 }
 
@@ -124,9 +123,9 @@ fn refusal(mode: Mode, denial: &Denial, origin: &Origin, peer: &str, suppressed:
         "zonegate: {} reason={} path={} peer={} request_id={}",
         denied(mode),
         refusal.reason(),
-        Quoted(path),
+        Quoted(&String::from_utf8_lossy(path)),
         Quoted(peer),
-        Quoted(request_id)
+        Quoted(&String::from_utf8_lossy(request_id))
     );
     match (token, unverified_kid) {
         (Some(token), _) => write_identity(&mut line, &token.identity),

@@ -75,9 +75,14 @@ impl RevocationList {
     /// mark count for nothing in an ID either, for it may be what Kuma makes of a list with some in it: an ID
     /// with white space is revoked where each of its words is.
     pub fn contains(&self, id: &str) -> bool {
-        self.has(id)
-            || (id.contains(char::is_whitespace) && self.has_words(id))
-            || id.strip_prefix(MARK).is_some_and(|id| !id.is_empty() && self.has(id))
+        match uuid(id) {
+            Some(uuid) => self.uuids.contains(uuid),
+            None => {
+                self.others.contains(id)
+                    || (id.contains(char::is_whitespace) && self.has_words(id))
+                    || id.strip_prefix(MARK).is_some_and(|id| !id.is_empty() && self.has(id))
+            }
+        }
     }
 
     #[inline]

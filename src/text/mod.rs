@@ -7,4 +7,4 @@ mod human_duration;
 mod quoted;
 
 pub use human_duration::HumanDuration;
-pub use quoted::{PairValue, Quoted};
+pub use quoted::{Quoted, push_pair_value};

@@ -32,23 +32,19 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// Text as the value of a `name=value`: as it is where that cannot be misread, otherwise quoted and escaped to
-/// printable ASCII. It is not cut.
-pub struct PairValue<'a>(
-    /// The text.
-    pub &'a str,
-);
-
-impl fmt::Display for PairValue<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let is_plain = |byte| {
-            matches!(byte, b'-' | b'_' | b'.' | b':' | b'/' | b'*' | b'@'
-                | b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9')
-        };
-        match !self.0.is_empty() && self.0.bytes().all(is_plain) {
-            true => f.write_str(self.0),
-            false => write!(f, "\"{}\"", self.0.escape_default()),
-        }
+/// Puts `value` behind `text` as the value of a `name=value`: as it is where that cannot be misread, otherwise
+/// quoted and escaped to printable ASCII. It is not cut.
+pub fn push_pair_value(text: &mut String, value: &str) {
+    let is_plain = |byte| {
+        matches!(byte, b'-' | b'_' | b'.' | b':' | b'/' | b'*' | b'@'
+            | b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9')
+    };
+    if !value.is_empty() && value.bytes().all(is_plain) {
+        text.push_str(value);
+    } else {
+        text.push('"');
+        text.extend(value.escape_default());
+        text.push('"');
     }
 }
 
@@ -70,6 +66,11 @@ mod tests {
 
     #[test]
     fn the_value_of_a_pair_is_one_word() {
+        let value = |value: &str| {
+            let mut text = String::from("name=");
+            push_pair_value(&mut text, value);
+            text.strip_prefix("name=").map(str::to_owned).unwrap_or_default()
+        };
         for (text, shown) in [
             ("a-B_9.:/*@", "a-B_9.:/*@"),
             ("", "\"\""),
@@ -77,9 +78,9 @@ mod tests {
             ("a\"=\\", "\"a\\\"=\\\\\""),
             ("a\n\u{e9}", "\"a\\n\\u{e9}\""),
         ] {
-            assert_eq!(PairValue(text).to_string(), shown);
+            assert_eq!(value(text), shown);
         }
         let long = "x".repeat(1000);
-        assert_eq!(PairValue(&long).to_string(), long);
+        assert_eq!(value(&long), long);
     }
 }

@@ -7,7 +7,7 @@
 use serde::de::IgnoredAny;
 
 use super::{MistypedClaim, TokenError};
-use crate::go_json::{fold_name, members, normalise};
+use crate::go_json::{fold_name, members, normalise, plain_string};
 
 /// What a token of any kind says. An absent string is empty, as in Go.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -81,7 +81,9 @@ impl Registered {
 
 /// Takes a string; `null` leaves what was there. `None` is the wrong type.
 pub(crate) fn set_string(claim: &mut String, value: &str) -> Option<()> {
-    if let Some(text) = serde_json::from_str::<Option<String>>(value).ok()? {
+    if let Some(text) = plain_string(value) {
+        text.clone_into(claim);
+    } else if let Some(text) = serde_json::from_str::<Option<String>>(value).ok()? {
         *claim = text;
     }
     Some(())
@@ -108,6 +110,9 @@ fn date(value: &str) -> Option<Option<NumericDate>> {
     if value == "null" {
         return Some(None);
     }
+    if let Some(seconds) = whole_seconds(value) {
+        return Some(Some(NumericDate(seconds)));
+    }
     let number = match value.starts_with('"') {
         true => serde_json::from_str::<String>(value).ok()?,
         false => value.to_owned(),
@@ -118,6 +123,16 @@ fn date(value: &str) -> Option<Option<NumericDate>> {
     let seconds: f64 = number.parse().ok()?;
     // Go's ParseFloat refuses what does not fit.
     seconds.is_finite().then(|| Some(NumericDate::from_seconds(seconds)))
+}
+
+/// The number that a value is where it is written in digits alone, as almost every date is; `None` is any
+/// other value. A float64 holds every number of 15 digits.
+fn whole_seconds(value: &str) -> Option<i64> {
+    const EXACT: usize = 15;
+    let is_plain = (1..=EXACT).contains(&value.len())
+        && value.bytes().all(|byte| byte.is_ascii_digit())
+        && (!value.starts_with('0') || value == "0");
+    if is_plain { value.parse().ok() } else { None }
 }
 
 fn is_json_number(text: &str) -> bool {

@@ -224,19 +224,19 @@ fn judged_by(
 ) {
     let wrong: Vec<_> = table
         .iter()
-        .map(|(line, wanted)| (line, wanted, judged_twice(&Line::of(line), policy, &cache())))
+        .map(|(line, wanted)| (line, wanted, judged_thrice(&Line::of(line), policy, &cache())))
         .filter(|(_, wanted, seen)| seen != *wanted)
         .map(|(line, wanted, seen)| format!("{line}\n  wanted {wanted}\n  seen   {seen}"))
         .collect();
     assert!(wrong.is_empty(), "under {fields}:\n{}", wrong.join("\n"));
 }
 
-/// Who comes back hears the same, if sooner.
-fn judged_twice(line: &Line, policy: &Policy, cache: &TokenCache) -> String {
+/// Who comes back hears the same, if sooner: the second time the token is known, the third time the resource.
+fn judged_thrice(line: &Line, policy: &Policy, cache: &TokenCache) -> String {
     let said = |judged: &str| judged.split_once(": ").map(|(_, said)| said.to_owned());
-    let [first, second] = [(); 2].map(|()| line.judge(policy, cache));
-    match said(&first) == said(&second) {
+    let [first, second, third] = [(); 3].map(|()| line.judge(policy, cache));
+    match said(&first) == said(&second) && said(&second) == said(&third) {
         true => first,
-        false => format!("{first}, then {second}"),
+        false => format!("{first}, then {second}, then {third}"),
     }
 }

@@ -1,8 +1,9 @@
 //! Dataplane tokens: whose keys and revocations hold for them, and for which proxies they are good.
 
 use serde_json::json;
+use zonegate::credential::TokenCache;
 
-use crate::dataplane_request::{judged, judged_after};
+use crate::dataplane_request::{Line, judged, judged_after, policy};
 
 const LET_IN: &str = "message: allow dataplane";
 
@@ -73,6 +74,22 @@ fn a_token_that_was_verified_before_is_judged_on_the_headers() {
             ("sotw mesh=default node=third.dp-1", "message: unknown_kid (id-1)"),
         ],
     );
+}
+
+#[test]
+fn the_resource_of_a_stranger_is_not_remembered() {
+    let (policy, cache) = (policy(&json!({})), TokenCache::default());
+    for (line, remembered) in [
+        ("sotw by=stranger", 0),
+        // Which key signed the token is known by the first message only.
+        ("sotw", 0),
+        ("sotw", 1),
+        ("sotw kid=d jti=id-2 node=default.dp-2", 2),
+        ("sotw kid=d jti=id-2 node=default.dp-2", 2),
+    ] {
+        let _ = Line::of(line).decided(&policy, &cache);
+        assert_eq!(cache.resources().len(), remembered, "{line}");
+    }
 }
 
 #[test]

@@ -72,7 +72,7 @@ mod tests {
             let identity = node.identity.unwrap();
             assert_eq!((node.proxy_type, identity.name.as_str()), (proxy_type, "web.demo"));
             let (mut tags, workload) =
-                identity.resource.map(|it| (it.tags, it.workload)).unwrap_or_default();
+                identity.resource.clone().map(|it| (it.tags, it.workload)).unwrap_or_default();
             tags.sort_unstable();
             let tags: Vec<String> =
                 tags.iter().map(|(tag, value)| format!("{tag}={value}")).collect();
