@@ -1,8 +1,10 @@
 //! What the deb and the rpm are made of is there, and covers what a release has.
 
 use std::fs;
+use std::process::Command;
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::{name, read, root};
 
@@ -41,6 +43,27 @@ fn no_policy_is_in_force_after_an_installation() {
         if to.starts_with("/etc/") && entry["type"] != "symlink" {
             assert_eq!(entry["type"], "config|noreplace", "{to}");
         }
+    }
+}
+
+/// systemd's own program makes them, in a folder that stands for a system.
+#[test]
+fn the_users_are_made() {
+    let system = TempDir::new().unwrap();
+    let folder = system.path().join("usr/lib/sysusers.d");
+    fs::create_dir_all(&folder).unwrap();
+    fs::create_dir(system.path().join("etc")).unwrap();
+    fs::write(folder.join("zonegate.conf"), read("deploy/packages/sysusers.conf")).unwrap();
+    let root = format!("--root={}", system.path().display());
+    let output = match Command::new("systemd-sysusers").args([&root, "zonegate.conf"]).output() {
+        Ok(output) => output,
+        Err(error) => return println!("skipped: systemd-sysusers: {error}"),
+    };
+    assert!(output.status.success(), "{output:?}");
+    let users = fs::read_to_string(system.path().join("etc/passwd")).unwrap();
+    for user in ["zonegate", "zonegate-gateway"] {
+        let line = users.lines().find(|line| line.starts_with(&format!("{user}:"))).unwrap();
+        assert!(line.ends_with("nologin"), "{line}");
     }
 }
 
