@@ -34,6 +34,29 @@ fn what_is_packed_is_there() {
     }
 }
 
+/// But for what is the user's: policies, and certificates.
+#[test]
+fn what_the_gateway_file_names_is_installed() {
+    let placed = contents();
+    let is_placed = |path: &str| {
+        placed.iter().any(|entry| {
+            let to = entry["dst"].as_str().unwrap();
+            to == path || (to.ends_with('/') && path.starts_with(to))
+        })
+    };
+    let text = read("envoy/gateway.yaml");
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+    let mut seen = 0;
+    for line in lines.filter(|line| line.contains("/etc/zonegate/")) {
+        let path = line.split_whitespace().find(|word| word.starts_with("/etc/zonegate/")).unwrap();
+        seen += 1;
+        if !path.starts_with("/etc/zonegate/ecds") && !path.starts_with("/etc/zonegate/tls/") {
+            assert!(is_placed(path), "{path}");
+        }
+    }
+    assert!(seen > 3, "{seen}");
+}
+
 /// A file that is in force must be one that someone has set: the key in the policies is that of the tests.
 #[test]
 fn no_policy_is_in_force_after_an_installation() {

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::time::sleep;
@@ -23,7 +23,7 @@ use zonegate_testkit::process::{Log, Process};
 use zonegate_testkit::zone_proxy::{Claimed, Connection};
 
 use crate::packages::{have_dpkg, installed};
-use crate::{named, run};
+use crate::{named, run, text};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -76,31 +76,33 @@ fn link_the_filter(system: &Path) {
     }
 }
 
-/// What step 2 says: the values marked SET; and where this folder is.
+/// What step 2 says: the values marked SET; where this folder is; and ports that are free.
 fn set_gateway(etc: &Path, control_plane: SocketAddr) {
-    let path = etc.join("gateway.yaml");
-    let text = fs::read_to_string(&path).unwrap();
-    let mut text = text.replace("/etc/zonegate", etc.to_str().unwrap());
-    for (from, to) in [
-        (
-            "{ address: 0.0.0.0, port_value: 5678 }",
-            "{ address: 127.0.0.1, port_value: 0 }".to_owned(),
-        ),
-        (
-            "{ address: kuma-control-plane, port_value: 5678 }",
-            format!("{{ address: 127.0.0.1, port_value: {} }}", control_plane.port()),
-        ),
-        ("sni: kuma-control-plane", "sni: localhost".to_owned()),
-        ("exact: kuma-control-plane", "exact: localhost".to_owned()),
-        (
-            "{ address: 127.0.0.1, port_value: 9901 }",
-            "{ address: 127.0.0.1, port_value: 0 }".to_owned(),
-        ),
-    ] {
-        assert!(text.contains(from), "gateway.yaml has no {from}");
-        text = text.replace(from, &to);
+    for file in text(run("find", &[etc.to_str().unwrap(), "-name", "*.yaml"])).lines() {
+        let text = fs::read_to_string(file).unwrap();
+        fs::write(file, text.replace("/etc/zonegate", etc.to_str().unwrap())).unwrap();
     }
-    fs::write(path, text).unwrap();
+    let path = etc.join("gateway.yaml");
+    let mut gateway: Value = serde_saphyr::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    let mut set = |pointer: &str, value: Value| {
+        let place = gateway.pointer_mut(pointer);
+        *place.unwrap_or_else(|| panic!("gateway.yaml has no {pointer}")) = value;
+    };
+    set("/admin/address/socket_address/port_value", json!(0));
+    let cluster = "/static_resources/clusters/0";
+    let upstream = format!("{cluster}/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address");
+    set(&format!("{upstream}/socket_address/address"), json!(control_plane.ip()));
+    set(&format!("{upstream}/socket_address/port_value"), json!(control_plane.port()));
+    set(&format!("{cluster}/transport_socket/typed_config/sni"), json!("localhost"));
+    let listeners = gateway["static_resources"]["listeners"].as_array_mut().unwrap();
+    for listener in listeners {
+        listener["address"]["socket_address"]["address"] = json!("127.0.0.1");
+        listener["address"]["socket_address"]["port_value"] = json!(0);
+    }
+    let text = gateway.to_string();
+    let name = r#""exact":"kuma-control-plane""#;
+    assert!(text.contains(name), "gateway.yaml has no {name}");
+    fs::write(path, text.replace(name, r#""exact":"localhost""#)).unwrap();
 }
 
 /// The shipped policy with another key, where the gateway looks for it.
