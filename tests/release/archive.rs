@@ -6,7 +6,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::{VERSION, assert_is_the_tool, dist, run, text, the_one};
+use crate::{VERSION, assert_is_the_tool, dist, root, run, text, the_one};
 
 /// Unpacks the archive; the folder in it.
 pub(crate) fn unpacked(dir: &TempDir) -> PathBuf {
@@ -86,5 +86,35 @@ fn the_completions_and_the_manual_are_read_by_their_programs() {
     match Command::new("groff").args(["-ww", "-man", "-Tutf8"]).arg(&page).output() {
         Ok(output) => assert!(output.status.success() && output.stderr.is_empty(), "{output:?}"),
         Err(error) => println!("skipped: groff: {error}"),
+    }
+}
+
+/// The commands of the page, in a folder that stands for the system.
+#[test]
+#[ignore = "of a release: make test-release"]
+fn the_commands_of_the_page_install_the_archive() {
+    let dir = TempDir::new().unwrap();
+    let page = fs::read_to_string(root().join("docs/install.md")).unwrap();
+    let (_, section) = page.split_once("\n## Archive\n").unwrap();
+    let system = dir.path().join("system");
+    fs::create_dir_all(system.join("bin")).unwrap();
+    let place = |path: &str| system.join(path).to_str().unwrap().to_owned();
+    let commands = section.split("```\n").nth(1).unwrap().replace("sudo ", "");
+    let commands = commands.replace("/etc/zonegate", &place("etc"));
+    let commands = commands.replace("/usr/local/bin", &place("bin"));
+    let archive = the_one(&format!("zonegate-{VERSION}-linux-"), ".tar.gz");
+    fs::copy(&archive, dir.path().join(archive.file_name().unwrap())).unwrap();
+    let output =
+        Command::new("sh").args(["-euc", &commands]).current_dir(dir.path()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_is_the_tool(&system.join("bin/zonegate"));
+    for file in ["zonegate.wasm", "libzonegate.so", "gateway.yaml", "ecds/zonegate.yaml"] {
+        assert!(system.join("etc").join(file).exists(), "{file}");
+    }
+    // What gateway.yaml names is there, but for certificates.
+    let gateway = fs::read_to_string(system.join("etc/gateway.yaml")).unwrap();
+    for named in gateway.split("/etc/zonegate/").skip(1) {
+        let path = named.split([' ', ',', '\n', '}']).next().unwrap();
+        assert!(path.starts_with("tls/") || system.join("etc").join(path).exists(), "{path}");
     }
 }
