@@ -5,12 +5,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustc_hash::FxBuildHasher;
 
-use crate::gate::{Mode, Policy, Reason};
+use crate::gate::{Mode, Policy, Reason, UnixTime};
 use crate::hash;
 use crate::lifecycle::Cut;
+use crate::token::NumericDate;
 
 /// What is counted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,6 +54,10 @@ pub enum Gauge {
     Held,
     /// Streams that passed in shadow mode and would be refused in enforce mode.
     Shadowed,
+    /// Open streams whose token was signed by the key of this label, which may have been removed since.
+    OpenByKey(Arc<str>),
+    /// Open streams whose token expires soon, or has expired.
+    Expiring(Within),
     /// Keys of the policy in force.
     ConfigKeys,
     /// Revoked ids of the policy in force.
@@ -59,6 +65,44 @@ pub enum Gauge {
     /// When the token expires that let this zone's control plane in last, in seconds since 1970; 0 where none
     /// did, or where the token does not expire.
     ZoneTokenExpiresAt(Arc<str>),
+}
+
+/// How soon a token expires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Within {
+    /// Within a day.
+    Day,
+    /// Within seven days.
+    Week,
+    /// Within thirty days.
+    Month,
+}
+
+impl Within {
+    /// Each of them, once.
+    pub const ALL: [Self; 3] = [Self::Day, Self::Week, Self::Month];
+
+    /// Whether a token that expires then does so soon, seen from `now`.
+    pub fn has(self, expires_at: NumericDate, now: UnixTime) -> bool {
+        UnixTime::from(expires_at).saturating_since(now) <= self.length()
+    }
+
+    fn length(self) -> Duration {
+        const DAY: Duration = Duration::from_hours(24);
+        match self {
+            Self::Day => DAY,
+            Self::Week => DAY.saturating_mul(7),
+            Self::Month => DAY.saturating_mul(30),
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Day => "1d",
+            Self::Week => "7d",
+            Self::Month => "30d",
+        }
+    }
 }
 
 /// What a policy adds to the names of metrics.
@@ -105,13 +149,53 @@ pub fn of_policy(policy: &Policy) -> [(Metric, Change); 2] {
     ]
 }
 
-/// By how much the gauges of streams change, in the order of [`Gauge::OF_STREAMS`].
-pub type StreamChanges = [i64; Gauge::OF_STREAMS.len()];
+/// What the gauges of streams show. One that is not there shows 0.
+#[derive(Debug, Clone, Default)]
+pub struct StreamGauges(
+    /// In the order of the gauges. (A map would make the module 25 KB larger.)
+    Vec<(Gauge, i64)>,
+);
 
-/// What becomes of the gauges of streams, each of which may be shared with others.
-pub fn of_streams(changes: StreamChanges) -> impl Iterator<Item = (Metric, Change)> {
-    let changed = Gauge::OF_STREAMS.into_iter().zip(changes).filter(|(_, change)| *change != 0);
-    changed.map(|(gauge, change)| (Metric::Gauge(gauge), Change::Add(change)))
+impl StreamGauges {
+    /// Shows this much more.
+    pub fn add(&mut self, gauge: Gauge, by: i64) {
+        match self.0.binary_search_by(|(known, _)| known.cmp(&gauge)) {
+            Ok(at) => {
+                if let Some((_, shown)) = self.0.get_mut(at) {
+                    *shown = shown.saturating_add(by);
+                }
+            }
+            Err(at) => self.0.insert(at, (gauge, by)),
+        }
+    }
+
+    /// Each gauge that does not show 0, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Gauge, i64)> {
+        self.0.iter().map(|(gauge, shown)| (gauge, *shown)).filter(|(_, shown)| *shown != 0)
+    }
+}
+
+impl FromIterator<(Gauge, i64)> for StreamGauges {
+    fn from_iter<I: IntoIterator<Item = (Gauge, i64)>>(gauges: I) -> Self {
+        let mut all = Self::default();
+        gauges.into_iter().for_each(|(gauge, shown)| all.add(gauge, shown));
+        all
+    }
+}
+
+impl PartialEq for StreamGauges {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+/// What becomes of the gauges of streams, each of which may be shared with others, where they showed `before` and
+/// show `now`.
+pub fn of_streams(before: &StreamGauges, now: &StreamGauges) -> Vec<(Metric, Change)> {
+    let mut changes = now.clone();
+    before.iter().for_each(|(gauge, shown)| changes.add(gauge.clone(), shown.saturating_neg()));
+    let changed = |(gauge, by): (&Gauge, i64)| (Metric::Gauge(gauge.clone()), Change::Add(by));
+    changes.iter().map(changed).collect()
 }
 
 /// The ids under which a host knows the metrics. One that the host would not define is not there, and is not
@@ -212,20 +296,23 @@ impl ZoneOutcome {
 impl Gauge {
     /// Every gauge that there can be with these labels, once.
     pub fn all(labels: &Labels) -> Vec<Self> {
-        let mut all = Self::OF_STREAMS.to_vec();
+        let mut all = vec![Self::Open, Self::Held, Self::Shadowed];
         all.extend([Self::ConfigKeys, Self::ConfigRevocations]);
+        all.extend(Within::ALL.map(Self::Expiring));
+        all.extend(labels.keys.iter().map(|label| Self::OpenByKey((**label).into())));
         all.extend(labels.zones.iter().map(|zone| Self::ZoneTokenExpiresAt((**zone).into())));
         all
     }
-
-    /// Those of streams, in the order of [`Gauges`](crate::lifecycle::Gauges).
-    pub const OF_STREAMS: [Self; 3] = [Self::Open, Self::Held, Self::Shadowed];
 
     /// Its name.
     pub fn name(&self) -> String {
         let name = match self {
             Self::ZoneTokenExpiresAt(zone) => {
                 return format!("zonegate.zone.{}.token_expires_at", stat_name(zone));
+            }
+            Self::OpenByKey(label) => return format!("zonegate.kid.{}.open", stat_name(label)),
+            Self::Expiring(within) => {
+                return format!("zonegate.tokens.expiring.{}", within.as_str());
             }
             Self::Open => "zonegate.streams.open",
             Self::Held => "zonegate.streams.held",
@@ -303,8 +390,12 @@ mod tests {
 
     #[test]
     fn gauges_of_streams_that_stay_are_left_alone() {
-        let changes: Vec<_> = of_streams([2, 0, -1]).collect();
-        let expected = [(Gauge::Open, 2), (Gauge::Shadowed, -1)]
+        let one = || Gauge::OpenByKey("1".into());
+        let before = StreamGauges::from_iter([(one(), 4), (Gauge::Held, 1), (Gauge::Shadowed, 3)]);
+        let now =
+            StreamGauges::from_iter([(Gauge::Open, 2), (Gauge::Held, 1), (Gauge::Shadowed, 2)]);
+        let changes = of_streams(&before, &now);
+        let expected = [(Gauge::Open, 2), (Gauge::Shadowed, -1), (one(), -4)]
             .map(|(gauge, by)| (Metric::Gauge(gauge), Change::Add(by)));
         assert_eq!(changes, expected);
     }
@@ -321,6 +412,8 @@ mod tests {
             |byte| matches!(byte, b'-' | b'_' | b'.' | b'/' | b'*' | b'a'..=b'z' | b'0'..=b'9');
         assert!(names.iter().all(|name| name.bytes().all(is_plain)), "{names:?}");
         assert!(names.contains("zonegate.kid.a_b.allowed"), "{names:?}");
+        assert!(names.contains("zonegate.kid.default/1.open"), "{names:?}");
+        assert!(names.contains("zonegate.tokens.expiring.30d"), "{names:?}");
         assert!(names.contains("zonegate.zone.a_b.would_deny"), "{names:?}");
         assert!(names.contains("zonegate.zone.a-b.token_expires_at"), "{names:?}");
     }

@@ -5,20 +5,19 @@
 //! [`SILENCE`] is gone, and its streams no longer count; one that was only held up counts again with its
 //! next report.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::lifecycle::Gauges;
-use crate::metrics::StreamChanges;
+use crate::metrics::{Change, Gauge, Metric, StreamGauges, Within, of_streams};
 use crate::shared_data::SharedData;
 
 /// A VM reports ten times a second; a long list that is pushed may hold it up for a while.
 const SILENCE: Duration = Duration::from_secs(5);
-/// Where the list is.
-const KEY: &str = "zonegate.gauges";
-/// Numbers of one entry: VM, when it was heard of, and its gauges.
-const NUMBERS: usize = 2 + GAUGES;
-const GAUGES: usize = 3;
-const ENTRY: usize = 8 * NUMBERS;
+/// Where the list is. A module that writes it in another way needs another place.
+const KEY: &str = "zonegate.gauges.2";
+
+/// What becomes of the gauges.
+type Changes = Vec<(Metric, Change)>;
 
 /// Makes the list where there is none. The host cannot hold two VMs apart that do this: the second
 /// would overwrite what was reported to the first. So it is done with a configuration, which Envoy
@@ -32,11 +31,11 @@ pub fn begin(shared: &impl SharedData) {
 /// Reports what is in `vm` at `now`, on a clock that all VMs share and that cannot go back. By how much
 /// that changes the numbers in all; not at all where another VM was faster, for which the next report
 /// makes up, and where there is no list.
-fn report(shared: &impl SharedData, vm: u64, gauges: Gauges, now: Duration) -> StreamChanges {
-    let Some((bytes, version)) = shared.get(KEY) else { return [0; GAUGES] };
+fn report(shared: &impl SharedData, vm: u64, gauges: StreamGauges, now: Duration) -> Changes {
+    let Some((bytes, version)) = shared.get(KEY) else { return Changes::new() };
     let mut all = Entries::from_bytes(&bytes);
     let changes = all.report(vm, gauges, now);
-    if shared.set(KEY, &all.to_bytes(), Some(version)) { changes } else { [0; GAUGES] }
+    if shared.set(KEY, &all.to_bytes(), Some(version)) { changes } else { Changes::new() }
 }
 
 /// A gateway in a VM, as it reports. VMs have clocks that began with them; a member keeps how far its own is
@@ -58,9 +57,9 @@ impl Member {
     pub fn report(
         &mut self,
         shared: &impl SharedData,
-        gauges: Gauges,
+        gauges: StreamGauges,
         now: Duration,
-    ) -> StreamChanges {
+    ) -> Changes {
         let own = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
         let offset = *self.offset.get_or_insert_with(|| {
             let latest =
@@ -73,22 +72,25 @@ impl Member {
 }
 
 /// The VMs that have reported.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq)]
 struct Entries(Vec<Entry>);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 struct Entry {
     vm: u64,
     /// Milliseconds.
     heard: u64,
-    gauges: [u64; GAUGES],
+    gauges: StreamGauges,
 }
 
 impl Entries {
-    /// Reads what [`Self::to_bytes`] made. What it did not make is an empty list.
-    fn from_bytes(bytes: &[u8]) -> Self {
-        let (entries, _) = bytes.as_chunks::<ENTRY>();
-        Self(entries.iter().filter_map(Entry::from_bytes).collect())
+    /// Reads what [`Self::to_bytes`] made; anything else as far as it goes.
+    fn from_bytes(mut bytes: &[u8]) -> Self {
+        let mut all = Vec::new();
+        while let Some(entry) = Entry::take(&mut bytes) {
+            all.push(entry);
+        }
+        Self(all)
     }
 
     /// When the last of them was heard of, in milliseconds.
@@ -97,56 +99,131 @@ impl Entries {
     }
 
     fn to_bytes(&self) -> Vec<u8> {
-        let numbers = self
-            .0
-            .iter()
-            .flat_map(|Entry { vm, heard, gauges: [a, b, c] }| [*vm, *heard, *a, *b, *c]);
-        numbers.flat_map(u64::to_le_bytes).collect()
+        let mut bytes = Vec::new();
+        self.0.iter().for_each(|entry| entry.put(&mut bytes));
+        bytes
     }
 
-    fn report(&mut self, vm: u64, gauges: Gauges, now: Duration) -> StreamChanges {
+    fn report(&mut self, vm: u64, gauges: StreamGauges, now: Duration) -> Changes {
         let before = self.sums();
         let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let (heard, limit) = (milliseconds(now), milliseconds(SILENCE));
         let is_here = |entry: &Entry| heard.saturating_sub(entry.heard) < limit;
         self.0.retain(|entry| entry.vm != vm && is_here(entry));
-        let Gauges { open, held, shadowed } = gauges;
-        self.0.push(Entry { vm, heard, gauges: [open, held, shadowed] });
-        let after = self.sums();
-        std::array::from_fn(|at| match (after.get(at), before.get(at)) {
-            (Some(after), Some(before)) => after.saturating_sub(*before),
-            _ => 0,
-        })
+        self.0.push(Entry { vm, heard, gauges });
+        of_streams(&before, &self.sums())
     }
 
-    fn sums(&self) -> StreamChanges {
-        self.0.iter().fold([0; GAUGES], |mut sums, entry| {
-            for (sum, one) in sums.iter_mut().zip(entry.gauges) {
-                *sum = sum.saturating_add_unsigned(one);
-            }
-            sums
-        })
+    fn sums(&self) -> StreamGauges {
+        let all = self.0.iter().flat_map(|entry| entry.gauges.iter());
+        all.map(|(gauge, count)| (gauge.clone(), count)).collect()
     }
 }
 
+/// In bytes, numbers begin with their lowest byte: the VM, when it was heard of, how many gauges; of each gauge
+/// which one it is, the length of its label, the label, the count.
 impl Entry {
-    fn from_bytes(bytes: &[u8; ENTRY]) -> Option<Self> {
-        let (numbers, _) = bytes.as_chunks::<8>();
-        let mut numbers = numbers.iter().map(|bytes| u64::from_le_bytes(*bytes));
-        let (vm, heard) = (numbers.next()?, numbers.next()?);
-        Some(Self { vm, heard, gauges: [numbers.next()?, numbers.next()?, numbers.next()?] })
+    fn take(bytes: &mut &[u8]) -> Option<Self> {
+        let mut entry = Self { vm: take_u64(bytes)?, heard: take_u64(bytes)?, ..Self::default() };
+        for _ in 0..take_u64(bytes)? {
+            let (which, length) = (take_u64(bytes)?, usize::try_from(take_u64(bytes)?).ok()?);
+            let (label, rest) = bytes.split_at_checked(length)?;
+            *bytes = rest;
+            let count = take_u64(bytes)?;
+            if let Some(gauge) = gauge_of(which, label) {
+                entry.gauges.add(gauge, count.cast_signed());
+            }
+        }
+        Some(entry)
     }
+
+    fn put(&self, bytes: &mut Vec<u8>) {
+        let put = |bytes: &mut Vec<u8>, number: u64| bytes.extend(number.to_le_bytes());
+        let length = |length: usize| u64::try_from(length).unwrap_or_default();
+        let written: Vec<_> = self
+            .gauges
+            .iter()
+            .filter_map(|(gauge, count)| Some((which(gauge)?, label(gauge), count.cast_unsigned())))
+            .collect();
+        put(bytes, self.vm);
+        put(bytes, self.heard);
+        put(bytes, length(written.len()));
+        for (which, label, count) in written {
+            put(bytes, which);
+            put(bytes, length(label.len()));
+            bytes.extend(label.as_bytes());
+            put(bytes, count);
+        }
+    }
+}
+
+fn take_u64(bytes: &mut &[u8]) -> Option<u64> {
+    let (number, rest) = bytes.split_first_chunk()?;
+    *bytes = rest;
+    Some(u64::from_le_bytes(*number))
+}
+
+/// The number of a gauge of streams; `None` is a gauge of something else.
+fn which(gauge: &Gauge) -> Option<u64> {
+    Some(match gauge {
+        Gauge::Open => 0,
+        Gauge::Held => 1,
+        Gauge::Shadowed => 2,
+        Gauge::Expiring(Within::Day) => 3,
+        Gauge::Expiring(Within::Week) => 4,
+        Gauge::Expiring(Within::Month) => 5,
+        Gauge::OpenByKey(_) => 6,
+        Gauge::ConfigKeys | Gauge::ConfigRevocations | Gauge::ZoneTokenExpiresAt(_) => return None,
+    })
+}
+
+fn label(gauge: &Gauge) -> &str {
+    match gauge {
+        Gauge::OpenByKey(label) => label,
+        _ => "",
+    }
+}
+
+fn gauge_of(which: u64, label: &[u8]) -> Option<Gauge> {
+    Some(match which {
+        0 => Gauge::Open,
+        1 => Gauge::Held,
+        2 => Gauge::Shadowed,
+        3 => Gauge::Expiring(Within::Day),
+        4 => Gauge::Expiring(Within::Week),
+        5 => Gauge::Expiring(Within::Month),
+        6 => Gauge::OpenByKey(Arc::from(std::str::from_utf8(label).ok()?)),
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)] // a test may panic
 mod tests {
     use super::*;
     use crate::shared_data::tests::Host;
 
     const NOW: Duration = Duration::from_secs(10);
 
-    fn open(open: u64) -> Gauges {
-        Gauges { open, ..Gauges::default() }
+    fn open(open: i64) -> StreamGauges {
+        gauges(open, 0, 0)
+    }
+
+    fn gauges(open: i64, held: i64, shadowed: i64) -> StreamGauges {
+        [(Gauge::Open, open), (Gauge::Held, held), (Gauge::Shadowed, shadowed)]
+            .into_iter()
+            .collect()
+    }
+
+    /// By how much the three change.
+    fn changes(changes: &Changes) -> [i64; 3] {
+        [Gauge::Open, Gauge::Held, Gauge::Shadowed].map(|gauge| {
+            let of_it = |(metric, _): &&(Metric, Change)| *metric == Metric::Gauge(gauge.clone());
+            match changes.iter().find(of_it) {
+                Some((_, Change::Add(by))) => *by,
+                _ => 0,
+            }
+        })
     }
 
     #[test]
@@ -155,40 +232,40 @@ mod tests {
         begin(&host);
         let mut sum = 0;
         for (now, in_all) in [(3, 3), (3, 3), (0, 0)] {
-            host.meanwhile.set(Some(|host| assert_eq!(report(host, 2, open(4), NOW), [4, 0, 0])));
+            host.meanwhile
+                .set(Some(|host| assert_eq!(changes(&report(host, 2, open(4), NOW)), [4, 0, 0])));
             for _ in 0..2 {
-                let [change, _, _] = report(&host, 1, open(now), NOW);
+                let [change, _, _] = changes(&report(&host, 1, open(now), NOW));
                 sum += change;
             }
             assert_eq!(sum, in_all);
-            assert_eq!(report(&host, 2, open(0), NOW), [-4, 0, 0]);
+            assert_eq!(changes(&report(&host, 2, open(0), NOW)), [-4, 0, 0]);
         }
     }
 
     #[test]
     fn a_list_is_made_once_and_nothing_is_reported_before() {
         let host = Host::default();
-        assert_eq!(report(&host, 1, open(3), NOW), [0; 3]);
+        assert_eq!(changes(&report(&host, 1, open(3), NOW)), [0; 3]);
         assert!(host.data.borrow().is_empty());
         begin(&host);
-        assert_eq!(report(&host, 1, open(3), NOW), [3, 0, 0]);
+        assert_eq!(changes(&report(&host, 1, open(3), NOW)), [3, 0, 0]);
         begin(&host);
-        assert_eq!(report(&host, 1, open(3), NOW), [0; 3]);
+        assert_eq!(changes(&report(&host, 1, open(3), NOW)), [0; 3]);
     }
 
     #[test]
     fn a_vm_that_is_silent_no_longer_counts_until_it_reports_again() {
         let mut all = Entries::default();
         let at = Duration::from_millis;
-        let gauges = |open, held, shadowed| Gauges { open, held, shadowed };
-        assert_eq!(all.report(1, gauges(3, 7, 1), at(10_000)), [3, 7, 1]);
-        assert_eq!(all.report(2, gauges(4, 0, 0), at(10_000)), [4, 0, 0]);
-        assert_eq!(all.report(1, gauges(1, 8, 0), at(12_000)), [-2, 1, -1]);
+        assert_eq!(changes(&all.report(1, gauges(3, 7, 1), at(10_000))), [3, 7, 1]);
+        assert_eq!(changes(&all.report(2, gauges(4, 0, 0), at(10_000))), [4, 0, 0]);
+        assert_eq!(changes(&all.report(1, gauges(1, 8, 0), at(12_000))), [-2, 1, -1]);
         all = Entries::from_bytes(&all.to_bytes());
-        assert_eq!(all.report(1, gauges(1, 8, 0), at(14_999)), [0; 3]);
-        assert_eq!(all.report(1, gauges(1, 8, 0), at(15_000)), [-4, 0, 0]);
-        assert_eq!(all.report(2, gauges(5, 0, 2), at(16_000)), [5, 0, 2]);
-        assert_eq!(all.sums(), [6, 8, 2]);
+        assert_eq!(changes(&all.report(1, gauges(1, 8, 0), at(14_999))), [0; 3]);
+        assert_eq!(changes(&all.report(1, gauges(1, 8, 0), at(15_000))), [-4, 0, 0]);
+        assert_eq!(changes(&all.report(2, gauges(5, 0, 2), at(16_000))), [5, 0, 2]);
+        assert_eq!(all.sums(), gauges(6, 8, 2));
     }
 
     /// A VM of days and one that was started just now, two gateways in one of them.
@@ -198,23 +275,45 @@ mod tests {
         begin(&host);
         let (mut old, mut young, mut other) = (Member::new(1), Member::new(2), Member::new(3));
         let day = Duration::from_secs(86_400);
-        assert_eq!(old.report(&host, open(1), day), [1, 0, 0]);
+        assert_eq!(changes(&old.report(&host, open(1), day)), [1, 0, 0]);
         for second in 0..20 {
             let second = Duration::from_secs(second);
             let first = i64::from(second.is_zero());
-            assert_eq!(young.report(&host, open(2), second), [2 * first, 0, 0]);
-            assert_eq!(other.report(&host, open(4), second), [4 * first, 0, 0]);
-            assert_eq!(old.report(&host, open(1), day + second), [0; 3]);
+            assert_eq!(changes(&young.report(&host, open(2), second)), [2 * first, 0, 0]);
+            assert_eq!(changes(&other.report(&host, open(4), second)), [4 * first, 0, 0]);
+            assert_eq!(changes(&old.report(&host, open(1), day + second)), [0; 3]);
         }
         // The two others are silent.
         let late = Duration::from_secs(25);
-        assert_eq!(young.report(&host, open(2), late), [-5, 0, 0]);
+        assert_eq!(changes(&young.report(&host, open(2), late)), [-5, 0, 0]);
     }
 
     #[test]
     fn bytes_of_something_else_are_read_as_far_as_they_go() {
         assert_eq!(Entries::from_bytes(&[]), Entries::default());
-        assert_eq!(Entries::from_bytes(&[1; ENTRY - 1]), Entries::default());
-        assert_eq!(Entries::from_bytes(&[1; ENTRY + 1]).0.len(), 1);
+        assert_eq!(Entries::from_bytes(&[1; 23]), Entries::default());
+        assert_eq!(Entries::from_bytes(&[0xff; 1_000]), Entries::default());
+        let bytes = [0; 25];
+        assert_eq!(Entries::from_bytes(&bytes).0, [Entry::default()]);
+    }
+
+    #[test]
+    fn every_gauge_of_streams_is_read_as_it_was_written() {
+        let mut all = StreamGauges::default();
+        for (count, which) in (1..).zip(0..7) {
+            all.add(gauge_of(which, b"default/1").unwrap(), count);
+        }
+        all.add(Gauge::OpenByKey("".into()), 8);
+        let entry = |vm| Entry { vm, heard: 7, gauges: all.clone() };
+        let entries = Entries(vec![entry(1), Entry::default(), entry(u64::MAX)]);
+        let bytes = entries.to_bytes();
+        assert_eq!(Entries::from_bytes(&bytes), entries);
+        for length in 0..bytes.len() {
+            let cut = Entries::from_bytes(bytes.get(..length).unwrap());
+            assert!(cut.0.len() < 3 && entries.0.starts_with(&cut.0), "{length}");
+        }
+        assert_eq!(gauge_of(7, b""), None);
+        assert_eq!(gauge_of(6, b"\xff"), None);
+        assert_eq!(which(&Gauge::ConfigKeys), None);
     }
 }

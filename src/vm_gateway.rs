@@ -159,8 +159,8 @@ impl VmGateway {
         }
         self.catch_up(shared, now, effects);
         self.lifecycle.on_tick(now, effects);
-        let changes = self.member.report(shared, self.lifecycle.gauges(), now.monotonic);
-        effects.extend(metrics::of_streams(changes).map(changed));
+        let changes = self.member.report(shared, self.lifecycle.stream_gauges(), now.monotonic);
+        effects.extend(changes.into_iter().map(changed));
     }
 
     /// Puts in force what other VMs were given and this one was not.

@@ -9,7 +9,7 @@ use super::event::StreamId;
 use crate::credential::Identity;
 use crate::gate::{Reason, Status};
 use crate::log_line::LogLine;
-use crate::metrics::{Change, Counter, Labels, Metric, StreamChanges};
+use crate::metrics::{Change, Counter, Labels, Metric};
 
 /// What the host does besides. Each effect names its stream.
 #[derive(Debug, Clone, PartialEq)]
@@ -141,18 +141,6 @@ pub struct Gauges {
     pub shadowed: u64,
 }
 
-impl Gauges {
-    /// By how much they have changed since they were `before`.
-    pub fn since(self, before: Self) -> StreamChanges {
-        let change = |now: u64, before: u64| now.cast_signed().saturating_sub(before.cast_signed());
-        [
-            change(self.open, before.open),
-            change(self.held, before.held),
-            change(self.shadowed, before.shadowed),
-        ]
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,11 +160,5 @@ mod tests {
             let answer = Answer { protocol: Protocol::Grpc, status, message: message.to_owned() };
             assert_eq!(answer.grpc_message(), encoded);
         }
-    }
-
-    #[test]
-    fn gauges_change_up_and_down() {
-        let gauges = |open, held, shadowed| Gauges { open, held, shadowed };
-        assert_eq!(gauges(3, 2, 1).since(gauges(1, 2, 4)), [2, 0, -3]);
     }
 }

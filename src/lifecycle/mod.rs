@@ -31,6 +31,7 @@
 //! - [`Gauges`] are what is open, held and shadowed.
 //! - What all held streams hold is bounded: [`HELD_BYTES`]. What an open stream takes is an [`Identity`](crate::credential::Identity).
 
+mod census;
 mod conclude;
 mod cuts;
 mod effect;
@@ -53,6 +54,7 @@ use crate::credential::TokenCache;
 use crate::gate::{Now, Policy, Refusal, RequestError};
 use crate::log_line::{LogLine, Origin, RateLimit};
 use crate::token::NumericDate;
+use census::Census;
 use cuts::Cuts;
 use held::{HeldStream, HeldTotal};
 use judging::{HeadersJudged, Judged};
@@ -75,6 +77,7 @@ pub struct Lifecycle {
     /// Whether the host went back to an earlier policy since the last tick.
     went_back: bool,
     had_streams: bool,
+    census: Census,
 }
 
 impl Lifecycle {
@@ -249,6 +252,7 @@ impl Lifecycle {
         self.refuse_overdue(effects);
         self.review_expiry(now.wall);
         self.cut_due(effects);
+        self.take_census(now);
     }
 
     fn hold(

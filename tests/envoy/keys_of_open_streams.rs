@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use zonegate_issuer::SigningKey;
 use zonegate_testkit::zone_proxy::Connection;
 
-use crate::harness::{Bench, LIMIT, Setup, claims};
+use crate::harness::{Bench, LIMIT, Setup, claims, claims_with, now};
 use crate::open_stream::{Sotw, goes_on, is_cut, open};
 
 fn keys(key: &SigningKey) -> Value {
@@ -111,4 +111,35 @@ async fn kids_that_differ_in_one_sign_have_counters_of_their_own() {
         lines.map(|line| line.rsplit_once(' ').unwrap().1.parse().unwrap()).collect();
     seen.sort_unstable();
     assert_eq!(seen, wanted, "{metrics}");
+}
+
+/// Also where the key has been removed since, and by labels.
+#[tokio::test]
+async fn open_streams_are_counted_by_key_and_by_how_soon_their_tokens_expire() {
+    let setup = Bench::text().start().await;
+    let connection = setup.connect().await;
+    let in_two_days = setup.sign(claims_with("exp", json!(now() + 2 * 86_400)));
+    let streams = [open(&connection, &setup.token()).await, open(&connection, &in_two_days).await];
+    setup.gateway.wait_stat("zonegate.kid.1.open", 2, LIMIT).await.unwrap();
+    let other = SigningKey::generate(2048).unwrap();
+    let only_other = json!([{ "kid": "2", "key": other.public_key_pem() }]);
+    setup.push_with(json!({ "publicKeys": only_other })).await;
+    let of_other = other.sign_raw(r#"{"alg":"RS256","kid":"2"}"#, claims().to_string());
+    let stream = open(&connection, &of_other).await;
+    setup.gateway.wait_stat("zonegate.kid.2.open", 1, LIMIT).await.unwrap();
+    let metrics = setup.gateway.admin("/stats/prometheus").await.unwrap();
+    for line in [
+        r#"zonegate_kid_open{kid="1"} 2"#,
+        r#"zonegate_tokens_expiring{within="1d"} 2"#,
+        r#"zonegate_tokens_expiring{within="7d"} 3"#,
+        r#"zonegate_tokens_expiring{within="30d"} 3"#,
+    ] {
+        assert!(metrics.lines().any(|one| one == line), "{line}: {metrics}");
+    }
+    for stream in streams.into_iter().chain([stream]) {
+        stream.close().await.unwrap();
+    }
+    for gauge in ["kid.1.open", "kid.2.open", "tokens.expiring.1d", "tokens.expiring.7d"] {
+        setup.gateway.wait_stat(&format!("zonegate.{gauge}"), 0, LIMIT).await.unwrap();
+    }
 }

@@ -90,6 +90,7 @@ pub(crate) fn token(name: &str) -> String {
             ("other", sign(&KEY, "id-2", "east", "ingress", year)),
             ("short", sign(&KEY, "id-3", "east", "ingress", 10)),
             ("longer", sign(&KEY, "id-6", "east", "ingress", 20)),
+            ("five-days", sign(&KEY, "id-7", "east", "ingress", 5 * 86_400)),
             ("west", sign(&KEY, "id-4", "west", "ingress", year)),
             ("egress", sign(&KEY, "id-5", "east", "egress", year)),
             ("forged", sign(&OTHER, "id-1", "east", "ingress", year)),

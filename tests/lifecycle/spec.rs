@@ -2,7 +2,8 @@
 //!
 //! Events: `push NAME FIELDS` (a policy that differs by these fields), `drop NAME`, `headers|bootstrap|
 //! hds|elsewhere STREAM [TOKEN] [under NAME] [with HEADER-BYTES] [end]`, `body STREAM BYTES [end]`, `trailers
-//! STREAM`, `end STREAM`, `tick MILLISECONDS`, `clock SECONDS|none`, `gauges`, `again NAME` (the host has gone
+//! STREAM`, `end STREAM`, `tick MILLISECONDS`, `clock SECONDS|none`, `gauges`, `counted` (every gauge of streams by its
+//! name, where it is not 0), `again NAME` (the host has gone
 //! back to this policy), `await` and `lose` (a newer policy, which is not handed over), `kept` (which policies
 //! are).
 //!
@@ -85,6 +86,13 @@ impl Teller {
             "gauges" => {
                 let gauges = self.host.life.gauges();
                 format!("open {} held {} shadowed {}", gauges.open, gauges.held, gauges.shadowed)
+            }
+            "counted" => {
+                let all = self.host.life.stream_gauges();
+                let shown = all.iter().map(|(gauge, count)| {
+                    format!("{} {count}", gauge.name().strip_prefix("zonegate.").unwrap())
+                });
+                shown.collect::<Vec<_>>().join(", ")
             }
             begin => {
                 let after = |word| {

@@ -268,3 +268,94 @@ fn the_mode_that_counts_is_that_of_the_conclusion() {
         ("body 2 egress", "pause, denied.out_of_scope, 2:deny out_of_scope, 2:answer 7, warn"),
     ]);
 }
+
+/// Once a second, at a tick.
+#[test]
+fn open_streams_are_counted_by_key_and_by_how_soon_their_tokens_expire() {
+    const ALLOWED: [&str; 3] = [
+        LET_IN,
+        "continue, allowed, kid.1.allowed, 2:allow",
+        "continue, allowed, kid.1.allowed, 3:allow",
+    ];
+    tell(&[
+        ("push a", ""),
+        ("tick 100", ""),
+        ("headers 1 good", "pause"),
+        ("body 1 ingress", ALLOWED[0]),
+        ("headers 2 five-days", "pause"),
+        ("body 2 ingress", ALLOWED[1]),
+        ("headers 3 longer", "pause"),
+        ("body 3 ingress", ALLOWED[2]),
+        ("headers 4 good", "pause"),
+        // What is open and held is known at once.
+        ("counted", "streams.open 3, streams.held 1"),
+        ("tick 999", ""),
+        ("counted", "streams.open 3, streams.held 1"),
+        ("end 4", ""),
+        ("tick 1", ""),
+        (
+            "counted",
+            "streams.open 3, kid.1.open 3, tokens.expiring.1d 1, tokens.expiring.7d 2, tokens.expiring.30d 2",
+        ),
+        // The key is gone, and its streams are not.
+        (r#"push b {"publicKeys": "KID 2"}"#, ""),
+        ("end 3", ""),
+        ("tick 1000", ""),
+        ("counted", "streams.open 2, kid.1.open 2, tokens.expiring.7d 1, tokens.expiring.30d 1"),
+        // 340 days later: the other one has expired, and is kept.
+        ("clock 29376000", ""),
+        ("tick 1000", ""),
+        (
+            "counted",
+            "streams.open 2, kid.1.open 2, tokens.expiring.1d 1, tokens.expiring.7d 1, tokens.expiring.30d 2",
+        ),
+        ("clock none", ""),
+        ("tick 1000", ""),
+        ("counted", "streams.open 2, kid.1.open 2"),
+        ("end 1", ""),
+        ("end 2", ""),
+        ("counted", ""),
+    ]);
+}
+
+#[test]
+fn a_rule_cuts_the_streams_that_it_is_about() {
+    const RULE: &str = r#"push b {"revocationRules": [{"issuedBefore": "2027-01-15T08:00:00Z"}]}"#;
+    tell(&[
+        ("push a", ""),
+        ("headers 1 good", "pause"),
+        ("body 1 ingress", LET_IN),
+        ("headers 2 good", "pause"),
+        // The token does not say when it was issued.
+        (RULE, CUT),
+        ("body 2 ingress", "pause, denied.revoked, 2:deny revoked, 2:answer 16, warn"),
+        ("headers 3 good", "pause, denied.revoked, 3:deny revoked, 3:answer 16, warn"),
+    ]);
+    tell(&[
+        ("push a", ""),
+        ("headers 1 good", "pause"),
+        ("body 1 ingress", LET_IN),
+        (r#"push b {"revocationRules": [{"zone": "west"}]}"#, ""),
+        (r#"push c {"revocationRules": [{"zone": "east", "until": "2027-01-15T07:59:59Z"}]}"#, ""),
+        (
+            r#"push d {"revocationRules": [{"zone": "east"}], "openStreams": {"onRevoked": "keep"}}"#,
+            "",
+        ),
+        (r#"push e {"revocationRules": [{"zone": "east"}]}"#, CUT),
+    ]);
+    // A dataplane that is let in by a token of no mesh is of the mesh that it says.
+    const MESH: &str =
+        r#"{"dpToken": {"publicKeys": "MESHES"}, "proxies": {"dataplane": "dpToken"}"#;
+    tell(&[
+        (format!("push a {MESH}}}").as_str(), ""),
+        ("headers 1 dp-all", "pause"),
+        ("body 1 default.dp-1", "continue, allowed, kid.*/all.allowed, 1:allow"),
+        ("headers 2 dp-all", "pause"),
+        ("body 2 other.dp-1", "continue, allowed, kid.*/all.allowed, 2:allow"),
+        (
+            format!("push b {MESH}, \"revocationRules\": [{{\"mesh\": \"default\"}}]}}").as_str(),
+            CUT,
+        ),
+        ("gauges", "open 1 held 0 shadowed 0"),
+    ]);
+}
