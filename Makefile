@@ -10,8 +10,8 @@ FAULTY_LIBRARY := target/libzonegate-faulty.so
 # FORM=native runs the filter as a dynamic module, which is built by the target of that name.
 FILTER = $(if $(filter native,$(FORM)),$(LIBRARY),$(MODULE))
 FLOOR := target/floor.wasm
-# The tests that need a module, an Envoy, a Kuma, a Kubernetes or Go, and those that need nothing.
-NEEDY := differential envoy kuma_path kubernetes library module native_host service
+# The tests that need a module, an Envoy, a Kuma, a Kubernetes, a release or Go, and those that need nothing.
+NEEDY := differential envoy envoy_gateway kuma_path kubernetes library module native_host release service
 NATIVE := $(filter-out $(NEEDY), \
 	$(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) \
 	$(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs)))
@@ -33,7 +33,8 @@ RUN_FLAGS = $(FUNC_E) \
 	$(if $(CONFIG),--config "$(CONFIG)") \
 	$(if $(PORT),--port "$(PORT)")
 
-.PHONY: help run demo test check mutants fuzz test-kuma test-kubernetes bench stall herd picture wasm native tool lint clean
+.PHONY: help run demo test check mutants fuzz test-kuma test-kubernetes test-envoy-gateway bench stall herd picture wasm native \
+	tool release test-release push-images lint clean
 
 help:
 	@echo "make run     the gateway in a real Envoy, in front of a demo control plane"
@@ -56,9 +57,12 @@ help:
 	@echo "make test-kuma"
 	@echo "             the same with Kuma's own programs; KUMA_HOME=folder names them"
 	@echo "make test-kubernetes"
-	@echo "             service-account tokens with a real Kubernetes API server, built by Go; once"
+	@echo "             service-account tokens, manifests, chart and policies with a real Kubernetes API server,"
+	@echo "             which Go builds, once"
 	@echo "             KUMA_HOME=folder  with a real control plane in Kubernetes mode as well"
 	@echo "             RECORD=1       writes the tokens and verdicts in tests/data anew"
+	@echo "make test-envoy-gateway"
+	@echo "             a rendered policy with a real Envoy Gateway, which Go builds, once"
 	@echo "make bench   what the filter costs, side by side with its alternatives"
 	@echo "             ONLY=a,b,c     these scenarios only"
 	@echo "             QUICK=1        in two minutes"
@@ -71,6 +75,13 @@ help:
 	@echo "make herd    how ten thousand sidecars get in when they come at once; ten minutes"
 	@echo "make wasm    only the module, at $(MODULE)"
 	@echo "make native  only the filter as a dynamic module, at $(LIBRARY)"
+	@echo "make release dist/: the filter, the tool, packages, images, checksums; needs Go"
+	@echo "             VERIFY=1       builds it a second time elsewhere, and compares to the bit"
+	@echo "             SIGN_KEY=file  signs the checksums with this minisign key"
+	@echo "make test-release"
+	@echo "             what is in dist/: installed, run, pushed to a registry here and pulled; needs Go"
+	@echo "make push-images IMAGE=registry/repository"
+	@echo "             the images in dist/, to there"
 	@echo "make lint    format, clippy for every crate and both targets, dependencies"
 	@echo "make clean   removes what was built; .venv and .tools stay"
 	@echo
@@ -103,6 +114,8 @@ test: wasm $(if $(filter native,$(FORM)),native)
 		"$$([ -n "$${NGINX:-$$(command -v nginx)}" ] || skipped "nginx as a client of zonegate serve (no nginx on PATH).")" \
 		"$$(skipped "the tests with real Kuma (make test-kuma).")" \
 		"$$(skipped "the tests with a real Kubernetes API server (make test-kubernetes).")" \
+		"$$(skipped "the test with a real Envoy Gateway (make test-envoy-gateway).")" \
+		"$$(skipped "the tests of a release (make release test-release).")" \
 		-- scripts/tests $(if $(ONLY),"$(ONLY)")
 
 check:
@@ -130,13 +143,18 @@ test-kuma:
 
 # In variables of their own: a failure in an assignment before a command is not seen.
 test-kubernetes:
-	@programs=$$(scripts/kube-apiserver) && $(if $(KUMA_HOME),scripts/wasm && envoy=$$(scripts/envoy) &&) \
+	@programs=$$(scripts/kube-apiserver) && tools=$$(scripts/kubernetes-tools) && $(if $(KUMA_HOME),scripts/wasm && envoy=$$(scripts/envoy) &&) \
 	api_server=$$(printf '%s\n' "$$programs" | sed -n 1p) && etcd=$$(printf '%s\n' "$$programs" | sed -n 2p) && \
 	echo "make test-kubernetes: $(if $(KUMA_HOME),with Kuma in $(KUMA_HOME),without Kuma (KUMA_HOME=folder names one)) (two minutes)." && \
-	KUBE_APISERVER="$$api_server" ETCD="$$etcd" ZONEGATE_RECORD="$(RECORD)" \
+	env $$tools KUBE_APISERVER="$$api_server" ETCD="$$etcd" ZONEGATE_RECORD="$(RECORD)" \
 	$(if $(KUMA_HOME),ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)") \
 	cargo test --locked --package zonegate-tool --test kubernetes -- --ignored $(if $(KUMA_HOME),,--skip kuma::) && \
 	echo "make test-kubernetes: all passed."
+
+test-envoy-gateway: wasm
+	@gateway=$$(scripts/envoy-gateway) && envoy=$$(scripts/envoy) && \
+	ENVOY_GATEWAY="$$gateway" ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" \
+	cargo test --locked --package zonegate-tool --test envoy_gateway -- --ignored --nocapture
 
 # A profile of its own, so that it is optimised and yet built in minutes.
 bench: wasm native
@@ -169,6 +187,21 @@ wasm:
 
 native:
 	@scripts/native
+
+release:
+	@VERIFY="$(VERIFY)" SIGN_KEY="$(SIGN_KEY)" scripts/release
+
+# Of a release that is there: it takes a minute, and needs no module but the one in it.
+test-release:
+	@[ -f dist/SHA256SUMS ] || { echo "make test-release: no dist/SHA256SUMS: run make release first." >&2; exit 1; }
+	@envoy=$$(scripts/envoy) && crane=$$(scripts/release-tool crane) && rsign=$$(scripts/release-tool rsign) && \
+	scripts/release-tool oras >/dev/null && \
+	ENVOY_PATH="$$envoy" CRANE="$$crane" RSIGN="$$rsign" ZONEGATE_DIST="$$PWD/dist" \
+	cargo test --locked --package zonegate-tool --test release -- --ignored && \
+	echo "make test-release: all passed."
+
+push-images:
+	@scripts/release-push "$(or $(IMAGE),$(error IMAGE=registry/repository says where to push))"
 
 # Apart, so that a first build shows its progress.
 tool:

@@ -120,6 +120,7 @@ fn options(envoy: PathBuf, chain: Value, clusters: Vec<Value>, concurrency: u32)
         log: Log::File,
         service: ServiceOptions::default(),
         delivery: Delivery::Gateway,
+        probes: false,
         edits,
         environment: Vec::new(),
     }

@@ -44,7 +44,8 @@ impl Service {
         let mut address = String::new();
         let stdout = child.stdout.take().context("no stdout")?;
         // It says where it listens once it has its policy.
-        let read = tokio::time::timeout(START, BufReader::new(stdout).read_line(&mut address));
+        let mut stdout = BufReader::new(stdout);
+        let read = tokio::time::timeout(START, stdout.read_line(&mut address));
         read.await.context("the service did not start")??;
         let address = address.trim().parse().context("the service did not start")?;
         let pid = child.id().context("the service has ended")?;

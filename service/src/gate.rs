@@ -95,7 +95,9 @@ impl Gate {
     pub(crate) fn configure(&self, json: Vec<u8>) {
         let backend = backend::choose();
         match Config::from_host(json, backend) {
-            Ok(config) => {
+            Ok(mut config) => {
+                // Headers can be held, so nothing need pass.
+                config.policy.hold_everything();
                 for (level, line) in log_line::of_accepted(&config, backend.name()) {
                     self.say(level, &line);
                 }

@@ -7,6 +7,7 @@ use serde::de::{Deserializer, Error, SeqAccess, Unexpected, Visitor};
 
 use std::collections::BTreeMap;
 
+use super::revocation_rules::RawRule;
 use crate::credential::{Kind, RequireWorkload};
 use crate::gate::{Admission, BootstrapPolicy, ErrorDetail, Mode, OnOpen};
 
@@ -25,6 +26,8 @@ pub(super) struct RawConfig {
     #[serde(default)]
     pub(super) revocations: Revocations,
     #[serde(default)]
+    pub(super) revocation_rules: Vec<RawRule>,
+    #[serde(default)]
     pub(super) dp_token: RawDpToken,
     #[serde(default)]
     pub(super) service_account_token: RawServiceAccountToken,
@@ -42,6 +45,8 @@ pub(super) struct RawConfig {
     pub(super) max_token_bytes: u64,
     #[serde(default, deserialize_with = "given_whole_number")]
     pub(super) first_message_seconds: Option<u64>,
+    #[serde(default, deserialize_with = "given")]
+    pub(super) hold_headers: Option<bool>,
     #[serde(default)]
     pub(super) mode: Mode,
     #[serde(default)]

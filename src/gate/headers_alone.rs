@@ -14,7 +14,7 @@ use super::{
     Admission, Caller, Denial, DpServer, Head, Held, Judge, MAX_BOOTSTRAP, Now, Permit, ProxyType,
     Refusal, RequestError, Verdict, XdsVariant,
 };
-use crate::credential::{IssuerOf, Kind, Token};
+use crate::credential::{Kind, Token};
 use crate::token::TokenError;
 
 impl Judge<'_> {
@@ -66,13 +66,13 @@ impl Judge<'_> {
         };
         let mut denied: Option<Denial> = None;
         for kind in Kind::ALL.into_iter().filter(|other| kind.is_none_or(|kind| kind == *other)) {
-            for issuer in self.policy.issuers.all_of(kind) {
+            for (mesh, issuer) in self.policy.issuers.all_of(kind) {
                 if issuer.keys(&kid).is_none() {
                     continue;
                 }
                 let judged = self
                     .verify(credential.clone(), kind, issuer)
-                    .and_then(|token| self.by_issuer(server, types, token, issuer, now));
+                    .and_then(|token| self.by_issuer(server, types, token, mesh, now));
                 match judged {
                     Ok(permit) => return Ok(permit),
                     Err(denial) => {
@@ -87,22 +87,24 @@ impl Judge<'_> {
         Err(denied.unwrap_or_else(|| Denial::of_unverified(TokenError::UnknownKid, kid)))
     }
 
-    /// Judges a token that `issuer` signed, if no other mesh is named in it.
+    /// Judges a token as one of `mesh`, if it names no other.
     fn by_issuer(
         self,
         server: &DpServer,
         types: &[ProxyType],
         token: Arc<Token>,
-        issuer: IssuerOf<'_>,
+        mesh: &str,
         now: Now,
     ) -> Result<Permit, Denial> {
-        let issuer = match token.names_its_issuer() {
-            true => self.policy.issuers.of(token.kind(), token.claims.mesh()),
-            false => issuer,
+        let (identity, mesh) = match token.names_its_issuer() {
+            true => (Arc::clone(&token.identity), token.claims.mesh()),
+            false => (token.identity_in(mesh), mesh),
         };
+        let issuer = self.policy.issuers.of(token.kind(), mesh);
         let mut found = None;
+        let token = Arc::clone(&token);
         let token = conclude(token, |token| {
-            self.policy.judge_token(token, issuer, now)?;
+            self.policy.judge_token(token, &identity, issuer, now)?;
             token.judge_place(&server.zone).map_err(Refusal::Mismatch)?;
             let usable = token.usable_by().map_err(Refusal::Mismatch)?;
             let admission = Admission::Token(token.kind());
@@ -113,7 +115,6 @@ impl Judge<'_> {
             found.map(|_| ()).ok_or_else(|| Refusal::ProxyDenied(usable.iter().next()))
         })?;
         let Some(proxy) = found else { return Err(Refusal::ProxyDenied(None).into()) };
-        let identity = Arc::clone(&token.identity);
         Ok(Permit::Token { token, identity, caller: Caller::Proxy(proxy) })
     }
 }

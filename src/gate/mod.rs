@@ -13,6 +13,7 @@ mod profile;
 mod recognise;
 mod refusal;
 mod resource;
+mod revocation_rules;
 mod route;
 mod time;
 mod verdict;
@@ -23,10 +24,11 @@ pub use first_message::{ClaimedNode, Frame, MAX_FIRST_MESSAGE, MAX_RESOURCE, PRE
 pub use head::{Claimed, Head};
 pub use judge::Judge;
 pub use policy::{ErrorDetail, Mode, OnOpen, OpenStreams, Policy};
-pub use profile::{Admission, BootstrapPolicy, DpServer, GlobalKds, Profile, Proxies};
+pub use profile::{Admission, BootstrapPolicy, DpServer, GlobalKds, Holding, Profile, Proxies};
 pub use refusal::{
     Audience, Check, CredentialSource, GrpcCode, Outcome, Reason, Refusal, RequestError, Status,
 };
+pub use revocation_rules::RevocationRule;
 pub use route::{ADS_DELTA, ADS_SOTW, BOOTSTRAP, HDS, KDS, Route, is_kds};
 pub use time::{Now, UnixTime, has_expired};
 pub use verdict::{Credential, Denial, Held, Permit, Unchecked, UnverifiedToken, Verdict};

@@ -56,6 +56,7 @@ impl Bench {
             log: Log::File,
             service: ServiceOptions::default(),
             delivery: Delivery::Ecds,
+            probes: false,
             edits: Vec::new(),
             environment: Vec::new(),
         };

@@ -153,6 +153,7 @@ fn options(certificates: &Certificates, control_plane: SocketAddr, east: &Place)
         log: Log::File,
         service: ServiceOptions::default(),
         delivery: Delivery::Ecds,
+        probes: false,
         edits: Vec::new(),
         environment: Vec::new(),
     }

@@ -114,6 +114,8 @@ impl Bench {
             concurrency: 1,
             log: Log::File,
             delivery: Delivery::Ecds,
+            probes: false,
+            service: gateway::ServiceOptions::default(),
             edits: Vec::new(),
             environment: Vec::new(),
         });

@@ -52,6 +52,7 @@ impl World {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             concurrency: 1,
             log: Log::File,
+            probes: false,
             service: ServiceOptions::default(),
             delivery: Delivery::Ecds,
             edits: Vec::new(),

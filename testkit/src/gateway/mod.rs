@@ -51,6 +51,13 @@ pub enum Pushed {
     Rejected,
 }
 
+/// What becomes of the policy that a gateway starts with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AtStart {
+    Accepted,
+    MayBeRefused,
+}
+
 /// A running gateway. Dropped, it is killed.
 #[derive(Debug)]
 pub struct Gateway {
@@ -71,7 +78,15 @@ impl Gateway {
     /// Envoy cannot be started, ends, refuses the policy or is not ready in time; with the end of
     /// its log.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
-        Self::begin(options, Epoch::Only).await
+        Self::begin(options, Epoch::Only, AtStart::Accepted).await
+    }
+
+    /// The same, but where the policy is refused, the gateway stays without one.
+    ///
+    /// # Errors
+    /// As [`Self::start`], but for the policy.
+    pub async fn start_without_policy(options: Options) -> anyhow::Result<Self> {
+        Self::begin(options, Epoch::Only, AtStart::MayBeRefused).await
     }
 
     /// The same, and another one can take over from it by Envoy's hot restart.
@@ -79,14 +94,14 @@ impl Gateway {
     /// # Errors
     /// As [`Self::start`].
     pub async fn start_first(options: Options) -> anyhow::Result<Self> {
-        Self::begin(options, Epoch::First).await
+        Self::begin(options, Epoch::First, AtStart::Accepted).await
     }
 
-    async fn begin(mut options: Options, epoch: Epoch) -> anyhow::Result<Self> {
+    async fn begin(mut options: Options, epoch: Epoch, at_start: AtStart) -> anyhow::Result<Self> {
         let dir = folder()?;
         if Form::of(&options.module) != Form::Service || options.service.address.is_some() {
             let files = Files::write(dir.path(), &options)?;
-            return Self::launch(options, files, epoch, None, dir).await;
+            return Self::launch(options, files, epoch, None, dir, at_start).await;
         }
         if options.delivery == Delivery::Lds {
             options.delivery = Delivery::EcdsText;
@@ -98,7 +113,7 @@ impl Gateway {
         // Once more, for now it is known where the service listens.
         options.service.address = Some(service.address());
         let files = Files::write(dir.path(), &options)?;
-        Self::launch(options, files, epoch, Some(service), dir).await
+        Self::launch(options, files, epoch, Some(service), dir, at_start).await
     }
 
     /// Starts one that takes over from this one, with the same files: new connections come to it, and
@@ -111,7 +126,7 @@ impl Gateway {
         let mut options = self.options.clone();
         options.listen = self.address;
         let files = self.files.for_successor(&options)?;
-        Self::launch(options, files, epoch, None, folder()?).await
+        Self::launch(options, files, epoch, None, folder()?, AtStart::Accepted).await
     }
 
     async fn launch(
@@ -120,9 +135,10 @@ impl Gateway {
         epoch: Epoch,
         service: Option<Service>,
         dir: TempDir,
+        policy: AtStart,
     ) -> anyhow::Result<Self> {
         let mut process = process::start(&options, &files.gateway, dir.path(), &epoch)?;
-        match Self::ready(&mut process, dir.path(), &options, service.as_ref()).await {
+        match Self::ready(&mut process, dir.path(), &options, service.as_ref(), policy).await {
             Ok((admin, address)) => {
                 Ok(Self { process, admin, address, files, options, epoch, service, dir })
             }
@@ -140,6 +156,7 @@ impl Gateway {
         dir: &Path,
         options: &Options,
         service: Option<&Service>,
+        policy: AtStart,
     ) -> anyhow::Result<(Admin, SocketAddr)> {
         let deadline = Instant::now().checked_add(START).context("no such time")?;
         while Instant::now() < deadline {
@@ -155,10 +172,11 @@ impl Gateway {
                     sleep(LOOK).await;
                     continue;
                 }
-                if options.delivery != Delivery::Gateway && pushes.0 == 0 {
+                let must_be = policy == AtStart::Accepted;
+                if must_be && options.delivery != Delivery::Gateway && pushes.0 == 0 {
                     bail!("the policy was refused");
                 }
-                let address = admin.listener().await?;
+                let address = admin.listener("zonegate").await?;
                 return Ok((admin, address));
             }
             sleep(LOOK).await;
@@ -169,6 +187,14 @@ impl Gateway {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where its listener for probes listens.
+    ///
+    /// # Errors
+    /// It has none.
+    pub async fn probes_address(&self) -> anyhow::Result<SocketAddr> {
+        self.admin.listener("probes").await
     }
 
     /// Its working folder.

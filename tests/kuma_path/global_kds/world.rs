@@ -94,6 +94,7 @@ impl Global {
             log: Log::File,
             service: ServiceOptions::default(),
             delivery: Delivery::Ecds,
+            probes: false,
             edits: Vec::new(),
             environment: Vec::new(),
         };

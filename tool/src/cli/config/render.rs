@@ -19,7 +19,9 @@ use crate::lint::LintReport;
 use crate::plugin_config::Generation;
 use crate::plugin_config::plugin_file::PluginConfiguration;
 use crate::readers::text;
-use crate::render::kubernetes::{Target, extension_policy, wasm_plugin};
+use crate::render::kubernetes::{
+    Bundle, Target, envoy_filter, extension_policy, patch_policy, wasm_plugin,
+};
 use crate::render::service::{ServiceTarget, ext_auth_policy, ext_proc_policy};
 use crate::render::{Plugin, RenderError, ecds, plugin_json};
 
@@ -38,7 +40,7 @@ Examples:
 
   On Kubernetes, for Istio's ingress gateway:
   $ kubectl get secrets -n kuma-system -o yaml | zonegate config render --secrets - --zone us-east \\
-      --format istio --module-url oci://registry.example.org/zonegate:0.1.0 \\
+      --format istio --module-url oci://registry.example.org/zonegate:0.2.0 \\
       --selector istio=ingressgateway";
 
 /// Render the configuration of the filter from secrets, keys and kuma-cp's own configuration
@@ -75,13 +77,17 @@ enum Format {
     Ecds,
     /// The plugin configuration alone, JSON
     Plugin,
-    /// An Istio WasmPlugin
+    /// For Istio: a WasmPlugin, and what goes with it
     Istio,
-    /// An Envoy Gateway EnvoyExtensionPolicy
+    /// For Istio: an EnvoyFilter that has the policy from a ConfigMap, so that a push changes nothing else
+    IstioEcds,
+    /// For Envoy Gateway: an EnvoyExtensionPolicy, and what goes with it
     EnvoyGateway,
-    /// An EnvoyExtensionPolicy that asks zonegate serve by external processing; it holds no policy
+    /// For Envoy Gateway: an EnvoyPatchPolicy that has the policy from a ConfigMap
+    EnvoyGatewayEcds,
+    /// For Envoy Gateway: an EnvoyExtensionPolicy that asks zonegate serve by external processing, without a policy
     EnvoyGatewayExtProc,
-    /// A SecurityPolicy that asks zonegate serve by external authorization; it holds no policy
+    /// For Envoy Gateway: a SecurityPolicy that asks zonegate serve by external authorization, without a policy
     EnvoyGatewayExtAuth,
 }
 
@@ -100,27 +106,33 @@ impl FormatOrFile {
 }
 
 #[derive(Args)]
-#[command(next_help_heading = "On Kubernetes")]
+#[command(next_help_heading = "On Kubernetes (istio*, envoy-gateway*)")]
 struct Kubernetes {
     /// Where the gateway fetches the module: oci://, https://, with Istio also file://
     #[arg(long, value_name = "URL")]
     module_url: Option<String>,
-    /// SHA-256 of the module, 64 hexadecimal digits
+    /// SHA-256 of what the URL names, 64 hexadecimal digits: the module, or the manifest of an image
     #[arg(long, value_name = "HEX", value_parser = sha256)]
     module_sha256: Option<String>,
-    /// Gateway (of the Gateway API) to which it belongs; the formats of Envoy Gateway need it
+    /// Gateway (of the Gateway API) to which it belongs; Envoy Gateway needs it
     #[arg(long, value_name = "NAME")]
     gateway: Option<String>,
-    /// Label of the gateway's pods; istio, repeatable
+    /// Listener of the Gateway, by name; envoy-gateway-ecds
+    #[arg(long, value_name = "NAME")]
+    listener: Option<String>,
+    /// Port on which the gateway's Envoy listens; istio, istio-ecds [default: all of them]
+    #[arg(long)]
+    port: Option<u16>,
+    /// Label of the gateway's pods; istio, istio-ecds, repeatable
     #[arg(long, value_name = "LABEL=VALUE", value_parser = label)]
     selector: Vec<(String, String)>,
-    /// Kubernetes Service of zonegate serve, for the formats that ask it
+    /// Kubernetes Service of zonegate serve; envoy-gateway-ext-proc, envoy-gateway-ext-auth
     #[arg(long, value_name = "NAME[:PORT]", default_value = "zonegate-serve:9912", value_parser = service)]
     service: (String, u16),
-    /// Name of the object
+    /// Name of the objects
     #[arg(long, default_value = "zonegate")]
     name: String,
-    /// Namespace of the object
+    /// Namespace of the objects
     #[arg(long)]
     namespace: Option<String>,
 }
@@ -158,14 +170,14 @@ impl RenderArgs {
             }
         }
         let text = match self.format {
-            Format::EnvoyGatewayExtProc | Format::EnvoyGatewayExtAuth => self.asking_a_service()?,
-            Format::Ecds | Format::Plugin | Format::Istio | Format::EnvoyGateway => {
-                let mut plugin = self.sources.gather()?;
-                plugin.set_generation(&Generation::fresh());
-                let text = self.render(&plugin)?;
-                lint(&text)?;
-                text
-            }
+            Format::EnvoyGatewayExtProc => self.asking_a_service(ext_proc_policy)?,
+            Format::EnvoyGatewayExtAuth => self.asking_a_service(ext_auth_policy)?,
+            Format::Ecds
+            | Format::Plugin
+            | Format::Istio
+            | Format::IstioEcds
+            | Format::EnvoyGateway
+            | Format::EnvoyGatewayEcds => self.with_policy()?,
         };
         if self.output_file == Path::new("-") {
             print(&text)?;
@@ -177,44 +189,65 @@ impl RenderArgs {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn render(&self, plugin: &Plugin) -> anyhow::Result<String> {
-        let text = match self.format {
-            Format::Ecds => ecds(plugin, self.module.as_deref()),
-            Format::Plugin => plugin_json(plugin),
+    fn render(&self, plugin: &Plugin) -> anyhow::Result<Bundle> {
+        let Kubernetes { gateway, listener, .. } = &self.kubernetes;
+        let alone =
+            |text: Result<String, _>| text.map(|text| Bundle { policy: text.clone(), text });
+        let bundle = match self.format {
+            Format::Ecds => alone(ecds(plugin, self.module.as_deref())),
+            Format::Plugin => alone(plugin_json(plugin)),
             Format::Istio => wasm_plugin(plugin, &self.target()?),
-            Format::EnvoyGateway if self.kubernetes.gateway.is_none() => {
+            Format::IstioEcds => envoy_filter(plugin, &self.target()?),
+            Format::EnvoyGateway | Format::EnvoyGatewayEcds if gateway.is_none() => {
                 return Err(missing("--gateway", "the Gateway to which the policy belongs"));
             }
-            Format::EnvoyGateway => extension_policy(plugin, &self.target()?),
-            Format::EnvoyGatewayExtProc | Format::EnvoyGatewayExtAuth => {
-                return self.asking_a_service();
+            Format::EnvoyGatewayEcds if listener.is_none() => {
+                return Err(missing("--listener", "the name of the Gateway's listener"));
             }
+            Format::EnvoyGateway => extension_policy(plugin, &self.target()?),
+            Format::EnvoyGatewayEcds => patch_policy(plugin, &self.target()?),
+            Format::EnvoyGatewayExtProc | Format::EnvoyGatewayExtAuth => alone(plugin_json(plugin)),
         };
-        text.map_err(|error| match error {
+        bundle.map_err(|error| match error {
             RenderError::Refused(_) => BadInput(error.to_string()).into(),
             RenderError::NotReadBack => error.into(),
         })
     }
 
     /// No policy is in it: the service has its own.
-    fn asking_a_service(&self) -> anyhow::Result<String> {
+    fn asking_a_service(
+        &self,
+        render: impl Fn(&ServiceTarget) -> Result<String, RenderError>,
+    ) -> anyhow::Result<String> {
         let Kubernetes { gateway, service: (service, port), name, namespace, .. } =
             &self.kubernetes;
         let gateway = gateway
             .clone()
             .ok_or_else(|| missing("--gateway", "the Gateway to which the policy belongs"))?;
         let (name, namespace, service) = (name.clone(), namespace.clone(), service.clone());
-        let target = ServiceTarget { name, namespace, gateway, service, port: *port };
-        let text = match self.format {
-            Format::EnvoyGatewayExtAuth => ext_auth_policy(&target),
-            _ => ext_proc_policy(&target),
-        };
-        Ok(text?)
+        Ok(render(&ServiceTarget { name, namespace, gateway, service, port: *port })?)
+    }
+
+    fn with_policy(&self) -> anyhow::Result<String> {
+        let mut plugin = self.sources.gather()?;
+        plugin.set_generation(&Generation::fresh());
+        let Bundle { text, policy } = self.render(&plugin)?;
+        lint(&policy)?;
+        Ok(text)
     }
 
     fn target(&self) -> anyhow::Result<Target> {
-        let Kubernetes { module_url, module_sha256, gateway, selector, name, namespace, .. } =
-            &self.kubernetes;
+        let Kubernetes {
+            module_url,
+            module_sha256,
+            gateway,
+            listener,
+            port,
+            selector,
+            service: _,
+            name,
+            namespace,
+        } = &self.kubernetes;
         let module_url = module_url
             .clone()
             .ok_or_else(|| missing("--module-url", "where the gateway fetches the module"))?;
@@ -224,6 +257,8 @@ impl RenderArgs {
             module_url,
             module_sha256: module_sha256.clone(),
             gateway: gateway.clone(),
+            listener: listener.clone(),
+            port: *port,
             selector: selector.iter().cloned().collect::<BTreeMap<_, _>>(),
         })
     }

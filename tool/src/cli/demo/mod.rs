@@ -134,6 +134,7 @@ impl Sandbox {
             log: Log::File,
             service: ServiceOptions::default(),
             delivery: Delivery::Ecds,
+            probes: false,
             edits: Vec::new(),
             environment: Vec::new(),
         })
