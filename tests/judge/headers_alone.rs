@@ -85,6 +85,21 @@ fn a_token_passes_that_some_proxy_could_use() {
     );
 }
 
+/// A rule for a mesh holds for a token that names none, where no other mesh has its key.
+#[test]
+fn revocation_rules_of_a_mesh_hold() {
+    judged(
+        &json!({ "revocationRules": [{ "mesh": "default" }] }),
+        &[
+            ("sotw kid=d", "revoked (id-1)"),
+            ("sotw", "revoked (id-1)"),
+            ("sotw by=other", "allow dataplane"),
+            ("sotw kid=all by=all", "allow dataplane"),
+            ("sotw kid=all by=all mesh=default", "revoked (id-1)"),
+        ],
+    );
+}
+
 #[test]
 fn a_token_of_a_kind_that_no_proxy_connects_with_does_not_pass() {
     let none = json!({ "proxies": { "dataplane": "deny" } });
