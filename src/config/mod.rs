@@ -7,6 +7,7 @@
 mod issuers;
 mod profile;
 mod raw;
+mod revocation_rules;
 mod wire;
 mod zone;
 
@@ -52,6 +53,8 @@ pub enum Warning {
     OddZone(String, String, ZoneDoubt),
     /// Keys of a kind of token with which no type of proxy connects.
     UnusedKeys(Kind),
+    /// A rule at this path that ends before the time that it names.
+    RuleEndsEarly(String),
     /// A key at this path whose algorithm no token may have, and which; it is left out.
     OtherAlgorithm(String, String),
 }
@@ -73,6 +76,9 @@ impl fmt::Display for Warning {
                 "{path}: a key for {}, which is left out: tokens must be signed with RS256 or ES256",
                 Quoted(what)
             ),
+            Self::RuleEndsEarly(path) => {
+                write!(f, "{path}: until is before issuedBefore, so the rule has ended by then")
+            }
             Self::OddZone(path, zone, doubt) => write!(f, "{path}: {}: {doubt}", Quoted(zone)),
         }
     }
@@ -140,6 +146,7 @@ impl Config {
             public_keys,
             use_secrets,
             revocations: _, // read already
+            revocation_rules,
             dp_token,
             service_account_token,
             proxies,
@@ -172,9 +179,12 @@ impl Config {
         let (issuers, mut warnings) = issuers.read(backend)?;
         warnings.extend(issuers::judge_use(&profile, &issuers)?);
         warnings.extend(issuers::odd_revocations(&issuers));
+        let (revocation_rules, odd_rules) = revocation_rules::read(revocation_rules)?;
+        warnings.extend(odd_rules);
         let policy = Policy {
             profile,
             issuers,
+            revocation_rules,
             require_expiration,
             leeway: Duration::from_secs(within("leewaySeconds", leeway_seconds, 0, 300)?),
             max_token_bytes: max_token_length(max_token_bytes)?,

@@ -7,6 +7,7 @@ use serde::de::{Deserializer, Error, SeqAccess, Unexpected, Visitor};
 
 use std::collections::BTreeMap;
 
+use super::revocation_rules::RawRule;
 use crate::credential::{Kind, RequireWorkload};
 use crate::gate::{Admission, BootstrapPolicy, ErrorDetail, Mode, OnOpen};
 
@@ -24,6 +25,8 @@ pub(super) struct RawConfig {
     pub(super) use_secrets: bool,
     #[serde(default)]
     pub(super) revocations: Revocations,
+    #[serde(default)]
+    pub(super) revocation_rules: Vec<RawRule>,
     #[serde(default)]
     pub(super) dp_token: RawDpToken,
     #[serde(default)]

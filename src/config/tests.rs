@@ -24,6 +24,13 @@ fn read(config: &Value) -> Result<Config, ConfigError> {
     Config::from_json(config.to_string().as_bytes())
 }
 
+/// With this rule behind a good one.
+fn rule(rule: Value) -> Value {
+    with("revocationRules", json!([{ "zone": "a" }, rule]))
+}
+
+const T: &str = "2026-11-27T09:30:00Z";
+
 fn dp_server(policy: &Policy) -> &DpServer {
     let Profile::DpServer(server) = &policy.profile else { panic!("{:?}", policy.profile) };
     server
@@ -231,6 +238,19 @@ fn what_cannot_be_honoured_is_refused_with_its_path() {
             with("openStreams", json!({ "onRevoked": "x" })),
             "openStreams.onRevoked: unknown variant",
         ),
+        (rule(json!({})), "revocationRules[1]: revokes nothing: give"),
+        (rule(json!({ "note": "n", "until": T })), "revocationRules[1]: revokes nothing: give"),
+        (rule(json!({ "zone": "" })), "revocationRules[1].zone: must not be empty"),
+        (rule(json!({ "kid": "" })), "revocationRules[1].kid: must not be empty"),
+        (rule(json!({ "zone": "a", "mesh": "b" })), "revocationRules[1]: no token has a zone and"),
+        (rule(json!({ "zone": "a", "name": "b" })), "revocationRules[1]: no token has a zone and"),
+        (rule(json!({ "zone": "a", "id": "b" })), "revocationRules[1].id: unknown field"),
+        (rule(json!({ "issuedBefore": 1 })), "revocationRules[1].issuedBefore: invalid type"),
+        (rule(json!({ "zone": "a", "until": "soon" })), "revocationRules[1].until: must be a time"),
+        (
+            with("revocationRules", Value::from(vec![json!({ "zone": "a" }); 1_001])),
+            "revocationRules: 1001 rules: at most 1000",
+        ),
         (with("openStreams", json!({ "onDeath": "cut" })), "openStreams.onDeath: unknown field"),
         (
             with("openStreams", json!({ "cutWithinMilliseconds": 60_001 })),
@@ -254,6 +274,40 @@ fn what_cannot_be_honoured_is_refused_with_its_path() {
         let error = read(&config).unwrap_err().to_string();
         assert!(error.starts_with(wanted), "{config}\n  gave   {error}\n  wanted {wanted}");
     }
+}
+
+#[test]
+fn the_times_of_a_rule_are_those_of_rfc_3339() {
+    for (text, seconds) in [
+        (T, Some(1_795_771_800)),
+        ("2026-11-27T10:30:00+01:00", Some(1_795_771_800)),
+        ("1970-01-01T00:00:00Z", Some(0)),
+        ("2026-11-27", None),
+        ("2026-11-27 09:30:00Z", None),
+        ("2026-11-27T09:30:00", None),
+        ("2026-11-27T09:30:00.5Z", None),
+        ("2026-02-30T09:30:00Z", None),
+        ("1795771800", None),
+        ("", None),
+    ] {
+        let rules = json!([{ "issuedBefore": text, "until": text }]);
+        let read = read(&with("revocationRules", rules)).ok();
+        let time = read.map(|config| {
+            let [rule] = &config.policy.revocation_rules[..] else { panic!("{text}") };
+            assert_eq!(rule.until.unwrap().as_secs().cast_signed(), rule.issued_before.unwrap().0);
+            rule.issued_before.unwrap().0
+        });
+        assert_eq!(time, seconds, "{text}");
+    }
+}
+
+#[test]
+fn a_rule_that_ends_before_the_time_that_it_names_is_odd() {
+    let ends = |until: &str| json!([{ "issuedBefore": T, "until": until }]);
+    let warnings = |until| read(&with("revocationRules", ends(until))).unwrap().warnings;
+    assert_eq!(warnings("2026-11-27T09:30:00Z"), []);
+    let path = "revocationRules[0]".to_owned();
+    assert_eq!(warnings("2026-11-27T09:29:59Z"), [Warning::RuleEndsEarly(path)]);
 }
 
 #[test]

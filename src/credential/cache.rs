@@ -208,7 +208,9 @@ mod tests {
             id: id.into(),
             zone: "".into(),
             mesh: "".into(),
+            name: "".into(),
             expires_at: None,
+            issued_at: None,
             pairs: Box::default(),
         };
         let claims = Claims::Zone(ZoneClaims::default());

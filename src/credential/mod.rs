@@ -71,8 +71,12 @@ pub struct Identity {
     pub zone: Box<str>,
     /// The mesh whose keys verified the token; empty for a kind that has none, or where it is not known yet.
     pub mesh: Box<str>,
+    /// The dataplane that the token names; empty is any, or a kind that names none.
+    pub name: Box<str>,
     /// `exp`.
     pub expires_at: Option<NumericDate>,
+    /// `iat`.
+    pub issued_at: Option<NumericDate>,
     /// All of this that people look for, as `name=value`, written once for all streams of the token. See
     /// [`Identity::described`].
     pub pairs: Box<str>,
@@ -188,6 +192,14 @@ impl Claims {
         }
     }
 
+    /// The dataplane that they name; empty is any, or none.
+    fn dataplane(&self) -> &str {
+        match self {
+            Self::Dataplane(claims) => &claims.name,
+            Self::Zone(_) | Self::ServiceAccount(_) => "",
+        }
+    }
+
     /// Each claim with its name, for people and programs to look at.
     pub fn members(&self) -> Vec<(&'static str, ClaimValue<'_>)> {
         match self {
@@ -246,7 +258,7 @@ impl Token {
     pub fn read(kind: Kind, verified: VerifiedToken<'_>) -> Result<Self, TokenError> {
         kind.judge_envelope(&verified)?;
         let (registered, claims) = kind.read(&verified.payload()?)?;
-        let Registered { id, expires_at, not_before } = registered;
+        let Registered { id, expires_at, not_before, issued_at } = registered;
         let identity = Identity {
             kind,
             kid: verified.kid,
@@ -255,7 +267,9 @@ impl Token {
             id: id.into(),
             zone: claims.zone().into(),
             mesh: claims.mesh().into(),
+            name: claims.dataplane().into(),
             expires_at,
+            issued_at,
             pairs: Box::default(),
         };
         let identity = Arc::new(identity.described());
@@ -325,10 +339,9 @@ impl Token {
 
     /// About how many bytes the token takes.
     fn bytes(&self) -> usize {
-        let Identity { kid, id, zone, mesh, pairs, .. } = &*self.identity;
-        [kid.len(), id.len(), zone.len(), mesh.len(), pairs.len(), self.claims.bytes()]
-            .into_iter()
-            .fold(0, usize::saturating_add)
+        let Identity { kid, id, zone, mesh, name, pairs, .. } = &*self.identity;
+        let texts = [kid.len(), id.len(), zone.len(), mesh.len(), name.len(), pairs.len()];
+        texts.into_iter().fold(self.claims.bytes(), usize::saturating_add)
     }
 }
 

@@ -78,6 +78,7 @@ impl ServiceAccountClaims {
             };
             set.map_err(wrong_type)?;
         }
+        registered.issued_at = issued_at;
         registered.not_before = registered.not_before.max(issued_at);
         let looked_up = issuer_without_case(&text)?;
         if looked_up != claims.issuer {

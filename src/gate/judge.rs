@@ -28,7 +28,7 @@ use super::{
     CredentialSource, Denial, DpServer, Head, Held, Now, Permit, Policy, Profile, ProxyType,
     Refusal, RequestError, Route, Unchecked, Verdict, XdsVariant, is_kds, time,
 };
-use crate::credential::{Holder, IssuerOf, Kind, Token, TokenCache};
+use crate::credential::{Holder, Identity, IssuerOf, Kind, Token, TokenCache};
 
 /// A policy at work, with what its worker remembers of tokens.
 #[derive(Debug, Clone, Copy)]
@@ -108,28 +108,30 @@ impl Policy {
             Holder::ControlPlane(_) => "",
         };
         let issuer = self.issuers.of(token.kind(), mesh);
+        let identity = token.identity_of(holder);
         let judge = |token: &Token| {
-            self.judge_token(token, issuer, now)?;
+            self.judge_token(token, &identity, issuer, now)?;
             token.judge_holder(holder, self.zone(), &self.issuers).map_err(Refusal::Mismatch)
         };
         let token = conclude(token, judge)?;
-        let identity = token.identity_of(holder);
         Ok(Permit::Token { token, identity, caller: holder.caller() })
     }
 
-    /// What holds for whoever has the token: length, key, time and revocation. Length and key were checked
+    /// What holds for whoever has the token, which proves `identity`: length, key, time and revocation. Length and key were checked
     /// when the token was verified; where another policy is in force since, they may not hold any more.
-    fn judge_token(&self, token: &Token, issuer: IssuerOf<'_>, now: Now) -> Result<(), Refusal> {
+    fn judge_token(
+        &self,
+        token: &Token,
+        identity: &Identity,
+        issuer: IssuerOf<'_>,
+        now: Now,
+    ) -> Result<(), Refusal> {
         self.judge_length(token.length)?;
-        let identity = &token.identity;
         if !issuer.holds(&identity.kid, identity.key) {
             return Err(Refusal::Token(not_of(issuer, &identity.kid)));
         }
         time::check(token, now, self)?;
-        match issuer.revokes(&identity.id) {
-            true => Err(Refusal::Revoked { id: (*identity.id).to_owned() }),
-            false => Ok(()),
-        }
+        self.revokes(identity, issuer, now).map_or(Ok(()), Err)
     }
 
     pub(super) fn judge_length(&self, length: usize) -> Result<(), Refusal> {
@@ -269,7 +271,7 @@ impl<'a> Judge<'a> {
             // A token that names no mesh is good for some mesh, and one that names a mesh may be signed by the key
             // of another: which one counts, and what is wrong, the first message says.
             match issuer.holds(&token.identity.kid, token.identity.key) {
-                true => self.policy.judge_token(token, issuer, now)?,
+                true => self.policy.judge_token(token, &token.identity, issuer, now)?,
                 false => time::check(token, now, self.policy)?,
             }
             token.judge_place(&server.zone).map_err(Refusal::Mismatch)?;
@@ -295,7 +297,9 @@ impl<'a> Judge<'a> {
         match token.usable_by().map(|types| types.iter().next()) {
             Ok(Some(proxy)) if token.names_its_issuer() => {
                 let issuer = self.policy.issuers.of(token.kind(), &token.identity.mesh);
-                let token = conclude(token, |token| self.policy.judge_token(token, issuer, now))?;
+                let token = conclude(token, |token| {
+                    self.policy.judge_token(token, &token.identity, issuer, now)
+                })?;
                 let (identity, caller) = (Arc::clone(&token.identity), Caller::Proxy(proxy));
                 Ok(Permit::Token { token, identity, caller })
             }
@@ -374,7 +378,9 @@ impl<'a> Judge<'a> {
             Ok(zone) => self.policy.judge_holder(token, Holder::ControlPlane(zone), now),
             // A client that cannot be read is told so after what is wrong with its token.
             Err(error) => {
-                let token = conclude(token, |token| self.policy.judge_token(token, issuer, now))?;
+                let token = conclude(token, |token| {
+                    self.policy.judge_token(token, &token.identity, issuer, now)
+                })?;
                 Err(Denial { token: Some(token), ..Refusal::MalformedRequest(error).into() })
             }
         }

@@ -12,6 +12,7 @@ mod profile;
 mod recognise;
 mod refusal;
 mod resource;
+mod revocation_rules;
 mod route;
 mod time;
 mod verdict;
@@ -26,6 +27,7 @@ pub use profile::{Admission, BootstrapPolicy, DpServer, GlobalKds, Holding, Prof
 pub use refusal::{
     Audience, Check, CredentialSource, GrpcCode, Outcome, Reason, Refusal, RequestError, Status,
 };
+pub use revocation_rules::RevocationRule;
 pub use route::{ADS_DELTA, ADS_SOTW, BOOTSTRAP, HDS, KDS, Route, is_kds};
 pub use time::{Now, UnixTime, has_expired};
 pub use verdict::{Credential, Denial, Held, Permit, Unchecked, UnverifiedToken, Verdict};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Audience, Holding, Profile, Refusal};
-use crate::credential::Issuers;
+use super::{Audience, Holding, Now, Profile, Refusal, RevocationRule, revocation_rules};
+use crate::credential::{Identity, IssuerOf, Issuers};
 
 /// What is allowed.
 #[derive(Debug)]
@@ -13,6 +13,8 @@ pub struct Policy {
     pub profile: Profile,
     /// Who may sign, and which tokens are no longer good.
     pub issuers: Issuers,
+    /// Which tokens are no longer good besides those whose IDs are revoked.
+    pub revocation_rules: Vec<RevocationRule>,
     /// Whether a token must have an `exp`.
     pub require_expiration: bool,
     /// Allowed on either side of `nbf` and `exp`.
@@ -33,6 +35,20 @@ impl Policy {
     /// About how many bytes it takes: what grows with its lists.
     pub fn bytes(&self) -> usize {
         self.issuers.bytes()
+    }
+
+    /// Why the token of `identity`, of whose revocations `issuer` has the list, is revoked.
+    pub(crate) fn revokes(
+        &self,
+        identity: &Identity,
+        issuer: IssuerOf<'_>,
+        now: Now,
+    ) -> Option<Refusal> {
+        if issuer.revokes(&identity.id) {
+            return Some(Refusal::Revoked { id: (*identity.id).to_owned() });
+        }
+        let rule = revocation_rules::revoking(&self.revocation_rules, identity, now)?;
+        Some(Refusal::RevokedByRule { rule })
     }
 
     /// The zone that the control plane serves; a global one serves all.

@@ -88,7 +88,7 @@ impl Policy {
         }
         let switches = self.open_streams;
         let issuer = self.issuers.of(identity.kind, &identity.mesh);
-        if switches.on_revoked == OnOpen::Cut && issuer.revokes(&identity.id) {
+        if switches.on_revoked == OnOpen::Cut && self.revokes(identity, issuer, clock).is_some() {
             return Some(Cut::Revoked);
         }
         let is_here = issuer.holds(&identity.kid, identity.key);

@@ -222,7 +222,9 @@ mod tests {
             id: "a\" zone=\"b\n".into(),
             zone: "z".repeat(500).into(),
             mesh: "".into(),
+            name: "".into(),
             expires_at: None,
+            issued_at: None,
             pairs: Box::default(),
         };
         let (identity, claims) = (Arc::new(identity), Claims::Zone(ZoneClaims::default()));

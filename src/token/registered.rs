@@ -18,6 +18,8 @@ pub struct Registered {
     pub expires_at: Option<NumericDate>,
     /// `nbf` (RFC 7519 §4.1.5).
     pub not_before: Option<NumericDate>,
+    /// `iat` (RFC 7519 §4.1.6). No date is compared with it.
+    pub issued_at: Option<NumericDate>,
 }
 
 /// The claims that only one kind of token has.
@@ -69,8 +71,11 @@ impl Registered {
                 self.not_before = date(value).ok_or("nbf")?;
                 Ok(())
             }
+            "iat" => {
+                self.issued_at = date(value).ok_or("iat")?;
+                Ok(())
+            }
             // Read for their types only, as golang-jwt does.
-            "iat" => date(value).map(drop).ok_or("iat"),
             "iss" => set_string(&mut String::new(), value).ok_or("iss"),
             "sub" => set_string(&mut String::new(), value).ok_or("sub"),
             "aud" => audience(value).ok_or("aud"),

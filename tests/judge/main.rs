@@ -10,6 +10,7 @@ mod known;
 mod limits;
 mod pushed;
 mod request;
+mod revocation_rules;
 mod routes;
 mod service_accounts;
 mod tokens;

@@ -9,9 +9,9 @@
 //!   (client-id); two of one name are two headers, `none` is no header, and nothing is an empty one;
 //! - `token=none`, `token=` (empty), `token=garbage`, `token=twice` (two headers), `token=joined` (by a
 //!   comma), `token=bearer`, `token=spaced`; of a token that is none of those `zone=`, `scope=` (by
-//!   commas), `exp=` and `nbf=` (seconds from now; `none`), `jti=`, `alg=`, `kid=`, and `by=stranger` who signed;
-//! - of a service-account token, which `account=` makes it (`namespace/name`), `pod=`, `iss=`, `aud=` (by
-//!   commas) and `iat=`;
+//!   commas), `exp=`, `nbf=` and `iat=` (seconds from now; `none`), `jti=`, `alg=`, `kid=`, and `by=stranger` who signed;
+//! - of a service-account token, which `account=` makes it (`namespace/name`), `pod=`, `iss=` and `aud=` (by
+//!   commas);
 //! - of the first message or the bootstrap body `node=` (its id), `proxy=` and `resource=` (`none` is not
 //!   there), or all of it: `message=`, `body=`;
 //! - `at=` and `later=`: when headers and message come, in seconds from now; `none` is a host without time.
@@ -110,13 +110,16 @@ impl<'a> Request<'a> {
         };
         let algorithm = self.word("alg").unwrap_or("RS256");
         let header = json!({ "alg": algorithm, "kid": self.word("kid").unwrap_or("1") });
-        let claims = json!({
+        let mut claims = json!({
             "Zone": self.word("zone").unwrap_or("east"),
             "Scope": scope.filter(|scope| !scope.is_empty()).collect::<Vec<_>>(),
             "exp": date("exp", "60"),
             "nbf": date("nbf", "none"),
             "jti": self.word("jti").unwrap_or("id-1"),
         });
+        if let Some(seconds) = self.word("iat") {
+            claims["iat"] = json!(NOW.checked_add_signed(seconds.parse().unwrap()).unwrap());
+        }
         let claims = match self.word("account") {
             Some(account) => self.service_account_claims(account, claims),
             None => claims,
@@ -145,9 +148,6 @@ impl<'a> Request<'a> {
         let issuer = self.word("iss").unwrap_or("https://east.example");
         claims["iss"] = json!(issuer);
         claims["aud"] = json!(self.word("aud").unwrap_or(issuer).split(',').collect::<Vec<_>>());
-        if let Some(seconds) = self.word("iat") {
-            claims["iat"] = json!(NOW.checked_add_signed(seconds.parse().unwrap()).unwrap());
-        }
         claims["kubernetes.io"] = bound;
         claims
     }

@@ -317,3 +317,45 @@ fn open_streams_are_counted_by_key_and_by_how_soon_their_tokens_expire() {
         ("counted", ""),
     ]);
 }
+
+#[test]
+fn a_rule_cuts_the_streams_that_it_is_about() {
+    const RULE: &str = r#"push b {"revocationRules": [{"issuedBefore": "2027-01-15T08:00:00Z"}]}"#;
+    tell(&[
+        ("push a", ""),
+        ("headers 1 good", "pause"),
+        ("body 1 ingress", LET_IN),
+        ("headers 2 good", "pause"),
+        // The token does not say when it was issued.
+        (RULE, CUT),
+        ("body 2 ingress", "pause, denied.revoked, 2:deny revoked, 2:answer 16, warn"),
+        ("headers 3 good", "pause, denied.revoked, 3:deny revoked, 3:answer 16, warn"),
+    ]);
+    tell(&[
+        ("push a", ""),
+        ("headers 1 good", "pause"),
+        ("body 1 ingress", LET_IN),
+        (r#"push b {"revocationRules": [{"zone": "west"}]}"#, ""),
+        (r#"push c {"revocationRules": [{"zone": "east", "until": "2027-01-15T07:59:59Z"}]}"#, ""),
+        (
+            r#"push d {"revocationRules": [{"zone": "east"}], "openStreams": {"onRevoked": "keep"}}"#,
+            "",
+        ),
+        (r#"push e {"revocationRules": [{"zone": "east"}]}"#, CUT),
+    ]);
+    // A dataplane that is let in by a token of no mesh is of the mesh that it says.
+    const MESH: &str =
+        r#"{"dpToken": {"publicKeys": "MESHES"}, "proxies": {"dataplane": "dpToken"}"#;
+    tell(&[
+        (format!("push a {MESH}}}").as_str(), ""),
+        ("headers 1 dp-all", "pause"),
+        ("body 1 default.dp-1", "continue, allowed, kid.*/all.allowed, 1:allow"),
+        ("headers 2 dp-all", "pause"),
+        ("body 2 other.dp-1", "continue, allowed, kid.*/all.allowed, 2:allow"),
+        (
+            format!("push b {MESH}, \"revocationRules\": [{{\"mesh\": \"default\"}}]}}").as_str(),
+            CUT,
+        ),
+        ("gauges", "open 1 held 0 shadowed 0"),
+    ]);
+}

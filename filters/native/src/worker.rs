@@ -61,8 +61,8 @@ pub(crate) struct WorkerGateway {
     /// The room that effects take, kept for the next ones.
     effects: Cell<Vec<Effect>>,
     bell: Arc<Bell>,
-    /// The stream by whose waker the bell is rung.
-    rung_by: Cell<Option<StreamId>>,
+    /// The stream by whose waker the bell is rung, and its configuration.
+    rung_by: Cell<Option<(StreamId, Number)>>,
 }
 
 /// What an event changes.
@@ -162,13 +162,15 @@ impl Stream {
         inner.number_of(self.under.number)
     }
 
-    /// Sees to it that time goes on for the gateway of this stream.
+    /// Sees to it that time goes on for the gateway of this stream. What a tick counts is counted by the stream
+    /// that was woken, and only a stream of the newest configuration has all metrics.
     pub(crate) fn keep_time(&self) {
-        if self.gateway.rung_by.get().is_none()
+        let number = self.under.number;
+        if self.gateway.rung_by.get().is_none_or(|(_, other)| other < number)
             && let Some(waker) = Waker::new(self.id)
         {
             self.gateway.bell.hang(waker);
-            self.gateway.rung_by.set(Some(self.id));
+            self.gateway.rung_by.set(Some((self.id, number)));
         }
     }
 }
@@ -208,17 +210,18 @@ impl WorkerGateway {
         *inner = Inner { unders, reported, uncounted, ..Inner::default() };
     }
 
-    /// The bell goes from a stream that ends to another one, where there is one.
+    /// The bell goes from a stream that ends to one of the newest configuration that has any.
     fn hand_over_bell(&self, ended: StreamId) {
-        if self.rung_by.get() != Some(ended) {
+        if self.rung_by.get().is_none_or(|(id, _)| id != ended) {
             return;
         }
         self.bell.take_down();
         self.rung_by.set(None);
         let next = STREAMS.try_with(|streams| {
             let streams = streams.borrow();
-            let mut all = streams.iter().flatten();
-            all.find(|stream| std::ptr::eq(&raw const *stream.gateway, self)).cloned()
+            let all = streams.iter().flatten();
+            let own = all.filter(|stream| std::ptr::eq(&raw const *stream.gateway, self));
+            own.max_by_key(|stream| stream.under.number).cloned()
         });
         if let Ok(Some(next)) = next {
             next.keep_time();

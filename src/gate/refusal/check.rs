@@ -128,7 +128,7 @@ impl Refusal {
             Self::ClockUnavailable => Check::Clock,
             Self::Expired { .. } => Check::Expiry,
             Self::NotYetValid { .. } => Check::NotBefore,
-            Self::Revoked { .. } => Check::Revocation,
+            Self::Revoked { .. } | Self::RevokedByRule { .. } => Check::Revocation,
             Self::Mismatch(mismatch) => of_mismatch(mismatch),
             Self::MalformedRequest(RequestError::NoClientId | RequestError::SeveralClientIds) => {
                 Check::Zone

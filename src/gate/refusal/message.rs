@@ -49,6 +49,9 @@ impl fmt::Display for Refusal {
                 f.write_str("tokens without an ID are revoked; issue a new one")
             }
             Self::Revoked { id } => write!(f, "token {} is revoked; issue a new one", Quoted(id)),
+            Self::RevokedByRule { rule } => {
+                write!(f, "the token is revoked by revocationRules[{rule}]; issue a new one")
+            }
             Self::Mismatch(mismatch) => mismatch.fmt(f),
             Self::ProxyDenied(Some(proxy)) => {
                 write!(f, "proxies of type {proxy} may not connect here")

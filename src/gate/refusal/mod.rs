@@ -54,6 +54,11 @@ pub enum Refusal {
         /// The ID.
         id: String,
     },
+    /// A rule revokes the token.
+    RevokedByRule {
+        /// Its place in `revocationRules`, from 0.
+        rule: usize,
+    },
     /// The token says something that its holder does not.
     Mismatch(Mismatch),
     /// This proxy type may not connect; `None` is one that Kuma does not know.
@@ -143,7 +148,7 @@ impl Refusal {
             Self::MissingExpiration => Reason::MissingExpiration,
             Self::Expired { .. } => Reason::Expired,
             Self::NotYetValid { .. } => Reason::NotYetValid,
-            Self::Revoked { .. } => Reason::Revoked,
+            Self::Revoked { .. } | Self::RevokedByRule { .. } => Reason::Revoked,
             Self::Mismatch(mismatch) => mismatch_reason(mismatch),
             Self::ProxyDenied(_) => Reason::ProxyDenied,
             Self::PathDenied(_) => Reason::PathDenied,

@@ -49,7 +49,9 @@ async fn odd_names_forge_nothing() {
     assert!(access.iter().all(|line| line["token"].as_str().unwrap().starts_with(&token)), "{log}");
     let stats = setup.gateway.admin("/stats/prometheus?filter=zonegate").await.unwrap();
     let kids: Vec<&str> = stats.lines().filter(|line| line.contains("{kid=")).collect();
-    assert!(kids.len() == 1 && kids[0].ends_with(" 1"), "{kids:?}");
+    let [allowed, open] = kids[..] else { panic!("{kids:?}") };
+    assert!(allowed.starts_with("zonegate_kid_allowed{") && allowed.ends_with(" 1"), "{kids:?}");
+    assert!(open.starts_with("zonegate_kid_open{"), "{kids:?}");
 }
 
 /// Thousands of streams that begin, wait and are reset by their clients, while good and bad policies come

@@ -86,6 +86,9 @@ mod tests {
         if path.starts_with("dpToken.publicKeys.0") {
             config["dpToken"] = json!({ "publicKeys": [{ "kid": "1", "key": key }] });
         }
+        if path.starts_with("revocationRules.0") {
+            config["revocationRules"] = json!([{ "kid": "2" }]);
+        }
         if path.starts_with("serviceAccountToken.issuers.0") {
             let cluster = json!({ "issuer": "x", "jwks": { "keys": [] } });
             config["serviceAccountToken"] = json!({ "issuers": [cluster] });
@@ -115,6 +118,8 @@ mod tests {
     fn objects(schema: &Value) -> Vec<(String, &Value)> {
         let mut objects = vec![(String::new(), schema)];
         objects.push(("publicKeys.0".to_owned(), &schema["properties"]["publicKeys"]["items"]));
+        let rule = &schema["properties"]["revocationRules"]["items"];
+        objects.push(("revocationRules.0".to_owned(), rule));
         let dp_token = &schema["properties"]["dpToken"]["properties"];
         objects.push(("dpToken.publicKeys.0".to_owned(), &dp_token["publicKeys"]["items"]));
         let service_account = &schema["properties"]["serviceAccountToken"]["properties"];
