@@ -10,8 +10,8 @@ FAULTY_LIBRARY := target/libzonegate-faulty.so
 # FORM=native runs the filter as a dynamic module, which is built by the target of that name.
 FILTER = $(if $(filter native,$(FORM)),$(LIBRARY),$(MODULE))
 FLOOR := target/floor.wasm
-# The tests that need a module, an Envoy, a Kuma, a Kubernetes or Go, and those that need nothing.
-NEEDY := differential envoy envoy_gateway kuma_path kubernetes library module native_host
+# The tests that need a module, an Envoy, a Kuma, a Kubernetes, a release or Go, and those that need nothing.
+NEEDY := differential envoy envoy_gateway kuma_path kubernetes library module native_host release
 NATIVE := $(filter-out $(NEEDY), \
 	$(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) \
 	$(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs)))
@@ -33,7 +33,8 @@ RUN_FLAGS = $(FUNC_E) \
 	$(if $(CONFIG),--config "$(CONFIG)") \
 	$(if $(PORT),--port "$(PORT)")
 
-.PHONY: help run demo test check mutants fuzz test-kuma test-kubernetes test-envoy-gateway bench stall herd picture wasm native tool lint clean
+.PHONY: help run demo test check mutants fuzz test-kuma test-kubernetes test-envoy-gateway bench stall herd picture wasm native \
+	tool release test-release push-images lint clean
 
 help:
 	@echo "make run     the gateway in a real Envoy, in front of a demo control plane"
@@ -73,6 +74,13 @@ help:
 	@echo "make herd    how ten thousand sidecars get in when they come at once; ten minutes"
 	@echo "make wasm    only the module, at $(MODULE)"
 	@echo "make native  only the filter as a dynamic module, at $(LIBRARY)"
+	@echo "make release dist/: the filter, the tool, packages, images, checksums; needs Go"
+	@echo "             VERIFY=1       builds it a second time elsewhere, and compares to the bit"
+	@echo "             SIGN_KEY=file  signs the checksums with this minisign key"
+	@echo "make test-release"
+	@echo "             what is in dist/: installed, run, pushed to a registry here and pulled; needs Go"
+	@echo "make push-images IMAGE=registry/repository"
+	@echo "             the images in dist/, to there"
 	@echo "make lint    format, clippy for every crate and both targets, dependencies"
 	@echo "make clean   removes what was built; .venv and .tools stay"
 	@echo
@@ -100,10 +108,11 @@ test: wasm $(if $(filter native,$(FORM)),native)
 		"$$([ -n "$$func_e" ] || skipped "the gateway under func-e (no func-e, and none could be installed).")" \
 		"$$([ -n "$$promtool" ] || skipped "the Prometheus rules (no promtool, and none could be had).")" \
 		"$$(command -v go >/dev/null || skipped "the differential test (no Go).")" \
-		"$$(command -v systemd-analyze >/dev/null || skipped "the systemd unit (no systemd-analyze on PATH).")" \
+		"$$(command -v systemd-analyze >/dev/null || skipped "the systemd units (no systemd-analyze on PATH).")" \
 		"$$(skipped "the tests with real Kuma (make test-kuma).")" \
 		"$$(skipped "the tests with a real Kubernetes API server (make test-kubernetes).")" \
 		"$$(skipped "the test with a real Envoy Gateway (make test-envoy-gateway).")" \
+		"$$(skipped "the tests of a release (make release test-release).")" \
 		-- scripts/tests $(if $(ONLY),"$(ONLY)")
 
 check:
@@ -175,6 +184,21 @@ wasm:
 
 native:
 	@scripts/native
+
+release:
+	@VERIFY="$(VERIFY)" SIGN_KEY="$(SIGN_KEY)" scripts/release
+
+# Of a release that is there: it takes a minute, and needs no module but the one in it.
+test-release:
+	@[ -f dist/SHA256SUMS ] || { echo "make test-release: no dist/SHA256SUMS: run make release first." >&2; exit 1; }
+	@envoy=$$(scripts/envoy) && crane=$$(scripts/release-tool crane) && rsign=$$(scripts/release-tool rsign) && \
+	scripts/release-tool oras >/dev/null && \
+	ENVOY_PATH="$$envoy" CRANE="$$crane" RSIGN="$$rsign" ZONEGATE_DIST="$$PWD/dist" \
+	cargo test --locked --package zonegate-tool --test release -- --ignored && \
+	echo "make test-release: all passed."
+
+push-images:
+	@scripts/release-push "$(or $(IMAGE),$(error IMAGE=registry/repository says where to push))"
 
 # Apart, so that a first build shows its progress.
 tool:

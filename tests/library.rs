@@ -111,6 +111,15 @@ fn the_library_has_no_faults_to_order() {
     assert!(!has_faults("ZONEGATE_NATIVE"));
 }
 
+/// In a note, where `systemd-analyze inspect-elf` looks for it.
+#[test]
+fn the_library_says_which_version_it_is() {
+    let text = readelf("--notes");
+    let json = concat!(r#"{"name":"zonegate","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#);
+    let bytes: Vec<String> = json.bytes().map(|byte| format!("{byte:02x}")).collect();
+    assert!(text.contains(json) || text.contains(&bytes.join(" ")), "{text}");
+}
+
 #[test]
 fn the_library_is_small() {
     let length = fs::read(library("ZONEGATE_NATIVE")).unwrap().len();

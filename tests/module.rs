@@ -84,6 +84,24 @@ fn the_module_exports_only_the_callbacks_that_it_uses() {
     assert_eq!(exports, wanted);
 }
 
+/// As `zonegate --version` and the log line of a configuration say (`tests/envoy/version.rs`).
+#[test]
+fn the_module_says_which_version_it_is() {
+    let module = module();
+    let text = |name: &str| {
+        Parser::new(0).parse_all(&module).find_map(|payload| match payload.unwrap() {
+            Payload::CustomSection(section) if section.name() == name => {
+                Some(String::from_utf8(section.data().to_vec()).unwrap())
+            }
+            _ => None,
+        })
+    };
+    assert_eq!(text("version").as_deref(), Some(env!("CARGO_PKG_VERSION")));
+    assert_eq!(text("licenses").as_deref(), Some("Apache-2.0"));
+    let said = text("description").unwrap();
+    assert!(said.contains("proxy-wasm module"), "{said}");
+}
+
 #[test]
 fn the_module_is_small() {
     let length = module().len();

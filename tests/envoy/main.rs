@@ -37,6 +37,7 @@ mod memory_of_pushes;
 mod metrics;
 mod module_swap;
 mod moved_clock;
+mod one_version;
 mod open_stream;
 mod push_and_connect;
 mod push_back;

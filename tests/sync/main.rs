@@ -10,4 +10,3 @@ mod release;
 mod service;
 mod tls;
 mod tool;
-mod unit;

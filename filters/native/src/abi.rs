@@ -641,6 +641,35 @@ fn stream_of(filter: ModuleFilter) -> StreamId {
     StreamId(number.unwrap_or(u32::MAX))
 }
 
+/// What the library says of itself, where `systemd-analyze inspect-elf` and `readelf --notes` look for it:
+/// <https://systemd.io/ELF_PACKAGE_METADATA>.
+#[repr(C, align(4))]
+struct PackageNote {
+    owner_size: u32,
+    json_size: u32,
+    kind: u32,
+    owner: [u8; 4],
+    json: [u8; PACKAGE.len()],
+}
+
+/// The zero bytes are the end of the text, and what fills its last word.
+const PACKAGE: &str =
+    concat!(r#"{"name":"zonegate","version":""#, env!("CARGO_PKG_VERSION"), "\"}\0\0\0\0");
+
+// SAFETY: A note is data in the file that nothing here reads or writes.
+#[used]
+#[unsafe(link_section = ".note.package")]
+static PACKAGE_NOTE: PackageNote = PackageNote {
+    owner_size: 4,
+    json_size: PACKAGE.len() as u32,
+    kind: 0xcafe_1a7e,
+    owner: *b"FDO\0",
+    json: match PACKAGE.as_bytes().first_chunk() {
+        Some(bytes) => *bytes,
+        None => [0; PACKAGE.len()],
+    },
+};
+
 #[unsafe(no_mangle)]
 extern "C" fn envoy_dynamic_module_on_program_init() -> *const c_char {
     static LOADED: OnceLock<bool> = OnceLock::new();

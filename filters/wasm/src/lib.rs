@@ -10,6 +10,7 @@ mod effects;
 #[cfg(zonegate_fault)]
 mod fault_injection;
 mod host;
+mod metadata;
 mod metrics;
 mod root;
 mod stream;

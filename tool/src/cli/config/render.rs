@@ -39,7 +39,7 @@ Examples:
 
   On Kubernetes, for Istio's ingress gateway:
   $ kubectl get secrets -n kuma-system -o yaml | zonegate config render --secrets - --zone us-east \\
-      --format istio --module-url oci://registry.example.org/zonegate:0.1.0 \\
+      --format istio --module-url oci://registry.example.org/zonegate:0.2.0 \\
       --selector istio=ingressgateway";
 
 /// Render the configuration of the filter from secrets, keys and kuma-cp's own configuration

@@ -1,0 +1,17 @@
+//! The filter, its log and the tool say the same version; `tests/module.rs` and `tests/library.rs` look at what
+//! the filter's file says of itself.
+
+use std::process::Command;
+
+use crate::harness::{Bench, LIMIT};
+
+#[tokio::test]
+async fn the_log_line_of_a_configuration_has_the_version_of_the_tool() {
+    let output = Command::new(env!("CARGO_BIN_EXE_zonegate")).arg("--version").output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let version = said.split_whitespace().nth(1).unwrap();
+    assert_eq!(version, env!("CARGO_PKG_VERSION"));
+    let setup = Bench::new().start().await;
+    let line = format!("zonegate: configured version={version} profile=dpServer ");
+    setup.gateway.wait_log(&line, LIMIT).await.unwrap();
+}
