@@ -112,7 +112,7 @@ fn write_secrets(dir: &Path, options: &Options) -> anyhow::Result<()> {
         let place = if name == CA_FILE { trust } else { certificate };
         for (pointer, path) in edits {
             set(&mut secret, &pointer, json!(path))?;
-            let folder = path.parent().context("a file without a folder")?;
+            let folder = path.parent().unwrap_or(dir);
             set(&mut secret, &format!("{place}/watched_directory/path"), json!(folder))?;
         }
         let file = dir.join(name);
