@@ -11,7 +11,7 @@ FAULTY_LIBRARY := target/libzonegate-faulty.so
 FILTER = $(if $(filter native,$(FORM)),$(LIBRARY),$(MODULE))
 FLOOR := target/floor.wasm
 # The tests that need a module, an Envoy, a Kuma, a Kubernetes, a release or Go, and those that need nothing.
-NEEDY := differential envoy kuma_path kubernetes library module native_host release
+NEEDY := differential envoy envoy_gateway kuma_path kubernetes library module native_host release
 NATIVE := $(filter-out $(NEEDY), \
 	$(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) \
 	$(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs)))
@@ -33,8 +33,8 @@ RUN_FLAGS = $(FUNC_E) \
 	$(if $(CONFIG),--config "$(CONFIG)") \
 	$(if $(PORT),--port "$(PORT)")
 
-.PHONY: help run demo test check mutants fuzz test-kuma test-kubernetes bench stall herd picture wasm native tool release \
-	test-release push-images lint clean
+.PHONY: help run demo test check mutants fuzz test-kuma test-kubernetes test-envoy-gateway bench stall herd picture wasm native \
+	tool release test-release push-images lint clean
 
 help:
 	@echo "make run     the gateway in a real Envoy, in front of a demo control plane"
@@ -56,9 +56,12 @@ help:
 	@echo "make test-kuma"
 	@echo "             the same with Kuma's own programs; KUMA_HOME=folder names them"
 	@echo "make test-kubernetes"
-	@echo "             service-account tokens with a real Kubernetes API server, built by Go; once"
+	@echo "             service-account tokens, manifests, chart and policies with a real Kubernetes API server,"
+	@echo "             which Go builds, once"
 	@echo "             KUMA_HOME=folder  with a real control plane in Kubernetes mode as well"
 	@echo "             RECORD=1       writes the tokens and verdicts in tests/data anew"
+	@echo "make test-envoy-gateway"
+	@echo "             a rendered policy with a real Envoy Gateway, which Go builds, once"
 	@echo "make bench   what the filter costs, side by side with its alternatives"
 	@echo "             ONLY=a,b,c     these scenarios only"
 	@echo "             QUICK=1        in two minutes"
@@ -108,6 +111,7 @@ test: wasm $(if $(filter native,$(FORM)),native)
 		"$$(command -v systemd-analyze >/dev/null || skipped "the systemd units (no systemd-analyze on PATH).")" \
 		"$$(skipped "the tests with real Kuma (make test-kuma).")" \
 		"$$(skipped "the tests with a real Kubernetes API server (make test-kubernetes).")" \
+		"$$(skipped "the test with a real Envoy Gateway (make test-envoy-gateway).")" \
 		"$$(skipped "the tests of a release (make release test-release).")" \
 		-- scripts/tests $(if $(ONLY),"$(ONLY)")
 
@@ -136,13 +140,18 @@ test-kuma:
 
 # In variables of their own: a failure in an assignment before a command is not seen.
 test-kubernetes:
-	@programs=$$(scripts/kube-apiserver) && $(if $(KUMA_HOME),scripts/wasm && envoy=$$(scripts/envoy) &&) \
+	@programs=$$(scripts/kube-apiserver) && tools=$$(scripts/kubernetes-tools) && $(if $(KUMA_HOME),scripts/wasm && envoy=$$(scripts/envoy) &&) \
 	api_server=$$(printf '%s\n' "$$programs" | sed -n 1p) && etcd=$$(printf '%s\n' "$$programs" | sed -n 2p) && \
 	echo "make test-kubernetes: $(if $(KUMA_HOME),with Kuma in $(KUMA_HOME),without Kuma (KUMA_HOME=folder names one)) (two minutes)." && \
-	KUBE_APISERVER="$$api_server" ETCD="$$etcd" ZONEGATE_RECORD="$(RECORD)" \
+	env $$tools KUBE_APISERVER="$$api_server" ETCD="$$etcd" ZONEGATE_RECORD="$(RECORD)" \
 	$(if $(KUMA_HOME),ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)") \
 	cargo test --locked --package zonegate-tool --test kubernetes -- --ignored $(if $(KUMA_HOME),,--skip kuma::) && \
 	echo "make test-kubernetes: all passed."
+
+test-envoy-gateway: wasm
+	@gateway=$$(scripts/envoy-gateway) && envoy=$$(scripts/envoy) && \
+	ENVOY_GATEWAY="$$gateway" ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" \
+	cargo test --locked --package zonegate-tool --test envoy_gateway -- --ignored --nocapture
 
 # A profile of its own, so that it is optimised and yet built in minutes.
 bench: wasm native

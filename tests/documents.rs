@@ -208,10 +208,15 @@ fn the_files_are_installed_where_the_gateway_looks_for_them() {
     assert!(output.status.success(), "{output:?}");
     let gateway = fs::read_to_string(etc.join("gateway.yaml")).unwrap();
     let watched = fs::read_to_string(etc.join("ecds/zonegate.yaml")).unwrap();
-    for (text, path) in [(&gateway, "ecds/zonegate.yaml"), (&watched, "zonegate.wasm")] {
+    let secrets = ["sds/gateway-certificate.yaml", "sds/control-plane-ca.yaml"];
+    let secrets = secrets.map(|path| (&gateway, path));
+    for (text, path) in
+        [(&gateway, "ecds/zonegate.yaml"), (&watched, "zonegate.wasm")].into_iter().chain(secrets)
+    {
         assert!(text.contains(&format!("/etc/zonegate/{path}")) && etc.join(path).exists());
     }
-    assert!(gateway.contains("/etc/zonegate/tls/") && etc.join("tls").is_dir());
+    let secret = fs::read_to_string(etc.join("sds/gateway-certificate.yaml")).unwrap();
+    assert!(secret.contains("/etc/zonegate/tls/") && etc.join("tls").is_dir());
     assert_eq!(gateway.matches("SET: ").count(), 6);
     assert!(read("README.md").contains("six values marked SET"));
 }

@@ -119,6 +119,7 @@ fn options(envoy: PathBuf, chain: Value, clusters: Vec<Value>, concurrency: u32)
         concurrency,
         log: Log::File,
         delivery: Delivery::Gateway,
+        probes: false,
         edits,
         environment: Vec::new(),
     }

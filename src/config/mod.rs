@@ -156,6 +156,7 @@ impl Config {
             leeway_seconds,
             max_token_bytes,
             first_message_seconds,
+            hold_headers,
             mode,
             open_streams,
             error_detail,
@@ -172,7 +173,7 @@ impl Config {
             return Err(ConfigError::new("useSecrets", USE_SECRETS));
         }
         let profile_fields =
-            Fields { zone, proxies, bootstrap, first_message_seconds, count_zones };
+            Fields { zone, proxies, bootstrap, first_message_seconds, hold_headers, count_zones };
         let profile = profile_fields.of(profile)?;
         let issuers = RawIssuers { public_keys, revocations, dp_token, service_account_token };
         let (issuers, mut warnings) = issuers.read(backend)?;

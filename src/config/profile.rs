@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{ConfigError, raw, within};
-use crate::gate::{BootstrapPolicy, DpServer, GlobalKds, Profile, Proxies};
+use crate::gate::{BootstrapPolicy, DpServer, GlobalKds, Holding, Profile, Proxies};
 
 /// The fields as they are written; `None` is one that is not there.
 pub(super) struct Fields {
@@ -17,6 +17,7 @@ pub(super) struct Fields {
     pub(super) proxies: Option<raw::RawProxies>,
     pub(super) bootstrap: Option<BootstrapPolicy>,
     pub(super) first_message_seconds: Option<u64>,
+    pub(super) hold_headers: Option<bool>,
     pub(super) count_zones: Option<Vec<String>>,
 }
 
@@ -33,7 +34,8 @@ impl Fields {
     }
 
     fn of_dp_server(self) -> Result<DpServer, ConfigError> {
-        let Self { zone, proxies, bootstrap, first_message_seconds, count_zones } = self;
+        let Self { zone, proxies, bootstrap, first_message_seconds, hold_headers, count_zones } =
+            self;
         if count_zones.is_some() {
             let why = "means nothing with profile dpServer: it serves one zone; remove it";
             return Err(ConfigError::new("countZones", why));
@@ -51,11 +53,16 @@ impl Fields {
             },
             bootstrap: bootstrap.unwrap_or_default(),
             first_message: Duration::from_secs(within("firstMessageSeconds", seconds, 1, 300)?),
+            holding: match hold_headers {
+                None | Some(true) => Holding::Everything,
+                Some(false) => Holding::Body,
+            },
         })
     }
 
     fn of_global_kds(self) -> Result<GlobalKds, ConfigError> {
-        let Self { zone, proxies, bootstrap, first_message_seconds, count_zones } = self;
+        let Self { zone, proxies, bootstrap, first_message_seconds, hold_headers, count_zones } =
+            self;
         let none = "means nothing with profile globalKds:";
         for (path, is_there, why) in [
             ("zone", zone.is_some(), "each caller names its own in client-id; remove it"),
@@ -66,6 +73,7 @@ impl Fields {
                 first_message_seconds.is_some(),
                 "no first message is waited for; remove it",
             ),
+            ("holdHeaders", hold_headers.is_some(), "no first message is waited for; remove it"),
         ] {
             if is_there {
                 return Err(ConfigError::new(path, format_args!("{none} {why}")));

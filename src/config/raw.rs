@@ -45,6 +45,8 @@ pub(super) struct RawConfig {
     pub(super) max_token_bytes: u64,
     #[serde(default, deserialize_with = "given_whole_number")]
     pub(super) first_message_seconds: Option<u64>,
+    #[serde(default, deserialize_with = "given")]
+    pub(super) hold_headers: Option<bool>,
     #[serde(default)]
     pub(super) mode: Mode,
     #[serde(default)]

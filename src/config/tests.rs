@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::gate::{
-    Admission, BootstrapPolicy, DpServer, ErrorDetail, GlobalKds, Mode, OnOpen, Profile, Proxies,
+    Admission, BootstrapPolicy, DpServer, ErrorDetail, GlobalKds, Holding, Mode, OnOpen, Profile,
+    Proxies,
 };
 
 const KEY_1: &str = include_str!("../../tests/data/key-1.pub.pem");
@@ -78,6 +79,7 @@ fn every_field_is_read() {
         "leewaySeconds": 5.0,
         "maxTokenBytes": 512,
         "firstMessageSeconds": 1,
+        "holdHeaders": false,
         "mode": "shadow",
         "openStreams": {
             "onRevoked": "keep",
@@ -104,6 +106,7 @@ fn every_field_is_read() {
     assert_eq!(policy.leeway, Duration::from_secs(5));
     assert_eq!(policy.max_token_bytes, 512);
     assert_eq!(server.first_message, Duration::from_secs(1));
+    assert_eq!(server.holding, Holding::Body);
     assert_eq!(policy.error_detail, ErrorDetail::None);
     assert_eq!(policy.mode, Mode::Shadow);
     let cut = OnOpen::Cut;
@@ -128,6 +131,7 @@ fn in_front_of_kds_what_would_mean_nothing_is_refused() {
         ("proxies", json!({})),
         ("bootstrap", json!("verify")),
         ("firstMessageSeconds", json!(10)),
+        ("holdHeaders", json!(true)),
     ] {
         let mut config = kds.clone();
         config.as_object_mut().unwrap().insert(field.to_owned(), value);

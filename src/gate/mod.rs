@@ -23,7 +23,7 @@ pub use first_message::{ClaimedNode, Frame, MAX_FIRST_MESSAGE, MAX_RESOURCE, PRE
 pub use head::{Claimed, Head};
 pub use judge::Judge;
 pub use policy::{ErrorDetail, Mode, OnOpen, OpenStreams, Policy};
-pub use profile::{Admission, BootstrapPolicy, DpServer, GlobalKds, Profile, Proxies};
+pub use profile::{Admission, BootstrapPolicy, DpServer, GlobalKds, Holding, Profile, Proxies};
 pub use refusal::{
     Audience, Check, CredentialSource, GrpcCode, Outcome, Reason, Refusal, RequestError, Status,
 };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Audience, Now, Profile, Refusal, RevocationRule, revocation_rules};
+use super::{Audience, Holding, Now, Profile, Refusal, RevocationRule, revocation_rules};
 use crate::credential::{Identity, IssuerOf, Issuers};
 
 /// What is allowed.
@@ -85,6 +85,22 @@ impl Policy {
             }
             // Nothing that comes to such a server is held: the request came before a push.
             Profile::GlobalKds(_) => Some(Refusal::PathDenied(Audience::ControlPlanes)),
+        }
+    }
+
+    /// What is held of a request that has to wait.
+    pub fn holding(&self) -> Holding {
+        match &self.profile {
+            Profile::DpServer(server) => server.holding,
+            Profile::GlobalKds(_) => Holding::Everything,
+        }
+    }
+
+    /// Holds all of what has to wait, whatever the configuration says: for hosts that can.
+    pub fn hold_everything(&mut self) {
+        match &mut self.profile {
+            Profile::DpServer(server) => server.holding = Holding::Everything,
+            Profile::GlobalKds(_) => {}
         }
     }
 

@@ -97,7 +97,7 @@ pub enum Decision {
     Deny,
     /// It passes, and would be refused in enforce mode.
     WouldDeny,
-    /// It passes, and is not judged yet: shadow mode.
+    /// It is not judged yet, and passes: all of it in shadow mode, its headers where only bodies are held.
     Pending,
 }
 

@@ -9,8 +9,8 @@ use super::held::{Body, HeldStream};
 use super::policies::JudgedBy;
 use super::{Lifecycle, PolicyNumber, Request, RequestBody};
 use crate::gate::{
-    Claimed, ClaimedNode, Denial, ErrorDetail, Held, Judge, Mode, Now, Permit, Policy, Refusal,
-    RequestError, Verdict,
+    Claimed, ClaimedNode, Denial, ErrorDetail, Held, Holding, Judge, Mode, Now, Permit, Policy,
+    Refusal, RequestError, Verdict,
 };
 
 /// What a stream is judged to be.
@@ -36,6 +36,7 @@ pub(super) enum HeadersJudged {
         held: Held,
         also_by: Option<PolicyNumber>,
         body: Body,
+        holding: Holding,
     },
 }
 
@@ -91,10 +92,14 @@ impl Lifecycle {
             return HeadersJudged::Now(Judged::Refused(Refused::unavailable()));
         };
         let (mut refused, mut hold, mut permit) = (None, None, None);
-        let mut body = Body::COPIED;
+        let (mut body, mut holding) = (Body::COPIED, Holding::Body);
         for policy in judges {
             if policy.mode == Mode::Enforce {
                 body = Body::KEPT;
+                // One that holds everything is enough.
+                if policy.holding() == Holding::Everything {
+                    holding = Holding::Everything;
+                }
             }
             match Judge::new(policy, &self.cache).headers(&request.head, clock) {
                 Verdict::Allow(granted) => permit = permit.or(Some(granted)),
@@ -110,7 +115,7 @@ impl Lifecycle {
             (Some(refused), _, _) if refused.mode == Mode::Enforce => {
                 HeadersJudged::Now(Judged::Refused(refused))
             }
-            (_, Some(held), _) => HeadersJudged::Hold { held, also_by, body },
+            (_, Some(held), _) => HeadersJudged::Hold { held, also_by, body, holding },
             (Some(refused), None, _) => HeadersJudged::Now(Judged::Refused(refused)),
             (None, None, Some(permit)) => HeadersJudged::Now(Judged::Allowed(permit)),
             (None, None, None) => HeadersJudged::Now(Judged::Refused(Refused::unavailable())),

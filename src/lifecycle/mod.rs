@@ -51,7 +51,7 @@ pub use held::HELD_BYTES;
 pub use open::Cut;
 
 use crate::credential::TokenCache;
-use crate::gate::{Now, Policy, Refusal, RequestError};
+use crate::gate::{Holding, Now, Policy, Refusal, RequestError};
 use crate::log_line::{LogLine, Origin, RateLimit};
 use crate::token::NumericDate;
 use census::Census;
@@ -197,10 +197,10 @@ impl Lifecycle {
             HeadersJudged::Now(Judged::Refused(refused)) => {
                 self.refuse(id, refused, protocol, origin, effects)
             }
-            HeadersJudged::Hold { held, also_by, body } => {
+            HeadersJudged::Hold { held, also_by, body, holding } => {
                 let bytes = request.header_bytes;
                 let stream = HeldStream::new(held, also_by, body, bytes, protocol, origin());
-                self.hold(request, stream, clock, effects)
+                self.hold(request, stream, holding, clock, effects)
             }
         }
     }
@@ -259,6 +259,7 @@ impl Lifecycle {
         &mut self,
         request: &Request<'_>,
         mut stream: HeldStream,
+        holding: Holding,
         clock: Now,
         effects: &mut Vec<Effect>,
     ) -> Step {
@@ -267,7 +268,8 @@ impl Lifecycle {
             let judged = self.judge_by(stream.also_by, |_| Err(refusal.clone().into()), None);
             return self.finish(id, stream, judged, effects);
         }
-        if !stream.body.is_kept() {
+        // Without headers nothing is judged behind this filter, so they say that they are not judged yet.
+        if !stream.body.is_kept() || holding == Holding::Body {
             effects.push(Effect::Facts(id, Facts::pending()));
         }
         self.held.enter(id, &mut stream);
@@ -278,7 +280,11 @@ impl Lifecycle {
         if self.held.is_over() {
             self.shed(id, effects);
         }
-        self.step_of(id)
+        match (holding, self.streams.held_mut(id)) {
+            // The body stays, from its first piece on.
+            (Holding::Body, Some(_)) => Step::Continue,
+            (Holding::Body, None) | (Holding::Everything, _) => self.step_of(id),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::harness::{Bench, LIMIT, Setup};
 
 impl Setup {
     /// The first line of the access log.
-    async fn logged(&self) -> Value {
+    pub(crate) async fn logged(&self) -> Value {
         let start = Instant::now();
         loop {
             let log = self.gateway.log().unwrap();

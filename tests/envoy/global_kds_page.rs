@@ -60,6 +60,13 @@ fn the_gateway_of_a_global_control_plane_is_the_shipped_one_at_another_port() {
     assert_eq!(made, shipped);
     assert!(dir.path().join("etc/zonegate.wasm").exists());
     assert!(dir.path().join("etc/ecds").is_dir());
+    let text = fs::read_to_string(dir.path().join("etc/gateway.yaml")).unwrap();
+    let named: Vec<&str> = text.split("/etc/zonegate/sds/").skip(1).collect();
+    assert_eq!(named.len(), 2);
+    for rest in named {
+        let name = rest.split([' ', '\n']).next().unwrap();
+        assert!(dir.path().join("etc/sds").join(name).exists(), "{name}");
+    }
 }
 
 /// Every file that the Envoy beside a zone reads is there, and nobody else reads the token.

@@ -55,6 +55,7 @@ impl Bench {
             concurrency: 2,
             log: Log::File,
             delivery: Delivery::Ecds,
+            probes: false,
             edits: Vec::new(),
             environment: Vec::new(),
         };

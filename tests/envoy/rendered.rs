@@ -7,11 +7,14 @@ use std::process::Command;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
+use zonegate::gate::ADS_SOTW;
+use zonegate_testkit::control_plane::{Ended, Recorder};
+use zonegate_testkit::raw_client::{End, RawRequest};
 use zonegate_testkit::zone_proxy::Claimed;
 
 use crate::ecds::{SOURCE, is_revoked};
 use crate::form::{WasmOnly, module};
-use crate::harness::{Bench, LIMIT, ZONE, claims_with};
+use crate::harness::{Bench, LIMIT, ZONE, claims_with, grpc_headers};
 
 /// Renders the secrets of a control plane with the key of `bench` into a folder that its Envoy watches.
 fn render(bench: &mut Bench, flags: &[&str]) -> PathBuf {
@@ -65,6 +68,66 @@ async fn a_rendered_file_is_served_and_a_token_revoked_in_it() {
     assert!(tokio::time::timeout(LIMIT, stream.next()).await.unwrap().is_err());
 }
 
+/// The file as a host writes it that has no field for `allow_on_headers_stop_iteration`.
+fn without_the_flag(file: &Path) {
+    let text = fs::read_to_string(file).unwrap();
+    let without = text.replace("      allow_on_headers_stop_iteration: true\n", "");
+    assert_ne!(text, without);
+    fs::write(file, without).unwrap();
+}
+
+/// What Envoy Gateway and Istio come to with `holdHeaders: false`.
+#[tokio::test]
+async fn without_stop_iteration_headers_go_on_and_no_byte_of_a_body_that_is_refused() {
+    if WasmOnly::StopIterationFlag.is_left_out() {
+        return;
+    }
+    let mut bench = Bench::new();
+    let base = bench.scratch().join("base.yaml");
+    fs::write(&base, "firstMessageSeconds: 1\nholdHeaders: false\n").unwrap();
+    let file = render(&mut bench, &["--base", path(&base)]);
+    without_the_flag(&file);
+    let setup = bench.start().await;
+    // What the headers decide: nothing arrives.
+    let expired = setup.sign(claims_with("exp", json!(1)));
+    let refused = setup.connect().await.sotw(Some(&expired), Claimed::INGRESS).await;
+    assert!(refused.err().unwrap().message().starts_with("zonegate: expired: "));
+    setup.assert_nothing_arrived().await;
+    // What the first message decides: the headers arrive, and the control plane hears that this was all.
+    let ingress_only = setup.sign(claims_with("Scope", json!(["ingress"])));
+    let refused = setup.connect().await.sotw(Some(&ingress_only), Claimed::EGRESS).await;
+    let message = refused.err().unwrap().message().to_owned();
+    assert!(message.starts_with("zonegate: out_of_scope: "), "{message}");
+    let raw = setup.raw().await;
+    let silent = RawRequest {
+        method: "POST",
+        path: ADS_SOTW,
+        headers: grpc_headers(&setup.token()),
+        chunks: vec![],
+        end: End::Never,
+    };
+    let answer = raw.send(silent).await.unwrap();
+    // This control plane answers at once, so that there is nothing left but to reset the stream.
+    assert!(answer.reset.is_some(), "{answer:?}");
+    assert_eq!(setup.denied("no_first_message").await, 1);
+    let recorder = setup.control_plane.recorder();
+    // The first one may have been refused before there was a connection to send its headers on.
+    let all = |seen: &Recorder| seen.count() >= 1 && seen.count_ended(Ended::Reset) == seen.count();
+    recorder.wait_for(all, LIMIT).await.unwrap();
+    for request in recorder.requests() {
+        assert_eq!(request.body_bytes, 0, "{request:?}");
+        assert_eq!(request.header("authorization").count(), 1, "{request:?}");
+    }
+    recorder.clear();
+    // A good stream goes through, is cut when its token is revoked, and a bootstrap request is judged.
+    let token = setup.token();
+    let mut stream = setup.connect().await.sotw(Some(&token), Claimed::INGRESS).await.unwrap();
+    stream.next().await.unwrap().unwrap();
+    zonegate(&["revoke"], |command| command.arg(&file).arg(&token));
+    is_revoked(&setup).await;
+    assert!(tokio::time::timeout(LIMIT, stream.next()).await.unwrap().is_err());
+}
+
 /// What the manifests for Istio and Envoy Gateway, and `config check`, warn of.
 #[tokio::test]
 async fn without_stop_iteration_the_headers_are_judged_and_no_stream_passes() {
@@ -75,10 +138,7 @@ async fn without_stop_iteration_the_headers_are_judged_and_no_stream_passes() {
     let base = bench.scratch().join("base.yaml");
     fs::write(&base, "firstMessageSeconds: 1\n").unwrap();
     let file = render(&mut bench, &["--base", path(&base)]);
-    let text = fs::read_to_string(&file).unwrap();
-    let without = text.replace("      allow_on_headers_stop_iteration: true\n", "");
-    assert_ne!(text, without);
-    fs::write(&file, without).unwrap();
+    without_the_flag(&file);
     let setup = bench.start().await;
     for (token, reason) in [
         (setup.sign(claims_with("exp", json!(1))), "zonegate: expired: "),

@@ -152,6 +152,7 @@ fn options(certificates: &Certificates, control_plane: SocketAddr, east: &Place)
         concurrency: 1,
         log: Log::File,
         delivery: Delivery::Ecds,
+        probes: false,
         edits: Vec::new(),
         environment: Vec::new(),
     }

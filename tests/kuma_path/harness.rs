@@ -114,6 +114,7 @@ impl Bench {
             concurrency: 1,
             log: Log::File,
             delivery: Delivery::Ecds,
+            probes: false,
             edits: Vec::new(),
             environment: Vec::new(),
         });

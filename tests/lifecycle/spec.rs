@@ -246,6 +246,66 @@ fn a_stream_that_ends_while_it_is_held_leaves_nothing() {
     ]);
 }
 
+/// `holdHeaders: false`: the headers go on, marked as not judged, and no byte of the body.
+#[test]
+fn where_only_bodies_are_held_the_headers_go_on() {
+    const PUSH: (&str, &str) = ("push a {\"holdHeaders\": false}", "");
+    tell(&[
+        PUSH,
+        ("headers 1 good", "continue, 1:pending"),
+        ("body 1 half", "pause"),
+        ("gauges", "open 0 held 1 shadowed 0"),
+        ("body 1 rest", "continue, allowed, kid.1.allowed, 1:allow"),
+        ("headers 2 egress", "continue, 2:pending"),
+        ("body 2 ingress", "pause, denied.out_of_scope, 2:deny out_of_scope, 2:answer 7, warn"),
+        ("body 2 ingress", "pause"),
+        ("bootstrap 3", "continue, 3:pending"),
+        ("body 3 boot-west", "pause"),
+        ("body 3 nothing end", "pause, denied.wrong_zone, 3:deny wrong_zone, 3:answer 7, warn"),
+        ("headers 4 good", "continue, 4:pending"),
+        (
+            "trailers 4",
+            "pause, denied.malformed_request, 4:deny malformed_request, 4:answer 3, warn",
+        ),
+        ("headers 5 good", "continue, 5:pending"),
+        ("tick 100", ""),
+        ("tick 1000", "denied.no_first_message, 5:deny no_first_message, 5:answer 4, warn"),
+        ("gauges", "open 1 held 0 shadowed 0"),
+    ]);
+    // What the headers alone decide does not wait, and they stay.
+    tell(&[
+        PUSH,
+        (
+            "headers 1 forged",
+            "pause, denied.invalid_signature, 1:deny invalid_signature, 1:answer 16, warn",
+        ),
+        ("elsewhere 2", "pause, denied.path_denied, 2:deny path_denied, 2:answer 12, warn"),
+        (
+            "headers 3 good end",
+            "pause, 3:pending, denied.malformed_request, 3:deny malformed_request, 3:answer 3, warn",
+        ),
+    ]);
+    // A push that revokes: the body never goes on. In shadow mode nothing is different.
+    tell(&[
+        PUSH,
+        ("headers 1 good", "continue, 1:pending"),
+        ("body 1 half", "pause"),
+        ("push b {\"holdHeaders\": false, \"revocations\": \"id-1\"}", ""),
+        ("body 1 rest", "pause, denied.revoked, 1:deny revoked, 1:answer 16, warn"),
+        ("push c {\"holdHeaders\": false, \"mode\": \"shadow\"}", ""),
+        ("headers 2 good", "continue, 2:pending"),
+        ("body 2 half", "continue"),
+        ("body 2 rest", "continue, allowed, kid.1.allowed, 2:allow"),
+    ]);
+    // Of two policies that judge, one that holds the headers is enough.
+    tell(&[
+        ("push a", ""),
+        ("push b {\"holdHeaders\": false}", ""),
+        ("headers 1 good under a", "pause"),
+        ("headers 2 good under b", "continue, 2:pending"),
+    ]);
+}
+
 #[test]
 fn a_held_stream_is_answered_in_time_whatever_the_clock_says() {
     const LATE: &str = "denied.no_first_message, 1:deny no_first_message, 1:answer 4, warn";

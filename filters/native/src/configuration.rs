@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use zonegate::config::Config;
+use zonegate::config::{Config, ConfigError};
 use zonegate::log_line::{self, Level};
 use zonegate::metrics::{self, Change, Counter, Labels, Metric};
 
@@ -38,7 +38,7 @@ struct News {
 /// the previous one.
 pub(crate) fn begin(host: Host<'_>, name: &str, text: &[u8]) -> Option<Arc<Configuration>> {
     let gateway = Gateway::of(name);
-    match Config::from_host(text.to_vec(), backend::choose()) {
+    match read(text) {
         Ok(config) => {
             let news = News::of(&config, copies::others().next().map_or(&[], |_| text));
             let ids = MetricIds::define(host, &gateway.all_labels(Labels::of(&config.policy)));
@@ -58,6 +58,13 @@ pub(crate) fn begin(host: Host<'_>, name: &str, text: &[u8]) -> Option<Arc<Confi
     }
 }
 
+/// Envoy keeps headers and goes on with the body for every dynamic module, so nothing need pass.
+fn read(text: &[u8]) -> Result<Config, ConfigError> {
+    let mut config = Config::from_host(text.to_vec(), backend::choose())?;
+    config.policy.hold_everything();
+    Ok(config)
+}
+
 /// Envoy has taken a configuration.
 pub(crate) fn stands(host: Host<'_>, configuration: &Configuration) {
     configuration.stand(Some(host));
@@ -71,7 +78,7 @@ pub(crate) fn end(configuration: &Configuration) {
 
 /// Envoy has handed over a configuration to another copy of the library.
 pub(crate) fn pushed_elsewhere(name: &str, text: &[u8]) {
-    let config = Config::from_host(text.to_vec(), backend::choose()).ok();
+    let config = read(text).ok();
     let gateway = Gateway::of(name);
     let (level, line) = match &config {
         Some(_) => (Level::Info, GIVEN_TO_ANOTHER),

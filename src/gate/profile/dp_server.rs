@@ -17,6 +17,19 @@ pub struct DpServer {
     pub bootstrap: BootstrapPolicy,
     /// How long a stream may be held for its first message.
     pub first_message: Duration,
+    /// What of it is held meanwhile.
+    pub holding: Holding,
+}
+
+/// What is held of a stream that waits for its first message, or its body.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Holding {
+    /// All of it: the control plane sees nothing of a stream that is refused.
+    #[default]
+    Everything,
+    /// The body. The headers go on at once, which is for hosts that cannot go on with a body while they keep the
+    /// headers.
+    Body,
 }
 
 /// What may connect, by proxy type.

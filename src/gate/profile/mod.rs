@@ -5,7 +5,7 @@
 mod dp_server;
 mod global_kds;
 
-pub use dp_server::{Admission, BootstrapPolicy, DpServer, Proxies};
+pub use dp_server::{Admission, BootstrapPolicy, DpServer, Holding, Proxies};
 pub use global_kds::GlobalKds;
 
 /// What stands behind the gate: which server of which control plane.

@@ -68,12 +68,15 @@ impl Admin {
         Ok((sum(".update_success"), sum(".update_rejected")))
     }
 
-    /// Where the one listener listens.
-    pub(super) async fn listener(&self) -> anyhow::Result<SocketAddr> {
+    /// Where the listener of this name listens.
+    pub(super) async fn listener(&self, name: &str) -> anyhow::Result<SocketAddr> {
         let listeners: Value = serde_json::from_str(&self.get("/listeners?format=json").await?)?;
-        let socket = listeners
-            .pointer("/listener_statuses/0/local_address/socket_address")
-            .context("Envoy listens nowhere")?;
+        let all = listeners.get("listener_statuses").and_then(Value::as_array);
+        let mut all = all.context("Envoy listens nowhere")?.iter();
+        let listener = all.find(|one| one.get("name").and_then(Value::as_str) == Some(name));
+        let socket = listener
+            .and_then(|one| one.pointer("/local_address/socket_address"))
+            .with_context(|| format!("Envoy has no listener {name}"))?;
         let address = socket.pointer("/address").and_then(Value::as_str).context("no address")?;
         let port = socket.pointer("/port_value").and_then(Value::as_u64).context("no port")?;
         Ok(SocketAddr::new(address.parse()?, u16::try_from(port)?))

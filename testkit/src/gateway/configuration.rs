@@ -11,8 +11,11 @@ use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
 use super::{Delivery, Form, Options};
+use crate::kuma::free_port;
 
 const GATEWAY: &str = include_str!("../../../envoy/gateway.yaml");
+const CERTIFICATE: &str = include_str!("../../../envoy/sds/gateway-certificate.yaml");
+const CA: &str = include_str!("../../../envoy/sds/control-plane-ca.yaml");
 
 /// Where the files of a run are.
 #[derive(Debug, Clone)]
@@ -38,6 +41,7 @@ impl Files {
         let (text, watched) = configurations(options, &folder)?;
         fs::write(&gateway, text.to_string())
             .with_context(|| format!("writing {}", gateway.display()))?;
+        write_secrets(dir, options)?;
         let (delivery, form) = (options.delivery, Form::of(&options.module));
         let files = Self { gateway, folder, watched, delivery, form };
         files.push(&options.policy)?;
@@ -71,6 +75,39 @@ impl Files {
             .with_context(|| format!("writing {}", place.display()))
     }
 }
+
+/// Writes the files that the gateway's TLS is included from.
+fn write_secrets(dir: &Path, options: &Options) -> anyhow::Result<()> {
+    let certificate = "/resources/0/tls_certificate";
+    let trust = "/resources/0/validation_context";
+    for (text, name, edits) in [
+        (
+            CERTIFICATE,
+            CERTIFICATE_FILE,
+            vec![
+                (format!("{certificate}/certificate_chain/filename"), &options.certificate),
+                (format!("{certificate}/private_key/filename"), &options.key),
+            ],
+        ),
+        (CA, CA_FILE, vec![(format!("{trust}/trusted_ca/filename"), &options.control_plane_ca)]),
+    ] {
+        let mut secret = yaml(text).context(name)?;
+        let place = if name == CA_FILE { trust } else { certificate };
+        for (pointer, path) in edits {
+            set(&mut secret, &pointer, json!(path))?;
+            let folder = path.parent().context("a file without a folder")?;
+            set(&mut secret, &format!("{place}/watched_directory/path"), json!(folder))?;
+        }
+        let file = dir.join(name);
+        fs::write(&file, secret.to_string())
+            .with_context(|| format!("writing {}", file.display()))?;
+    }
+    Ok(())
+}
+
+/// Their names, beside the bootstrap configuration.
+const CERTIFICATE_FILE: &str = "gateway-certificate.json";
+const CA_FILE: &str = "control-plane-ca.json";
 
 /// In the listener.
 const FILTER: &str = "/filter_chains/0/filters/0/typed_config/http_filters/0";
@@ -146,11 +183,16 @@ fn gateway_configuration(options: &Options, folder: &Path) -> anyhow::Result<Val
     let chain = format!("{LISTENER}/filter_chains/0");
     let filter = format!("{LISTENER}{FILTER}");
     let source = format!("{filter}/config_discovery/config_source/path_config_source");
-    let tls =
-        format!("{chain}/transport_socket/typed_config/common_tls_context/tls_certificates/0");
+    let tls = format!(
+        "{chain}/transport_socket/typed_config/common_tls_context\
+         /tls_certificate_sds_secret_configs/0/sds_config/path_config_source/path"
+    );
     let upstream = format!("{CLUSTER}/transport_socket/typed_config");
-    let trust = format!("{upstream}/common_tls_context/validation_context");
-    let name = format!("{trust}/match_typed_subject_alt_names/0");
+    let trust = format!("{upstream}/common_tls_context/combined_validation_context");
+    let name = format!("{trust}/default_validation_context/match_typed_subject_alt_names/0");
+    let ca =
+        format!("{trust}/validation_context_sds_secret_config/sds_config/path_config_source/path");
+    let dir = folder.parent().context("a folder without a parent")?;
     let socket = format!("{CLUSTER}/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address");
     let Some((host, port)) = options.control_plane.rsplit_once(':') else {
         bail!("control plane {:?}: expected host:port", options.control_plane);
@@ -163,12 +205,11 @@ fn gateway_configuration(options: &Options, folder: &Path) -> anyhow::Result<Val
         (format!("{LISTENER}/address/socket_address/port_value"), json!(options.listen.port())),
         (format!("{source}/path"), json!(folder.join(options.delivery.file()))),
         (format!("{source}/watched_directory/path"), json!(folder)),
-        (format!("{tls}/certificate_chain/filename"), json!(options.certificate)),
-        (format!("{tls}/private_key/filename"), json!(options.key)),
+        (tls, json!(dir.join(CERTIFICATE_FILE))),
         (format!("{socket}/socket_address/address"), json!(host)),
         (format!("{socket}/socket_address/port_value"), json!(port)),
         (format!("{upstream}/sni"), json!(options.control_plane_name)),
-        (format!("{trust}/trusted_ca/filename"), json!(options.control_plane_ca)),
+        (ca, json!(dir.join(CA_FILE))),
         (format!("{name}/san_type"), json!(san_type(&options.control_plane_name))),
         (format!("{name}/matcher/exact"), json!(options.control_plane_name)),
     ] {
@@ -181,10 +222,35 @@ fn gateway_configuration(options: &Options, folder: &Path) -> anyhow::Result<Val
         let typed = ecds.pointer("/resources/0/typed_config").cloned().unwrap_or_default();
         set(&mut gateway, &filter, json!({ "name": "zonegate", "typed_config": typed }))?;
     }
+    set_probes(&mut gateway, options.probes)?;
     for (pointer, value) in &options.edits {
-        set(&mut gateway, pointer, value.clone())?;
+        match pointer.strip_suffix("/+") {
+            Some(list) => insert(&mut gateway, list, value.clone())?,
+            None => set(&mut gateway, pointer, value.clone())?,
+        }
     }
     Ok(gateway)
+}
+
+/// Leads the listener for probes to the admin interface, whose port must be known then; or leaves it out, with
+/// its clusters.
+fn set_probes(gateway: &mut Value, probes: bool) -> anyhow::Result<()> {
+    if !probes {
+        for (list, kept) in [("listeners", "zonegate"), ("clusters", "control-plane")] {
+            let list = gateway.pointer_mut(&format!("/static_resources/{list}"));
+            let list = list.and_then(Value::as_array_mut).context("no list")?;
+            list.retain(|one| one.get("name").and_then(Value::as_str) == Some(kept));
+        }
+        return Ok(());
+    }
+    let admin = json!(free_port()?);
+    let endpoint = "load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address";
+    set(gateway, "/admin/address/socket_address/port_value", admin.clone())?;
+    for cluster in [1, 2] {
+        let place = format!("/static_resources/clusters/{cluster}/{endpoint}/port_value");
+        set(gateway, &place, admin.clone())?;
+    }
+    set(gateway, "/static_resources/listeners/1/address/socket_address/port_value", json!(0))
 }
 
 /// A certificate names an address in another kind of entry than a host, and Envoy looks in one only.
@@ -203,6 +269,13 @@ pub(super) fn yaml(text: &str) -> anyhow::Result<Value> {
 pub(super) fn set(file: &mut Value, pointer: &str, value: Value) -> anyhow::Result<()> {
     let place = file.pointer_mut(pointer);
     *place.with_context(|| format!("the configuration has no {pointer}"))? = value;
+    Ok(())
+}
+
+/// Puts a value before all others of a list.
+fn insert(file: &mut Value, pointer: &str, value: Value) -> anyhow::Result<()> {
+    let list = file.pointer_mut(pointer).and_then(Value::as_array_mut);
+    list.with_context(|| format!("the configuration has no list {pointer}"))?.insert(0, value);
     Ok(())
 }
 

@@ -47,6 +47,13 @@ pub enum Pushed {
     Rejected,
 }
 
+/// What becomes of the policy that a gateway starts with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AtStart {
+    Accepted,
+    MayBeRefused,
+}
+
 /// A running gateway. Dropped, it is killed.
 #[derive(Debug)]
 pub struct Gateway {
@@ -68,7 +75,17 @@ impl Gateway {
     pub async fn start(options: Options) -> anyhow::Result<Self> {
         let dir = folder()?;
         let files = Files::write(dir.path(), &options)?;
-        Self::launch(options, files, Epoch::Only, dir).await
+        Self::launch(options, files, Epoch::Only, dir, AtStart::Accepted).await
+    }
+
+    /// The same, but where the policy is refused, the gateway stays without one.
+    ///
+    /// # Errors
+    /// As [`Self::start`], but for the policy.
+    pub async fn start_without_policy(options: Options) -> anyhow::Result<Self> {
+        let dir = folder()?;
+        let files = Files::write(dir.path(), &options)?;
+        Self::launch(options, files, Epoch::Only, dir, AtStart::MayBeRefused).await
     }
 
     /// The same, and another one can take over from it by Envoy's hot restart.
@@ -78,7 +95,7 @@ impl Gateway {
     pub async fn start_first(options: Options) -> anyhow::Result<Self> {
         let dir = folder()?;
         let files = Files::write(dir.path(), &options)?;
-        Self::launch(options, files, Epoch::First, dir).await
+        Self::launch(options, files, Epoch::First, dir, AtStart::Accepted).await
     }
 
     /// Starts one that takes over from this one, with the same files: new connections come to it, and
@@ -91,7 +108,7 @@ impl Gateway {
         let mut options = self.options.clone();
         options.listen = self.address;
         let files = self.files.for_successor(&options)?;
-        Self::launch(options, files, epoch, folder()?).await
+        Self::launch(options, files, epoch, folder()?, AtStart::Accepted).await
     }
 
     async fn launch(
@@ -99,9 +116,10 @@ impl Gateway {
         files: Files,
         epoch: Epoch,
         dir: TempDir,
+        policy: AtStart,
     ) -> anyhow::Result<Self> {
         let mut process = process::start(&options, &files.gateway, dir.path(), &epoch)?;
-        match Self::ready(&mut process, dir.path(), &options).await {
+        match Self::ready(&mut process, dir.path(), &options, policy).await {
             Ok((admin, address)) => {
                 Ok(Self { process, admin, address, files, options, epoch, dir })
             }
@@ -116,6 +134,7 @@ impl Gateway {
         process: &mut Process,
         dir: &Path,
         options: &Options,
+        policy: AtStart,
     ) -> anyhow::Result<(Admin, SocketAddr)> {
         let deadline = Instant::now().checked_add(START).context("no such time")?;
         while Instant::now() < deadline {
@@ -127,10 +146,11 @@ impl Gateway {
             {
                 // Envoy starts without the filter's policy and answers 500 to everything.
                 let pushes = admin.pushes(options.delivery.pushes()).await?;
-                if options.delivery != Delivery::Gateway && pushes.0 == 0 {
+                let must_be = policy == AtStart::Accepted;
+                if must_be && options.delivery != Delivery::Gateway && pushes.0 == 0 {
                     bail!("the policy was refused");
                 }
-                let address = admin.listener().await?;
+                let address = admin.listener("zonegate").await?;
                 return Ok((admin, address));
             }
             sleep(LOOK).await;
@@ -141,6 +161,14 @@ impl Gateway {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where its listener for probes listens.
+    ///
+    /// # Errors
+    /// It has none.
+    pub async fn probes_address(&self) -> anyhow::Result<SocketAddr> {
+        self.admin.listener("probes").await
     }
 
     /// Its working folder.

@@ -38,7 +38,9 @@ pub struct Options {
     pub log: Log,
     /// How the policy reaches Envoy.
     pub delivery: Delivery,
-    /// More edits of `gateway.yaml`, by JSON pointer.
+    /// Whether the listener for probes is there, at a free port of loopback.
+    pub probes: bool,
+    /// More edits of `gateway.yaml`, by JSON pointer; one that ends in `/+` puts a value before those of a list.
     pub edits: Vec<(String, Value)>,
     /// More environment for Envoy.
     pub environment: Vec<(String, String)>,

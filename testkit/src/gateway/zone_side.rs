@@ -163,7 +163,7 @@ async fn ready(process: &mut Process, dir: &Path) -> anyhow::Result<(Admin, Sock
         if let Some(admin) = Admin::find(dir)
             && admin.is_ready().await
         {
-            let address = admin.listener().await?;
+            let address = admin.listener("zone-control-plane").await?;
             return Ok((admin, address));
         }
         sleep(LOOK).await;

@@ -91,6 +91,7 @@ impl Global {
             concurrency: 1,
             log: Log::File,
             delivery: Delivery::Ecds,
+            probes: false,
             edits: Vec::new(),
             environment: Vec::new(),
         };

@@ -6,6 +6,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 use zonegate::config::{Config, Warning};
 use zonegate::credential::{Issuers, Kind};
+use zonegate::gate::Holding;
 use zonegate::text::Quoted;
 use zonegate::token::{KeySet, PublicKey, VerificationKey};
 
@@ -59,6 +60,8 @@ pub enum Finding {
     FailOpen,
     /// Envoy would not show the filter the first message.
     NoStopIteration,
+    /// Headers of refused streams pass, and Envoy could keep them.
+    HeadersPass,
     /// Envoy would give the next push a new VM.
     NoVmId,
 }
@@ -75,7 +78,8 @@ pub(super) fn all(json: &Value, config: &Config, around: Option<&Value>) -> Vec<
     let mut findings = keys(config);
     findings.extend(ids::all(json, config));
     findings.extend(policy(json));
-    findings.extend(around.map(envoy).unwrap_or_default());
+    let holding = config.policy.holding();
+    findings.extend(around.map(|around| envoy(around, holding)).unwrap_or_default());
     findings
 }
 
@@ -173,7 +177,7 @@ fn policy(json: &Value) -> Vec<Finding> {
 }
 
 /// What Envoy's `PluginConfig`, or the object that becomes one, says around the configuration.
-fn envoy(around: &Value) -> Vec<Finding> {
+fn envoy(around: &Value, holding: Holding) -> Vec<Finding> {
     let field = |snake: &str, camel: &str| around.get(snake).or_else(|| around.get(camel));
     let is_yes = |value: Option<&Value>| value == Some(&Value::Bool(true));
     let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -187,7 +191,8 @@ fn envoy(around: &Value) -> Vec<Finding> {
     let stops = is_yes(field("allow_on_headers_stop_iteration", "allowOnHeadersStopIteration"));
     [
         (fails_open, Finding::FailOpen),
-        (!stops, Finding::NoStopIteration),
+        (!stops && holding == Holding::Everything, Finding::NoStopIteration),
+        (stops && holding == Holding::Body, Finding::HeadersPass),
         (is_envoys && text(vm_id).is_empty(), Finding::NoVmId),
     ]
     .into_iter()
@@ -293,7 +298,12 @@ impl fmt::Display for Finding {
             ),
             Self::NoStopIteration => f.write_str(
                 "allow_on_headers_stop_iteration is not set to true: the filter sees no first \
-                 message, and answers streams with no_first_message",
+                 message, and answers streams with no_first_message; where the file cannot set it, set \
+                 holdHeaders: false",
+            ),
+            Self::HeadersPass => f.write_str(
+                "holdHeaders: false: the control plane sees the headers of streams that are refused later; \
+                 the file sets allow_on_headers_stop_iteration, so remove it",
             ),
             Self::NoVmId => f.write_str(
                 "vm_config.vm_id is not set: a push would not reach the streams that are open",

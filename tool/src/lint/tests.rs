@@ -164,4 +164,11 @@ fn what_stands_around_the_configuration_counts() {
         "spec": { "failStrategy": "FAIL_OPEN", "pluginConfig": with(&json!({})) },
     });
     assert_eq!(lint(&open).warnings, [Finding::FailOpen, Finding::NoStopIteration]);
+    // Where the file cannot set the flag, there is a way without it, which is not for other files.
+    let closed = json!({ "kind": "WasmPlugin", "spec": { "pluginConfig": with(&json!({ "holdHeaders": false })) } });
+    assert_eq!(lint(&closed).warnings, []);
+    let mut file = shipped;
+    file.pointer_mut(config).unwrap()["configuration"]["value"]["holdHeaders"] = json!(false);
+    let wanted = [Finding::ExampleKey(Kind::ZoneToken, "1".into()), Finding::HeadersPass];
+    assert_eq!(lint(&file).warnings, wanted);
 }

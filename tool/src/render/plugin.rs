@@ -18,6 +18,8 @@ use crate::plugin_config::Revocations;
 use crate::plugin_config::generation::{GENERATION, Generation};
 use crate::plugin_config::schema::whole;
 
+const HOLD_HEADERS: &str = "holdHeaders";
+
 /// A plugin configuration in the making.
 #[derive(Debug, Clone, Default)]
 pub struct Plugin {
@@ -218,6 +220,14 @@ impl Plugin {
     /// Sets what makes this push another one than all before it.
     pub fn set_generation(&mut self, generation: &Generation) {
         self.set(GENERATION, generation.to_string().into());
+    }
+
+    /// Lets headers go on, unless it says something of them: for hosts that cannot hold them. A global control
+    /// plane's gate holds nothing.
+    pub fn let_headers_go(&mut self) {
+        if !self.is_for_global() && !self.others.contains_key(HOLD_HEADERS) {
+            self.set(HOLD_HEADERS, false.into());
+        }
     }
 
     /// Whether it is for a global control plane, which has no zone of its own.

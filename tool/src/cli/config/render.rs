@@ -19,7 +19,9 @@ use crate::lint::LintReport;
 use crate::plugin_config::Generation;
 use crate::plugin_config::plugin_file::PluginConfiguration;
 use crate::readers::text;
-use crate::render::kubernetes::{Target, extension_policy, wasm_plugin};
+use crate::render::kubernetes::{
+    Bundle, Target, envoy_filter, extension_policy, patch_policy, wasm_plugin,
+};
 use crate::render::{Plugin, RenderError, ecds, plugin_json};
 
 const EXAMPLES: &str = "\
@@ -74,10 +76,14 @@ enum Format {
     Ecds,
     /// The plugin configuration alone, JSON
     Plugin,
-    /// An Istio WasmPlugin
+    /// For Istio: a WasmPlugin, and what goes with it
     Istio,
-    /// An Envoy Gateway EnvoyExtensionPolicy
+    /// For Istio: an EnvoyFilter that has the policy from a ConfigMap, so that a push changes nothing else
+    IstioEcds,
+    /// For Envoy Gateway: an EnvoyExtensionPolicy, and what goes with it
     EnvoyGateway,
+    /// For Envoy Gateway: an EnvoyPatchPolicy that has the policy from a ConfigMap
+    EnvoyGatewayEcds,
 }
 
 /// What `--output` may say: a format, as with the other verbs; or a file, as it once did here.
@@ -95,24 +101,32 @@ impl FormatOrFile {
 }
 
 #[derive(Args)]
-#[command(next_help_heading = "On Kubernetes (istio, envoy-gateway)")]
+#[command(
+    next_help_heading = "On Kubernetes (istio, istio-ecds, envoy-gateway, envoy-gateway-ecds)"
+)]
 struct Kubernetes {
     /// Where the gateway fetches the module: oci://, https://, with Istio also file://
     #[arg(long, value_name = "URL")]
     module_url: Option<String>,
-    /// SHA-256 of the module, 64 hexadecimal digits
+    /// SHA-256 of what the URL names, 64 hexadecimal digits: the module, or the manifest of an image
     #[arg(long, value_name = "HEX", value_parser = sha256)]
     module_sha256: Option<String>,
-    /// Gateway (of the Gateway API) to which it belongs; envoy-gateway needs it
+    /// Gateway (of the Gateway API) to which it belongs; Envoy Gateway needs it
     #[arg(long, value_name = "NAME")]
     gateway: Option<String>,
-    /// Label of the gateway's pods; istio, repeatable
+    /// Listener of the Gateway, by name; envoy-gateway-ecds
+    #[arg(long, value_name = "NAME")]
+    listener: Option<String>,
+    /// Port on which the gateway's Envoy listens; istio, istio-ecds [default: all of them]
+    #[arg(long)]
+    port: Option<u16>,
+    /// Label of the gateway's pods; istio, istio-ecds, repeatable
     #[arg(long, value_name = "LABEL=VALUE", value_parser = label)]
     selector: Vec<(String, String)>,
-    /// Name of the object
+    /// Name of the objects
     #[arg(long, default_value = "zonegate")]
     name: String,
-    /// Namespace of the object
+    /// Namespace of the objects
     #[arg(long)]
     namespace: Option<String>,
 }
@@ -143,8 +157,8 @@ impl RenderArgs {
         }
         let mut plugin = self.sources.gather()?;
         plugin.set_generation(&Generation::fresh());
-        let text = self.render(&plugin)?;
-        lint(&text)?;
+        let Bundle { text, policy } = self.render(&plugin)?;
+        lint(&policy)?;
         if self.output_file == Path::new("-") {
             print(&text)?;
         } else {
@@ -155,25 +169,41 @@ impl RenderArgs {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn render(&self, plugin: &Plugin) -> anyhow::Result<String> {
-        let text = match self.format {
-            Format::Ecds => ecds(plugin, self.module.as_deref()),
-            Format::Plugin => plugin_json(plugin),
+    fn render(&self, plugin: &Plugin) -> anyhow::Result<Bundle> {
+        let Kubernetes { gateway, listener, .. } = &self.kubernetes;
+        let alone =
+            |text: Result<String, _>| text.map(|text| Bundle { policy: text.clone(), text });
+        let bundle = match self.format {
+            Format::Ecds => alone(ecds(plugin, self.module.as_deref())),
+            Format::Plugin => alone(plugin_json(plugin)),
             Format::Istio => wasm_plugin(plugin, &self.target()?),
-            Format::EnvoyGateway if self.kubernetes.gateway.is_none() => {
+            Format::IstioEcds => envoy_filter(plugin, &self.target()?),
+            Format::EnvoyGateway | Format::EnvoyGatewayEcds if gateway.is_none() => {
                 return Err(missing("--gateway", "the Gateway to which the policy belongs"));
             }
+            Format::EnvoyGatewayEcds if listener.is_none() => {
+                return Err(missing("--listener", "the name of the Gateway's listener"));
+            }
             Format::EnvoyGateway => extension_policy(plugin, &self.target()?),
+            Format::EnvoyGatewayEcds => patch_policy(plugin, &self.target()?),
         };
-        text.map_err(|error| match error {
+        bundle.map_err(|error| match error {
             RenderError::Refused(_) => BadInput(error.to_string()).into(),
             RenderError::NotReadBack => error.into(),
         })
     }
 
     fn target(&self) -> anyhow::Result<Target> {
-        let Kubernetes { module_url, module_sha256, gateway, selector, name, namespace } =
-            &self.kubernetes;
+        let Kubernetes {
+            module_url,
+            module_sha256,
+            gateway,
+            listener,
+            port,
+            selector,
+            name,
+            namespace,
+        } = &self.kubernetes;
         let module_url = module_url
             .clone()
             .ok_or_else(|| missing("--module-url", "where the gateway fetches the module"))?;
@@ -183,6 +213,8 @@ impl RenderArgs {
             module_url,
             module_sha256: module_sha256.clone(),
             gateway: gateway.clone(),
+            listener: listener.clone(),
+            port: *port,
             selector: selector.iter().cloned().collect::<BTreeMap<_, _>>(),
         })
     }

@@ -133,6 +133,7 @@ impl Sandbox {
             concurrency: 2,
             log: Log::File,
             delivery: Delivery::Ecds,
+            probes: false,
             edits: Vec::new(),
             environment: Vec::new(),
         })

@@ -122,8 +122,9 @@ impl Run {
         say!("  SHA-256 {hash}");
         say!("  (give --control-plane-ca, or CP_CA= with make, to trust a CA instead)");
         let place = "/static_resources/clusters/0/transport_socket/typed_config\
-                     /common_tls_context/validation_context";
-        options.edits.push((place.to_owned(), json!({ "verify_certificate_hash": [hash] })));
+                     /common_tls_context";
+        let trust = json!({ "validation_context": { "verify_certificate_hash": [hash] } });
+        options.edits.push((place.to_owned(), trust));
         Ok(())
     }
 

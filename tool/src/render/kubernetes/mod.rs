@@ -1,0 +1,155 @@
+//! Manifests that bring the filter into gateways on Kubernetes.
+//!
+//! In: a [`Plugin`], and where it shall go. Out: the objects that it takes, as documents of one text, for Envoy Gateway
+//! or for Istio, each in two ways:
+//!
+//! - The policy stands in an object of theirs, which makes the filter of it. Neither has a field for Envoy's
+//!   `allow_on_headers_stop_iteration`, so that headers go on: `holdHeaders: false`.
+//! - The policy stands in a ConfigMap that Envoy watches, and the filter is put into Envoy's configuration as
+//!   `envoy/gateway.yaml` has it. A push changes nothing but the policy.
+//!
+//! That the names of gateways, listeners and images are right is not checked.
+
+mod envoy_gateway;
+mod istio;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::Plugin;
+use super::envoy::{RenderError, ecds, read_back, yaml};
+
+pub use envoy_gateway::{extension_policy, patch_policy};
+pub use istio::{envoy_filter, wasm_plugin};
+
+/// Where the filter shall go, and where it comes from.
+#[derive(Debug, Clone, Default)]
+pub struct Target {
+    /// Of the objects.
+    pub name: String,
+    /// Of the objects; `None` leaves it to whoever applies them.
+    pub namespace: Option<String>,
+    /// Where the gateway fetches the module: `oci://…`, `https://…`, with Istio `file://…`.
+    pub module_url: String,
+    /// SHA-256 of the module, or of an image's manifest, in hexadecimal.
+    pub module_sha256: Option<String>,
+    /// The Gateway (of the Gateway API) to which it belongs.
+    pub gateway: Option<String>,
+    /// Its listener, by name.
+    pub listener: Option<String>,
+    /// The port on which the gateway's Envoy listens.
+    pub port: Option<u16>,
+    /// Labels of the gateway's pods; Istio only.
+    pub selector: BTreeMap<String, String>,
+}
+
+/// Some objects, and the text in which their policy stands as a file that other commands read.
+#[derive(Debug, Clone)]
+pub struct Bundle {
+    /// All objects.
+    pub text: String,
+    /// The policy's: the first object, or the file in it.
+    pub policy: String,
+}
+
+/// Where the pods have the policy, and the module.
+const ECDS_FOLDER: &str = "/etc/zonegate/ecds";
+const MODULE_FOLDER: &str = "/etc/zonegate/module";
+/// The module in an image, where Istio and Envoy Gateway look for it.
+const MODULE: &str = "/etc/zonegate/module/plugin.wasm";
+
+/// The gateway's own file.
+const GATEWAY: &str = include_str!("../../../../envoy/gateway.yaml");
+const MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Manifest<Spec> {
+    api_version: &'static str,
+    kind: &'static str,
+    metadata: Value,
+    spec: Spec,
+}
+
+impl Target {
+    fn metadata(&self) -> Value {
+        match &self.namespace {
+            Some(namespace) => json!({ "name": self.name, "namespace": namespace }),
+            None => json!({ "name": self.name }),
+        }
+    }
+
+    /// The Gateway of the Gateway API.
+    fn reference(&self) -> Value {
+        let name = self.gateway.as_deref().unwrap_or(&self.name);
+        json!({ "group": "gateway.networking.k8s.io", "kind": "Gateway", "name": name })
+    }
+
+    /// The ConfigMap with the file that Envoy watches.
+    fn config_map(&self, plugin: &Plugin) -> Result<(String, String), RenderError> {
+        let file = ecds(plugin, Some(MODULE))?;
+        let mut object =
+            json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": self.metadata() });
+        if let Some(fields) = object.as_object_mut() {
+            fields.insert("data".to_owned(), json!({ "zonegate.yaml": file }));
+        }
+        let text = yaml(&object)?;
+        read_back(&text, "/data/zonegate.yaml", &json!(file))?;
+        Ok((text, file))
+    }
+
+    /// The volumes of the ConfigMap, and of the module's image.
+    fn volumes(&self) -> Value {
+        let url = &self.module_url;
+        let image = url.strip_prefix("oci://").unwrap_or(url);
+        json!([
+            { "name": "zonegate-policy", "configMap": { "name": self.name } },
+            { "name": "zonegate-module", "image": { "reference": image } },
+        ])
+    }
+}
+
+fn mounts() -> Value {
+    json!([
+        { "name": "zonegate-policy", "mountPath": ECDS_FOLDER, "readOnly": true },
+        { "name": "zonegate-module", "mountPath": MODULE_FOLDER, "readOnly": true },
+    ])
+}
+
+/// The filter with its policy by ECDS, and the one behind it that lets nothing pass unjudged, as
+/// `envoy/gateway.yaml` has them.
+fn filters() -> Result<[Value; 2], RenderError> {
+    let manager = manager()?;
+    let filter = |index: usize| {
+        let found = manager.pointer(&format!("/http_filters/{index}")).cloned();
+        found.ok_or(RenderError::NotReadBack)
+    };
+    Ok([filter(0)?, filter(1)?])
+}
+
+/// The connection manager of `envoy/gateway.yaml`.
+fn manager() -> Result<Value, RenderError> {
+    let gateway: Value = serde_saphyr::from_str(GATEWAY).map_err(|_| RenderError::NotReadBack)?;
+    gateway.pointer(MANAGER).cloned().ok_or(RenderError::NotReadBack)
+}
+
+/// Documents of one text, under these words.
+fn join(words: &str, documents: &[String]) -> String {
+    format!("{words}{}", documents.join("---\n"))
+}
+
+/// The object that has the policy, which reads back as it was meant.
+fn with_policy(
+    plugin: &Plugin,
+    manifest: &impl Serialize,
+    pointer: &str,
+) -> Result<String, RenderError> {
+    plugin.check().map_err(RenderError::Refused)?;
+    let text = yaml(manifest)?;
+    read_back(&text, pointer, &plugin.to_json())?;
+    Ok(text)
+}
