@@ -109,7 +109,10 @@ fn the_packages_say_what_they_are() {
     assert_eq!(field("Depends").trim(), "", "the tool is static");
     let conffiles = text(run("dpkg-deb", &["-I", deb.to_str().unwrap(), "conffiles"]));
     let conffiles: BTreeSet<&str> = conffiles.split_whitespace().collect();
-    assert_eq!(conffiles, BTreeSet::from(["/etc/zonegate/gateway.yaml", "/etc/zonegate/sync.env"]));
+    let ours =
+        ["gateway.yaml", "sds/control-plane-ca.yaml", "sds/gateway-certificate.yaml", "sync.env"];
+    let ours: Vec<String> = ours.iter().map(|name| format!("/etc/zonegate/{name}")).collect();
+    assert_eq!(conffiles, ours.iter().map(String::as_str).collect());
     for script in ["postinst", "prerm"] {
         let script = text(run("dpkg-deb", &["-I", deb.to_str().unwrap(), script]));
         assert!(script.starts_with("#!/bin/sh\n") && script.contains("/run/systemd/system"));
