@@ -7,7 +7,7 @@ ARG ENVOY=envoyproxy/envoy:distroless-v1.40.0
 FROM ${ENVOY}
 COPY --chmod=0644 zonegate.wasm envoy/gateway.yaml /etc/zonegate/
 COPY --chmod=0644 envoy/sds/gateway-certificate.yaml envoy/sds/control-plane-ca.yaml /etc/zonegate/sds/
-EXPOSE 5678
+EXPOSE 5678 9903
 USER 65532:65532
 ENTRYPOINT ["/usr/local/bin/envoy"]
 CMD ["--config-path", "/etc/zonegate/gateway.yaml", "--disable-hot-restart"]

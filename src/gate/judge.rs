@@ -117,8 +117,9 @@ impl Policy {
         Ok(Permit::Token { token, identity, caller: holder.caller() })
     }
 
-    /// What holds for whoever has the token, which proves `identity`: length, key, time and revocation. Length and key were checked
-    /// when the token was verified; where another policy is in force since, they may not hold any more.
+    /// What holds for whoever has the token, which proves `identity`: length, key, time and revocation. Length and
+    /// key were checked when the token was verified; where another policy is in force since, they may not hold any
+    /// more.
     fn judge_token(
         &self,
         token: &Token,

@@ -9,11 +9,12 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use zonegate::gate::ADS_SOTW;
 use zonegate_testkit::control_plane::{Ended, Recorder};
+use zonegate_testkit::gateway::Form;
 use zonegate_testkit::raw_client::{End, RawRequest};
 use zonegate_testkit::zone_proxy::Claimed;
 
 use crate::ecds::{SOURCE, is_revoked};
-use crate::form::{WasmOnly, module};
+use crate::form::{WasmOnly, form, module};
 use crate::harness::{Bench, LIMIT, ZONE, claims_with, grpc_headers};
 
 /// Renders the secrets of a control plane with the key of `bench` into a folder that its Envoy watches.
@@ -126,6 +127,27 @@ async fn without_stop_iteration_headers_go_on_and_no_byte_of_a_body_that_is_refu
     zonegate(&["revoke"], |command| command.arg(&file).arg(&token));
     is_revoked(&setup).await;
     assert!(tokio::time::timeout(LIMIT, stream.next()).await.unwrap().is_err());
+}
+
+/// The module in wasm lets headers go where it is told to. A dynamic module can always hold them, and does.
+#[tokio::test]
+async fn a_dynamic_module_holds_headers_whatever_the_policy_says() {
+    let bench = Bench::new().set("holdHeaders", json!(false));
+    let setup = bench.set("firstMessageSeconds", json!(1)).start().await;
+    let silent = RawRequest {
+        method: "POST",
+        path: ADS_SOTW,
+        headers: grpc_headers(&setup.token()),
+        chunks: vec![],
+        end: End::Never,
+    };
+    setup.raw().await.send(silent).await.unwrap();
+    assert_eq!(setup.denied("no_first_message").await, 1);
+    let seen = match form() {
+        Form::Wasm => 1,
+        Form::Native => 0,
+    };
+    assert_eq!(setup.control_plane.recorder().count(), seen);
 }
 
 /// What the manifests for Istio and Envoy Gateway, and `config check`, warn of.

@@ -13,7 +13,7 @@ use proptest::sample::select;
 use proptest::test_runner::{Config as ProptestConfig, TestRunner};
 use serde_json::json;
 use zonegate::credential::TokenCache;
-use zonegate::gate::{Frame, Held, Judge, Mode, OnOpen, Permit, Policy, Verdict};
+use zonegate::gate::{Frame, Held, Holding, Judge, Mode, OnOpen, Permit, Policy, Verdict};
 use zonegate::lifecycle::{Decision, Effect, HELD_BYTES, PolicyNumber, Step};
 use zonegate::log_line::LogLine;
 
@@ -66,6 +66,8 @@ static POLICIES: LazyLock<Vec<Arc<Policy>>> = LazyLock::new(|| {
         json!({ "proxies": { "dataplane": "pass", "ingress": "deny" }, "bootstrap": "pass" }),
         json!({ "firstMessageSeconds": 3, "bootstrap": "deny" }),
         json!({ "zone": "west" }),
+        json!({ "holdHeaders": false }),
+        json!({ "holdHeaders": false, "revocations": "id-1" }),
         json!({ "profile": "globalKds" }),
     ]
     .iter()
@@ -127,6 +129,8 @@ struct Known {
     is_held: bool,
     passes: bool,
     is_answered: bool,
+    /// Its headers went on, and no byte of its body may before it passes.
+    only_headers: bool,
     /// The ID of the token that let it in.
     id: Option<String>,
 }
@@ -200,6 +204,9 @@ impl Model {
             Event::Body { stream, piece, is_end } if self.streams.contains_key(stream) => {
                 let (step, effects) = self.host.body(*stream, &bytes(piece), *is_end);
                 self.follow(Some(*stream), Some(step), &effects);
+                let known = &self.streams[stream];
+                let is_early = step == Step::Continue && known.only_headers && !known.passes;
+                assert!(!is_early, "{stream}: a piece of the body goes on");
             }
             Event::Trailers(stream) if self.streams.contains_key(stream) => {
                 let (step, effects) = self.host.trailers(*stream);
@@ -308,7 +315,11 @@ impl Model {
     fn decided(&mut self, stream: u32, verdict: Decision, id: Option<String>) {
         match verdict {
             Decision::Pending => {
-                assert!(self.newest().is_none_or(|policy| policy.mode == Mode::Shadow))
+                let enforced: Vec<_> = self.judges(stream);
+                let mut enforced = enforced.iter().filter(|policy| policy.mode == Mode::Enforce);
+                let only_headers = enforced.clone().next().is_some();
+                assert!(enforced.all(|policy| policy.holding() == Holding::Body), "{stream}");
+                self.streams.get_mut(&stream).unwrap().only_headers = only_headers;
             }
             Decision::Deny => {}
             Decision::Allow => {

@@ -29,6 +29,8 @@ fn the_archive_has_everything_and_the_tool_in_it_runs() {
         "envoy/gateway.yaml",
         "envoy/ecds/zonegate.yaml",
         "envoy/ecds/zonegate-native.yaml",
+        "envoy/sds/gateway-certificate.yaml",
+        "envoy/sds/control-plane-ca.yaml",
         "deploy/systemd/zonegate-gateway.service",
         "deploy/images/tool.Dockerfile",
         "man/zonegate-sync.1",

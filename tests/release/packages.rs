@@ -109,10 +109,13 @@ fn the_packages_say_what_they_are() {
     assert_eq!(field("Depends").trim(), "", "the tool is static");
     let conffiles = text(run("dpkg-deb", &["-I", deb.to_str().unwrap(), "conffiles"]));
     let conffiles: BTreeSet<&str> = conffiles.split_whitespace().collect();
-    let ours =
-        ["gateway.yaml", "sds/control-plane-ca.yaml", "sds/gateway-certificate.yaml", "sync.env"];
-    let ours: Vec<String> = ours.iter().map(|name| format!("/etc/zonegate/{name}")).collect();
-    assert_eq!(conffiles, ours.iter().map(String::as_str).collect());
+    let wanted = [
+        "/etc/zonegate/gateway.yaml",
+        "/etc/zonegate/sds/control-plane-ca.yaml",
+        "/etc/zonegate/sds/gateway-certificate.yaml",
+        "/etc/zonegate/sync.env",
+    ];
+    assert_eq!(conffiles, BTreeSet::from(wanted));
     for script in ["postinst", "prerm"] {
         let script = text(run("dpkg-deb", &["-I", deb.to_str().unwrap(), script]));
         assert!(script.starts_with("#!/bin/sh\n") && script.contains("/run/systemd/system"));

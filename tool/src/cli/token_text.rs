@@ -26,6 +26,11 @@ pub(super) struct TokenText {
 }
 
 impl TokenText {
+    /// That of this argument.
+    pub(super) fn of(token: OsString) -> Self {
+        Self { token }
+    }
+
     /// Reads it.
     pub(super) fn read(&self) -> anyhow::Result<Zeroizing<Vec<u8>>> {
         let path = Path::new(&self.token);

@@ -1,16 +1,21 @@
 //! `zonegate inspect`.
 //!
-//! In: any token. Out: what it says, marked as UNVERIFIED, and what is wrong with it. No key is
-//! needed, and nothing of what is shown has been checked against one: that is `zonegate verify`.
+//! In: any token, or many. Out: what it says, marked as UNVERIFIED, and what is wrong with it; of many, a list. No
+//! key is needed, and nothing of what is shown has been checked against one: that is `zonegate verify`.
 
 mod faults;
+mod list;
 mod report;
 mod table;
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
+use list::List;
 use report::Report;
 pub(super) use report::likely_kind;
 use zonegate::gate::UnixTime;
@@ -22,19 +27,28 @@ use super::time;
 use super::token_text::TokenText;
 
 const EXAMPLES: &str = "\
-Exit code: 0 for a whole token, 2 for a broken one, of which the readable parts are shown.
+Several tokens, and the files of a folder and those below it, are listed: what expires first stands first.
+
+Exit code: 0 for whole tokens, 2 for a broken one, of which the readable parts are shown; 1 where
+--expiring-within finds a token.
 
 Examples:
   $ zonegate inspect east.token
   $ kumactl generate zone-token --zone east --valid-for 24h | zonegate inspect -
-  $ zonegate inspect east.token -o json | jq -r .id";
+  $ zonegate inspect east.token -o json | jq -r .id
+  $ zonegate inspect /etc/kuma/tokens
+  $ zonegate inspect /etc/kuma/tokens --expiring-within 30d > expiring.txt || mail -s tokens ops < expiring.txt";
 
 /// Show what a token says, without checking its signature
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Inspect {
-    #[command(flatten)]
-    token: TokenText,
+    /// The token, a file that holds it, a folder of such files, or - for standard input
+    #[arg(value_name = "TOKEN", required = true)]
+    tokens: Vec<OsString>,
+    /// List only tokens that expire within this time, or have expired: 30d, 12h
+    #[arg(long, value_name = "DURATION", value_parser = list::span)]
+    expiring_within: Option<Duration>,
     /// The time from which its dates are seen, RFC 3339 or seconds since 1970; now unless given
     #[arg(long, value_name = "TIME", value_parser = time::parse)]
     at: Option<UnixTime>,
@@ -46,18 +60,54 @@ pub(super) struct Inspect {
 impl Inspect {
     /// Shows it.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let Self { token, at, output } = self;
+        let Self { tokens, expiring_within, at, output } = self;
+        let now = at.unwrap_or_else(time::now);
+        match &tokens[..] {
+            [token] if expiring_within.is_none() && !Path::new(token).is_dir() => {
+                Self::one(&TokenText::of(token.clone()), now, output)
+            }
+            _ => Self::many(&tokens, expiring_within, now, output),
+        }
+    }
+
+    fn many(
+        args: &[OsString],
+        expiring_within: Option<Duration>,
+        now: UnixTime,
+        output: Format,
+    ) -> anyhow::Result<ExitCode> {
+        let mut list = List::read(args, now)?;
+        let fault = list.fault().map(|(place, fault)| (place.to_owned(), fault.to_owned()));
+        if let Some(span) = expiring_within {
+            list.keep_expiring(now, span);
+        }
+        let text = match output {
+            Format::Table if list.is_empty() && expiring_within.is_some() => String::new(),
+            Format::Table => list.to_table(),
+            Format::Json => list.to_output_value().to_json(),
+            Format::Yaml => list.to_output_value().to_yaml(),
+        };
+        print(&text).context("could not write to standard output")?;
+        match fault {
+            Some((place, fault)) => Ok(broken(&place, fault)),
+            None if expiring_within.is_some() && !list.is_empty() => Ok(ExitCode::FAILURE),
+            None => Ok(ExitCode::SUCCESS),
+        }
+    }
+
+    fn one(token: &TokenText, now: UnixTime, output: Format) -> anyhow::Result<ExitCode> {
         let text = token.read()?;
-        let report = Report::of(&text, at.unwrap_or_else(time::now));
+        let report = Report::of(&text, now);
         print(&shown(&report, output)).context("could not write to standard output")?;
         match report.faults.first() {
             None => Ok(ExitCode::SUCCESS),
-            Some(fault) => {
-                let error = anyhow::anyhow!(fault.clone());
-                Ok(bad_input(&error.context(BadInput(format!("{} is broken", token.name())))))
-            }
+            Some(fault) => Ok(broken(&token.name(), fault.clone())),
         }
     }
+}
+
+fn broken(place: &str, fault: String) -> ExitCode {
+    bad_input(&anyhow::anyhow!(fault).context(BadInput(format!("{place} is broken"))))
 }
 
 fn shown(report: &Report, output: Format) -> String {

@@ -1,0 +1,236 @@
+//! Many tokens, one a line: the one that expires first stands first.
+//!
+//! In: tokens, files with tokens, and folders of such files. Out: a table, or a list for other programs. What a
+//! single token says in full is written next door, and no signature is checked.
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use jiff::{Span, SpanRelativeTo};
+use zonegate::credential::{ClaimValue, Claims};
+use zonegate::gate::UnixTime;
+use zonegate::token::NumericDate;
+
+use super::report::{Report, UNVERIFIED};
+use crate::cli::failure::BadInput;
+use crate::cli::output_value::OutputValue;
+use crate::cli::printable::one_line;
+use crate::cli::time;
+use crate::cli::token_text::TokenText;
+
+/// More files than anyone has tokens; a wrong folder is not read to its end.
+const MOST_FILES: usize = 100_000;
+/// How deep folders are looked into.
+const MOST_DEEP: usize = 8;
+
+/// A token, and where it was found.
+pub(super) struct Found {
+    place: String,
+    report: Report,
+}
+
+/// All tokens that were found.
+pub(super) struct List {
+    /// In the order in which they expire.
+    tokens: Vec<Found>,
+    /// Files in folders that hold no token.
+    others: usize,
+}
+
+/// Reads how soon: `30d`, `12h`, `1 week`.
+pub(super) fn span(text: &str) -> Result<Duration, String> {
+    let span = text.parse::<Span>().map_err(|error| error.to_string())?;
+    span.to_duration(SpanRelativeTo::days_are_24_hours())
+        .ok()
+        .and_then(|span| Duration::try_from(span).ok())
+        .ok_or_else(|| "days, hours or weeks are expected, for example 30d or 12h".to_owned())
+}
+
+impl List {
+    /// Reads what the arguments name, as seen at `now`.
+    ///
+    /// # Errors
+    /// An argument names nothing that can be read. Of the files in a folder, those without a token are passed over.
+    pub(super) fn read(args: &[OsString], now: UnixTime) -> anyhow::Result<Self> {
+        let mut list = Self { tokens: Vec::new(), others: 0 };
+        for arg in args {
+            match Path::new(arg).is_dir() {
+                true => list.read_folder(Path::new(arg), now)?,
+                false => {
+                    let token = TokenText::of(arg.clone());
+                    let report = Report::of(&token.read()?, now);
+                    list.tokens.push(Found { place: token.name(), report });
+                }
+            }
+        }
+        list.tokens.sort_by_key(Found::expires);
+        Ok(list)
+    }
+
+    fn read_folder(&mut self, folder: &Path, now: UnixTime) -> anyhow::Result<()> {
+        let mut files = Vec::new();
+        add_files(folder, MOST_DEEP, &mut files)?;
+        files.sort_unstable();
+        for file in files {
+            let place = file.display().to_string();
+            let unreadable = || BadInput(format!("could not read {place}"));
+            // Whether it can be read is told apart from whether a token is in it.
+            fs::File::open(&file).with_context(unreadable)?;
+            let report = TokenText::of(file.into()).read().map(|text| Report::of(&text, now));
+            match report {
+                Ok(report) if report.registered.is_some() => {
+                    self.tokens.push(Found { place, report });
+                }
+                _ => self.others = self.others.saturating_add(1),
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves only tokens that expire within `span` of `now`, or have expired.
+    pub(super) fn keep_expiring(&mut self, now: UnixTime, span: Duration) {
+        let end = now.saturating_add(span);
+        let is_soon = |date: NumericDate| UnixTime::from(date) <= end;
+        self.tokens.retain(|found| found.expires_at().is_some_and(is_soon));
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.tokens.is_empty()
+    }
+
+    /// The first fault of a token, and where it is.
+    pub(super) fn fault(&self) -> Option<(&str, &str)> {
+        let faulty = |found: &'_ Found| found.report.faults.first().cloned();
+        let found = self.tokens.iter().find(|found| faulty(found).is_some())?;
+        Some((&found.place, found.report.faults.first()?))
+    }
+
+    /// For other programs.
+    pub(super) fn to_output_value(&self) -> OutputValue {
+        let one = |found: &Found| {
+            let OutputValue::Object(fields) = found.report.to_output_value() else {
+                return found.report.to_output_value();
+            };
+            let place = ("place".to_owned(), OutputValue::text(found.place.clone()));
+            OutputValue::Object([place].into_iter().chain(fields).collect())
+        };
+        OutputValue::List(self.tokens.iter().map(one).collect())
+    }
+
+    /// For people.
+    pub(super) fn to_table(&self) -> String {
+        let mut rows = vec![["EXPIRES", "", "KIND", "FOR", "KID", "ID", "IN"].map(str::to_owned)];
+        rows.extend(self.tokens.iter().map(Found::row));
+        let mut widths = [0_usize; 7];
+        for row in &rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+        let mut table = format!("{UNVERIFIED}\n\n");
+        for row in rows {
+            let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
+            let line = cells.collect::<Vec<_>>().join("  ");
+            // Writing to a String does not fail.
+            let _ = writeln!(table, "{}", line.trim_end());
+        }
+        if self.others > 0 {
+            let _ = writeln!(table, "\n{} other files hold no token", self.others);
+        }
+        table
+    }
+}
+
+impl Found {
+    fn expires_at(&self) -> Option<NumericDate> {
+        self.report.registered.as_ref()?.expires_at
+    }
+
+    /// One that never expires comes behind all dates, and what cannot be read behind that.
+    fn expires(&self) -> (bool, bool, Option<NumericDate>) {
+        let date = self.expires_at();
+        (self.report.registered.is_none(), date.is_none(), date)
+    }
+
+    fn row(&self) -> [String; 7] {
+        let Report { registered, kind, kid, now, .. } = &self.report;
+        let [date, when] = match (registered, self.expires_at()) {
+            (None, _) => ["broken".to_owned(), String::new()],
+            (Some(_), None) => ["never".to_owned(), String::new()],
+            (Some(_), Some(date)) => {
+                [time::utc(date).unwrap_or_else(|| date.0.to_string()), time::relative(date, *now)]
+            }
+        };
+        let id = registered.as_ref().map(|registered| registered.id.clone()).unwrap_or_default();
+        let kid = kid.clone().unwrap_or_default();
+        [date, when, (*kind).to_owned(), self.holder(), kid, id, self.place.clone()]
+            .map(|cell| one_line(&cell).to_string())
+    }
+
+    /// Whom the token is for: its zone, its mesh and name, or its namespace and account.
+    fn holder(&self) -> String {
+        if self.report.kind == "unknown" {
+            return String::new();
+        }
+        let members = self.report.claims.iter().flat_map(Claims::members);
+        let texts = members.filter_map(|(_, value)| match value {
+            ClaimValue::Text(text) if !text.is_empty() => Some(text),
+            ClaimValue::Text(_) | ClaimValue::List(_) => None,
+        });
+        match texts.collect::<Vec<_>>().join(" ") {
+            text if text.is_empty() => "any".to_owned(),
+            text => text,
+        }
+    }
+}
+
+/// The files in a folder and in those below, but for hidden ones: a mounted volume has copies there.
+fn add_files(folder: &Path, deep: usize, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    let unreadable = || BadInput(format!("could not read the folder {}", folder.display()));
+    for entry in fs::read_dir(folder).with_context(unreadable)? {
+        let entry = entry.with_context(unreadable)?;
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        let path = entry.path();
+        let is_folder = entry.file_type().with_context(unreadable)?.is_dir();
+        match deep.checked_sub(1) {
+            Some(deep) if is_folder => add_files(&path, deep, files)?,
+            None if is_folder => {}
+            _ if path.is_file() => files.push(path),
+            _ => {}
+        }
+        if files.len() > MOST_FILES {
+            bail!(BadInput(format!("{}: more than {MOST_FILES} files", folder.display())));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_is_days_and_hours() {
+        const DAY: u64 = 86_400;
+        for (text, seconds) in [
+            ("30d", Some(30 * DAY)),
+            ("12h", Some(DAY / 2)),
+            ("1 week", Some(7 * DAY)),
+            ("1d 12h", Some(DAY * 3 / 2)),
+            ("0d", Some(0)),
+            ("-1d", None),
+            ("1 month", None),
+            ("30", None),
+            ("", None),
+            ("soon", None),
+        ] {
+            assert_eq!(span(text).ok(), seconds.map(Duration::from_secs), "{text}");
+        }
+    }
+}
