@@ -11,7 +11,7 @@ FAULTY_LIBRARY := target/libzonegate-faulty.so
 FILTER = $(if $(filter native,$(FORM)),$(LIBRARY),$(MODULE))
 FLOOR := target/floor.wasm
 # The tests that need a module, an Envoy, a Kuma, a Kubernetes, a release or Go, and those that need nothing.
-NEEDY := differential envoy envoy_gateway kuma_path kubernetes library module native_host release
+NEEDY := differential envoy envoy_gateway kuma_path kubernetes library module native_host release service
 NATIVE := $(filter-out $(NEEDY), \
 	$(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) \
 	$(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs)))
@@ -47,6 +47,7 @@ help:
 	@echo "make test    everything that must hold"
 	@echo "             ONLY=name      those tests only that have this in their names"
 	@echo "             FORM=native    those with an Envoy only, with the filter as a dynamic module"
+	@echo "             FORM=service   the same, with a service that Envoy asks; 6 minutes"
 	@echo "make check   those tests that need no Envoy and no module, in a minute"
 	@echo "make mutants those tests against faults, one at a time, in a copy of the sources; hours"
 	@echo "             ONLY=a,b,c     in these files and folders of src only"
@@ -93,7 +94,8 @@ run: $(or $(FORM),wasm) tool
 demo: $(or $(FORM),wasm) tool
 	@envoy=$$(scripts/envoy) && $(ZONEGATE) demo verdicts --envoy "$$envoy" --module $(FILTER) $(FUNC_E)
 
-# With the module in wasm; FORM=native runs those with an Envoy with the dynamic module.
+# With the module in wasm; FORM=native runs those with an Envoy with the dynamic module, FORM=service with a service
+# that Envoy asks.
 test: wasm $(if $(filter native,$(FORM)),native)
 	@scripts/wasm faulty
 	@$(if $(filter native,$(FORM)),scripts/native faulty)
@@ -109,6 +111,7 @@ test: wasm $(if $(filter native,$(FORM)),native)
 		"$$([ -n "$$promtool" ] || skipped "the Prometheus rules (no promtool, and none could be had).")" \
 		"$$(command -v go >/dev/null || skipped "the differential test (no Go).")" \
 		"$$(command -v systemd-analyze >/dev/null || skipped "the systemd units (no systemd-analyze on PATH).")" \
+		"$$([ -n "$${NGINX:-$$(command -v nginx)}" ] || skipped "nginx as a client of zonegate serve (no nginx on PATH).")" \
 		"$$(skipped "the tests with real Kuma (make test-kuma).")" \
 		"$$(skipped "the tests with a real Kubernetes API server (make test-kubernetes).")" \
 		"$$(skipped "the test with a real Envoy Gateway (make test-envoy-gateway).")" \

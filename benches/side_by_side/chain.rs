@@ -13,12 +13,12 @@ use rsa::pkcs1::DecodeRsaPublicKey;
 use rsa::traits::PublicKeyParts;
 use serde_json::{Value, json};
 use zonegate_issuer::SigningKey;
-use zonegate_testkit::gateway::Form;
+use zonegate_testkit::gateway::{Form, ServiceProtocol};
 
 use crate::tokens::{DATAPLANE_KID, KID, MESH, ZONE, revoked_ids};
 
 /// The name of the service's cluster.
-const SERVICE: &str = "service";
+const SERVICE: &str = "zonegate-serve";
 
 /// Names of subjects, as they stand in the results.
 pub(crate) const NO_FILTER: &str = "no filter";
@@ -29,6 +29,7 @@ pub(crate) const NATIVE: &str = "zonegate, native";
 
 pub(crate) const ZONEGATE_CRATE: &str = "zonegate, no host crypto";
 pub(crate) const EXT_AUTHZ: &str = "ext_authz service";
+pub(crate) const EXT_PROC: &str = "ext_proc service";
 
 /// How a chain checks.
 #[derive(Debug, Clone)]
@@ -42,8 +43,10 @@ pub(crate) enum Check {
         /// How many ids an RBAC filter behind it denies; 0 is no such filter.
         denied: usize,
     },
-    /// Envoy's external authorization: a service that judges as this filter does, natively.
-    ExtAuthz {
+    /// A service that judges as this filter does, natively.
+    Service {
+        /// By which protocol Envoy asks it.
+        protocol: ServiceProtocol,
         /// How many ids it has on its list.
         revoked: usize,
     },
@@ -87,7 +90,7 @@ impl Subject {
             Check::None => Vec::new(),
             Check::Jwt { cache, denied: 0 } => vec![jwt_authn(key, *cache)?],
             Check::Jwt { cache, denied } => vec![jwt_authn(key, *cache)?, rbac(*denied)],
-            Check::ExtAuthz { .. } => vec![ext_authz()],
+            Check::Service { protocol, .. } => asking(*protocol)?,
             Check::Floor { module, step } => vec![floor(module, step)?],
             Check::Zonegate { module, crypto, revoked } => {
                 vec![zonegate(key, module, *crypto, *revoked)?]
@@ -144,20 +147,10 @@ fn zonegate(
     Ok(json!({ "name": "zonegate", "typed_config": filter }))
 }
 
-/// It is asked about the headers that the gate judges, and about no others.
-fn ext_authz() -> Value {
-    json!({
-        "name": "envoy.filters.http.ext_authz",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz",
-            "transport_api_version": "V3",
-            "grpc_service": { "envoy_grpc": { "cluster_name": SERVICE }, "timeout": "5s" },
-            "allowed_headers": { "patterns": [
-                { "exact": "authorization" },
-                { "exact": "content-type" },
-            ] },
-        },
-    })
+/// The filters that ask a service, as they are shipped.
+fn asking(protocol: ServiceProtocol) -> anyhow::Result<Vec<Value>> {
+    let parts: Value = serde_saphyr::from_str(protocol.parts())?;
+    parts["http_filters"].as_array().cloned().context("envoy/service")
 }
 
 /// The cluster of the service at `address`.

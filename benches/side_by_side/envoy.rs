@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use serde_json::{Value, json};
 use zonegate_issuer::SigningKey;
-use zonegate_testkit::gateway::{Delivery, Gateway, Log, Options};
+use zonegate_testkit::gateway::{Delivery, Gateway, Log, Options, ServiceOptions};
 
 use crate::chain::{self, Check, Subject, policy};
 use crate::cpu;
@@ -63,7 +63,7 @@ impl Envoy {
     ) -> anyhow::Result<Self> {
         let name = subject.name.clone();
         let service = match subject.check {
-            Check::ExtAuthz { revoked } => Some(Service::start(&policy(key, revoked)).await?),
+            Check::Service { revoked, .. } => Some(Service::start(&policy(key, revoked)).await?),
             _ => None,
         };
         let mut clusters: Vec<Value> =
@@ -108,7 +108,7 @@ fn options(envoy: PathBuf, chain: Value, clusters: Vec<Value>, concurrency: u32)
     Options {
         envoy,
         func_e: None,
-        module: PathBuf::new(),
+        module: PathBuf::from("none.wasm"),
         policy: Value::Null,
         control_plane: "127.0.0.1:0".to_owned(),
         control_plane_ca: PathBuf::new(),
@@ -118,6 +118,7 @@ fn options(envoy: PathBuf, chain: Value, clusters: Vec<Value>, concurrency: u32)
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         concurrency,
         log: Log::File,
+        service: ServiceOptions::default(),
         delivery: Delivery::Gateway,
         probes: false,
         edits,

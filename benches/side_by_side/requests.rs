@@ -5,8 +5,11 @@
 
 use std::path::PathBuf;
 
+use zonegate_testkit::gateway::ServiceProtocol;
+
 use crate::chain::{
-    Check, Crypto, EXT_AUTHZ, JWT, JWT_CACHE, NATIVE, NO_FILTER, Subject, ZONEGATE, ZONEGATE_CRATE,
+    Check, Crypto, EXT_AUTHZ, EXT_PROC, JWT, JWT_CACHE, NATIVE, NO_FILTER, Subject, ZONEGATE,
+    ZONEGATE_CRATE,
 };
 use crate::client::Verdict;
 use crate::fleet::Fleet;
@@ -172,7 +175,11 @@ impl Bench<'_> {
         let mut subjects = vec![Subject::new(NO_FILTER, Check::None)];
         subjects.extend(others);
         if self.with_slow {
-            subjects.push(Subject::new(EXT_AUTHZ, Check::ExtAuthz { revoked: REVOKED }));
+            let (by_headers, exact) = (ServiceProtocol::ExtAuthz, ServiceProtocol::ExtProc);
+            for (name, protocol) in [(EXT_AUTHZ, by_headers), (EXT_PROC, exact)] {
+                let check = Check::Service { protocol, revoked: REVOKED };
+                subjects.push(Subject::new(name, check));
+            }
         }
         let zonegate = |name: &str, module| {
             let crypto = Crypto::Chosen;

@@ -1,139 +1,79 @@
-//! The authorization service that an Envoy can ask instead: this project's own judge, natively, in a
-//! process of its own on one thread.
+//! The service that an Envoy can ask instead: the one of `zonegate serve`, in a process of its own on one thread.
 //!
-//! In: a policy on stdin. Out: its address on stdout, then verdicts. It sees the headers only, so it
-//! does not know what proxy connects, and no push reaches the streams that it has let pass.
+//! In: a policy. Out: where the service listens, until it is dropped.
 
-use std::cell::OnceCell;
-use std::io::Read;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::Stdio;
-use std::time::SystemTime;
+use std::time::{Duration, Instant};
 
-use anyhow::Context;
-use envoy_types::pb::envoy::service::auth::v3::attribute_context::HttpRequest;
-use envoy_types::pb::envoy::service::auth::v3::authorization_server::{
-    Authorization, AuthorizationServer,
-};
-use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
-use envoy_types::pb::envoy::service::auth::v3::{
-    CheckRequest, CheckResponse, DeniedHttpResponse, OkHttpResponse,
-};
-use envoy_types::pb::envoy::r#type::v3::HttpStatus;
-use envoy_types::pb::google::rpc;
+use anyhow::{Context, ensure};
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
-use tokio_stream::wrappers::TcpListenerStream;
-use tonic::transport::Server;
-use tonic::{Code, Request, Response, Status};
-use zonegate::config::Config;
-use zonegate::credential::TokenCache;
-use zonegate::gate::{Head, Judge, Now, Policy, UnixTime, Verdict};
-use zonegate::token::RSA_CRATE;
+use tokio::sync::watch;
+use zonegate_service::{Settings, TlsFiles};
 
 /// The argument that makes this program the service.
-pub(crate) const SERVE: &str = "serve-ext-authz";
+pub(crate) const SERVE: &str = "serve";
+/// How long it may take to have a policy.
+const START: Duration = Duration::from_secs(20);
 
 /// A running service. Dropped, it is killed.
 pub(crate) struct Service {
     _child: Child,
+    _folder: TempDir,
     pub(crate) pid: u32,
     pub(crate) address: SocketAddr,
 }
 
 impl Service {
     pub(crate) async fn start(policy: &Value) -> anyhow::Result<Self> {
+        let folder = TempDir::new()?;
+        let file = folder.path().join("policy.json");
+        std::fs::write(&file, policy.to_string())?;
         let mut child = Command::new(std::env::current_exe()?)
             .arg(SERVE)
-            .stdin(Stdio::piped())
+            .arg(&file)
+            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()?;
-        let mut stdin = child.stdin.take().context("no stdin")?;
-        stdin.write_all(policy.to_string().as_bytes()).await?;
-        drop(stdin);
         let mut address = String::new();
         let stdout = child.stdout.take().context("no stdout")?;
-        BufReader::new(stdout).read_line(&mut address).await?;
+        // It says where it listens once it has its policy.
+        let mut stdout = BufReader::new(stdout);
+        let read = tokio::time::timeout(START, stdout.read_line(&mut address));
+        read.await.context("the service did not start")??;
         let address = address.trim().parse().context("the service did not start")?;
         let pid = child.id().context("the service has ended")?;
-        Ok(Self { _child: child, pid, address })
+        Ok(Self { _child: child, _folder: folder, pid, address })
     }
 }
 
 /// The service itself, until it is killed.
 pub(crate) async fn serve() -> anyhow::Result<()> {
-    let mut policy = Vec::new();
-    std::io::stdin().read_to_end(&mut policy)?;
-    let Config { policy, warnings: _ } = Config::from_host(policy, &RSA_CRATE)?;
-    JUDGE.with(|cell| cell.get_or_init(|| (policy, TokenCache::default())).0.mode);
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    println!("{}", listener.local_addr()?);
-    Server::builder()
-        .add_service(AuthorizationServer::new(Judging))
-        .serve_with_incoming(TcpListenerStream::new(listener))
-        .await?;
-    Ok(())
-}
-
-thread_local! {
-    /// Of the one thread that there is. It remembers verified tokens, as the filter does.
-    static JUDGE: OnceCell<(Policy, TokenCache)> = const { OnceCell::new() };
-}
-
-struct Judging;
-
-#[tonic::async_trait]
-impl Authorization for Judging {
-    async fn check(
-        &self,
-        request: Request<CheckRequest>,
-    ) -> Result<Response<CheckResponse>, Status> {
-        let attributes = request.into_inner().attributes.and_then(|all| all.request);
-        let http = attributes.and_then(|request| request.http);
-        let http = http.ok_or_else(|| Status::invalid_argument("no request to judge"))?;
-        let clock = Now(UnixTime::of(SystemTime::now()));
-        let verdict = JUDGE.with(|cell| {
-            let (policy, cache) = cell.get()?;
-            Some(Judge::new(policy, cache).headers(&head(&http), clock))
-        });
-        Ok(Response::new(match verdict {
-            None | Some(Verdict::Deny(_)) => refused(),
-            Some(Verdict::Allow(_) | Verdict::Hold(_)) => passed(),
-        }))
-    }
-}
-
-fn head(http: &HttpRequest) -> Head<'_> {
-    let all = |name: &str| http.headers.get(name).map(String::as_bytes).into_iter().collect();
-    Head {
-        method: http.method.as_bytes(),
-        path: http.path.as_bytes(),
-        content_type: all("content-type"),
-        authorization: all("authorization"),
-        ..Head::default()
-    }
-}
-
-fn passed() -> CheckResponse {
-    answer(Code::Ok, HttpResponse::OkResponse(OkHttpResponse::default()))
-}
-
-fn refused() -> CheckResponse {
-    let denied = DeniedHttpResponse {
-        status: Some(HttpStatus { code: 401 }),
-        ..DeniedHttpResponse::default()
+    let policy = std::env::args_os().nth(2).map(PathBuf::from).context("no policy")?;
+    let settings = Settings {
+        policy,
+        policy_bytes: 64 * 1024 * 1024,
+        find_policy: |bytes| Ok(bytes.to_vec()),
+        tls: None::<TlsFiles>,
+        parts: 1,
+        log: |_, _| {},
     };
-    answer(Code::Unauthenticated, HttpResponse::DeniedResponse(denied))
-}
-
-fn answer(code: Code, response: HttpResponse) -> CheckResponse {
-    let status = rpc::Status { code: code.into(), ..rpc::Status::default() };
-    CheckResponse {
-        status: Some(status),
-        http_response: Some(response),
-        ..CheckResponse::default()
-    }
+    let service = zonegate_service::Service::new(settings)?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let here = listener.local_addr()?;
+    let mut is_ready = service.readiness();
+    let (_stop, stopped) = watch::channel(false);
+    let serving = tokio::spawn(service.serve(listener, stopped));
+    let start = Instant::now();
+    is_ready.wait_for(|is_ready| *is_ready).await?;
+    ensure!(start.elapsed() < START, "no policy");
+    println!("{here}");
+    serving.await?;
+    Ok(())
 }

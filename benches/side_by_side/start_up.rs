@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use crate::chain::EXT_AUTHZ;
+use crate::chain::{EXT_AUTHZ, EXT_PROC};
 use crate::envoy::{Behind, Envoy};
 use crate::requests::{Bench, jwt_cache};
 use crate::results::{READY, READY_CPU, RESIDENT, Row, Scenario, Value, WORKER};
@@ -23,7 +23,7 @@ struct Starts {
 /// Starts every subject, with one worker and with two.
 pub(crate) async fn run(bench: &Bench<'_>) -> anyhow::Result<Scenario> {
     let mut subjects = bench.subjects([jwt_cache()]);
-    subjects.retain(|subject| subject.name != EXT_AUTHZ);
+    subjects.retain(|subject| ![EXT_AUTHZ, EXT_PROC].contains(&&*subject.name));
     let mut all: Vec<Starts> = subjects.iter().map(|_| Starts::default()).collect();
     eprintln!("h: starting");
     for _ in 0..STARTS {

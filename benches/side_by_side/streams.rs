@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use crate::chain::{EXT_AUTHZ, Subject};
+use crate::chain::{EXT_AUTHZ, EXT_PROC, Subject};
 use crate::control_plane::ControlPlane;
 use crate::envoy::{Behind, Envoy};
 use crate::herd::Herd;
@@ -61,7 +61,7 @@ pub(crate) async fn messages(bench: &Bench<'_>) -> anyhow::Result<Vec<Scenario>>
 /// Streams held open, and a control plane that goes away and comes back; the subjects take turns.
 pub(crate) async fn herds(bench: &Bench<'_>, count: usize) -> anyhow::Result<[Scenario; 2]> {
     let mut all = Vec::new();
-    for subject in subjects(bench) {
+    for subject in in_envoy(bench) {
         eprintln!("f, g: {count} proxies, {}", subject.name);
         all.push(held(bench, &subject, count).await?);
     }
@@ -74,7 +74,7 @@ pub(crate) async fn herds(bench: &Bench<'_>, count: usize) -> anyhow::Result<[Sc
         // Another one is the first of the next round.
         all.rotate_left(1);
     }
-    let first = subjects(bench).iter().position(|subject| subject.name == all[0].envoy.name);
+    let first = in_envoy(bench).iter().position(|subject| subject.name == all[0].envoy.name);
     all.rotate_right(first.unwrap_or_default());
     let bare = (all[0].each, all[0].cpu.clone());
     let f = all.iter().map(|held| memory_row(held, bare.0)).collect();
@@ -128,10 +128,17 @@ fn storm_row(held: &Held, bare: &[f64]) -> Row {
     Row { subject: held.envoy.name.clone(), values }
 }
 
-/// No filter, the native one, and this one.
+/// No filter, the native one, this one, and a service that stays where the messages go by.
 fn subjects(bench: &Bench<'_>) -> Vec<Subject> {
     let mut subjects = bench.subjects([jwt_cache()]);
     subjects.retain(|subject| subject.name != EXT_AUTHZ);
+    subjects
+}
+
+/// Those of which all that they take is Envoy's.
+fn in_envoy(bench: &Bench<'_>) -> Vec<Subject> {
+    let mut subjects = subjects(bench);
+    subjects.retain(|subject| subject.name != EXT_PROC);
     subjects
 }
 

@@ -80,6 +80,14 @@ impl Issuers {
         }
     }
 
+    /// Everyone who issues tokens of `kind`, each with its mesh: of dataplane tokens each mesh that has keys or
+    /// revocations of its own, and all other meshes together, which have no name here.
+    pub fn all_of(&self, kind: Kind) -> impl Iterator<Item = (&str, IssuerOf<'_>)> {
+        let meshes = (kind == Kind::DataplaneToken).then(|| self.dp_token.by_mesh.keys());
+        let meshes = meshes.into_iter().flatten().map(String::as_str);
+        std::iter::once("").chain(meshes).map(move |mesh| (mesh, self.of(kind, mesh)))
+    }
+
     /// Which keys can have signed a token of `kid` that is of one of `kinds`.
     pub fn candidates(&self, kid: &str, kinds: impl Iterator<Item = Kind>) -> Candidates<'_> {
         let mut found: Option<(Kind, &KeySet, Option<Fingerprint>)> = None;

@@ -328,12 +328,21 @@ impl Token {
 
     /// What the token proves of `holder`.
     pub fn identity_of(&self, holder: Holder<'_>) -> Arc<Identity> {
-        match (&self.claims, holder) {
-            (Claims::Dataplane(_), Holder::Proxy(node)) if *self.identity.mesh != *node.mesh => {
-                let mesh = node.mesh.as_str().into();
-                Arc::new(Identity { mesh, ..(*self.identity).clone() }.described())
+        match holder {
+            Holder::Proxy(node) => self.identity_in(&node.mesh),
+            Holder::ControlPlane(_) => Arc::clone(&self.identity),
+        }
+    }
+
+    /// What the token proves of a holder in `mesh`.
+    pub fn identity_in(&self, mesh: &str) -> Arc<Identity> {
+        match &self.claims {
+            Claims::Dataplane(_) if *self.identity.mesh != *mesh => {
+                Arc::new(Identity { mesh: mesh.into(), ..(*self.identity).clone() }.described())
             }
-            _ => Arc::clone(&self.identity),
+            Claims::Dataplane(_) | Claims::Zone(_) | Claims::ServiceAccount(_) => {
+                Arc::clone(&self.identity)
+            }
         }
     }
 

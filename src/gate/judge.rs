@@ -38,8 +38,8 @@ pub struct Judge<'a> {
 }
 
 /// What opens discovery and bootstrap: any type. What opens health discovery: dataplanes.
-const ANY: &[ProxyType] = &ProxyType::ALL;
-const DATAPLANES: &[ProxyType] = &[ProxyType::Dataplane];
+pub(super) const ANY: &[ProxyType] = &ProxyType::ALL;
+pub(super) const DATAPLANES: &[ProxyType] = &[ProxyType::Dataplane];
 
 impl Policy {
     /// Judges the headers of a request. Nothing is remembered: see [`Judge`].
@@ -120,7 +120,7 @@ impl Policy {
     /// What holds for whoever has the token, which proves `identity`: length, key, time and revocation. Length and
     /// key were checked when the token was verified; where another policy is in force since, they may not hold any
     /// more.
-    fn judge_token(
+    pub(super) fn judge_token(
         &self,
         token: &Token,
         identity: &Identity,
@@ -144,7 +144,7 @@ impl Policy {
 
     /// What holds a request: only a dataplane server's gate does. One that it holds when a push makes
     /// it the gate of a KDS server has come to the wrong place.
-    fn dp_server(&self) -> Result<&DpServer, Refusal> {
+    pub(super) fn dp_server(&self) -> Result<&DpServer, Refusal> {
         match &self.profile {
             Profile::DpServer(server) => Ok(server),
             Profile::GlobalKds(_) => Err(Refusal::PathDenied(Audience::ControlPlanes)),
@@ -397,7 +397,7 @@ fn judge_bootstrap(server: &DpServer) -> Verdict {
 }
 
 /// Judges `token`, which goes along with a refusal: it was verified.
-fn conclude(
+pub(super) fn conclude(
     token: Arc<Token>,
     judge: impl FnOnce(&Token) -> Result<(), Refusal>,
 ) -> Result<Arc<Token>, Denial> {

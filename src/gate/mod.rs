@@ -6,6 +6,7 @@
 mod bootstrap;
 mod first_message;
 mod head;
+mod headers_alone;
 mod judge;
 mod policy;
 mod profile;

@@ -36,6 +36,7 @@ mod conclude;
 mod cuts;
 mod effect;
 mod event;
+mod headers_alone;
 mod held;
 mod judging;
 mod open;

@@ -128,7 +128,9 @@ fn identity(
     let mut all = vec!["localhost", "127.0.0.1"];
     all.extend(names);
     let mut params = params(name, &all)?;
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    // Also as a client, where one must show a certificate.
+    params.extended_key_usages =
+        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     let key = KeyPair::generate()?;
     let identity = Identity {
         certificate: params.signed_by(&key, issuer)?.pem(),

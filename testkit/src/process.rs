@@ -83,6 +83,14 @@ impl Process {
         self.child.kill().await.ok();
     }
 
+    /// Ends it without asking.
+    ///
+    /// # Errors
+    /// It cannot be ended.
+    pub async fn kill(&mut self) -> anyhow::Result<()> {
+        self.child.kill().await.context("ending a program")
+    }
+
     /// Where its log is.
     pub fn log_path(&self) -> &Path {
         &self.log

@@ -10,7 +10,7 @@ use zonegate_issuer::SigningKey;
 use zonegate_testkit::gateway::{Delivery, Form};
 use zonegate_testkit::zone_proxy::Claimed;
 
-use crate::form::{WasmOnly, form};
+use crate::form::{FilterOnly, WasmOnly, form};
 use crate::harness::{Bench, Setup, claims};
 
 const VM: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/\
@@ -47,6 +47,9 @@ async fn assert_tells_good_from_bad(setup: &Setup) {
 
 #[tokio::test]
 async fn envoys_arithmetic_is_used_unless_the_modules_own_is_asked_for() {
+    if FilterOnly::Pushes.is_left_out() {
+        return;
+    }
     if WasmOnly::VmConfiguration.is_left_out() {
         return;
     }
@@ -83,7 +86,7 @@ async fn es256_is_verified_by_whoever_verifies_signatures() {
     };
     let benches = match form() {
         Form::Wasm => vec![with_vm_configuration(""), with_vm_configuration("crypto=crate")],
-        Form::Native => vec![Bench::new()],
+        Form::Native | Form::Service => vec![Bench::new()],
     };
     for bench in benches {
         let setup = bench
@@ -106,6 +109,9 @@ async fn es256_is_verified_by_whoever_verifies_signatures() {
 
 #[tokio::test]
 async fn another_vm_configuration_is_refused() {
+    if FilterOnly::Pushes.is_left_out() {
+        return;
+    }
     if WasmOnly::VmConfiguration.is_left_out() {
         return;
     }
@@ -142,6 +148,7 @@ async fn the_fast_arithmetic_takes_keys_of_other_sizes_and_exponents() {
     let by = match form() {
         Form::Wasm => " crypto=host ",
         Form::Native => " crypto=aws-lc ",
+        Form::Service => " crypto=ring ",
     };
     assert!(setup.gateway.log().unwrap().contains(by));
 }

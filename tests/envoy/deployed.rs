@@ -17,7 +17,7 @@ use zonegate_testkit::kuma::free_port;
 use zonegate_testkit::process::{Log, Process};
 use zonegate_testkit::zone_proxy::{Claimed, Connection};
 
-use crate::form::WasmOnly;
+use crate::form::{FilterOnly, WasmOnly};
 use crate::hardened::wait_ready;
 use crate::harness::{LIMIT, claims, from_environment, policy};
 
@@ -36,6 +36,9 @@ fn yaml(text: &str) -> Value {
 /// The files are copies, for neither kubectl nor helm reads beyond its folder.
 #[test]
 fn the_files_for_kubernetes_are_the_shipped_ones_with_other_addresses() {
+    if FilterOnly::Module.is_left_out() {
+        return;
+    }
     for (file, service, port) in [
         ("kubernetes/base/envoy/gateway.yaml", SERVICE, 5678),
         ("kubernetes/overlays/global/gateway.yaml", "kuma-global-zone-sync.kuma-system.svc", 5685),
@@ -117,6 +120,9 @@ impl Pod {
 
 #[tokio::test]
 async fn the_pod_of_a_zone_serves_and_takes_a_config_map_for_a_push() {
+    if FilterOnly::Module.is_left_out() {
+        return;
+    }
     if WasmOnly::StopIterationFlag.is_left_out() {
         return; // the images of these manifests have the module in wasm
     }

@@ -13,7 +13,7 @@ use zonegate_testkit::gateway::Form;
 use zonegate_testkit::raw_client::{Answer, End, RawRequest, grpc_frame};
 use zonegate_testkit::zone_proxy::{Claimed, Connection, discovery_request};
 
-use crate::form::{faulty_module, form};
+use crate::form::{FilterOnly, faulty_module, form};
 use crate::harness::{Bench, LIMIT, Setup, grpc_headers};
 use crate::open_stream::{Sotw, goes_on, is_cut, open};
 
@@ -31,6 +31,9 @@ async fn trap(setup: &Setup) -> Answer {
 /// With two workers: the one is hit, the other goes on.
 #[tokio::test]
 async fn a_vm_that_fails_denies_until_it_is_started_anew() {
+    if FilterOnly::Module.is_left_out() {
+        return;
+    }
     let mut bench = Bench::new();
     bench.options.module = faulty_module();
     let setup = bench.start().await;
@@ -67,6 +70,7 @@ async fn a_vm_that_fails_denies_until_it_is_started_anew() {
     let place = match form() {
         Form::Wasm => "panicked at filters/wasm/src/fault_injection.rs",
         Form::Native => "panicked at filters/native/src/fault_injection.rs",
+        Form::Service => panic!("no faults can be ordered of a service"),
     };
     assert!(log.contains(place), "{}", setup.gateway.log_tail());
     if form() == Form::Native {
@@ -77,6 +81,9 @@ async fn a_vm_that_fails_denies_until_it_is_started_anew() {
 /// While requests keep the one worker busy: each is denied until the VM is there again.
 #[tokio::test]
 async fn nothing_passes_while_a_vm_is_started_anew() {
+    if FilterOnly::Module.is_left_out() {
+        return;
+    }
     let mut bench = Bench::new();
     bench.options.module = faulty_module();
     bench.options.concurrency = 1;
@@ -101,6 +108,7 @@ async fn nothing_passes_while_a_vm_is_started_anew() {
         Form::Wasm => assert!(denied > 0),
         // It begins anew at once.
         Form::Native => assert_eq!(denied, 0),
+        Form::Service => panic!("no faults can be ordered of a service"),
     }
     drop(stream);
 }

@@ -5,19 +5,23 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
-use zonegate_testkit::gateway::Form;
+use zonegate_testkit::gateway::{Form, asking_a_service};
 use zonegate_testkit::zone_proxy::Claimed;
 
-use crate::form::{form, module};
+use crate::form::{FilterOnly, form, module};
 use crate::harness::{Bench, from_environment};
 
 const ZONE_SIDE: &str = include_str!("../../envoy/global-kds/zone-side.yaml");
+const GATEWAY: &str = include_str!("../../envoy/gateway.yaml");
 const ZONE_TOKEN: &str = include_str!("../../envoy/global-kds/zone-token.yaml");
 
 /// Every YAML file in `envoy/` and `examples/`. A new one cannot be forgotten: it is either a
 /// bootstrap configuration, or one that another includes.
 #[test]
 fn every_configuration_file_is_valid() {
+    if FilterOnly::Module.is_left_out() {
+        return;
+    }
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let files: Vec<_> =
         ["envoy", "examples"].iter().flat_map(|dir| yaml(&root.join(dir))).collect();
@@ -40,6 +44,10 @@ fn every_configuration_file_is_valid() {
             text if text.starts_with("# The filter and its policy") => in_a_gateway(text),
             // The secret that zone-side.yaml includes: `tests/envoy/zone_side.rs` runs with it.
             ZONE_TOKEN => ZONE_SIDE.to_owned(),
+            // What goes into a gateway that asks a service.
+            parts if file.iter().any(|part| part == "service") => {
+                asking_a_service(GATEWAY, parts, 9912).unwrap().to_string()
+            }
             _ => text,
         };
         let output = validate(&dir, &text);
@@ -49,9 +57,12 @@ fn every_configuration_file_is_valid() {
 
 #[test]
 fn a_file_that_is_wrong_is_found_out() {
+    if FilterOnly::Pushes.is_left_out() {
+        return;
+    }
     let wrong = ZONE_SIDE.replace("overwrite: true", "overwrites: true");
     assert!(!validate(&TempDir::new().unwrap(), &wrong).contains(" OK"));
-    let gateway = include_str!("../../envoy/gateway.yaml");
+    let gateway = GATEWAY;
     let wrong = gateway.replace("stream_idle_timeout", "stream_idle_timeoutt");
     assert!(!validate(&TempDir::new().unwrap(), &wrong).contains(" OK"));
     let policy = form().ecds().replace("publicKeys:", "keys:");
@@ -62,7 +73,10 @@ fn a_file_that_is_wrong_is_found_out() {
 /// With a policy that is refused it starts, and lets nothing through; with no file it does not.
 #[test]
 fn envoy_does_not_start_without_the_file_of_the_policy() {
-    let gateway = include_str!("../../envoy/gateway.yaml");
+    if FilterOnly::Pushes.is_left_out() {
+        return;
+    }
+    let gateway = GATEWAY;
     let good = form().ecds();
     let dir = TempDir::new().unwrap();
     assert!(validate_with(&dir, gateway, Some(good)).contains(" OK"));
@@ -73,8 +87,7 @@ fn envoy_does_not_start_without_the_file_of_the_policy() {
 /// The resource of an ECDS file in place of the reference to it: `--mode validate` then runs the
 /// module on its policy.
 fn in_a_gateway(ecds: &str) -> String {
-    let mut gateway: serde_json::Value =
-        serde_saphyr::from_str(include_str!("../../envoy/gateway.yaml")).unwrap();
+    let mut gateway: serde_json::Value = serde_saphyr::from_str(GATEWAY).unwrap();
     let ecds: serde_json::Value = serde_saphyr::from_str(ecds).unwrap();
     let filters =
         "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters";
@@ -171,6 +184,9 @@ fn prometheus_takes_its_files() {
 /// `make test` names a func-e where there is a Go to install it with.
 #[tokio::test]
 async fn the_gateway_runs_under_func_e() {
+    if FilterOnly::Demo.is_left_out() {
+        return;
+    }
     let Some(func_e) = std::env::var_os("FUNC_E").filter(|path| !path.is_empty()) else {
         println!("skipped: FUNC_E is not set");
         return;

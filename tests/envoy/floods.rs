@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use zonegate::gate::{ADS_SOTW, BOOTSTRAP};
+use zonegate_testkit::gateway::Form;
 use zonegate_testkit::raw_client::{Answer, End, RawConnection, RawRequest, RawStream};
 use zonegate_testkit::zone_proxy::Claimed;
 
+use crate::form::form;
 use crate::harness::{Bench, LIMIT, Setup, grpc_headers};
 use crate::open_stream::open;
 
@@ -19,7 +21,21 @@ const SIZE: usize = 100 * 1024;
 /// All of it together, which nobody holds.
 const FLOOD: u64 = (CONNECTIONS * STREAMS * SIZE) as u64;
 /// What Envoy may hold of it, with whatever else it needs meanwhile.
-const HELD_AT_MOST: u64 = 64 * 1024 * 1024;
+fn held_at_most() -> u64 {
+    match form() {
+        Form::Wasm | Form::Native => 64 * 1024 * 1024,
+        // All of it, until the service has read it.
+        Form::Service => 2 * FLOOD,
+    }
+}
+
+/// Where Envoy takes no more requests.
+fn heap() -> u64 {
+    match form() {
+        Form::Wasm | Form::Native => 120 * 1024 * 1024,
+        Form::Service => 256 * 1024 * 1024,
+    }
+}
 /// The largest bootstrap request.
 const BOOTSTRAP_AT_MOST: usize = 128 * 1024;
 
@@ -32,7 +48,7 @@ async fn start(policy: impl Fn(Bench) -> Bench) -> Setup {
     bench.record_bodies = false;
     // Nothing is answered because its time is over.
     bench = bench.set("firstMessageSeconds", json!(60));
-    bench.options.edits.push((HEAP.to_owned(), json!(120 * 1024 * 1024)));
+    bench.options.edits.push((HEAP.to_owned(), json!(heap())));
     bench.start().await
 }
 
@@ -136,7 +152,7 @@ async fn flood(setup: &Setup, begin: impl AsyncFn(&Setup) -> Flood) -> Vec<Answe
         mebibytes(most),
         mebibytes(FLOOD)
     );
-    assert!(most - before < HELD_AT_MOST, "{} MiB are held", mebibytes(most - before));
+    assert!(most - before < held_at_most(), "{} MiB are held", mebibytes(most - before));
     drop(stream);
     let mut answers = Vec::new();
     for flood in floods {

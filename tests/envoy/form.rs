@@ -1,4 +1,4 @@
-//! Which form of the filter the tests run with: `ZONEGATE_FORM` is `wasm`, or is not set, or `native`.
+//! Which form of the gate the tests run with: `ZONEGATE_FORM` is `wasm`, or is not set, or `native`, or `service`.
 //!
 //! What one form cannot do, or has no use for, is listed here and nowhere else, each with its reason.
 
@@ -12,33 +12,45 @@ use crate::harness::from_environment;
 pub(crate) fn form() -> Form {
     match std::env::var("ZONEGATE_FORM").as_deref() {
         Ok("native") => Form::Native,
+        Ok("service") => Form::Service,
         Ok("wasm" | "") | Err(_) => Form::Wasm,
-        Ok(other) => panic!("ZONEGATE_FORM is {other:?}, not wasm or native"),
+        Ok(other) => panic!("ZONEGATE_FORM is {other:?}, not wasm, native or service"),
     }
 }
 
 /// The filter under test.
 pub(crate) fn module() -> PathBuf {
-    from_environment(match form() {
-        Form::Wasm => "ZONEGATE_WASM",
-        Form::Native => "ZONEGATE_NATIVE",
-    })
+    match form() {
+        Form::Wasm => from_environment("ZONEGATE_WASM"),
+        Form::Native => from_environment("ZONEGATE_NATIVE"),
+        Form::Service => env!("CARGO_BIN_EXE_zonegate").into(),
+    }
 }
 
 /// The same, with faults to order.
 pub(crate) fn faulty_module() -> PathBuf {
-    from_environment(match form() {
-        Form::Wasm => "ZONEGATE_FAULTY_WASM",
-        Form::Native => "ZONEGATE_FAULTY_NATIVE",
-    })
+    match form() {
+        Form::Wasm => from_environment("ZONEGATE_FAULTY_WASM"),
+        Form::Native => from_environment("ZONEGATE_FAULTY_NATIVE"),
+        Form::Service => panic!("there is no service with faults to order"),
+    }
 }
 
-/// What the dashboard and the alerts ask for and only one form has.
-pub(crate) const OF_ONE_FORM: [(Form, &str); 2] = [
+/// What the dashboard and the alerts ask for and not every form has.
+pub(crate) const OF_SOME_FORMS: [(&[Form], &str); 4] = [
     // Envoy's own counter of VMs that failed.
-    (Form::Wasm, "envoy_wasm_zonegate_vm_reload"),
+    (&[Form::Wasm], "envoy_wasm_zonegate_vm_reload"),
     // Hooks that failed.
-    (Form::Native, "zonegate_panics"),
+    (&[Form::Native], "zonegate_panics"),
+    // A service has its policy from a file.
+    (
+        &[Form::Wasm, Form::Native],
+        "envoy_extension_config_discovery_http_filter_zonegate_update_failure",
+    ),
+    (
+        &[Form::Wasm, Form::Native],
+        "envoy_extension_config_discovery_http_filter_zonegate_update_rejected",
+    ),
 ];
 
 /// What only the module in wasm has.
@@ -75,7 +87,46 @@ impl WasmOnly {
 
     /// Whether a test is left out, and why.
     pub(crate) fn is_left_out(self) -> bool {
-        let is_left_out = form() == Form::Native;
+        let is_left_out = form() != Form::Wasm;
+        if is_left_out {
+            println!("left out: {}", self.reason());
+        }
+        is_left_out
+    }
+}
+
+/// What only a filter in Envoy has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum FilterOnly {
+    /// A module that Envoy loads, and that fails or is replaced in it.
+    Module,
+    /// Policies that Envoy hands over.
+    Pushes,
+    /// A start that fails with a bad policy.
+    Start,
+    /// What Envoy keeps of a stream that is held.
+    Kept,
+    /// Counters that one Envoy hands on to the next.
+    Restart,
+    /// The demo, and a gateway to try by hand.
+    Demo,
+}
+
+impl FilterOnly {
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Module => "a service is no module in Envoy: it fails, and is replaced, by itself",
+            Self::Pushes => "a service has its policy from a file, not from Envoy",
+            Self::Start => "a service starts with a policy that it refuses, and refuses everything",
+            Self::Kept => "Envoy keeps nothing of a stream that a service holds",
+            Self::Restart => "a service outlives the Envoys that ask it",
+            Self::Demo => "the demo shows a filter",
+        }
+    }
+
+    /// Whether a test is left out, and why.
+    pub(crate) fn is_left_out(self) -> bool {
+        let is_left_out = form() == Form::Service;
         if is_left_out {
             println!("left out: {}", self.reason());
         }

@@ -18,6 +18,7 @@ use zonegate_testkit::control_plane::{self, ControlPlane};
 use zonegate_testkit::gateway::Gateway;
 use zonegate_testkit::zone_proxy::Claimed;
 
+use crate::form::FilterOnly;
 use crate::harness::{Bench, LIMIT, Setup};
 
 const GATEWAY: &str = include_str!("../../envoy/gateway.yaml");
@@ -44,6 +45,9 @@ fn replace(file: &Path, text: &str) {
 /// Key and certificate come one after the other, as a script would put them there.
 #[tokio::test]
 async fn a_renewed_certificate_is_presented_and_streams_stay() {
+    if FilterOnly::Module.is_left_out() {
+        return;
+    }
     let bench = Bench::new();
     let (certificate, key) = (bench.options.certificate.clone(), bench.options.key.clone());
     let elsewhere = bench.scratch().join("renewed");
@@ -75,6 +79,9 @@ async fn a_renewed_certificate_is_presented_and_streams_stay() {
 /// With that of the control plane renewed first, nobody gets through; with its CA, everybody does again.
 #[tokio::test]
 async fn a_renewed_ca_of_the_control_plane_is_trusted() {
+    if FilterOnly::Module.is_left_out() {
+        return;
+    }
     let mut bench = Bench::new();
     let elsewhere = bench.scratch().join("elsewhere");
     fs::create_dir(&elsewhere).unwrap();
@@ -119,6 +126,9 @@ pub(crate) async fn wait_ready(probes: SocketAddr, wanted: u16) {
 
 #[tokio::test]
 async fn the_probes_show_readiness_and_metrics_and_nothing_else() {
+    if FilterOnly::Module.is_left_out() {
+        return;
+    }
     let mut bench = Bench::new();
     bench.options.probes = true;
     let setup = bench.start().await;
@@ -149,6 +159,9 @@ async fn the_probes_show_readiness_and_metrics_and_nothing_else() {
 /// Envoy's own `/ready` is 200 by then.
 #[tokio::test]
 async fn the_probe_is_not_ready_while_there_is_no_policy() {
+    if FilterOnly::Module.is_left_out() {
+        return;
+    }
     let mut bench = Bench::new();
     let control_plane =
         ControlPlane::start(control_plane::Options::new(&bench.certificates)).await.unwrap();
@@ -215,6 +228,9 @@ async fn http1_from(setup: &Setup, from: &str) -> Http1 {
 
 #[tokio::test]
 async fn behind_the_proxy_protocol_the_log_names_the_proxy() {
+    if FilterOnly::Module.is_left_out() {
+        return;
+    }
     let mut bench = Bench::new();
     let filter = commented("- name: envoy.filters.listener.proxy_protocol");
     bench.options.edits =
@@ -231,6 +247,9 @@ async fn behind_the_proxy_protocol_the_log_names_the_proxy() {
 /// As the lines stand there, but for smaller numbers.
 #[tokio::test]
 async fn an_address_that_asks_too_often_is_told_to_come_again_and_no_other() {
+    if FilterOnly::Module.is_left_out() {
+        return;
+    }
     let mut bench = Bench::new();
     let mut filter = commented("- name: envoy.filters.http.local_ratelimit");
     let bucket = json!({ "max_tokens": 5, "tokens_per_fill": 1, "fill_interval": "60s" });
@@ -263,6 +282,9 @@ fn cpu(pid: u32) -> u64 {
 #[tokio::test]
 #[ignore = "a measurement"]
 async fn what_the_limit_of_an_address_costs() {
+    if FilterOnly::Module.is_left_out() {
+        return;
+    }
     const REQUESTS: u64 = 20_000;
     let mut filter = commented("- name: envoy.filters.http.local_ratelimit");
     let bucket =

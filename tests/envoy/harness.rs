@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use zonegate_issuer::SigningKey;
 use zonegate_testkit::certificates::Certificates;
 use zonegate_testkit::control_plane::{self, ControlPlane};
-use zonegate_testkit::gateway::{Delivery, Gateway, Log, Options};
+use zonegate_testkit::gateway::{Delivery, Gateway, Log, Options, ServiceOptions};
 use zonegate_testkit::raw_client::RawConnection;
 use zonegate_testkit::zone_proxy::{Claimed, Connection};
 
@@ -54,6 +54,7 @@ impl Bench {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             concurrency: 2,
             log: Log::File,
+            service: ServiceOptions::default(),
             delivery: Delivery::Ecds,
             probes: false,
             edits: Vec::new(),

@@ -281,7 +281,7 @@ async fn the_zones_that_are_listed_are_counted_one_by_one() {
         let _ = setup.connect().await.health_check(without).await;
     }
     assert_eq!((of_east("would_deny").await, of_east("denied").await), (2, 0));
-    let metrics = setup.gateway.admin("/stats/prometheus").await.unwrap();
+    let metrics = setup.gateway.prometheus().await.unwrap();
     for line in
         ["zonegate_zone_would_deny{zone=\"east\"} 2", "zonegate_zone_allowed{zone=\"east\"} 1"]
     {

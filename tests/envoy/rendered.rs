@@ -14,7 +14,7 @@ use zonegate_testkit::raw_client::{End, RawRequest};
 use zonegate_testkit::zone_proxy::Claimed;
 
 use crate::ecds::{SOURCE, is_revoked};
-use crate::form::{WasmOnly, form, module};
+use crate::form::{FilterOnly, WasmOnly, form, module};
 use crate::harness::{Bench, LIMIT, ZONE, claims_with, grpc_headers};
 
 /// Renders the secrets of a control plane with the key of `bench` into a folder that its Envoy watches.
@@ -53,6 +53,9 @@ fn zonegate(arguments: &[&str], more: impl FnOnce(&mut Command) -> &mut Command)
 /// From a control plane's secrets to a gateway that lets its tokens in, and not the revoked one.
 #[tokio::test]
 async fn a_rendered_file_is_served_and_a_token_revoked_in_it() {
+    if FilterOnly::Pushes.is_left_out() {
+        return;
+    }
     let mut bench = Bench::new();
     let file = render(&mut bench, &[]);
     let setup = bench.start().await;
@@ -80,6 +83,9 @@ fn without_the_flag(file: &Path) {
 /// What Envoy Gateway and Istio come to with `holdHeaders: false`.
 #[tokio::test]
 async fn without_stop_iteration_headers_go_on_and_no_byte_of_a_body_that_is_refused() {
+    if FilterOnly::Pushes.is_left_out() {
+        return;
+    }
     if WasmOnly::StopIterationFlag.is_left_out() {
         return;
     }
@@ -132,6 +138,9 @@ async fn without_stop_iteration_headers_go_on_and_no_byte_of_a_body_that_is_refu
 /// The module in wasm lets headers go where it is told to. A dynamic module can always hold them, and does.
 #[tokio::test]
 async fn a_dynamic_module_holds_headers_whatever_the_policy_says() {
+    if FilterOnly::Pushes.is_left_out() {
+        return;
+    }
     let bench = Bench::new().set("holdHeaders", json!(false));
     let setup = bench.set("firstMessageSeconds", json!(1)).start().await;
     let silent = RawRequest {
@@ -145,7 +154,7 @@ async fn a_dynamic_module_holds_headers_whatever_the_policy_says() {
     assert_eq!(setup.denied("no_first_message").await, 1);
     let seen = match form() {
         Form::Wasm => 1,
-        Form::Native => 0,
+        Form::Native | Form::Service => 0,
     };
     assert_eq!(setup.control_plane.recorder().count(), seen);
 }
@@ -153,6 +162,9 @@ async fn a_dynamic_module_holds_headers_whatever_the_policy_says() {
 /// What the manifests for Istio and Envoy Gateway, and `config check`, warn of.
 #[tokio::test]
 async fn without_stop_iteration_the_headers_are_judged_and_no_stream_passes() {
+    if FilterOnly::Pushes.is_left_out() {
+        return;
+    }
     if WasmOnly::StopIterationFlag.is_left_out() {
         return;
     }

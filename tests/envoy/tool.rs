@@ -12,7 +12,7 @@ use zonegate_testkit::control_plane::{self, ControlPlane};
 use zonegate_testkit::gateway::Pushed;
 use zonegate_testkit::zone_proxy::{Claimed, Connection};
 
-use crate::form::module;
+use crate::form::{FilterOnly, module};
 use crate::harness::{Bench, LIMIT, ZONE, from_environment};
 
 const ZONEGATE: &str = env!("CARGO_BIN_EXE_zonegate");
@@ -72,6 +72,9 @@ fn programs() -> [String; 4] {
 
 #[test]
 fn the_demo_shows_every_verdict_as_expected() {
+    if FilterOnly::Demo.is_left_out() {
+        return;
+    }
     let output =
         Command::new(ZONEGATE).args(["demo", "verdicts"]).args(programs()).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
@@ -81,6 +84,9 @@ fn the_demo_shows_every_verdict_as_expected() {
 
 #[tokio::test]
 async fn the_demo_runs_until_it_is_told_to_stop() {
+    if FilterOnly::Demo.is_left_out() {
+        return;
+    }
     let text = run(&[]).await;
     assert!(text.contains("in front of a demo control plane"), "{text}");
     assert!(text.contains("gateway: configured "), "{text}");
@@ -90,6 +96,9 @@ async fn the_demo_runs_until_it_is_told_to_stop() {
 /// In front of another control plane, whose certificate is vouched for or trusted on first sight.
 #[tokio::test]
 async fn the_gateway_runs_in_front_of_another_control_plane() {
+    if FilterOnly::Demo.is_left_out() {
+        return;
+    }
     let bench = Bench::new();
     let options = control_plane::Options::new(&bench.certificates);
     let control_plane = ControlPlane::start(options).await.unwrap();
@@ -112,6 +121,9 @@ async fn the_gateway_runs_in_front_of_another_control_plane() {
 
 #[tokio::test]
 async fn a_bad_configuration_is_refused_before_envoy_starts() {
+    if FilterOnly::Demo.is_left_out() {
+        return;
+    }
     let dir = TempDir::new().unwrap();
     let config = dir.path().join("gate.yaml");
     std::fs::write(&config, "zone: a\npublicKeys:\n- kid: '1'\n  key: nothing\n").unwrap();
@@ -168,6 +180,9 @@ async fn open_stream(text: &str) {
 /// Two Envoys could share the port, and would share its connections.
 #[test]
 fn a_port_in_use_is_refused() {
+    if FilterOnly::Demo.is_left_out() {
+        return;
+    }
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let mut command = Command::new(ZONEGATE);
@@ -191,7 +206,7 @@ async fn prometheus_sees_reasons_and_kids_as_labels() {
     setup.gateway.push(&revoking).await.unwrap();
     let cut = "zonegate.streams.cut.revoked";
     setup.gateway.wait_stat(cut, 1, LIMIT).await.unwrap();
-    let metrics = setup.gateway.admin("/stats/prometheus?usedonly").await.unwrap();
+    let metrics = setup.gateway.prometheus().await.unwrap();
     for line in [
         "zonegate_allowed{} 1",
         "zonegate_denied{reason=\"missing_token\"} 1",

@@ -9,13 +9,16 @@ use serde_json::{Value, json};
 use zonegate_testkit::gateway::{Form, Pushed};
 use zonegate_testkit::zone_proxy::Claimed;
 
-use crate::form::form;
+use crate::form::{FilterOnly, form};
 use crate::harness::{Bench, LIMIT};
 use crate::open_stream::{goes_on, is_cut, open};
 
 /// Refused on the headers and after the first message, held too long, revoked, a bad push, and counted.
 #[tokio::test]
 async fn older_envoys_run_the_same_library() {
+    if FilterOnly::Module.is_left_out() {
+        return;
+    }
     if form() == Form::Wasm {
         return;
     }
@@ -28,6 +31,9 @@ async fn older_envoys_run_the_same_library() {
 /// By its name, as Envoy before 1.38 wants it; by a file it does not even ask for the library.
 #[test]
 fn an_envoy_that_is_too_old_says_so() {
+    if FilterOnly::Module.is_left_out() {
+        return;
+    }
     if form() == Form::Wasm {
         return;
     }

@@ -150,6 +150,15 @@ impl<'a> Line<'a> {
 
     /// The verdict on its headers.
     pub(crate) fn headers(&self, judge: Judge<'_>) -> Verdict {
+        self.with_head(|head| judge.headers(head, CLOCK))
+    }
+
+    /// The verdict where nothing but its headers is ever seen.
+    pub(crate) fn alone(&self, judge: Judge<'_>) -> Result<Permit, Denial> {
+        self.with_head(|head| judge.headers_alone(head, None, CLOCK))
+    }
+
+    fn with_head<T>(&self, judge: impl FnOnce(&Head<'_>) -> T) -> T {
         let (path, content_type) = match self.kind {
             "sotw" => (ADS_SOTW, "application/grpc"),
             "delta" => (ADS_DELTA, "application/grpc"),
@@ -165,7 +174,7 @@ impl<'a> Line<'a> {
             authorization: token.iter().map(String::as_bytes).collect(),
             client_id: Vec::new(),
         };
-        judge.headers(&head, CLOCK)
+        judge(&head)
     }
 
     /// What becomes of it, and what decides that.

@@ -5,6 +5,7 @@
 mod checks;
 mod dataplane_request;
 mod dataplanes;
+mod headers_alone;
 mod keys;
 mod known;
 mod limits;

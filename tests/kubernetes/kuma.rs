@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tonic::Status;
 use zonegate_testkit::certificates::Certificates;
-use zonegate_testkit::gateway::{Delivery, Gateway, Options};
+use zonegate_testkit::gateway::{Delivery, Gateway, Options, ServiceOptions};
 use zonegate_testkit::kuma::{Home, Judge, Kind, KubernetesControlPlane};
 use zonegate_testkit::process::Log;
 use zonegate_testkit::zone_proxy::{Claimed, Connection, Stream, discovery_request};
@@ -151,6 +151,7 @@ fn options(certificates: &Certificates, control_plane: SocketAddr, east: &Place)
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         concurrency: 1,
         log: Log::File,
+        service: ServiceOptions::default(),
         delivery: Delivery::Ecds,
         probes: false,
         edits: Vec::new(),

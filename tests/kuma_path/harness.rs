@@ -115,6 +115,7 @@ impl Bench {
             log: Log::File,
             delivery: Delivery::Ecds,
             probes: false,
+            service: gateway::ServiceOptions::default(),
             edits: Vec::new(),
             environment: Vec::new(),
         });

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may panic
 #![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+mod headers_alone;
 mod host;
 mod property;
 mod spec;

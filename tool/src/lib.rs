@@ -9,6 +9,7 @@
 //! - [`revocation_file`] adds revoked ids to a file, and drops them.
 //! - [`yaml_edit`] changes a policy in the text of a file, and nothing else in it.
 //! - [`atomic_write`] replaces a file as a whole, and locks it.
+//! - [`service_manager`] is told when `serve` is ready.
 //! - [`sync`] keeps a gateway's policy as the control plane's secrets say.
 //!
 //! What the gateway would decide is asked of the filter's own code, crate `zonegate`. The demo alone
@@ -24,5 +25,6 @@ pub mod plugin_config;
 pub mod readers;
 pub mod render;
 pub mod revocation_file;
+pub mod service_manager;
 pub mod sync;
 pub mod yaml_edit;

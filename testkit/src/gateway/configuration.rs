@@ -59,21 +59,38 @@ impl Files {
         Ok(Self { gateway, ..self.clone() })
     }
 
+    /// The watched file.
+    pub(super) fn watched(&self) -> PathBuf {
+        self.folder.join(self.delivery.file())
+    }
+
     /// Names another module, for the pushes to come.
     pub(super) fn use_module(&mut self, module: &Path) -> anyhow::Result<()> {
         set(&mut self.watched, &self.delivery.filter(self.form.code()), json!(module))
     }
 
     /// Replaces the policy by a rename, as an operator does.
-    pub(super) fn push(&self, policy: &Value) -> anyhow::Result<()> {
+    pub(super) fn push(&self, policy: &Value) -> anyhow::Result<Written> {
         let mut watched = self.watched.clone();
         let place = self.delivery.filter(self.form.policy());
         set(&mut watched, &place, self.delivery.written(policy))?;
-        let (new, place) = (self.folder.join(".new"), self.folder.join(self.delivery.file()));
-        fs::write(&new, watched.to_string())
+        let (new, place) = (self.folder.join(".new"), self.watched());
+        let text = watched.to_string();
+        let is_same = fs::read(&place).is_ok_and(|before| before == text.as_bytes());
+        fs::write(&new, text)
             .and_then(|()| fs::rename(&new, &place))
-            .with_context(|| format!("writing {}", place.display()))
+            .with_context(|| format!("writing {}", place.display()))?;
+        Ok(if is_same { Written::Same } else { Written::Another })
     }
+}
+
+/// Whether a file says anything new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Written {
+    /// It does.
+    Another,
+    /// It does not.
+    Same,
 }
 
 /// Writes the files that the gateway's TLS is included from.
@@ -95,7 +112,7 @@ fn write_secrets(dir: &Path, options: &Options) -> anyhow::Result<()> {
         let place = if name == CA_FILE { trust } else { certificate };
         for (pointer, path) in edits {
             set(&mut secret, &pointer, json!(path))?;
-            let folder = path.parent().context("a file without a folder")?;
+            let folder = path.parent().unwrap_or(dir);
             set(&mut secret, &format!("{place}/watched_directory/path"), json!(folder))?;
         }
         let file = dir.join(name);
@@ -153,7 +170,7 @@ impl Delivery {
 /// The bootstrap configuration, and what the watched file has but for its policy.
 fn configurations(options: &Options, folder: &Path) -> anyhow::Result<(Value, Value)> {
     let (mut gateway, ecds) = (gateway_configuration(options, folder)?, filter(options)?);
-    if options.delivery != Delivery::Lds {
+    if options.delivery != Delivery::Lds || options.service.address.is_some() {
         return Ok((gateway, ecds));
     }
     let listeners = gateway.pointer_mut("/static_resources/listeners").map(Value::take);
@@ -215,7 +232,8 @@ fn gateway_configuration(options: &Options, folder: &Path) -> anyhow::Result<Val
     ] {
         set(&mut gateway, &pointer, value)?;
     }
-    if matches!(options.delivery, Delivery::Gateway | Delivery::Lds) {
+    let is_filter = options.service.address.is_none();
+    if is_filter && matches!(options.delivery, Delivery::Gateway | Delivery::Lds) {
         let mut ecds = self::filter(options)?;
         let place = Delivery::Ecds.filter(Form::of(&options.module).policy());
         set(&mut ecds, &place, options.delivery.written(&options.policy))?;
@@ -223,6 +241,9 @@ fn gateway_configuration(options: &Options, folder: &Path) -> anyhow::Result<Val
         set(&mut gateway, &filter, json!({ "name": "zonegate", "typed_config": typed }))?;
     }
     set_probes(&mut gateway, options.probes)?;
+    if let Some(service) = options.service.address {
+        ask_service(&mut gateway, options.service.protocol.parts(), service.port())?;
+    }
     for (pointer, value) in &options.edits {
         match pointer.strip_suffix("/+") {
             Some(list) => insert(&mut gateway, list, value.clone())?,
@@ -230,6 +251,54 @@ fn gateway_configuration(options: &Options, folder: &Path) -> anyhow::Result<Val
         }
     }
     Ok(gateway)
+}
+
+/// `envoy/gateway.yaml`, or a file like it, that asks a service: with what stands in a file of `envoy/service/`.
+///
+/// # Errors
+/// Either file is not as it is shipped.
+pub fn asking_a_service(gateway: &str, parts: &str, port: u16) -> anyhow::Result<Value> {
+    let mut gateway = yaml(gateway)?;
+    ask_service(&mut gateway, parts, port)?;
+    Ok(gateway)
+}
+
+/// Puts what stands in `parts` where it says.
+fn ask_service(gateway: &mut Value, parts: &str, port: u16) -> anyhow::Result<()> {
+    const MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
+    const PORT: &str =
+        "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address/port_value";
+    let mut parts = yaml(parts)?;
+    set(&mut parts, &format!("/clusters/0{PORT}"), json!(port))?;
+    let mut list = |pointer: &str| {
+        let list = parts.pointer_mut(pointer).and_then(Value::as_array_mut).map(std::mem::take);
+        list.with_context(|| format!("the parts have no {pointer}"))
+    };
+    let (filters, clusters) = (list("/http_filters")?, list("/clusters")?);
+    let of_gateway = |gateway: &mut Value, pointer: &str| {
+        let list = gateway.pointer_mut(pointer).and_then(Value::as_array_mut).map(std::mem::take);
+        list.with_context(|| format!("envoy/gateway.yaml has no {pointer}"))
+    };
+    let place = format!("{MANAGER}/http_filters");
+    let before = of_gateway(gateway, &place)?;
+    // The filter, and the guard behind it.
+    let others = before.into_iter().skip(2);
+    let filters: Vec<Value> = filters.into_iter().chain(others).collect();
+    set(gateway, &place, json!(filters))?;
+    let place = format!("{MANAGER}/route_config/virtual_hosts/0/routes");
+    let routes = parts.pointer("/routes").and_then(Value::as_array).cloned().unwrap_or_default();
+    let before = of_gateway(gateway, &place)?;
+    set(gateway, &place, json!(routes.into_iter().chain(before).collect::<Vec<Value>>()))?;
+    let place = "/static_resources/clusters";
+    let clusters: Vec<Value> = of_gateway(gateway, place)?.into_iter().chain(clusters).collect();
+    set(gateway, place, json!(clusters))?;
+    for (field, value) in
+        parts.pointer("/access_log").and_then(Value::as_object).into_iter().flatten()
+    {
+        let log = "access_log/0/typed_config/log_format/json_format";
+        set(gateway, &format!("{MANAGER}/{log}/{field}"), value.clone())?;
+    }
+    Ok(())
 }
 
 /// Leads the listener for probes to the admin interface, whose port must be known then; or leaves it out, with

@@ -1,35 +1,43 @@
-//! The forms of the filter: a module in wasm, or a dynamic module.
+//! The forms of the gate: a module in wasm, a dynamic module, or a service that Envoy asks.
 //!
-//! In: the file that Envoy is to load. Out: how Envoy's configuration names it, and where Envoy shows what
+//! In: the file that Envoy is to load, or the program that serves. Out: how Envoy's configuration names it, and where Envoy shows what
 //! it counts.
 
 use std::path::Path;
 
+use super::ServiceProtocol;
+
 const WASM: &str = include_str!("../../../envoy/ecds/zonegate.yaml");
 const NATIVE: &str = include_str!("../../../envoy/ecds/zonegate-native.yaml");
+const EXT_PROC: &str = include_str!("../../../envoy/service/ext_proc.yaml");
+const EXT_AUTHZ: &str = include_str!("../../../envoy/service/ext_authz.yaml");
 
-/// A form of the filter.
+/// A form of the gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// A module that Envoy runs in VMs.
     Wasm,
     /// A shared library that Envoy loads.
     Native,
+    /// A program beside Envoy, which asks it by external processing. It reads the same ECDS file as an Envoy with the
+    /// module in wasm.
+    Service,
 }
 
 impl Form {
-    /// The form of the filter in this file, by its name.
+    /// The form of the gate in this file, by its name.
     pub fn of(module: &Path) -> Self {
-        match module.extension().is_some_and(|extension| extension == "so") {
-            true => Self::Native,
-            false => Self::Wasm,
+        match module.extension().map(std::ffi::OsStr::as_encoded_bytes) {
+            Some(b"so") => Self::Native,
+            None => Self::Service,
+            Some(_) => Self::Wasm,
         }
     }
 
     /// Where the shipped configuration has the filter.
     pub fn installed(self) -> &'static str {
         match self {
-            Self::Wasm => "/etc/zonegate/zonegate.wasm",
+            Self::Wasm | Self::Service => "/etc/zonegate/zonegate.wasm",
             Self::Native => "/etc/zonegate/libzonegate.so",
         }
     }
@@ -37,7 +45,7 @@ impl Form {
     /// The ECDS file that users copy.
     pub fn ecds(self) -> &'static str {
         match self {
-            Self::Wasm => WASM,
+            Self::Wasm | Self::Service => WASM,
             Self::Native => NATIVE,
         }
     }
@@ -45,7 +53,7 @@ impl Form {
     /// Where in the configuration of the filter the file stands.
     pub fn code(self) -> &'static str {
         match self {
-            Self::Wasm => "/config/vm_config/code/local/filename",
+            Self::Wasm | Self::Service => "/config/vm_config/code/local/filename",
             Self::Native => "/dynamic_module_config/module/local/filename",
         }
     }
@@ -53,7 +61,7 @@ impl Form {
     /// Where in the configuration of the filter the policy stands.
     pub fn policy(self) -> &'static str {
         match self {
-            Self::Wasm => "/config/configuration",
+            Self::Wasm | Self::Service => "/config/configuration",
             Self::Native => "/filter_config",
         }
     }
@@ -61,8 +69,18 @@ impl Form {
     /// What Envoy puts before the names of the filter's counters and gauges.
     pub fn stats_prefix(self) -> &'static str {
         match self {
-            Self::Wasm => "wasmcustom",
+            Self::Wasm | Self::Service => "wasmcustom",
             Self::Native => "dynamicmodulescustom",
+        }
+    }
+}
+
+impl ServiceProtocol {
+    /// What goes into `gateway.yaml` in place of the filter.
+    pub fn parts(self) -> &'static str {
+        match self {
+            Self::ExtProc => EXT_PROC,
+            Self::ExtAuthz => EXT_AUTHZ,
         }
     }
 }

@@ -10,6 +10,7 @@ mod epoch;
 mod form;
 mod options;
 mod process;
+mod service;
 mod zone_side;
 
 use std::net::SocketAddr;
@@ -22,13 +23,16 @@ use tempfile::TempDir;
 use tokio::time::sleep;
 
 use admin::Admin;
-use configuration::Files;
+use configuration::{Files, Written};
 use epoch::Epoch;
 
 pub use super::process::Log;
 use super::process::Process;
+pub use configuration::asking_a_service;
 pub use form::Form;
-pub use options::{Delivery, Options};
+pub use options::{Delivery, Options, ServiceOptions, ServiceProtocol};
+pub use service::Service;
+use service::pushes;
 pub use zone_side::{ZoneSide, ZoneSideOptions};
 
 /// How long Envoy may take to be ready.
@@ -63,6 +67,7 @@ pub struct Gateway {
     files: Files,
     options: Options,
     epoch: Epoch,
+    service: Option<Service>,
     dir: TempDir,
 }
 
@@ -73,9 +78,7 @@ impl Gateway {
     /// Envoy cannot be started, ends, refuses the policy or is not ready in time; with the end of
     /// its log.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
-        let dir = folder()?;
-        let files = Files::write(dir.path(), &options)?;
-        Self::launch(options, files, Epoch::Only, dir, AtStart::Accepted).await
+        Self::begin(options, Epoch::Only, AtStart::Accepted).await
     }
 
     /// The same, but where the policy is refused, the gateway stays without one.
@@ -83,9 +86,7 @@ impl Gateway {
     /// # Errors
     /// As [`Self::start`], but for the policy.
     pub async fn start_without_policy(options: Options) -> anyhow::Result<Self> {
-        let dir = folder()?;
-        let files = Files::write(dir.path(), &options)?;
-        Self::launch(options, files, Epoch::Only, dir, AtStart::MayBeRefused).await
+        Self::begin(options, Epoch::Only, AtStart::MayBeRefused).await
     }
 
     /// The same, and another one can take over from it by Envoy's hot restart.
@@ -93,9 +94,26 @@ impl Gateway {
     /// # Errors
     /// As [`Self::start`].
     pub async fn start_first(options: Options) -> anyhow::Result<Self> {
+        Self::begin(options, Epoch::First, AtStart::Accepted).await
+    }
+
+    async fn begin(mut options: Options, epoch: Epoch, at_start: AtStart) -> anyhow::Result<Self> {
         let dir = folder()?;
+        if Form::of(&options.module) != Form::Service || options.service.address.is_some() {
+            let files = Files::write(dir.path(), &options)?;
+            return Self::launch(options, files, epoch, None, dir, at_start).await;
+        }
+        if options.delivery == Delivery::Lds {
+            options.delivery = Delivery::EcdsText;
+        }
+        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        options.service.address = Some(listen);
+        let policy = Files::write(dir.path(), &options)?.watched();
+        let service = Service::start(&options, &policy, dir.path()).await?;
+        // Once more, for now it is known where the service listens.
+        options.service.address = Some(service.address());
         let files = Files::write(dir.path(), &options)?;
-        Self::launch(options, files, Epoch::First, dir, AtStart::Accepted).await
+        Self::launch(options, files, epoch, Some(service), dir, at_start).await
     }
 
     /// Starts one that takes over from this one, with the same files: new connections come to it, and
@@ -108,24 +126,27 @@ impl Gateway {
         let mut options = self.options.clone();
         options.listen = self.address;
         let files = self.files.for_successor(&options)?;
-        Self::launch(options, files, epoch, folder()?, AtStart::Accepted).await
+        Self::launch(options, files, epoch, None, folder()?, AtStart::Accepted).await
     }
 
     async fn launch(
         options: Options,
         files: Files,
         epoch: Epoch,
+        service: Option<Service>,
         dir: TempDir,
         policy: AtStart,
     ) -> anyhow::Result<Self> {
         let mut process = process::start(&options, &files.gateway, dir.path(), &epoch)?;
-        match Self::ready(&mut process, dir.path(), &options, policy).await {
+        match Self::ready(&mut process, dir.path(), &options, service.as_ref(), policy).await {
             Ok((admin, address)) => {
-                Ok(Self { process, admin, address, files, options, epoch, dir })
+                Ok(Self { process, admin, address, files, options, epoch, service, dir })
             }
             Err(error) => {
                 process.stop().await;
-                Err(anyhow!("{error:#}; Envoy's log ends:\n{}", process.log_tail()))
+                let of_service = service.and_then(|service| service.log().ok()).unwrap_or_default();
+                let log = process.log_tail();
+                Err(anyhow!("{error:#}; Envoy's log ends:\n{log}\n{of_service}"))
             }
         }
     }
@@ -134,6 +155,7 @@ impl Gateway {
         process: &mut Process,
         dir: &Path,
         options: &Options,
+        service: Option<&Service>,
         policy: AtStart,
     ) -> anyhow::Result<(Admin, SocketAddr)> {
         let deadline = Instant::now().checked_add(START).context("no such time")?;
@@ -145,7 +167,11 @@ impl Gateway {
                 && admin.is_ready().await
             {
                 // Envoy starts without the filter's policy and answers 500 to everything.
-                let pushes = admin.pushes(options.delivery.pushes()).await?;
+                let pushes = pushes(&admin, service, options).await?;
+                if service.is_some() && pushes == (0, 0) {
+                    sleep(LOOK).await;
+                    continue;
+                }
                 let must_be = policy == AtStart::Accepted;
                 if must_be && options.delivery != Delivery::Gateway && pushes.0 == 0 {
                     bail!("the policy was refused");
@@ -203,6 +229,9 @@ impl Gateway {
         if !name.starts_with("zonegate.") {
             return self.admin.stat(name).await;
         }
+        if let Some(service) = &self.service {
+            return service.stat(name).await;
+        }
         let prefix = self.form().stats_prefix();
         self.admin.stat(&format!("{prefix}.{name}")).await
     }
@@ -243,12 +272,16 @@ impl Gateway {
     /// # Errors
     /// The file cannot be written, or Envoy does not look at it.
     pub async fn push(&self, policy: &Value) -> anyhow::Result<Pushed> {
-        let pushes = self.options.delivery.pushes();
-        let before = self.admin.pushes(pushes).await?;
-        self.files.push(policy)?;
+        let look = || pushes(&self.admin, self.service.as_ref(), &self.options);
+        let before = look().await?;
+        let written = self.files.push(policy)?;
+        if written == Written::Same && self.service.is_some() {
+            // A service takes no notice.
+            return Ok(Pushed::Accepted);
+        }
         let start = Instant::now();
         while start.elapsed() < PUSH {
-            let now = self.admin.pushes(pushes).await?;
+            let now = look().await?;
             if now.1 > before.1 {
                 return Ok(Pushed::Rejected);
             }
@@ -260,12 +293,18 @@ impl Gateway {
         bail!("Envoy took no notice of the push")
     }
 
-    /// Envoy's log so far.
+    /// Envoy's log so far, and behind it that of the service.
     ///
     /// # Errors
     /// It cannot be read.
     pub fn log(&self) -> anyhow::Result<String> {
-        self.process.log()
+        let of_service = self.service.as_ref().map(Service::log).transpose()?;
+        Ok(self.process.log()? + &of_service.unwrap_or_default())
+    }
+
+    /// The file that holds the policy.
+    pub fn policy_file(&self) -> PathBuf {
+        self.files.watched()
     }
 
     /// Where Envoy's log is.
@@ -283,7 +322,14 @@ impl Gateway {
     /// # Errors
     /// It has not in time.
     pub async fn wait_log(&self, text: &str, limit: Duration) -> anyhow::Result<()> {
-        self.process.wait_log(text, limit).await.context("Envoy")
+        let start = Instant::now();
+        while !self.log()?.contains(text) {
+            if start.elapsed() > limit {
+                bail!("no {text:?} in the log, which ends:\n{}", self.log_tail());
+            }
+            sleep(LOOK).await;
+        }
+        Ok(())
     }
 
     /// Waits until Envoy ends by itself or a signal comes.

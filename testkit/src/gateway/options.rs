@@ -36,6 +36,8 @@ pub struct Options {
     pub concurrency: u32,
     /// Where Envoy's log goes.
     pub log: Log,
+    /// The service that it asks, in that form.
+    pub service: ServiceOptions,
     /// How the policy reaches Envoy.
     pub delivery: Delivery,
     /// Whether the listener for probes is there, at a free port of loopback.
@@ -59,4 +61,25 @@ pub enum Delivery {
     Gateway,
     /// As a part of the listener, by LDS from a watched file, as JSON in a `StringValue`.
     Lds,
+}
+
+/// How a service is asked.
+#[derive(Debug, Clone, Default)]
+pub struct ServiceOptions {
+    /// Where it listens; where nobody says so, one is started.
+    pub address: Option<SocketAddr>,
+    /// More arguments for it.
+    pub arguments: Vec<String>,
+    /// By which protocol it is asked.
+    pub protocol: ServiceProtocol,
+}
+
+/// By which protocol a service is asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ServiceProtocol {
+    /// External processing.
+    #[default]
+    ExtProc,
+    /// External authorization.
+    ExtAuthz,
 }

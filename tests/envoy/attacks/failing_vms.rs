@@ -8,7 +8,7 @@ use zonegate::gate::ADS_SOTW;
 use zonegate_testkit::raw_client::{End, RawRequest};
 use zonegate_testkit::zone_proxy::Claimed;
 
-use crate::form::faulty_module;
+use crate::form::{FilterOnly, faulty_module};
 use crate::harness::{Bench, LIMIT, grpc_headers};
 use crate::open_stream::open;
 
@@ -17,6 +17,9 @@ use super::*;
 /// A VM that fails while its worker has connections of an earlier listener, by which it is started anew.
 #[tokio::test]
 async fn a_vm_that_is_started_anew_by_an_old_connection_knows_the_newest_policy() {
+    if FilterOnly::Module.is_left_out() {
+        return;
+    }
     let setup = by_listener(1, Some(faulty_module())).await;
     let old = setup.connect().await;
     let raw = setup.raw().await;
@@ -42,6 +45,9 @@ async fn a_vm_that_is_started_anew_by_an_old_connection_knows_the_newest_policy(
 /// long gone.
 #[tokio::test]
 async fn a_vm_that_is_started_anew_by_a_very_old_connection_brings_no_old_policy_back() {
+    if FilterOnly::Module.is_left_out() {
+        return;
+    }
     let setup = by_listener(2, Some(faulty_module())).await;
     let (raw, other) = (setup.raw().await, setup.connect().await);
     let by_worker = setup.connections_by_worker().await;
@@ -79,6 +85,9 @@ async fn a_vm_that_is_started_anew_by_a_very_old_connection_brings_no_old_policy
 /// A push that revokes at the moment in which a VM fails: the one that is started anew knows it.
 #[tokio::test]
 async fn a_vm_that_fails_during_a_push_lets_nothing_in_that_it_revokes() {
+    if FilterOnly::Module.is_left_out() {
+        return;
+    }
     let mut bench = Bench::text();
     bench.options.module = faulty_module();
     let setup = bench.start().await;

@@ -7,6 +7,7 @@ use tokio::net::TcpStream;
 use zonegate_testkit::gateway::Pushed;
 use zonegate_testkit::zone_proxy::Connection;
 
+use crate::form::FilterOnly;
 use crate::harness::LIMIT;
 use crate::open_stream::{goes_on, open};
 
@@ -44,6 +45,9 @@ async fn goes_on_after_refused_listener(change: Value) -> bool {
 /// revokes may be cut. The dynamic module waits for Envoy's word, and cuts none.
 #[tokio::test]
 async fn a_listener_that_envoy_refuses_keeps_nobody_out() {
+    if FilterOnly::Pushes.is_left_out() {
+        return;
+    }
     let goes_on = goes_on_after_refused_listener(json!({ "revocations": ["id-1"] })).await;
     assert!(goes_on || form() == Form::Wasm, "a refused push has cut a stream");
 }
@@ -51,6 +55,9 @@ async fn a_listener_that_envoy_refuses_keeps_nobody_out() {
 /// Neither by a worker, nor by the streams of others: they go on.
 #[tokio::test]
 async fn a_listener_that_envoy_refuses_lets_nothing_in() {
+    if FilterOnly::Pushes.is_left_out() {
+        return;
+    }
     let goes_on = goes_on_after_refused_listener(json!({ "mode": "shadow" })).await;
     assert!(goes_on, "a refused push has cut a stream");
 }
@@ -58,6 +65,9 @@ async fn a_listener_that_envoy_refuses_lets_nothing_in() {
 /// Back to the policy of before, with another generation, while nobody connects anew.
 #[tokio::test]
 async fn a_listener_that_comes_back_cuts_what_it_revokes_without_a_new_connection() {
+    if FilterOnly::Pushes.is_left_out() {
+        return;
+    }
     let setup = by_listener(1, None).await;
     setup.push_with(json!({ "revocations": ["id-1"] })).await;
     comes_to(&setup, None, &setup.witness("id-1"), Some("revoked")).await;
@@ -77,6 +87,9 @@ async fn a_listener_that_comes_back_cuts_what_it_revokes_without_a_new_connectio
 /// between.
 #[tokio::test]
 async fn a_listener_that_comes_back_at_once_is_in_force() {
+    if FilterOnly::Pushes.is_left_out() {
+        return;
+    }
     let setup = by_listener(1, None).await;
     let old = setup.connect().await;
     let _kept = open(&old, &setup.token_of("id-2")).await;
@@ -90,6 +103,9 @@ async fn a_listener_that_comes_back_at_once_is_in_force() {
 /// that began under the one in between stay with that one, and so do their streams.)
 #[tokio::test]
 async fn a_listener_that_comes_back_to_the_byte_keeps_out_what_it_revokes() {
+    if FilterOnly::Pushes.is_left_out() {
+        return;
+    }
     let setup = by_listener(1, None).await;
     setup.push_with(json!({ "revocations": ["id-1"] })).await;
     comes_to(&setup, None, &setup.witness("id-1"), Some("revoked")).await;
@@ -116,6 +132,9 @@ async fn a_listener_that_comes_back_to_the_byte_keeps_out_what_it_revokes() {
 /// numbered when it does, and so is the youngest.
 #[tokio::test]
 async fn a_connection_that_waited_for_its_first_byte_brings_no_old_policy_back() {
+    if FilterOnly::Pushes.is_left_out() {
+        return;
+    }
     let setup = by_listener(1, None).await;
     let gateway = setup.gateway.address();
     // A relay that holds back what the client says first.

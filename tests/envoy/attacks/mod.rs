@@ -116,6 +116,7 @@ pub(super) fn gateway_name(listener: &mut Value) -> &mut Value {
     let name = match form() {
         Form::Wasm => "config/name",
         Form::Native => "filter_name",
+        Form::Service => panic!("a service is no part of a listener"),
     };
     listener.pointer_mut(&format!("{FILTERS}/0/typed_config/{name}")).unwrap()
 }

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use zonegate_testkit::gateway::Pushed;
 use zonegate_testkit::zone_proxy::Claimed;
 
-use crate::form::{WasmOnly, faulty_module};
+use crate::form::{FilterOnly, WasmOnly, faulty_module};
 use crate::harness::{Bench, LIMIT};
 use crate::open_stream::{Sotw, goes_on, open};
 
@@ -17,6 +17,9 @@ use super::*;
 /// A wrong list that is taken back while the worker still reads it.
 #[tokio::test]
 async fn a_long_list_that_is_taken_back_at_once_is_not_in_force() {
+    if FilterOnly::Pushes.is_left_out() {
+        return;
+    }
     for delay in [50, 200, 400, 800, 1_200] {
         let setup = Bench::text().start().await;
         let good = fs::read(setup.gateway.folder().join("ecds/zonegate.json")).unwrap();
@@ -48,6 +51,9 @@ async fn a_long_list_that_is_taken_back_at_once_is_not_in_force() {
 /// What workers refuse, though the main thread took it, they do not take from one another either.
 #[tokio::test]
 async fn a_push_that_workers_refuse_does_not_come_in_force_by_another_way() {
+    if FilterOnly::Pushes.is_left_out() {
+        return;
+    }
     if WasmOnly::WorkersRead.is_left_out() {
         return;
     }
@@ -72,6 +78,9 @@ async fn a_push_that_workers_refuse_does_not_come_in_force_by_another_way() {
 /// which was in force before.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_pushes_in_quick_succession_the_last_one_is_in_force() {
+    if FilterOnly::Pushes.is_left_out() {
+        return;
+    }
     for workers in [1, 2, 4] {
         let setup = Bench::text().workers(workers).start().await;
         let mut connections = Vec::new();
@@ -121,6 +130,9 @@ async fn of_pushes_in_quick_succession_the_last_one_is_in_force() {
 /// only another file revokes may be kept out, too.)
 #[tokio::test(flavor = "multi_thread")]
 async fn of_pushes_in_quick_succession_the_last_one_cuts() {
+    if FilterOnly::Pushes.is_left_out() {
+        return;
+    }
     let mut bench = Bench::text().workers(2);
     bench.record_bodies = false;
     let setup = bench.start().await;

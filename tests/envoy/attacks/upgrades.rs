@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tokio::time::sleep;
 
-use crate::form::WasmOnly;
+use crate::form::{FilterOnly, WasmOnly};
 use crate::harness::{Bench, LIMIT, Setup};
 use crate::held::first_message;
 use crate::module_swap::write;
@@ -48,6 +48,9 @@ async fn rolled_back(keep_open: bool) -> RolledBack {
 
 #[tokio::test]
 async fn an_upgrade_that_is_taken_back_cuts_what_the_policy_of_before_revokes() {
+    if FilterOnly::Module.is_left_out() {
+        return;
+    }
     for keep_open in [false, true] {
         let RolledBack { setup, mut stream } = rolled_back(keep_open).await;
         assert!(is_cut_soon(&mut stream).await, "{keep_open}: {}", setup.gateway.log_tail());
@@ -56,6 +59,9 @@ async fn an_upgrade_that_is_taken_back_cuts_what_the_policy_of_before_revokes() 
 
 #[tokio::test]
 async fn an_upgrade_that_is_taken_back_takes_its_policy_back() {
+    if FilterOnly::Module.is_left_out() {
+        return;
+    }
     for keep_open in [false, true] {
         println!("{keep_open}");
         let RolledBack { setup, stream: _ } = rolled_back(keep_open).await;
@@ -72,6 +78,9 @@ async fn an_upgrade_that_is_taken_back_takes_its_policy_back() {
 /// all their streams are cut, also those that the list does not revoke.
 #[tokio::test]
 async fn an_upgrade_with_a_long_list_cuts_all_streams_of_the_module_before() {
+    if FilterOnly::Module.is_left_out() {
+        return;
+    }
     if WasmOnly::LongLists.is_left_out() {
         return;
     }
@@ -99,6 +108,9 @@ async fn an_upgrade_with_a_long_list_cuts_all_streams_of_the_module_before() {
 /// Connections that stay with the old listener, and so with the old module, for as long as they live.
 #[tokio::test]
 async fn an_old_connection_gets_nothing_in_after_an_upgrade_with_a_long_list() {
+    if FilterOnly::Module.is_left_out() {
+        return;
+    }
     let folder = tempfile::TempDir::new().unwrap();
     let mut setup = by_listener(1, Some(write(folder.path(), "first"))).await;
     let old = setup.connect().await;
@@ -121,6 +133,9 @@ async fn an_old_connection_gets_nothing_in_after_an_upgrade_with_a_long_list() {
 /// Streams that are held by the VM of the module before are judged by what was pushed with the new one.
 #[tokio::test]
 async fn a_stream_that_the_old_module_holds_is_judged_by_the_newest_policy() {
+    if FilterOnly::Module.is_left_out() {
+        return;
+    }
     let mut bench = Bench::text();
     let folder = bench.scratch().to_owned();
     bench.options.module = write(&folder, "first");

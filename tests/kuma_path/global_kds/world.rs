@@ -11,7 +11,9 @@ use tempfile::TempDir;
 use tokio::time::sleep;
 use zonegate_issuer::SigningKey;
 use zonegate_testkit::certificates::Certificates;
-use zonegate_testkit::gateway::{self, Delivery, Gateway, Log, Pushed, ZoneSide, ZoneSideOptions};
+use zonegate_testkit::gateway::{
+    self, Delivery, Gateway, Log, Pushed, ServiceOptions, ZoneSide, ZoneSideOptions,
+};
 use zonegate_testkit::kuma::{ControlPlane, Options, Role, free_port};
 
 use zonegate_tool::plugin_config::plugin_file::PluginConfiguration;
@@ -90,6 +92,7 @@ impl Global {
             listen: SocketAddr::from(([127, 0, 0, 1], free_port().unwrap())),
             concurrency: 1,
             log: Log::File,
+            service: ServiceOptions::default(),
             delivery: Delivery::Ecds,
             probes: false,
             edits: Vec::new(),

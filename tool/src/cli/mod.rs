@@ -21,6 +21,7 @@ mod pasted;
 mod printable;
 mod profile;
 mod revoke;
+mod serve;
 mod sync;
 mod time;
 mod token_text;
@@ -48,6 +49,7 @@ enum Verb {
     Config(config::Config),
     Revoke(revoke::RevokeArgs),
     Sync(sync::SyncArgs),
+    Serve(serve::ServeArgs),
     #[command(subcommand)]
     Demo(demo::Demo),
     Completion(completion::Completion),
@@ -68,6 +70,7 @@ impl Verb {
             Self::Config(what) => what.run(),
             Self::Revoke(args) => args.run(),
             Self::Sync(args) => args.run().map(done),
+            Self::Serve(args) => args.run().map(done),
             Self::Demo(what) => what.run().map(done),
             Self::Completion(completion) => completion.run(),
             Self::Man(manual) => manual.run(),

@@ -14,6 +14,7 @@ mod dp_token;
 mod envoy;
 pub mod kubernetes;
 mod plugin;
+pub mod service;
 mod written;
 
 pub use base_error::{BaseError, DuplicateKid};

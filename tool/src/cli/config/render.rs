@@ -22,6 +22,7 @@ use crate::readers::text;
 use crate::render::kubernetes::{
     Bundle, Target, envoy_filter, extension_policy, patch_policy, wasm_plugin,
 };
+use crate::render::service::{ServiceTarget, ext_auth_policy, ext_proc_policy};
 use crate::render::{Plugin, RenderError, ecds, plugin_json};
 
 const EXAMPLES: &str = "\
@@ -84,6 +85,10 @@ enum Format {
     EnvoyGateway,
     /// For Envoy Gateway: an EnvoyPatchPolicy that has the policy from a ConfigMap
     EnvoyGatewayEcds,
+    /// For Envoy Gateway: an EnvoyExtensionPolicy that asks zonegate serve by external processing, without a policy
+    EnvoyGatewayExtProc,
+    /// For Envoy Gateway: a SecurityPolicy that asks zonegate serve by external authorization, without a policy
+    EnvoyGatewayExtAuth,
 }
 
 /// What `--output` may say: a format, as with the other verbs; or a file, as it once did here.
@@ -101,9 +106,7 @@ impl FormatOrFile {
 }
 
 #[derive(Args)]
-#[command(
-    next_help_heading = "On Kubernetes (istio, istio-ecds, envoy-gateway, envoy-gateway-ecds)"
-)]
+#[command(next_help_heading = "On Kubernetes (istio*, envoy-gateway*)")]
 struct Kubernetes {
     /// Where the gateway fetches the module: oci://, https://, with Istio also file://
     #[arg(long, value_name = "URL")]
@@ -123,6 +126,9 @@ struct Kubernetes {
     /// Label of the gateway's pods; istio, istio-ecds, repeatable
     #[arg(long, value_name = "LABEL=VALUE", value_parser = label)]
     selector: Vec<(String, String)>,
+    /// Kubernetes Service of zonegate serve; envoy-gateway-ext-proc, envoy-gateway-ext-auth
+    #[arg(long, value_name = "NAME[:PORT]", default_value = "zonegate-serve:9912", value_parser = service)]
+    service: (String, u16),
     /// Name of the objects
     #[arg(long, default_value = "zonegate")]
     name: String,
@@ -145,6 +151,14 @@ fn label(text: &str) -> Result<(String, String), &'static str> {
     }
 }
 
+fn service(text: &str) -> Result<(String, u16), &'static str> {
+    let (name, port) = text.split_once(':').unwrap_or((text, "9912"));
+    match (name, port.parse()) {
+        ("", _) | (_, Err(_)) => Err("a name is expected, and a port behind a colon"),
+        (name, Ok(port)) => Ok((name.to_owned(), port)),
+    }
+}
+
 impl RenderArgs {
     pub(super) fn run(mut self) -> anyhow::Result<ExitCode> {
         match self.output.take() {
@@ -155,10 +169,16 @@ impl RenderArgs {
                 self.output_file = file;
             }
         }
-        let mut plugin = self.sources.gather()?;
-        plugin.set_generation(&Generation::fresh());
-        let Bundle { text, policy } = self.render(&plugin)?;
-        lint(&policy)?;
+        let text = match self.format {
+            Format::EnvoyGatewayExtProc => self.asking_a_service(ext_proc_policy)?,
+            Format::EnvoyGatewayExtAuth => self.asking_a_service(ext_auth_policy)?,
+            Format::Ecds
+            | Format::Plugin
+            | Format::Istio
+            | Format::IstioEcds
+            | Format::EnvoyGateway
+            | Format::EnvoyGatewayEcds => self.with_policy()?,
+        };
         if self.output_file == Path::new("-") {
             print(&text)?;
         } else {
@@ -186,11 +206,34 @@ impl RenderArgs {
             }
             Format::EnvoyGateway => extension_policy(plugin, &self.target()?),
             Format::EnvoyGatewayEcds => patch_policy(plugin, &self.target()?),
+            Format::EnvoyGatewayExtProc | Format::EnvoyGatewayExtAuth => alone(plugin_json(plugin)),
         };
         bundle.map_err(|error| match error {
             RenderError::Refused(_) => BadInput(error.to_string()).into(),
             RenderError::NotReadBack => error.into(),
         })
+    }
+
+    /// No policy is in it: the service has its own.
+    fn asking_a_service(
+        &self,
+        render: impl Fn(&ServiceTarget) -> Result<String, RenderError>,
+    ) -> anyhow::Result<String> {
+        let Kubernetes { gateway, service: (service, port), name, namespace, .. } =
+            &self.kubernetes;
+        let gateway = gateway
+            .clone()
+            .ok_or_else(|| missing("--gateway", "the Gateway to which the policy belongs"))?;
+        let (name, namespace, service) = (name.clone(), namespace.clone(), service.clone());
+        Ok(render(&ServiceTarget { name, namespace, gateway, service, port: *port })?)
+    }
+
+    fn with_policy(&self) -> anyhow::Result<String> {
+        let mut plugin = self.sources.gather()?;
+        plugin.set_generation(&Generation::fresh());
+        let Bundle { text, policy } = self.render(&plugin)?;
+        lint(&policy)?;
+        Ok(text)
     }
 
     fn target(&self) -> anyhow::Result<Target> {
@@ -201,6 +244,7 @@ impl RenderArgs {
             listener,
             port,
             selector,
+            service: _,
             name,
             namespace,
         } = &self.kubernetes;

@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use uuid::Uuid;
 use zonegate_issuer::{Scope, SigningKey, ZoneTokenRequest};
 use zonegate_testkit::certificates::Certificates;
-use zonegate_testkit::gateway::{Delivery, Log, Options};
+use zonegate_testkit::gateway::{Delivery, Log, Options, ServiceOptions};
 
 use crate::cli::failure::BadInput;
 
@@ -132,6 +132,7 @@ impl Sandbox {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             concurrency: 2,
             log: Log::File,
+            service: ServiceOptions::default(),
             delivery: Delivery::Ecds,
             probes: false,
             edits: Vec::new(),

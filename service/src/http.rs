@@ -1,0 +1,145 @@
+//! What is asked by plain HTTP: `/auth` by nginx, `/forward-auth` by Traefik and its like, `/metrics` and `/ready`.
+//!
+//! In: the headers of a subrequest, in which a proxy says what it was asked for. Out: 200, or 401 and 403 with status
+//! and message in headers. As with [`crate::ext_authz`] only headers are seen.
+//!
+//! Each dialect has a path of its own, and its two headers must be there once: a client can send those of the other
+//! dialect, which its proxy would hand on.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use axum::middleware::Next;
+use axum::routing::{any, get};
+use zonegate::lifecycle::{Answer, Step};
+
+use crate::gate::{Gate, HeadersJudged};
+
+/// Where a proxy says what it was asked for.
+#[derive(Debug, Clone, Copy)]
+struct Dialect {
+    method: &'static str,
+    uri: &'static str,
+    statuses: Statuses,
+}
+
+/// Which statuses a proxy hands on to its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Statuses {
+    /// nginx makes 500 of all others.
+    Only401And403,
+    All,
+}
+
+const AUTH_REQUEST: Dialect = Dialect {
+    method: "x-original-method",
+    uri: "x-original-uri",
+    statuses: Statuses::Only401And403,
+};
+const FORWARD_AUTH: Dialect =
+    Dialect { method: "x-forwarded-method", uri: "x-forwarded-uri", statuses: Statuses::All };
+
+/// The status, in the words of gRPC, for a proxy to hand on.
+const GRPC_STATUS: &str = "x-zonegate-grpc-status";
+/// The message, as `grpc-message` has it.
+const GRPC_MESSAGE: &str = "x-zonegate-grpc-message";
+
+/// All paths.
+pub(crate) fn routes(gate: Arc<Gate>) -> Router {
+    Router::new()
+        .route("/auth", any(auth_request))
+        .route("/forward-auth", any(forward_auth))
+        .route("/metrics", get(metrics))
+        .route("/ready", get(ready))
+        .with_state(gate)
+}
+
+/// What speaks gRPC to a service of gRPC. Anyone else would be told by 200 that there was an error: a proxy that asks
+/// at the wrong path would take that for a yes.
+pub(crate) async fn only_grpc(request: Request, next: Next) -> Response<Body> {
+    let content_type = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    match content_type.is_some_and(|value| value.starts_with(b"application/grpc")) {
+        true => next.run(request).await,
+        false => text(StatusCode::UNSUPPORTED_MEDIA_TYPE, "this is a service of gRPC\n"),
+    }
+}
+
+/// What nobody serves. A gRPC client takes it for UNIMPLEMENTED.
+pub(crate) async fn nowhere() -> Response<Body> {
+    text(StatusCode::NOT_FOUND, "here are gRPC, /auth, /forward-auth, /metrics and /ready\n")
+}
+
+async fn auth_request(State(gate): State<Arc<Gate>>, headers: HeaderMap) -> Response<Body> {
+    judge(&gate, &headers, AUTH_REQUEST)
+}
+
+async fn forward_auth(State(gate): State<Arc<Gate>>, headers: HeaderMap) -> Response<Body> {
+    judge(&gate, &headers, FORWARD_AUTH)
+}
+
+async fn metrics(State(gate): State<Arc<Gate>>) -> Response<Body> {
+    let mut response = text(StatusCode::OK, gate.metrics_text());
+    let prometheus = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, prometheus);
+    response
+}
+
+async fn ready(State(gate): State<Arc<Gate>>) -> Response<Body> {
+    let is_ready = *gate.readiness().borrow();
+    match is_ready {
+        true => text(StatusCode::OK, "ok\n"),
+        false => text(StatusCode::SERVICE_UNAVAILABLE, "no policy: everything is refused\n"),
+    }
+}
+
+fn judge(gate: &Arc<Gate>, headers: &HeaderMap, dialect: Dialect) -> Response<Body> {
+    let (Some(method), Some(uri)) = (only(headers, dialect.method), only(headers, dialect.uri))
+    else {
+        let words = format!("{} and {} must be there, once\n", dialect.method, dialect.uri);
+        return text(StatusCode::FORBIDDEN, words);
+    };
+    let own = [(&b":method"[..], method), (b":path", uri)];
+    let others = headers.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
+    let peer = only(headers, "x-forwarded-for").unwrap_or_default();
+    let HeadersJudged { step, answer, .. } =
+        gate.judge_headers(&String::from_utf8_lossy(peer), own.into_iter().chain(others), None);
+    match (step, answer) {
+        (Step::Continue, _) => text(StatusCode::OK, ""),
+        (Step::Pause, Some(answer)) => refused(&answer, dialect.statuses),
+        (Step::Pause, None) => text(StatusCode::FORBIDDEN, "not judged\n"),
+    }
+}
+
+fn only<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h [u8]> {
+    let mut all = headers.get_all(name).iter();
+    all.next().filter(|_| all.next().is_none()).map(HeaderValue::as_bytes)
+}
+
+fn refused(answer: &Answer, statuses: Statuses) -> Response<Body> {
+    let exact = u16::try_from(answer.status.http).ok();
+    let exact = exact.and_then(|code| StatusCode::from_u16(code).ok());
+    let exact = exact.unwrap_or(StatusCode::FORBIDDEN);
+    let status = match (statuses, exact) {
+        (Statuses::All, _) | (_, StatusCode::UNAUTHORIZED) => exact,
+        (Statuses::Only401And403, _) => StatusCode::FORBIDDEN,
+    };
+    let mut response = text(status, format!("{}\n", answer.message));
+    let headers = response.headers_mut();
+    headers.insert(GRPC_STATUS, HeaderValue::from(answer.status.grpc.number()));
+    if let Ok(message) = HeaderValue::from_str(&answer.grpc_message()) {
+        headers.insert(GRPC_MESSAGE, message);
+    }
+    response
+}
+
+fn text(status: StatusCode, body: impl Into<Body>) -> Response<Body> {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, plain);
+    response
+}

@@ -1,0 +1,191 @@
+//! The gate as a server, for proxies that load no filter: Envoy asks it by external processing or external
+//! authorization, nginx and others by a subrequest.
+//!
+//! In: [`Settings`], a listener, and the file with the policy. Out: verdicts, until it is told to stop. What is decided
+//! is decided by the core, `zonegate`: the same lifecycle as in a filter, or, where a protocol shows no more than
+//! headers, what they suffice for. Which file has which form is the tool's business.
+
+mod backend;
+mod ext_authz;
+mod ext_proc;
+mod gate;
+mod http;
+mod metrics;
+mod server;
+mod tls;
+mod watched;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::{Router, middleware};
+use envoy_types::pb::envoy::service::auth::v3::authorization_server::AuthorizationServer;
+use envoy_types::pb::envoy::service::ext_proc::v3::external_processor_server::ExternalProcessorServer;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval};
+use tonic::service::Routes;
+use zonegate::log_line::Level;
+use zonegate::vm_gateway::TICK;
+
+pub use gate::Log;
+pub use tls::{TlsError, TlsFiles};
+
+use ext_authz::Authorizer;
+use ext_proc::Processor;
+use gate::Gate;
+use tls::{Tls, WatchedFiles};
+use watched::{LOOK, Watched};
+
+/// The largest message that Envoy may send: it sends a body in pieces of what its buffer holds, and that must be
+/// more than the largest first message, 1 MiB.
+const MESSAGE_BYTES: usize = 4 * 1024 * 1024;
+/// Open calls of external processing, all connections together. Each takes some KiB.
+const STREAMS: usize = 100_000;
+
+/// Finds the plugin configuration, as JSON, in a file of any form.
+pub type FindPolicy = fn(&[u8]) -> Result<Vec<u8>, String>;
+
+/// How the service runs.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The file with the policy; it is looked at again and again.
+    pub policy: PathBuf,
+    /// The most bytes that it may have.
+    pub policy_bytes: usize,
+    /// What finds the plugin configuration in it.
+    pub find_policy: FindPolicy,
+    /// With which certificate, if any.
+    pub tls: Option<TlsFiles>,
+    /// In how many parts the connections are judged: one for each thread.
+    pub parts: usize,
+    /// Where log lines go.
+    pub log: Log,
+}
+
+/// A service that is about to run.
+#[derive(Debug)]
+pub struct Service {
+    gate: Arc<Gate>,
+    settings: Settings,
+    tls: Option<Arc<Tls>>,
+    certificates: Option<WatchedFiles>,
+}
+
+impl Service {
+    /// A service with these settings; a policy file that is missing or bad is waited for.
+    ///
+    /// # Errors
+    /// The certificate cannot be used.
+    pub fn new(settings: Settings) -> Result<Self, TlsError> {
+        let opened = settings.tls.clone().map(Tls::open).transpose()?;
+        let (tls, certificates) = opened.map(|(tls, files)| (Arc::new(tls), files)).unzip();
+        let gate = Gate::new(settings.parts, STREAMS, settings.log);
+        Ok(Self { gate, settings, tls, certificates })
+    }
+
+    /// Whether there is a policy: until then everything is refused.
+    pub fn readiness(&self) -> watch::Receiver<bool> {
+        self.gate.readiness()
+    }
+
+    /// Serves until `stop` is true. What is open then is cut when the process ends.
+    pub async fn serve(self, listener: TcpListener, stop: watch::Receiver<bool>) {
+        let Self { gate, settings, tls, certificates } = self;
+        let routes = routes(&gate).await;
+        let watching = watch_files(Arc::clone(&gate), settings, tls.clone().zip(certificates));
+        let watching = tokio::spawn(watching);
+        let ticking = tokio::spawn(tick(gate));
+        server::serve(listener, routes, tls, stop).await;
+        watching.abort();
+        ticking.abort();
+    }
+}
+
+async fn routes(gate: &Arc<Gate>) -> Router {
+    let (reporter, health) = tonic_health::server::health_reporter();
+    let processor = ExternalProcessorServer::new(Processor(Arc::clone(gate)))
+        .max_decoding_message_size(MESSAGE_BYTES);
+    let authorizer = AuthorizationServer::new(Authorizer(Arc::clone(gate)))
+        .max_decoding_message_size(MESSAGE_BYTES);
+    let mut is_ready = gate.readiness();
+    tokio::spawn(async move {
+        loop {
+            let status = match *is_ready.borrow_and_update() {
+                true => tonic_health::ServingStatus::Serving,
+                false => tonic_health::ServingStatus::NotServing,
+            };
+            for service in ["", PROCESSOR, AUTHORIZER] {
+                reporter.set_service_status(service, status).await;
+            }
+            if is_ready.changed().await.is_err() {
+                return;
+            }
+        }
+    });
+    let grpc = Routes::new(health).add_service(processor).add_service(authorizer);
+    let grpc = grpc.into_axum_router().layer(middleware::from_fn(http::only_grpc));
+    grpc.merge(http::routes(Arc::clone(gate))).fallback(http::nowhere)
+}
+
+const PROCESSOR: &str = "envoy.service.ext_proc.v3.ExternalProcessor";
+const AUTHORIZER: &str = "envoy.service.auth.v3.Authorization";
+
+async fn tick(gate: Arc<Gate>) {
+    let mut ticks = every(TICK);
+    loop {
+        ticks.tick().await;
+        gate.tick();
+    }
+}
+
+/// Reading a long list takes a while, and others wait for this thread.
+async fn watch_files(
+    gate: Arc<Gate>,
+    settings: Settings,
+    mut certificates: Option<(Arc<Tls>, WatchedFiles)>,
+) {
+    let mut policy = Watched::new(&settings.policy, settings.policy_bytes);
+    let mut looks = every(LOOK);
+    loop {
+        looks.tick().await;
+        let (gate, find, log) = (Arc::clone(&gate), settings.find_policy, settings.log);
+        let looked = tokio::task::spawn_blocking(move || {
+            look(&gate, &mut policy, find);
+            if let Some((tls, files)) = &mut certificates {
+                tls.renew(files, log);
+            }
+            (policy, certificates)
+        });
+        match looked.await {
+            Ok(both) => (policy, certificates) = both,
+            Err(_) => return,
+        }
+    }
+}
+
+fn look(gate: &Gate, policy: &mut Watched, find: FindPolicy) {
+    let path = policy.path().display().to_string();
+    match policy.news() {
+        Ok(None) => {}
+        Ok(Some(bytes)) => match find(&bytes) {
+            Ok(json) => gate.configure(json),
+            Err(error) => {
+                gate.refuse(Level::Error, &format!("zonegate: {path} refused: {error}"));
+            }
+        },
+        Err(error) => gate.refuse(Level::Error, &not_read(&path, &error)),
+    }
+}
+
+fn not_read(path: &str, error: &io::Error) -> String {
+    format!("zonegate: {path} could not be read: {error}")
+}
+
+fn every(period: Duration) -> tokio::time::Interval {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}

@@ -1,0 +1,100 @@
+//! Connections.
+//!
+//! In: a listener. Out: every protocol on its port: gRPC by HTTP/2, the rest by HTTP/1.1 or HTTP/2. What a request
+//! means is written in the modules of the protocols; here is how much of everything there may be.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+
+use crate::tls::Tls;
+
+/// Connections at the same time. An Envoy opens one for each worker and each [`STREAMS`] requests.
+const CONNECTIONS: usize = 10_000;
+/// Requests at the same time on one connection.
+const STREAMS: u32 = 1_000;
+/// What a peer may send of one request before it is read: more than the first message of a proxy, which is held.
+const STREAM_WINDOW: u32 = 1_310_720;
+/// The same, of all requests of a connection. One that is not read must not hold up the others.
+const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
+/// What is written and not taken of one request.
+const SEND_BUFFER: usize = 256 * 1024;
+/// More than Envoy lets through of the headers of a client.
+const HEADER_BYTES: u32 = 128 * 1024;
+/// For a handshake, and for the headers of HTTP/1.1.
+const HEADERS: Duration = Duration::from_secs(10);
+/// Whether a peer is still there, and how long it may take to say so.
+const KEEPALIVE: Duration = Duration::from_secs(20);
+const KEEPALIVE_ANSWER: Duration = Duration::from_secs(10);
+
+/// Serves until `stop` says so.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    routes: Router,
+    tls: Option<Arc<Tls>>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let accepted = tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            accepted = accept(&listener, &places) => accepted,
+        };
+        let Some((stream, place)) = accepted else {
+            // No file descriptors, for instance.
+            sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let (routes, tls) = (routes.clone(), tls.clone());
+        tokio::spawn(async move {
+            match tls {
+                None => connection(stream, routes).await,
+                Some(tls) => {
+                    let handshake = TlsAcceptor::from(tls.now()).accept(stream);
+                    if let Ok(Ok(stream)) = timeout(HEADERS, handshake).await {
+                        connection(stream, routes).await;
+                    }
+                }
+            }
+            drop(place);
+        });
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let place = Arc::clone(places).acquire_owned().await.ok()?;
+    let (stream, _) = listener.accept().await.ok()?;
+    // Small messages, each of which someone waits for.
+    let _ = stream.set_nodelay(true);
+    Some((stream, place))
+}
+
+/// One that breaks off is no concern of ours.
+async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, routes: Router) {
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS);
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(HEADER_BYTES)
+        .max_send_buf_size(SEND_BUFFER)
+        .keep_alive_interval(KEEPALIVE)
+        .keep_alive_timeout(KEEPALIVE_ANSWER);
+    let service = TowerToHyperService::new(routes);
+    let _ = server.serve_connection(TokioIo::new(stream), service).await;
+}

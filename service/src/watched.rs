@@ -1,0 +1,160 @@
+//! A file that is looked at again and again.
+//!
+//! In: a path. Out: its bytes, when there is something new: another file was put there by a rename, the symbolic link
+//! leads elsewhere, or the file was written to. What is in it is not looked at.
+//!
+//! Looking costs one call of the system, sees what every way of mounting a file does, and needs no watch that may
+//! be lost.
+
+use std::fs::{self, File, Metadata};
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// How often one is looked at: what is revoked is cut within a second.
+pub(crate) const LOOK: Duration = Duration::from_millis(200);
+/// A file that was written to so lately may be written to again without looking different.
+const FRESH: Duration = Duration::from_secs(2);
+
+/// A file that is looked at.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    path: PathBuf,
+    limit: usize,
+    seen: Option<Seen>,
+    hasher: RandomState,
+    /// The last error, so that it is told once.
+    failed: Option<io::ErrorKind>,
+}
+
+/// What a file looked like when it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Seen {
+    identity: [i64; 6],
+    is_fresh: bool,
+    content: u64,
+}
+
+impl Watched {
+    /// At most so many bytes are read.
+    pub(crate) fn new(path: &Path, limit: usize) -> Self {
+        Self { path: path.to_owned(), limit, seen: None, hasher: RandomState::new(), failed: None }
+    }
+
+    /// Its path.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What is in it, where that is new. An error is told once, until another comes or the file is there again.
+    ///
+    /// # Errors
+    /// It cannot be read, or is too long.
+    pub(crate) fn news(&mut self) -> io::Result<Option<Vec<u8>>> {
+        match self.read_if_new() {
+            Ok(news) => {
+                self.failed = None;
+                Ok(news)
+            }
+            Err(error) if self.failed.replace(error.kind()) == Some(error.kind()) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn read_if_new(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let found = identity(&fs::metadata(&self.path)?);
+        if let Some(seen) = &self.seen
+            && seen.identity == found
+            && !seen.is_fresh
+        {
+            return Ok(None);
+        }
+        let file = File::open(&self.path)?;
+        let metadata = file.metadata()?;
+        let mut bytes = Vec::new();
+        let limit = u64::try_from(self.limit).unwrap_or(u64::MAX);
+        (&file).take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+        if bytes.len() > self.limit {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "too long"));
+        }
+        let seen = Seen {
+            identity: identity(&metadata),
+            is_fresh: is_fresh(&metadata),
+            content: self.hasher.hash_one(&bytes),
+        };
+        let content = seen.content;
+        let before = self.seen.replace(seen);
+        Ok(before.is_none_or(|before| before.content != content).then_some(bytes))
+    }
+}
+
+fn identity(file: &Metadata) -> [i64; 6] {
+    [
+        file.dev().cast_signed(),
+        file.ino().cast_signed(),
+        file.size().cast_signed(),
+        file.mtime(),
+        file.mtime_nsec(),
+        file.ctime_nsec(),
+    ]
+}
+
+fn is_fresh(file: &Metadata) -> bool {
+    let age = file.modified().ok().and_then(|at| SystemTime::now().duration_since(at).ok());
+    age.is_none_or(|age| age < FRESH)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a test may panic
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn folder(name: &str) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("zonegate-{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    fn text(news: io::Result<Option<Vec<u8>>>) -> Option<String> {
+        news.unwrap().map(|bytes| String::from_utf8(bytes).unwrap())
+    }
+
+    #[test]
+    fn renames_links_and_writes_are_seen_once() {
+        let folder = folder("seen");
+        let place = folder.join("policy");
+        let mut watched = Watched::new(&place, 100);
+        assert_eq!(watched.news().unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(text(watched.news()), None);
+        fs::write(&place, "one").unwrap();
+        assert_eq!(text(watched.news()).as_deref(), Some("one"));
+        assert_eq!(text(watched.news()), None);
+        // The same length, at once.
+        fs::write(&place, "two").unwrap();
+        assert_eq!(text(watched.news()).as_deref(), Some("two"));
+        fs::write(folder.join("new"), "three").unwrap();
+        fs::rename(folder.join("new"), &place).unwrap();
+        assert_eq!(text(watched.news()).as_deref(), Some("three"));
+        // As Kubernetes does it.
+        for (version, content) in [("v1", "four"), ("v2", "five")] {
+            fs::create_dir_all(folder.join(version)).unwrap();
+            fs::write(folder.join(version).join("policy"), content).unwrap();
+            let _ = fs::remove_file(folder.join("data-new"));
+            symlink(version, folder.join("data-new")).unwrap();
+            fs::rename(folder.join("data-new"), folder.join("data")).unwrap();
+            if version == "v1" {
+                fs::remove_file(&place).unwrap();
+                symlink("data/policy", &place).unwrap();
+            }
+            assert_eq!(text(watched.news()).as_deref(), Some(content));
+        }
+        assert_eq!(text(watched.news()), None);
+        fs::write(&place, "x".repeat(101)).unwrap();
+        assert_eq!(watched.news().unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        fs::remove_dir_all(folder).unwrap();
+    }
+}

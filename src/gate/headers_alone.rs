@@ -1,0 +1,129 @@
+//! Requests of which only the headers are ever seen.
+//!
+//! In: the headers, and the body of a bootstrap request where it is at hand. Out: a permit, or why not. Which proxy
+//! connects is not known: a token passes that is good for some proxy of this door. That its holder is that proxy,
+//! only the first message could say.
+//!
+//! In front of a KDS server the headers have all of it, and nothing is lost.
+
+use std::sync::Arc;
+
+use super::judge::{ANY, DATAPLANES, conclude};
+use super::verdict::Credential;
+use super::{
+    Admission, Caller, Denial, DpServer, Head, Held, Judge, MAX_BOOTSTRAP, Now, Permit, ProxyType,
+    Refusal, RequestError, Verdict, XdsVariant,
+};
+use crate::credential::{Kind, Token};
+use crate::token::TokenError;
+
+impl Judge<'_> {
+    /// Judges the headers of a request, and of a bootstrap request its body.
+    ///
+    /// Where dataplanes pass unchecked, nobody passes here for being one: whoever connects could say so.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub fn headers_alone(
+        self,
+        head: &Head<'_>,
+        body: Option<&[u8]>,
+        now: Now,
+    ) -> Result<Permit, Denial> {
+        match self.headers(head, now) {
+            Verdict::Allow(permit) => Ok(permit),
+            Verdict::Deny(denial) => Err(denial),
+            Verdict::Hold(Held::Bootstrap) => {
+                let malformed = |error| Denial::from(Refusal::MalformedRequest(error));
+                let body = body.ok_or_else(|| malformed(RequestError::Incomplete))?;
+                match body.len() <= MAX_BOOTSTRAP {
+                    true => self.bootstrap_body(body, now),
+                    false => Err(malformed(RequestError::TooLarge)),
+                }
+            }
+            Verdict::Hold(Held::FirstMessage { variant, credential }) => {
+                let types = match variant {
+                    XdsVariant::Sotw | XdsVariant::Delta => ANY,
+                    XdsVariant::Hds => DATAPLANES,
+                };
+                self.of_some_proxy(self.policy.dp_server()?, types, credential?, now)
+            }
+        }
+    }
+
+    /// Judges a token by each issuer that can have signed it: one of them must be content with it. A token that
+    /// several keys can have signed costs a signature for each of them.
+    fn of_some_proxy(
+        self,
+        server: &DpServer,
+        types: &[ProxyType],
+        credential: Credential,
+        now: Now,
+    ) -> Result<Permit, Denial> {
+        let (kid, kind) = match &credential {
+            Credential::Verified(token) => (Arc::clone(&token.identity.kid), Some(token.kind())),
+            Credential::Unverified(token) => (Arc::clone(&token.kid), None),
+        };
+        let mut denied: Option<Denial> = None;
+        for kind in Kind::ALL.into_iter().filter(|other| kind.is_none_or(|kind| kind == *other)) {
+            for (mesh, issuer) in self.policy.issuers.all_of(kind) {
+                if issuer.keys(&kid).is_none() {
+                    continue;
+                }
+                let judged = self
+                    .verify(credential.clone(), kind, issuer)
+                    .and_then(|token| self.by_issuer(server, types, token, mesh, now));
+                match judged {
+                    Ok(permit) => return Ok(permit),
+                    Err(denial) => {
+                        denied = Some(match denied {
+                            Some(before) if tells(&before) >= tells(&denial) => before,
+                            Some(_) | None => denial,
+                        });
+                    }
+                }
+            }
+        }
+        Err(denied.unwrap_or_else(|| Denial::of_unverified(TokenError::UnknownKid, kid)))
+    }
+
+    /// Judges a token as one of `mesh`, if it names no other.
+    fn by_issuer(
+        self,
+        server: &DpServer,
+        types: &[ProxyType],
+        token: Arc<Token>,
+        mesh: &str,
+        now: Now,
+    ) -> Result<Permit, Denial> {
+        let (identity, mesh) = match token.names_its_issuer() {
+            true => (Arc::clone(&token.identity), token.claims.mesh()),
+            false => (token.identity_in(mesh), mesh),
+        };
+        let issuer = self.policy.issuers.of(token.kind(), mesh);
+        let mut found = None;
+        let token = Arc::clone(&token);
+        let token = conclude(token, |token| {
+            self.policy.judge_token(token, &identity, issuer, now)?;
+            token.judge_place(&server.zone).map_err(Refusal::Mismatch)?;
+            let usable = token.usable_by().map_err(Refusal::Mismatch)?;
+            let admission = Admission::Token(token.kind());
+            let admits = |proxy: &ProxyType| {
+                types.contains(proxy) && server.proxies.admission(*proxy) == admission
+            };
+            found = usable.iter().find(admits);
+            found.map(|_| ()).ok_or_else(|| Refusal::ProxyDenied(usable.iter().next()))
+        })?;
+        let Some(proxy) = found else { return Err(Refusal::ProxyDenied(None).into()) };
+        Ok(Permit::Token { token, identity, caller: Caller::Proxy(proxy) })
+    }
+}
+
+/// How much a denial tells: that another key signed a token says least.
+fn tells(denial: &Denial) -> u8 {
+    match (&denial.refusal, &denial.token) {
+        (Refusal::Token(_), None) => 0,
+        (Refusal::Token(_), Some(_)) => 1,
+        (_, _) => 2,
+    }
+}

@@ -1,0 +1,207 @@
+//! The gate as a service beside an Envoy: `zonegate serve`.
+//!
+//! In: the program, and the file with the policy. Out: where it listens, what it counts, its log.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use tokio::process::Command;
+use tokio::time::sleep;
+
+use super::admin::Admin;
+use super::{Gateway, Options};
+use crate::process::{Log, Process};
+
+/// How long it may take to listen.
+const START: Duration = Duration::from_secs(20);
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// What stands before a label in the name of a metric, the name of the label, and what may stand behind it.
+const LABELLED: [(&str, &str); 6] = [
+    ("zonegate.denied.", "reason"),
+    ("zonegate.would_deny.", "reason"),
+    ("zonegate.streams.cut.", "why"),
+    ("zonegate.kid.", "kid"),
+    ("zonegate.tokens.expiring.", "within"),
+    ("zonegate.zone.", "zone"),
+];
+
+/// A running service. Dropped, it is killed.
+#[derive(Debug)]
+pub struct Service {
+    process: Process,
+    address: SocketAddr,
+    client: Client<HttpConnector, Empty<Bytes>>,
+}
+
+impl Service {
+    /// Starts one, and waits until it listens. Its log goes to a file in `dir`.
+    ///
+    /// # Errors
+    /// It cannot be started, ends, or does not listen in time; with the end of its log.
+    pub async fn start(options: &Options, policy: &Path, dir: &Path) -> anyhow::Result<Self> {
+        let listen = options.service.address.context("nobody says where it is to listen")?;
+        let mut command = Command::new(&options.module);
+        command.arg("serve").arg("--config").arg(policy).args(["--listen", &listen.to_string()]);
+        command.args(&options.service.arguments);
+        command.envs(options.environment.iter().map(|(name, value)| (name, value)));
+        let log = Self::log_file(dir)?;
+        let mut process = Process::start(command, Log::File, log)?;
+        let start = Instant::now();
+        while start.elapsed() < START {
+            if let Some(status) = process.ended()? {
+                bail!("the service did not start ({status}): {}", process.log_tail());
+            }
+            let log = process.log()?;
+            let listen = log.split_whitespace().find_map(|word| word.strip_prefix("listen="));
+            if let Some(address) = listen {
+                let address = address.parse().context("where the service listens")?;
+                let client = Client::builder(TokioExecutor::new()).build_http();
+                return Ok(Self { process, address, client });
+            }
+            sleep(LOOK).await;
+        }
+        bail!("the service does not listen: {}", process.log_tail())
+    }
+
+    /// One for each that is started in a folder.
+    fn log_file(dir: &Path) -> anyhow::Result<PathBuf> {
+        let free = |number: &u32| !dir.join(format!("service-{number}.log")).exists();
+        let number = (0..1000).find(free).context("too many services")?;
+        Ok(dir.join(format!("service-{number}.log")))
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> Option<u32> {
+        self.process.pid()
+    }
+
+    /// Its log so far.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn log(&self) -> anyhow::Result<String> {
+        self.process.log()
+    }
+
+    /// GETs a path; status and body.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn get(&self, path: &str) -> anyhow::Result<(u16, String)> {
+        let uri = format!("http://{}{path}", self.address);
+        let answer = self.client.get(uri.parse()?).await.context("asking the service")?;
+        let status = answer.status().as_u16();
+        let body = answer.into_body().collect().await?.to_bytes();
+        Ok((status, String::from_utf8_lossy(&body).into_owned()))
+    }
+
+    /// A counter or gauge by the name that a filter has for it; `None` where there is none.
+    ///
+    /// # Errors
+    /// The service does not answer.
+    pub async fn stat(&self, name: &str) -> anyhow::Result<Option<u64>> {
+        let (status, text) = self.get("/metrics").await?;
+        ensure!(status == 200, "/metrics: {status}");
+        let name = shown(name);
+        let value = text.lines().find_map(|line| line.strip_prefix(&*name)?.strip_prefix(' '));
+        value.map(|value| value.parse().with_context(|| format!("{name}: {value}"))).transpose()
+    }
+
+    /// Ends it at once, as the kernel does when memory is short.
+    ///
+    /// # Errors
+    /// It cannot be ended.
+    pub async fn kill(mut self) -> anyhow::Result<()> {
+        self.process.kill().await
+    }
+
+    /// Ends it, and waits until it has ended.
+    pub async fn stop(mut self) {
+        self.process.stop().await;
+    }
+}
+
+/// The name and label for Prometheus.
+fn shown(name: &str) -> String {
+    for (before, label) in LABELLED {
+        let Some(rest) = name.strip_prefix(before) else { continue };
+        let (value, end) = match label {
+            "kid" | "zone" => rest.rsplit_once('.').unwrap_or((rest, "")),
+            _ => (rest, ""),
+        };
+        let family = before.trim_end_matches('.').replace('.', "_");
+        let dash = if end.is_empty() { "" } else { "_" };
+        return format!("{family}{dash}{end}{{{label}=\"{value}\"}}");
+    }
+    name.replace('.', "_")
+}
+
+impl Gateway {
+    /// The service that was started with it.
+    pub fn service(&self) -> Option<&Service> {
+        self.service.as_ref()
+    }
+
+    /// Takes the service away, to end it.
+    pub fn take_service(&mut self) -> Option<Service> {
+        self.service.take()
+    }
+
+    /// Starts the service anew where it was before.
+    ///
+    /// # Errors
+    /// As [`Service::start`].
+    pub async fn restart_service(&mut self) -> anyhow::Result<()> {
+        let (policy, dir) = (self.files.watched(), self.dir.path());
+        self.service = Some(Service::start(&self.options, &policy, dir).await?);
+        Ok(())
+    }
+
+    /// What Prometheus is shown: by Envoy, and by the service where there is one.
+    ///
+    /// # Errors
+    /// One of them does not answer.
+    pub async fn prometheus(&self) -> anyhow::Result<String> {
+        let mut text = self.admin.get("/stats/prometheus").await?;
+        if let Some(service) = &self.service {
+            for line in service.get("/metrics").await?.1.lines() {
+                let line = match line.split_once(' ') {
+                    // As Envoy writes it.
+                    Some((name, value)) if !line.starts_with('#') && !name.contains('{') => {
+                        format!("{name}{{}} {value}")
+                    }
+                    Some(_) | None => line.to_owned(),
+                };
+                text.push_str(&line);
+                text.push('\n');
+            }
+        }
+        Ok(text)
+    }
+}
+
+/// How many policies were accepted and rejected, by Envoy or by the service.
+pub(super) async fn pushes(
+    admin: &Admin,
+    service: Option<&Service>,
+    options: &Options,
+) -> anyhow::Result<(u64, u64)> {
+    let Some(service) = service else { return admin.pushes(options.delivery.pushes()).await };
+    let accepted = service.stat("zonegate.config.accepted").await?.unwrap_or_default();
+    let rejected = service.stat("zonegate.config.rejected").await?.unwrap_or_default();
+    Ok((accepted, rejected))
+}

@@ -1,0 +1,103 @@
+//! A real Envoy that asks by external processing: cuts, and what becomes of streams when the service falls.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::time::{sleep, timeout};
+use tonic::Code;
+use zonegate_testkit::gateway::ServiceProtocol;
+
+use crate::world::{LIMIT, World};
+
+#[tokio::test]
+async fn a_revocation_cuts_its_stream_within_a_second_and_no_other() {
+    let setup = World::new().gateway(ServiceProtocol::ExtProc).await;
+    let revoked = setup.world.token(json!({ "jti": "id-a" }));
+    let (mut cut, mut kept) = (
+        setup.open(&revoked).await.unwrap(),
+        setup.open(&setup.world.token(json!({}))).await.unwrap(),
+    );
+    let start = Instant::now();
+    setup.push(json!({ "revocations": "id-a" })).await;
+    assert!(timeout(LIMIT, cut.next()).await.unwrap().is_err());
+    let elapsed = start.elapsed();
+    println!("cut {elapsed:?} after the file was replaced");
+    // A fifth of it to look, and whatever else a busy machine takes.
+    assert!(elapsed < Duration::from_secs(1), "{elapsed:?}");
+    setup.control_plane.push();
+    assert!(timeout(LIMIT, kept.next()).await.unwrap().unwrap().is_some());
+    let refused = setup.open(&revoked).await.err().unwrap();
+    assert!(refused.message().starts_with("zonegate: revoked: "), "{refused:?}");
+    setup.gateway.wait_stat("zonegate.streams.open", 1, LIMIT).await.unwrap();
+}
+
+/// Nothing passes and nothing stays open without it; when it is there again, everyone comes back by themselves.
+#[tokio::test]
+async fn a_service_that_is_killed_closes_the_gate_until_it_is_there_again() {
+    let mut setup = World::new().gateway(ServiceProtocol::ExtProc).await;
+    let token = setup.world.token(json!({}));
+    let mut stream = setup.open(&token).await.unwrap();
+    setup.gateway.take_service().unwrap().kill().await.unwrap();
+    let killed = Instant::now();
+    assert!(timeout(LIMIT, stream.next()).await.unwrap().is_err(), "a stream outlives its service");
+    println!("the open stream was cut {:?} after the service was killed", killed.elapsed());
+    setup.control_plane.recorder().clear();
+    for _ in 0..5 {
+        let refused = setup.open(&token).await.err().unwrap();
+        assert_eq!(refused.code(), Code::Unavailable, "{refused:?}");
+    }
+    assert_eq!(setup.control_plane.recorder().count(), 0);
+    setup.gateway.restart_service().await.unwrap();
+    let start = Instant::now();
+    while let Err(refused) = setup.open(&token).await {
+        assert!(start.elapsed() < LIMIT, "{refused:?}");
+        sleep(Duration::from_millis(50)).await;
+    }
+    println!("let in {:?} after the service was there again", start.elapsed());
+}
+
+/// Whatever ends the service's part of a call, the stream does not go on without it.
+#[tokio::test]
+async fn a_service_that_is_told_to_stop_leaves_no_stream_behind() {
+    let mut setup = World::new().gateway(ServiceProtocol::ExtProc).await;
+    let token = setup.world.token(json!({}));
+    let mut stream = setup.open(&token).await.unwrap();
+    setup.gateway.take_service().unwrap().stop().await;
+    assert!(timeout(LIMIT, stream.next()).await.unwrap().is_err(), "a stream outlives its service");
+    assert_eq!(setup.open(&token).await.err().unwrap().code(), Code::Unavailable);
+}
+
+/// Envoy Gateway sets one, ten seconds, and none can be had there.
+#[tokio::test]
+async fn a_timeout_of_the_call_ends_no_stream() {
+    let mut world = World::new();
+    let place = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters/0\
+                 /typed_config/grpc_service";
+    let grpc = json!({ "envoy_grpc": { "cluster_name": "zonegate-serve" }, "timeout": "1s" });
+    world.options.edits.push((place.to_owned(), grpc));
+    let setup = world.gateway(ServiceProtocol::ExtProc).await;
+    let mut stream = setup.open(&setup.world.token(json!({}))).await.unwrap();
+    sleep(Duration::from_secs(3)).await;
+    setup.control_plane.push();
+    assert!(timeout(LIMIT, stream.next()).await.unwrap().unwrap().is_some());
+}
+
+/// As Envoy's access log shows it.
+#[tokio::test]
+async fn the_access_log_has_verdict_reason_and_token() {
+    let setup = World::new().gateway(ServiceProtocol::ExtProc).await;
+    drop(setup.open(&setup.world.token(json!({}))).await.unwrap());
+    let wrong_zone = setup.world.token(json!({ "Zone": "elsewhere" }));
+    setup.open(&wrong_zone).await.err().unwrap();
+    setup.gateway.wait_log("\"verdict\":\"allow\"", LIMIT).await.unwrap();
+    let token = "\"token\":\"kind=zoneToken kid=1 jti=id-1 zone=zone-1\"";
+    setup.gateway.wait_log(token, LIMIT).await.unwrap();
+    setup.gateway.wait_log("zonegate_wrong_zone", LIMIT).await.unwrap();
+    // And the service's own says whose it was, and from where.
+    setup.gateway.wait_log("denied reason=wrong_zone", LIMIT).await.unwrap();
+    let log = setup.gateway.log().unwrap();
+    let line = log.lines().find(|line| line.contains("denied reason=wrong_zone")).unwrap();
+    assert!(line.contains("peer=\"127.0.0.1:"), "{line}");
+    let signature = wrong_zone.rsplit('.').next().unwrap();
+    assert!(!log.contains(signature), "a token is in the log");
+}

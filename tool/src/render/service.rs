@@ -1,0 +1,147 @@
+//! Manifests with which Envoy Gateway asks a service, `zonegate serve`, in place of a filter.
+//!
+//! In: where it shall be asked, and where it is. Out: an `EnvoyExtensionPolicy` with `extProc`, or a `SecurityPolicy`
+//! with `extAuth`. The policy itself is the service's business.
+
+use serde_json::{Value, json};
+
+use super::envoy::{RenderError, yaml};
+
+/// Which service is asked, and for which gateway.
+#[derive(Debug, Clone)]
+pub struct ServiceTarget {
+    /// Of the object.
+    pub name: String,
+    /// Of the object; `None` leaves it to whoever applies it.
+    pub namespace: Option<String>,
+    /// The Gateway (of the Gateway API) that asks.
+    pub gateway: String,
+    /// The Kubernetes Service that is asked.
+    pub service: String,
+    /// Its port.
+    pub port: u16,
+}
+
+const EXT_PROC: &str = "\
+# Envoy Gateway asks zonegate serve by external processing: the first message of a stream is seen, and open streams
+# are cut. The gateway needs a ClientTrafficPolicy that leaves paths as they are, and a bufferLimit of 1280Ki: see
+# docs/service.md.
+";
+const EXT_AUTH: &str = "\
+# Envoy Gateway asks zonegate serve by external authorization: headers only. A token passes that some proxy could use,
+# no open stream is cut, and the policy needs bootstrap: pass or deny. With --format envoy-gateway-ext-proc all is seen.
+";
+
+/// An `EnvoyExtensionPolicy` with `extProc`.
+///
+/// # Errors
+/// [`RenderError::NotReadBack`].
+pub fn ext_proc_policy(target: &ServiceTarget) -> Result<String, RenderError> {
+    let asked = json!([{
+        "backendRefs": backend(target),
+        "failOpen": false,
+        "statusOnError": 503,
+        // Nothing for responses: they are not shown to it.
+        "processingMode": {
+            "request": { "body": "FullDuplexStreamed", "attributes": ["source.address"] },
+        },
+        "metadata": { "writableNamespaces": ["zonegate"] },
+    }]);
+    manifest(EXT_PROC, "EnvoyExtensionPolicy", target, "extProc", &asked)
+}
+
+/// A `SecurityPolicy` with `extAuth`.
+///
+/// # Errors
+/// [`RenderError::NotReadBack`].
+pub fn ext_auth_policy(target: &ServiceTarget) -> Result<String, RenderError> {
+    let asked = json!({
+        "grpc": { "backendRefs": backend(target) },
+        "headersToExtAuth": ["authorization", "content-type", "client-id", "x-request-id"],
+        "failOpen": false,
+        "timeout": "2s",
+    });
+    manifest(EXT_AUTH, "SecurityPolicy", target, "extAuth", &asked)
+}
+
+fn backend(target: &ServiceTarget) -> Value {
+    json!([{ "name": target.service, "port": target.port }])
+}
+
+fn manifest(
+    words: &str,
+    kind: &str,
+    target: &ServiceTarget,
+    field: &str,
+    asked: &Value,
+) -> Result<String, RenderError> {
+    let ServiceTarget { name, namespace, gateway, .. } = target;
+    let metadata = match namespace {
+        Some(namespace) => json!({ "name": name, "namespace": namespace }),
+        None => json!({ "name": name }),
+    };
+    let gateway =
+        json!([{ "group": "gateway.networking.k8s.io", "kind": "Gateway", "name": gateway }]);
+    let manifest = json!({
+        "apiVersion": "gateway.envoyproxy.io/v1alpha1",
+        "kind": kind,
+        "metadata": metadata,
+        "spec": { "targetRefs": gateway, field: asked },
+    });
+    Ok(format!("{words}{}", yaml(&manifest)?))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a test may panic
+mod tests {
+    use super::*;
+
+    fn target() -> ServiceTarget {
+        ServiceTarget {
+            name: "zonegate".into(),
+            namespace: Some("kuma-system".into()),
+            gateway: "edge".into(),
+            service: "zonegate-serve".into(),
+            port: 9912,
+        }
+    }
+
+    fn read(text: &str) -> Value {
+        serde_saphyr::from_str(text).unwrap()
+    }
+
+    /// The fields of `EnvoyExtensionPolicySpec` and `SecurityPolicySpec` of Envoy Gateway 1.9.
+    #[test]
+    fn the_manifests_have_what_envoy_gateway_wants() {
+        let metadata = json!({ "name": "zonegate", "namespace": "kuma-system" });
+        let refs = json!([
+            { "group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "edge" }
+        ]);
+        let backend = json!([{ "name": "zonegate-serve", "port": 9912 }]);
+        let wanted = json!({
+            "apiVersion": "gateway.envoyproxy.io/v1alpha1",
+            "kind": "EnvoyExtensionPolicy",
+            "metadata": metadata,
+            "spec": { "targetRefs": refs, "extProc": [{
+                "backendRefs": backend, "failOpen": false, "statusOnError": 503,
+                "processingMode": { "request": {
+                    "body": "FullDuplexStreamed", "attributes": ["source.address"],
+                } },
+                "metadata": { "writableNamespaces": ["zonegate"] },
+            }] },
+        });
+        assert_eq!(read(&ext_proc_policy(&target()).unwrap()), wanted);
+        let wanted = json!({
+            "apiVersion": "gateway.envoyproxy.io/v1alpha1",
+            "kind": "SecurityPolicy",
+            "metadata": metadata,
+            "spec": { "targetRefs": refs, "extAuth": {
+                "grpc": { "backendRefs": backend },
+                "headersToExtAuth": ["authorization", "content-type", "client-id", "x-request-id"],
+                "failOpen": false,
+                "timeout": "2s",
+            } },
+        });
+        assert_eq!(read(&ext_auth_policy(&target()).unwrap()), wanted);
+    }
+}
