@@ -40,7 +40,7 @@ fn the_recipes_copy_what_a_release_has() {
         let named = name(&path).strip_suffix(".Dockerfile").unwrap();
         assert!(read("docs/install.md").contains(&format!("deploy/images/{named}.Dockerfile")));
     }
-    assert_eq!(seen, 5);
+    assert_eq!(seen, 9);
 }
 
 /// Where `gateway.yaml` and the policies look for the filter.
