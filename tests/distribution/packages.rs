@@ -84,7 +84,7 @@ fn the_users_are_made() {
     };
     assert!(output.status.success(), "{output:?}");
     let users = fs::read_to_string(system.path().join("etc/passwd")).unwrap();
-    for user in ["zonegate", "zonegate-gateway"] {
+    for user in ["zonegate", "zonegate-gateway", "zonegate-serve"] {
         let line = users.lines().find(|line| line.starts_with(&format!("{user}:"))).unwrap();
         assert!(line.ends_with("nologin"), "{line}");
     }

@@ -1,12 +1,10 @@
-//! Beside a service manager: readiness, signals, the shipped unit.
+//! Beside a service manager: readiness and signals. The shipped unit is looked at in `tests/distribution`.
 
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use std::time::Duration;
 
 use crate::world::{World, wait_stat};
-
-const UNIT: &str = include_str!("../../deploy/systemd/zonegate-serve.service");
 
 /// What is told next.
 fn told(socket: &UnixDatagram) -> String {
@@ -45,48 +43,4 @@ fn another_address_than_loopback_needs_a_certificate_or_a_word() {
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(error.contains("--insecure-http"), "{error}");
-}
-
-/// What systemd's own tool says of `unit`; `None` where it is not installed.
-fn systemd_analyze(unit: &str, arguments: &[&str]) -> Option<(bool, String)> {
-    let dir = tempfile::TempDir::new().unwrap();
-    let path = dir.path().join("zonegate-serve.service");
-    // systemd.syntax(7): a word with a space stands in quotes.
-    let program = format!("\"{}\"", env!("CARGO_BIN_EXE_zonegate"));
-    std::fs::write(&path, unit.replace("/usr/local/bin/zonegate", &program)).unwrap();
-    match Command::new("systemd-analyze").args(arguments).arg(&path).output() {
-        Ok(output) => {
-            let text = [output.stdout, output.stderr].concat();
-            Some((output.status.success(), String::from_utf8(text).unwrap()))
-        }
-        Err(error) => {
-            println!("skipped: systemd-analyze: {error}");
-            None
-        }
-    }
-}
-
-#[test]
-fn systemd_finds_nothing_wrong_with_the_unit() {
-    assert_eq!(UNIT.matches("ExecStart=/usr/local/bin/zonegate serve --config ").count(), 1);
-    let Some((good, said)) = systemd_analyze(UNIT, &["verify"]) else { return };
-    assert!(good && said.is_empty(), "{said}");
-    let wrong = UNIT.replace("Type=notify", "Type=notifies");
-    let (good, said) = systemd_analyze(&wrong, &["verify"]).unwrap();
-    assert!(!good || !said.is_empty(), "a wrong type is not noticed");
-}
-
-/// As that of sync, or less.
-#[test]
-fn the_unit_can_reach_little() {
-    let arguments = ["security", "--offline=true", "--no-pager"];
-    let Some((_, said)) = systemd_analyze(UNIT, &arguments) else { return };
-    let Some((_, score)) = said.split_once("Overall exposure level for zonegate-serve.service: ")
-    else {
-        println!("skipped: this systemd cannot rate a file: {said}");
-        return;
-    };
-    let score: f64 = score.split_whitespace().next().unwrap().parse().unwrap();
-    println!("exposure {score}");
-    assert!(score < 1.8, "{score}:\n{said}");
 }
