@@ -214,8 +214,16 @@ impl ControlPlane {
     /// # Errors
     /// The control plane does not tell.
     pub async fn admin_token(&self) -> anyhow::Result<String> {
-        let token = self.api.secret("admin-user-token").await?.context("no admin-user-token")?;
-        Ok(String::from_utf8(token)?)
+        let made = async {
+            loop {
+                if let Some(token) = self.api.secret("admin-user-token").await? {
+                    return Ok(String::from_utf8(token)?);
+                }
+                sleep(Duration::from_millis(100)).await;
+            }
+        };
+        // A part of the control plane of its own makes it, some time after the others are ready.
+        tokio::time::timeout(Duration::from_secs(30), made).await.context("no admin-user-token")?
     }
 
     /// Its own counters.
