@@ -16,7 +16,7 @@ NATIVE := $(filter-out $(NEEDY), \
 	$(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) \
 	$(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs)))
 # What decides, and so must not have a line that no test looks at.
-MUTATED := src/credential src/gate src/lifecycle src/log_line src/metrics.rs src/revocation src/token
+MUTATED := src/credential src/gate src/lifecycle src/log_line src/metrics src/revocation src/token
 comma := ,
 
 # Where func-e is on PATH, it runs Envoy.

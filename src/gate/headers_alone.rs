@@ -8,7 +8,8 @@
 
 use std::sync::Arc;
 
-use super::judge::{ANY, DATAPLANES, conclude};
+use super::judge::{ANY, DATAPLANES};
+use super::judge_token::conclude;
 use super::verdict::Credential;
 use super::{
     Admission, Caller, Denial, DpServer, Head, Held, Judge, MAX_BOOTSTRAP, Now, Permit, ProxyType,

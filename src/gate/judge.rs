@@ -21,14 +21,14 @@
 
 use std::sync::Arc;
 
-use super::recognise::not_of;
+use super::judge_token::conclude;
 use super::verdict::Credential;
 use super::{
     Admission, Audience, BootstrapPolicy, BootstrapRequest, Caller, Claimed, ClaimedNode,
     CredentialSource, Denial, DpServer, Head, Held, Now, Permit, Policy, Profile, ProxyType,
     Refusal, RequestError, Route, Unchecked, Verdict, XdsVariant, is_kds, time,
 };
-use crate::credential::{Holder, Identity, IssuerOf, Kind, Token, TokenCache};
+use crate::credential::{Holder, Kind, Token, TokenCache};
 
 /// A policy at work, with what its worker remembers of tokens.
 #[derive(Debug, Clone, Copy)]
@@ -94,52 +94,6 @@ impl Policy {
 
     fn judge_alone(&self) -> Judge<'_> {
         Judge { policy: self, cache: None }
-    }
-
-    /// Judges a verified token for the one who holds it.
-    fn judge_holder(
-        &self,
-        token: Arc<Token>,
-        holder: Holder<'_>,
-        now: Now,
-    ) -> Result<Permit, Denial> {
-        let mesh = match holder {
-            Holder::Proxy(node) => node.mesh.as_str(),
-            Holder::ControlPlane(_) => "",
-        };
-        let issuer = self.issuers.of(token.kind(), mesh);
-        let identity = token.identity_of(holder);
-        let judge = |token: &Token| {
-            self.judge_token(token, &identity, issuer, now)?;
-            token.judge_holder(holder, self.zone(), &self.issuers).map_err(Refusal::Mismatch)
-        };
-        let token = conclude(token, judge)?;
-        Ok(Permit::Token { token, identity, caller: holder.caller() })
-    }
-
-    /// What holds for whoever has the token, which proves `identity`: length, key, time and revocation. Length and
-    /// key were checked when the token was verified; where another policy is in force since, they may not hold any
-    /// more.
-    pub(super) fn judge_token(
-        &self,
-        token: &Token,
-        identity: &Identity,
-        issuer: IssuerOf<'_>,
-        now: Now,
-    ) -> Result<(), Refusal> {
-        self.judge_length(token.length)?;
-        if !issuer.holds(&identity.kid, identity.key) {
-            return Err(Refusal::Token(not_of(issuer, &identity.kid)));
-        }
-        time::check(token, now, self)?;
-        self.revokes(identity, issuer, now).map_or(Ok(()), Err)
-    }
-
-    pub(super) fn judge_length(&self, length: usize) -> Result<(), Refusal> {
-        match length <= self.max_token_bytes {
-            true => Ok(()),
-            false => Err(Refusal::TokenTooLong { length, limit: self.max_token_bytes }),
-        }
     }
 
     /// What holds a request: only a dataplane server's gate does. One that it holds when a push makes
@@ -393,16 +347,5 @@ fn judge_bootstrap(server: &DpServer) -> Verdict {
         BootstrapPolicy::Verify => Verdict::Hold(Held::Bootstrap),
         BootstrapPolicy::Pass => Verdict::Allow(Permit::Unchecked(Unchecked::Bootstrap)),
         BootstrapPolicy::Deny => Verdict::Deny(Refusal::PathDenied(Audience::Proxies).into()),
-    }
-}
-
-/// Judges `token`, which goes along with a refusal: it was verified.
-pub(super) fn conclude(
-    token: Arc<Token>,
-    judge: impl FnOnce(&Token) -> Result<(), Refusal>,
-) -> Result<Arc<Token>, Denial> {
-    match judge(&token) {
-        Ok(()) => Ok(token),
-        Err(refusal) => Err(Denial { token: Some(token), ..refusal.into() }),
     }
 }

@@ -8,6 +8,7 @@ mod first_message;
 mod head;
 mod headers_alone;
 mod judge;
+mod judge_token;
 mod policy;
 mod profile;
 mod recognise;
@@ -17,6 +18,7 @@ mod revocation_rules;
 mod route;
 mod time;
 mod verdict;
+mod wire_node;
 
 pub use crate::credential::{Caller, NodeIdentity, ProxyType};
 pub use bootstrap::{BootstrapRequest, MAX_BOOTSTRAP};
