@@ -13,6 +13,8 @@ use crate::shared_data::SharedData;
 
 /// A VM reports ten times a second; a long list that is pushed may hold it up for a while.
 const SILENCE: Duration = Duration::from_secs(5);
+/// A VM that has nothing new to say reports so often.
+const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Where the list is. A module that writes it in another way needs another place.
 const KEY: &str = "zonegate.gauges.2";
 
@@ -29,13 +31,18 @@ pub fn begin(shared: &impl SharedData) {
 }
 
 /// Reports what is in `vm` at `now`, on a clock that all VMs share and that cannot go back. By how much
-/// that changes the numbers in all; not at all where another VM was faster, for which the next report
-/// makes up, and where there is no list.
-fn report(shared: &impl SharedData, vm: u64, gauges: StreamGauges, now: Duration) -> Changes {
-    let Some((bytes, version)) = shared.get(KEY) else { return Changes::new() };
+/// that changes the numbers in all; `None` where another VM was faster, for which the next report makes up, and where
+/// there is no list.
+fn report(
+    shared: &impl SharedData,
+    vm: u64,
+    gauges: StreamGauges,
+    now: Duration,
+) -> Option<Changes> {
+    let (bytes, version) = shared.get(KEY)?;
     let mut all = Entries::from_bytes(&bytes);
     let changes = all.report(vm, gauges, now);
-    if shared.set(KEY, &all.to_bytes(), Some(version)) { changes } else { Changes::new() }
+    shared.set(KEY, &all.to_bytes(), Some(version)).then_some(changes)
 }
 
 /// A gateway in a VM, as it reports. VMs have clocks that began with them; a member keeps how far its own is
@@ -45,21 +52,30 @@ pub struct Member {
     number: u64,
     /// Milliseconds to add to the clock of this VM.
     offset: Option<i64>,
+    /// What was reported last, and when.
+    reported: Option<(StreamGauges, Duration)>,
 }
 
 impl Member {
     /// The gateway of this number, which no other gateway in any VM has.
     pub fn new(number: u64) -> Self {
-        Self { number, offset: None }
+        Self { number, offset: None, reported: None }
     }
 
-    /// As [`report`], by the clock of this VM, which began when it did.
+    /// As [`report`], by the clock of this VM, which began when it did. The list has an entry for each key of each VM,
+    /// so what is not new is said once in [`HEARTBEAT`] only.
     pub fn report(
         &mut self,
         shared: &impl SharedData,
         gauges: StreamGauges,
         now: Duration,
     ) -> Changes {
+        if let Some((reported, at)) = &self.reported
+            && *reported == gauges
+            && now.saturating_sub(*at) < HEARTBEAT
+        {
+            return Changes::new();
+        }
         let own = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
         let offset = *self.offset.get_or_insert_with(|| {
             let latest =
@@ -67,7 +83,9 @@ impl Member {
             latest.map_or(0, |latest| latest.saturating_sub(own))
         });
         let heard = u64::try_from(own.saturating_add(offset)).unwrap_or_default();
-        report(shared, self.number, gauges, Duration::from_millis(heard))
+        let changes = report(shared, self.number, gauges.clone(), Duration::from_millis(heard));
+        self.reported = changes.is_some().then_some((gauges, now));
+        changes.unwrap_or_default()
     }
 }
 
@@ -215,6 +233,10 @@ mod tests {
             .collect()
     }
 
+    fn report(host: &Host, vm: u64, gauges: StreamGauges, now: Duration) -> Changes {
+        super::report(host, vm, gauges, now).unwrap_or_default()
+    }
+
     /// By how much the three change.
     fn changes(changes: &Changes) -> [i64; 3] {
         [Gauge::Open, Gauge::Held, Gauge::Shadowed].map(|gauge| {
@@ -286,6 +308,27 @@ mod tests {
         // The two others are silent.
         let late = Duration::from_secs(25);
         assert_eq!(changes(&young.report(&host, open(2), late)), [-5, 0, 0]);
+    }
+
+    /// One that was beaten by another VM says it again at once.
+    #[test]
+    fn what_is_not_new_is_said_once_a_second() {
+        let host = Host::default();
+        begin(&host);
+        let mut member = Member::new(1);
+        let (at, heard) =
+            (Duration::from_millis, || Entries::from_bytes(&host.get(KEY).unwrap().0));
+        assert_eq!(changes(&member.report(&host, open(1), at(0))), [1, 0, 0]);
+        let first = heard();
+        assert_eq!(changes(&member.report(&host, open(1), at(999))), [0; 3]);
+        assert_eq!(heard(), first);
+        assert_eq!(changes(&member.report(&host, open(1), at(1_000))), [0; 3]);
+        assert_ne!(heard(), first);
+        assert_eq!(changes(&member.report(&host, open(2), at(1_100))), [1, 0, 0]);
+        let other = |host: &Host| drop(report(host, 2, open(4), Duration::from_millis(1_200)));
+        host.meanwhile.set(Some(other));
+        assert_eq!(changes(&member.report(&host, open(3), at(1_200))), [0; 3]);
+        assert_eq!(changes(&member.report(&host, open(3), at(1_300))), [1, 0, 0]);
     }
 
     #[test]
