@@ -46,6 +46,7 @@ mod reconnect_race;
 mod reconnects;
 mod refusals;
 mod rendered;
+mod revocation_rules;
 mod routes;
 mod several_gateways;
 mod shadowed;

@@ -12,6 +12,10 @@ use crate::host::{Host, START, head, policy, token};
 fn judged(policy_fields: &serde_json::Value, token_name: &str) -> (Step, Vec<Effect>, Lifecycle) {
     let mut host = Host::new();
     let _ = host.push(Arc::new(policy(policy_fields)));
+    judged_by(host.life, token_name)
+}
+
+fn judged_by(mut life: Lifecycle, token_name: &str) -> (Step, Vec<Effect>, Lifecycle) {
     let text = token(token_name);
     let request = Request {
         stream: StreamId(1),
@@ -22,7 +26,7 @@ fn judged(policy_fields: &serde_json::Value, token_name: &str) -> (Step, Vec<Eff
         is_end: true,
     };
     let now = Now(Some(UnixTime::from_secs(START)));
-    let (mut effects, mut life) = (Vec::new(), host.life);
+    let mut effects = Vec::new();
     let step = life.on_headers_alone(&request, None, now, &mut effects);
     (step, effects, life)
 }
@@ -60,19 +64,8 @@ fn in_shadow_mode_it_is_counted_and_passes() {
 
 #[test]
 fn without_a_policy_it_is_refused() {
-    let mut life = Lifecycle::default();
-    let text = token("good");
-    let request = Request {
-        stream: StreamId(1),
-        under: None,
-        head: head(ADS_SOTW, &text),
-        request_id: b"",
-        header_bytes: 0,
-        is_end: true,
-    };
-    let now = Now(Some(UnixTime::from_secs(START)));
-    let mut effects = Vec::new();
-    assert_eq!(life.on_headers_alone(&request, None, now, &mut effects), Step::Pause);
+    let (step, effects, _) = judged_by(Lifecycle::default(), "good");
+    assert_eq!(step, Step::Pause);
     let denied = Counter::Denied(Mode::Enforce, Reason::PolicyUnavailable);
     assert!(counts(&effects, &denied), "{effects:?}");
 }
