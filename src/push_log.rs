@@ -11,6 +11,7 @@
 //! for a tick: Envoy may still refuse what it asks a VM about. A worker that is only late finds there what
 //! the host is about to give it anyway.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::hash;
@@ -44,7 +45,7 @@ pub struct PushLog {
 pub struct Push {
     content: Content,
     /// Its bytes, where they are few enough to be left.
-    left: Option<Vec<u8>>,
+    left: Option<Arc<[u8]>>,
 }
 
 impl Push {
@@ -56,7 +57,12 @@ impl Push {
     /// What others need to know of `configuration`.
     pub fn of(configuration: &[u8]) -> Self {
         let is_small = configuration.len() <= LEFT_BYTES;
-        Self { content: Content::of(configuration), left: is_small.then(|| configuration.to_vec()) }
+        Self { content: Content::of(configuration), left: is_small.then(|| configuration.into()) }
+    }
+
+    /// Keeps no bytes to be left.
+    pub fn forget_bytes(&mut self) {
+        self.left = None;
     }
 }
 

@@ -28,8 +28,11 @@ pub struct VmGateway {
     /// The life of its connections.
     pub lifecycle: Lifecycle,
     pushes: PushLog,
-    /// Which policy was made of which configuration, the latest last.
-    numbers: Vec<(PolicyNumber, Content)>,
+    /// Which policy was made of which configuration, the latest last. Each stands, for the host may begin
+    /// streams under it.
+    numbers: Vec<(PolicyNumber, Push)>,
+    /// The policy of the push that this VM has spoken of last.
+    spoken: Option<PolicyNumber>,
     backend: &'static SignatureBackend,
     /// Whether what others have confirmed is in force beside what this VM was given.
     is_contested: bool,
@@ -55,6 +58,7 @@ impl VmGateway {
             lifecycle: Lifecycle::default(),
             pushes: PushLog::new(name),
             numbers: Vec::new(),
+            spoken: None,
             backend,
             is_contested: false,
             member: Member::new(number),
@@ -95,10 +99,11 @@ impl VmGateway {
         }
         let is_new = self.numbers.is_empty();
         let number = self.put_in_force(config, now, effects);
-        self.numbers.push((number, push.content()));
         if is_new {
             self.contest(shared, push.content(), now, effects);
         }
+        self.numbers.push((number, push));
+        self.spoken = Some(number);
         Configured { number: Some(number), is_accepted: true }
     }
 
@@ -122,13 +127,22 @@ impl VmGateway {
         }
     }
 
-    /// The host begins no more streams under this policy.
-    pub fn on_configuration_dropped(&mut self, number: PolicyNumber) {
+    /// The host begins no more streams under this policy. Where that leaves a VM without streams with one
+    /// configuration, and a later one was spoken of, the host has gone back. The VMs whose streams keep later
+    /// configurations learn it from here. (Envoy's main thread takes its root context up again, too, where
+    /// pushes come faster than workers take them.)
+    pub fn on_configuration_dropped(&mut self, shared: &impl SharedData, number: PolicyNumber) {
         if self.numbers.last().is_some_and(|(last, _)| *last == number) {
             self.pushes.withdraw();
         }
         self.numbers.retain(|(known, _)| *known != number);
         self.lifecycle.on_policy_dropped(number);
+        if let ([(left, push)], false) = (&*self.numbers, self.lifecycle.had_streams())
+            && self.spoken != Some(*left)
+        {
+            self.pushes.take(shared, push);
+            self.spoken = Some(*left);
+        }
     }
 
     fn put_in_force(
@@ -150,7 +164,10 @@ impl VmGateway {
         }
         self.ticked = now.monotonic;
         match self.lifecycle.had_streams() {
-            true => self.pushes.withdraw(),
+            true => {
+                self.pushes.withdraw();
+                self.numbers.iter_mut().for_each(|(_, push)| push.forget_bytes());
+            }
             false => self.pushes.confirm(shared),
         }
         if self.is_contested && self.pushes.is_confirmed(shared) {
@@ -165,7 +182,7 @@ impl VmGateway {
 
     /// Puts in force what other VMs were given and this one was not.
     fn catch_up(&mut self, shared: &impl SharedData, now: Clocks, effects: &mut Vec<Effect>) {
-        let place = |content| self.numbers.iter().rfind(|(_, known)| *known == content);
+        let place = |content| self.numbers.iter().rfind(|(_, known)| known.content() == content);
         let has = |content| place(content).is_some_and(|(number, _)| self.lifecycle.has(*number));
         let Some(newer) = self.pushes.newer(shared, now.monotonic, has) else { return };
         let config = match newer {

@@ -160,6 +160,42 @@ fn a_worker_hears_that_the_host_went_back_however_large_the_policy_is() {
     }
 }
 
+/// Envoy takes its main thread's root context up again, too, where the last push comes before the one before is
+/// dropped there. It says so by dropping all others, in whatever order.
+#[test]
+fn a_worker_hears_what_alone_is_left_on_the_main_thread() {
+    for [left, first, second] in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]]
+    {
+        let shared = Shared::default();
+        let (mut main, mut worker) = (Vm::new(&shared, 1), Vm::new(&shared, 2));
+        let (mut of_main, mut of_worker) = (Vec::new(), Vec::new());
+        let ids = ["id-1", "id-2", "id-3"];
+        let last = ids.len() - 1;
+        // The one that is left revokes id-1, the token "good".
+        for index in 0..ids.len() {
+            let id = ids[(index + ids.len() - left) % ids.len()];
+            of_main.push(main.given(revoking(id)));
+            of_worker.push(worker.given(revoking(id)));
+        }
+        let open = (left != last).then(|| worker.opens("good"));
+        main.tick(100);
+        worker.tick(100);
+        main.gateway.on_configuration_dropped(&shared, of_main[first]);
+        main.tick(100);
+        main.gateway.on_configuration_dropped(&shared, of_main[second]);
+        main.tick(100);
+        let cut = worker.tick(100);
+        assert!(
+            open.is_none_or(|open| cut.contains(&Effect::Cut(open))),
+            "{left} {first} {second}"
+        );
+        let under = Some(of_worker[left]);
+        assert_eq!(worker.refuses("good", under).as_deref(), REVOKED);
+        assert_eq!(worker.refuses("other", under), None, "{left} {first} {second}");
+        assert_eq!(worker.refuses("short", under), None, "{left} {first} {second}");
+    }
+}
+
 /// The VM of the module before is given nothing any more.
 #[test]
 fn a_vm_that_is_given_no_more_takes_what_others_are_given() {
@@ -290,7 +326,7 @@ fn what_does_not_stand_is_taken_by_nobody() {
         vm.tick(100);
     }
     let refused = main.given(revoking("id-2"));
-    main.gateway.on_configuration_dropped(refused);
+    main.gateway.on_configuration_dropped(&shared, refused);
     for _ in 0..3 {
         main.tick(100);
         worker.tick(100);
