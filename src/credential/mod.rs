@@ -24,6 +24,7 @@ mod resource_cache;
 mod service_account_token;
 mod zone_token;
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 pub use cache::{CACHE_BYTES, TokenCache};
@@ -220,25 +221,30 @@ impl Claims {
 }
 
 impl Identity {
-    /// The same, with [`Self::pairs`] of what it says now: kind, kid and jti, and zone and mesh where there are
-    /// any.
+    /// The same, with [`Self::pairs`] of what it says now: kind, kid and jti, and zone, mesh, name and exp where
+    /// there are any.
     #[must_use]
     pub fn described(mut self) -> Self {
-        let Self { kind, kid, id, zone, mesh, .. } = &self;
-        const ROOM: usize = 128;
+        let Self { kind, kid, id, zone, mesh, name, expires_at, .. } = &self;
+        const ROOM: usize = 160;
         let mut pairs = String::with_capacity(ROOM);
         pairs.push_str("kind=");
         pairs.push_str(kind.as_str());
-        for (name, value, is_shown) in [
+        for (label, value, is_shown) in [
             (" kid=", &**kid, true),
             (" jti=", id, true),
             (" zone=", zone, !zone.is_empty()),
             (" mesh=", mesh, !mesh.is_empty()),
+            (" name=", name, !name.is_empty()),
         ] {
             if is_shown {
-                pairs.push_str(name);
+                pairs.push_str(label);
                 push_pair_value(&mut pairs, value);
             }
+        }
+        if let Some(NumericDate(seconds)) = expires_at {
+            // Writing to a String does not fail.
+            let _ = write!(pairs, " exp={seconds}");
         }
         self.pairs = pairs.into();
         self

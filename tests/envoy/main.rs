@@ -30,6 +30,7 @@ mod hot_restart;
 mod kds;
 mod keys_of_open_streams;
 mod lifecycle_timer;
+mod listed_streams;
 mod listener_pushes;
 mod load;
 mod memory;

@@ -11,8 +11,9 @@ use serde::Serialize;
 use serde_json::Value;
 use zonegate::text::Quoted;
 
-use super::report::{columns, counted, for_programs};
+use super::report::{counted, for_programs};
 use super::{Found, print};
+use crate::cli::columns::columns;
 use crate::cli::failure::{self, warn};
 use crate::cli::output_value::Format;
 use crate::lint::LintReport;

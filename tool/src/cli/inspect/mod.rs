@@ -47,7 +47,7 @@ pub(super) struct Inspect {
     #[arg(value_name = "TOKEN", required = true)]
     tokens: Vec<OsString>,
     /// List only tokens that expire within this time, or have expired: 30d, 12h
-    #[arg(long, value_name = "DURATION", value_parser = list::span)]
+    #[arg(long, value_name = "DURATION", value_parser = time::span)]
     expiring_within: Option<Duration>,
     /// The time from which its dates are seen, RFC 3339 or seconds since 1970; now unless given
     #[arg(long, value_name = "TIME", value_parser = time::parse)]
