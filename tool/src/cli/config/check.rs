@@ -16,7 +16,9 @@ use super::{Found, print};
 use crate::cli::columns::columns;
 use crate::cli::failure::{self, warn};
 use crate::cli::output_value::Format;
+use crate::cli::printable::one_line;
 use crate::lint::LintReport;
+use crate::plugin_config::rules::RULES;
 
 const EXAMPLES: &str = "\
 The filter's own code reads it, so what is accepted here is accepted in Envoy. FILE is a plugin
@@ -98,9 +100,20 @@ fn table(name: &str, lint: &LintReport) -> String {
         }),
     );
     let mut settings = vec![["SETTING", "VALUE"].map(str::to_owned)];
-    settings.extend(lint.settings.iter().map(|(path, value)| [path.clone(), plain(value)]));
+    settings.extend(lint.settings.iter().map(|(path, value)| {
+        match (path.as_str(), lint.rules.len()) {
+            (RULES, 1..) => [path.clone(), counted(lint.rules.len(), "rule")],
+            _ => [path.clone(), plain(value)],
+        }
+    }));
     settings.push(["revocations".to_owned(), counted(lint.revocations, "id")]);
-    format!("{name}: accepted{place}{warnings}\n\n{}\n{}", columns(&keys), columns(&settings))
+    let mut rules = vec![["RULE", "REVOKES"].map(str::to_owned)];
+    let place_of = |place| format!("{RULES}[{place}]");
+    rules.extend(lint.rules.iter().enumerate().map(|(at, rule)| [place_of(at), one_line(rule)]));
+    let rules =
+        if lint.rules.is_empty() { String::new() } else { format!("\n{}", columns(&rules)) };
+    let (keys, settings) = (columns(&keys), columns(&settings));
+    format!("{name}: accepted{place}{warnings}\n\n{keys}\n{settings}{rules}")
 }
 
 /// A setting as it would be written.
