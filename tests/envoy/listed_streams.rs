@@ -61,7 +61,7 @@ async fn listed(log: &PathBuf, arguments: &[&str], wanted: &[&str]) -> Vec<Value
 }
 
 impl Setup {
-    fn zone_token(&self, kid: &str, id: &str, expires_in: u64) -> String {
+    fn token_by(&self, kid: &str, id: &str, expires_in: u64) -> String {
         let mut claims = claims_with("jti", json!(id));
         claims["exp"] = json!(now() + expires_in);
         let header = json!({ "alg": "RS256", "kid": kid, "typ": "JWT" }).to_string();
@@ -90,7 +90,7 @@ impl Setup {
 #[tokio::test]
 async fn what_is_open_is_listed_until_it_ends_or_envoy_is_killed() {
     let bench = bench();
-    let public = bench.key.public_key_pem();
+    let public = bench.key.public_key_pem().to_owned();
     let keys = ["old", "new"].map(|kid| json!({ "kid": kid, "key": public }));
     let setup = bench
         .set("publicKeys", json!(keys))
@@ -101,8 +101,8 @@ async fn what_is_open_is_listed_until_it_ends_or_envoy_is_killed() {
     let log = setup.gateway.log_path();
     let connection = setup.connect().await;
     let began = now();
-    let soon = open(&connection, &setup.zone_token("old", "soon", 600)).await;
-    let _late = open(&connection, &setup.zone_token("new", "late", 7_200)).await;
+    let soon = open(&connection, &setup.token_by("old", "soon", 600)).await;
+    let _late = open(&connection, &setup.token_by("new", "late", 7_200)).await;
     let resource = Kind::Dataplane.resource(MESH, "web", [8080, 8081]).to_string();
     let claimed = Claimed { proxy_type: Some("dataplane"), resource: Some(&resource) };
     let mut message = discovery_request(claimed);
@@ -159,7 +159,7 @@ async fn what_is_open_is_listed_until_it_ends_or_envoy_is_killed() {
 async fn what_passes_in_shadow_mode_only_is_marked() {
     let setup = bench().set("mode", json!("shadow")).start().await;
     let connection = setup.connect().await;
-    let _good = open(&connection, &setup.zone_token("1", "good", 600)).await;
+    let _good = open(&connection, &setup.token_by("1", "good", 600)).await;
     let foreign = setup.sign(claims_with("Zone", json!("elsewhere")));
     let _foreign = open(&connection, &foreign).await;
     let _nobody = connection.sotw(None, Claimed::INGRESS).await.unwrap();

@@ -12,6 +12,9 @@ mod bootstrap;
 mod clock;
 mod configuration;
 mod crypto;
+#[path = "../shared/demo.rs"]
+mod demo;
+mod demo_connections;
 mod deployed;
 mod ecds;
 mod examples;

@@ -9,6 +9,9 @@
 
 mod addresses;
 mod dataplanes;
+#[path = "../shared/demo.rs"]
+mod demo;
+mod demo_run;
 mod exceptions;
 mod global_kds;
 mod harness;
