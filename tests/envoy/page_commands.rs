@@ -42,7 +42,7 @@ async fn the_pages_ask_a_gateway_for_what_it_has() {
     let connection = setup.connect().await;
     let mut expired = claims();
     expired["exp"] = json!(1_000_000_000);
-    setup.refused_as(&connection, &setup.sign(&expired), "expired").await;
+    setup.refused_as(&connection, &setup.sign(expired), "expired").await;
     let _stream = open(&connection, &setup.token_of("id-a")).await;
     setup.gateway.wait_stat("zonegate.kid.1.open", 1, LIMIT).await.unwrap();
     let admin = setup.gateway.admin_address().to_string();

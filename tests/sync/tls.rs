@@ -148,7 +148,7 @@ async fn the_command_of_the_page_keeps_the_file() {
     assert_eq!(certificates.ca_path, place.dir.path().join("ca.pem"));
     let api = Api::start_tls(server_config(&certificates.control_plane).unwrap()).await;
     api.add_key("1");
-    place.write("admin-token", "the token of an admin");
+    place.write("admin-token", "eyJhbGciOiJSUzI1NiJ9.e30.c2ln\n");
     let page = include_str!("../../docs/tool.md");
     let (_, after) = page.split_once("```sh\nzonegate sync ").unwrap();
     let command = after.split("```").next().unwrap().trim_end();
