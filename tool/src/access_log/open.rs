@@ -99,7 +99,7 @@ impl OpenStreams {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)] // a test may panic
+#[allow(clippy::unwrap_used, clippy::arithmetic_side_effects)] // a test may panic
 mod tests {
     use proptest::prelude::*;
     use proptest::sample::Index;

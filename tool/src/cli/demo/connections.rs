@@ -112,7 +112,7 @@ fn host(peer: &str) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)] // a test may panic
+#[allow(clippy::unwrap_used, clippy::arithmetic_side_effects)] // a test may panic
 mod tests {
     use super::*;
 
