@@ -18,6 +18,7 @@ mod new_tokens;
 mod pushes;
 mod refused;
 mod sidecars;
+mod symptoms;
 mod sync;
 mod vectors;
 mod verdicts;
