@@ -107,7 +107,6 @@ impl Sandbox {
             ("east.token", "tokens.txt"),
             ("zonegate.yaml", "zonegate.yaml"),
             ("revoked.yaml", "new.yaml"),
-            ("zonegate.yaml", "before.yaml"),
             ("public.pem", "key-2.pub.pem"),
         ] {
             fs::copy(given.join(from), self.home.join(to)).unwrap();
