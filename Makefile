@@ -174,6 +174,7 @@ stall: $(if $(filter native,$(FORM)),native,wasm)
 	ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" ZONEGATE_NATIVE="$$PWD/$(LIBRARY)" ZONEGATE_FORM="$(or $(FORM),wasm)" \
 	cargo test --quiet --locked --package zonegate-tool --test envoy -- --ignored --nocapture a_push_of_a_long_list
 
+# As many file descriptors as there are sidecars, in the clients and in the gateway.
 herd: wasm
 	@envoy=$$(scripts/envoy) && \
 	{ ulimit -n "$$(ulimit -Hn)" 2>/dev/null || true; } && \
