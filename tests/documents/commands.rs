@@ -107,6 +107,7 @@ impl Sandbox {
             ("east.token", "tokens.txt"),
             ("zonegate.yaml", "zonegate.yaml"),
             ("revoked.yaml", "new.yaml"),
+            ("public.pem", "key-2.pub.pem"),
         ] {
             fs::copy(given.join(from), self.home.join(to)).unwrap();
         }

@@ -21,6 +21,7 @@ mod new_tokens;
 mod pushes;
 mod refused;
 mod sidecars;
+mod symptoms;
 mod sync;
 mod vectors;
 mod verdicts;

@@ -21,10 +21,10 @@ use crate::lint::LintReport;
 use crate::plugin_config::rules::RULES;
 
 const EXAMPLES: &str = "\
-The filter's own code reads it, so what is accepted here is accepted in Envoy. FILE is a plugin
+The filter's own code reads the file, so Envoy accepts what is accepted here. FILE is a plugin
 configuration, Envoy's gateway.yaml or ECDS file, an Istio WasmPlugin or an EnvoyExtensionPolicy.
 
-Exit code: 0 accepted (with or without warnings), 1 refused, 2 it cannot be read.
+Exit code: 0 accepted (with or without warnings), 1 refused, 2 the file cannot be read.
 
 Examples:
   $ zonegate config check /etc/zonegate/ecds/zonegate.yaml
