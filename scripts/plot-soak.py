@@ -78,9 +78,10 @@ def draw(columns, events, theme, path):
         for at, _ in events:
             axes.axvline(at, color=theme["faint"], linewidth=0.8, linestyle=(0, (3, 3)))
     for at, what in events:
+        is_late = at > 0.85 * minutes[-1]
         memory.annotate(MARKED[what], (at, 1), xycoords=("data", "axes fraction"),
-                        xytext=(4, -1), textcoords="offset points", va="top", fontsize=8.5,
-                        color=theme["faint"])
+                        xytext=(-4 if is_late else 4, -1), textcoords="offset points", va="top",
+                        ha="right" if is_late else "left", fontsize=8.5, color=theme["faint"])
     figure.tight_layout(h_pad=1.2)
     figure.savefig(path, transparent=True, metadata={"Date": None})
     plt.close(figure)
