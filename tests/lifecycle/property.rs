@@ -16,7 +16,7 @@ fn event() -> impl Strategy<Value = Event> {
     // Good ones more often, and whole messages: most streams are to get somewhere.
     let token =
         prop_oneof![3 => select(vec!["good", "other", "short"]), 1 => select(TOKENS.to_vec())];
-    let path = prop_oneof![
+    let place = prop_oneof![
         5 => Just("headers"),
         2 => Just("bootstrap"),
         1 => select(PATHS.to_vec()),
@@ -31,7 +31,7 @@ fn event() -> impl Strategy<Value = Event> {
         3 => (0..POLICIES.len()).prop_map(Event::Push),
         1 => (0..4_usize).prop_map(Event::Drop),
         1 => prop_oneof![4 => Just(Event::Await), 1 => Just(Event::Lose)],
-        8 => (0..STREAMS, path, token, under, 0..60_000_usize).prop_map(
+        8 => (0..STREAMS, place, token, under, 0..60_000_usize).prop_map(
             |(stream, at, token, under, header_bytes)| {
                 Event::Begin { stream, path: path(at), token, under, header_bytes }
             }

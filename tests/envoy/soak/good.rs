@@ -46,7 +46,7 @@ async fn stay(world: &World, number: usize, id: &str) -> Result<(), Status> {
     let connection = connection.map_err(unavailable)?;
     let token = world.token(id);
     let claimed = if number % 4 < 2 { Claimed::INGRESS } else { Claimed::EGRESS };
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         let stream = answered(world, connection.sotw(Some(&token), claimed)).await?;
         listen(world, id, stream, |message| &message.version_info).await
     } else {
