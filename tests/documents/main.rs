@@ -124,7 +124,7 @@ fn the_page_on_the_architecture_names_what_there_is() {
         assert!(named.contains(wanted.as_str()), "{wanted} is not on the page");
     }
     let members: String = read("Cargo.toml").lines().take(3).collect();
-    for member in ["filters/wasm", "issuer", "service", "testkit", "tool"] {
+    for member in ["filters/wasm", "fuzz", "issuer", "service", "testkit", "tool"] {
         assert!(members.contains(member) && named.contains(format!("{member}/").as_str()));
     }
 }

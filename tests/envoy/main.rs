@@ -55,6 +55,7 @@ mod revocation_rules;
 mod routes;
 mod several_gateways;
 mod shadowed;
+mod soak;
 mod spellings;
 mod story;
 mod streams;
