@@ -39,6 +39,7 @@ mod module_swap;
 mod moved_clock;
 mod one_version;
 mod open_stream;
+mod page;
 mod push_and_connect;
 mod push_back;
 mod pushes;

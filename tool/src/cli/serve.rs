@@ -23,9 +23,10 @@ use crate::service_manager;
 
 const EXAMPLES: &str = "\
 On one port: gRPC for Envoy (external processing, external authorization, health), and by HTTP
-/auth (nginx auth_request), /forward-auth (Traefik and its like), /metrics and /ready. External
-processing sees the first message of a stream and cuts open streams, as the filter does; all others
-see headers only: docs/service.md says what fits which proxy.
+/auth (nginx auth_request), /forward-auth (Traefik and its like), /metrics, /ready, and at / a page
+with the state of the gate, for people on this machine. External processing sees the first message
+of a stream and cuts open streams, as the filter does; all others see headers only: docs/service.md
+says what fits which proxy.
 
 The file is looked at five times a second, and may have any form that config check reads. One that
 is refused leaves the policy before in force. Without a policy everything is refused, and /ready
