@@ -10,6 +10,7 @@ FAULTY_LIBRARY := target/libzonegate-faulty.so
 # FORM=native runs the filter as a dynamic module, which is built by the target of that name.
 FILTER = $(if $(filter native,$(FORM)),$(LIBRARY),$(MODULE))
 FLOOR := target/floor.wasm
+FLOOR_LIBRARY := target/libfloor.so
 # The tests that need a browser, a module, an Envoy, a Kuma, a Kubernetes, a release or Go, and those that need nothing.
 NEEDY := browser differential envoy envoy_gateway kuma_path kubernetes library module native_host release service
 NATIVE := $(filter-out $(NEEDY), \
@@ -73,7 +74,8 @@ help:
 	@echo "make picture the pictures in docs/images, from a minute at a real gateway"
 	@echo "make picture-page"
 	@echo "             those of the page of sync and serve; needs a chromedriver"
-	@echo "make stall   how long a push of a million revoked ids holds a worker up"
+	@echo "make stall   how long a push of a million revoked ids holds a worker up, and what memory it takes"
+	@echo "             FORM=native    with the filter as a dynamic module"
 	@echo "make herd    how ten thousand sidecars get in when they come at once; ten minutes"
 	@echo "make wasm    only the module, at $(MODULE)"
 	@echo "make native  only the filter as a dynamic module, at $(LIBRARY)"
@@ -162,16 +164,17 @@ test-envoy-gateway: wasm
 # A profile of its own, so that it is optimised and yet built in minutes.
 bench: wasm native
 	@scripts/wasm floor
+	@scripts/native floor
 	@envoy=$$(scripts/envoy) && \
 	echo "make bench: building the measurement (some minutes the first time)." && \
 	{ ulimit -n "$$(ulimit -Hn)" 2>/dev/null || true; } && \
 	cargo bench --quiet --locked --package zonegate-tool --profile measure --bench side_by_side -- \
-		--envoy "$$envoy" --module "$(CURDIR)/$(MODULE)" --floor "$(CURDIR)/$(FLOOR)" \
+		--envoy "$$envoy" --module "$(CURDIR)/$(MODULE)" --floor "$(CURDIR)/$(FLOOR)" --floor "$(CURDIR)/$(FLOOR_LIBRARY)" \
 		--native "$(CURDIR)/$(LIBRARY)" $(BENCH_FLAGS)
 
-stall: wasm
+stall: $(if $(filter native,$(FORM)),native,wasm)
 	@envoy=$$(scripts/envoy) && \
-	ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" \
+	ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" ZONEGATE_NATIVE="$$PWD/$(LIBRARY)" ZONEGATE_FORM="$(or $(FORM),wasm)" \
 	cargo test --quiet --locked --package zonegate-tool --test envoy -- --ignored --nocapture a_push_of_a_long_list
 
 # As many file descriptors as there are sidecars, in the clients and in the gateway.

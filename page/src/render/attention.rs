@@ -1,6 +1,6 @@
 //! What needs someone's attention: the top of the page.
 //!
-//! In: a [`Page`]. Out: sentences, the gravest first. What to do about each is in `docs/operations.md`.
+//! In: a [`Page`]. Out: sentences, the gravest first. What to do about each is in `docs/troubleshoot.md`.
 
 use std::time::Duration;
 

@@ -77,8 +77,8 @@ fn foot(html: &mut Html, page: &Page<'_>) {
     html.markup("<footer>\n<p>Load the page again to see what is new. The same for programs: ")
         .markup("<a href=\"/metrics\">/metrics</a>. What each word means and what to do: ");
     html.markup(match page.server {
-        Server::Serve(_) => "docs/service.md and docs/operations.md.",
-        Server::Sync(_) => "docs/tool.md and docs/operations.md.",
+        Server::Serve(_) => "docs/service.md and docs/troubleshoot.md.",
+        Server::Sync(_) => "docs/tool.md and docs/troubleshoot.md.",
     });
     html.markup("</p>\n</footer>\n");
 }
