@@ -11,8 +11,8 @@ FAULTY_LIBRARY := target/libzonegate-faulty.so
 FILTER = $(if $(filter native,$(FORM)),$(LIBRARY),$(MODULE))
 FLOOR := target/floor.wasm
 FLOOR_LIBRARY := target/libfloor.so
-# The tests that need a module, an Envoy, a Kuma, a Kubernetes, a release or Go, and those that need nothing.
-NEEDY := differential envoy envoy_gateway kuma_path kubernetes library module native_host release service
+# The tests that need a browser, a module, an Envoy, a Kuma, a Kubernetes, a release or Go, and those that need nothing.
+NEEDY := browser differential envoy envoy_gateway kuma_path kubernetes library module native_host release service
 NATIVE := $(filter-out $(NEEDY), \
 	$(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) \
 	$(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs)))
@@ -34,7 +34,7 @@ RUN_FLAGS = $(FUNC_E) \
 	$(if $(CONFIG),--config "$(CONFIG)") \
 	$(if $(PORT),--port "$(PORT)")
 
-.PHONY: help run demo test check mutants fuzz test-kuma test-kubernetes test-envoy-gateway bench stall herd soak picture wasm native \
+.PHONY: help run demo test check mutants fuzz test-kuma test-kubernetes test-envoy-gateway bench stall herd soak picture picture-page wasm native \
 	tool release test-release push-images lint clean
 
 help:
@@ -75,6 +75,8 @@ help:
 	@echo "             DOCS=1         writes the tables and charts of docs/performance.md"
 	@echo "             ALSO=a,b       other modules to compare with"
 	@echo "make picture the pictures in docs/images, from a minute at a real gateway"
+	@echo "make picture-page"
+	@echo "             those of the page of sync and serve; needs a chromedriver"
 	@echo "make stall   how long a push of a million revoked ids holds a worker up, and what memory it takes"
 	@echo "             FORM=native    with the filter as a dynamic module"
 	@echo "make herd    how ten thousand sidecars get in when they come at once; ten minutes"
@@ -121,6 +123,7 @@ test: wasm $(if $(filter native,$(FORM)),native)
 		"$$(command -v go >/dev/null || skipped "the differential test (no Go).")" \
 		"$$(command -v systemd-analyze >/dev/null || skipped "the systemd units (no systemd-analyze on PATH).")" \
 		"$$([ -n "$${NGINX:-$$(command -v nginx)}" ] || skipped "nginx as a client of zonegate serve (no nginx on PATH).")" \
+		"$$([ -n "$${CHROMEDRIVER:-$$(command -v chromedriver)}" ] || skipped "the page in a browser (no chromedriver on PATH).")" \
 		"$$(skipped "the tests with real Kuma (make test-kuma).")" \
 		"$$(skipped "the tests with a real Kubernetes API server (make test-kubernetes).")" \
 		"$$(skipped "the test with a real Envoy Gateway (make test-envoy-gateway).")" \
@@ -196,6 +199,13 @@ soak: $(or $(FORM),wasm)
 # From a minute at a real gateway.
 picture: wasm
 	@envoy=$$(scripts/envoy) && ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" scripts/picture
+
+# As the test in a real browser sees it.
+picture-page:
+	@folder=$$(mktemp -d) && ZONEGATE_SCREENSHOTS="$$folder" \
+	cargo test --quiet --locked --package zonegate-tool --test browser -- every_page && \
+	for scheme in light dark; do cp "$$folder/busy-desk-$$scheme.webp" "docs/images/page-$$scheme.webp" || exit 1; done && \
+	rm -r "$$folder"
 
 wasm:
 	@scripts/wasm

@@ -4,6 +4,7 @@
 //! stream finds in its own queue. Nothing is decided here: each part has a [`Lifecycle`] of the core behind a lock,
 //! as each worker of an Envoy has one.
 
+mod shown;
 mod stream;
 
 use std::collections::hash_map::Entry;
@@ -21,11 +22,13 @@ use zonegate::lifecycle::{
 };
 use zonegate::log_line::{self, Level};
 use zonegate::metrics::{self, Change, Counter, Labels, Metric, StreamGauges};
+use zonegate_page::InForce;
 
 pub(crate) use stream::Stream;
 
 use crate::backend;
 use crate::metrics::Metrics;
+use shown::Shown;
 
 /// Where log lines go.
 pub type Log = fn(Level, &str);
@@ -53,6 +56,7 @@ pub(crate) struct Gate {
     metrics: Metrics,
     /// What the gauges of streams showed last.
     reported: Mutex<StreamGauges>,
+    shown: Shown,
     start: Instant,
     is_ready: watch::Sender<bool>,
     log: Log,
@@ -84,6 +88,7 @@ impl Gate {
             most_streams,
             metrics: Metrics::default(),
             reported: Mutex::default(),
+            shown: Shown::default(),
             start: Instant::now(),
             is_ready: watch::Sender::new(false),
             log,
@@ -101,7 +106,9 @@ impl Gate {
                 for (level, line) in log_line::of_accepted(&config, backend.name()) {
                     self.say(level, &line);
                 }
+                let shown = InForce::of(&config);
                 self.put_in_force(Arc::new(config.policy));
+                self.shown.accepted(shown, wall().0);
             }
             Err(error) => {
                 let (level, line) = log_line::of_refused(&error);
@@ -113,6 +120,7 @@ impl Gate {
     /// A configuration could not be taken.
     pub(crate) fn refuse(&self, level: Level, line: &str) {
         self.metrics.change(&Metric::Counter(Counter::ConfigRejected), Change::Count);
+        self.shown.refused(line, wall().0);
         self.say(level, line);
     }
 
@@ -146,6 +154,7 @@ impl Gate {
             part.lifecycle.on_tick(self.clocks(), &mut effects);
             self.perform(&part, effects);
         }
+        self.shown.note(self.start.elapsed(), || self.metrics.counts(None));
     }
 
     /// A stream begins; `None` where there are too many.
@@ -188,6 +197,18 @@ impl Gate {
 
     /// What is counted, for Prometheus.
     pub(crate) fn metrics_text(&self) -> String {
+        self.count_streams();
+        self.metrics.text()
+    }
+
+    /// The state of the gate, for people.
+    pub(crate) fn page(&self) -> String {
+        self.count_streams();
+        self.shown.html(self.start.elapsed(), wall().0, |policy| self.metrics.counts(policy))
+    }
+
+    /// Sets the gauges of streams.
+    fn count_streams(&self) {
         let mut sum = StreamGauges::default();
         for part in &self.parts {
             for (gauge, shown) in lock(part).lifecycle.stream_gauges().iter() {
@@ -199,7 +220,6 @@ impl Gate {
             self.metrics.change(&metric, change);
         }
         *reported = sum;
-        self.metrics.text()
     }
 
     /// Writes a line to the log.

@@ -1,21 +1,28 @@
-//! What is asked by plain HTTP: `/auth` by nginx, `/forward-auth` by Traefik and its like, `/metrics` and `/ready`.
+//! What is asked by plain HTTP: `/auth` by nginx, `/forward-auth` by Traefik and its like, `/metrics`, `/ready`, and
+//! the page for people.
 //!
 //! In: the headers of a subrequest, in which a proxy says what it was asked for. Out: 200, or 401 and 403 with status
 //! and message in headers. As with [`crate::ext_authz`] only headers are seen.
 //!
 //! Each dialect has a path of its own, and its two headers must be there once: a client can send those of the other
 //! dialect, which its proxy would hand on.
+//!
+//! `/` answers with a redirect to the page, never with 200: a proxy that was given the address of the service without a
+//! path asks there, and would take 200 for a yes.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, HOST, LOCATION};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use axum::middleware::Next;
 use axum::routing::{any, get};
 use zonegate::lifecycle::{Answer, Step};
+use zonegate_page::{NotShown, may_see};
 
 use crate::gate::{Gate, HeadersJudged};
 
@@ -48,11 +55,20 @@ const GRPC_STATUS: &str = "x-zonegate-grpc-status";
 /// The message, as `grpc-message` has it.
 const GRPC_MESSAGE: &str = "x-zonegate-grpc-message";
 
+/// Where the page is.
+pub(crate) const PAGE: &str = "/status";
+
+/// Who asks, by the address of the connection; requests for the page have it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
 /// All paths.
 pub(crate) fn routes(gate: Arc<Gate>) -> Router {
     Router::new()
         .route("/auth", any(auth_request))
         .route("/forward-auth", any(forward_auth))
+        .route("/", get(to_the_page))
+        .route(PAGE, get(page))
         .route("/metrics", get(metrics))
         .route("/ready", get(ready))
         .with_state(gate)
@@ -70,7 +86,10 @@ pub(crate) async fn only_grpc(request: Request, next: Next) -> Response<Body> {
 
 /// What nobody serves. A gRPC client takes it for UNIMPLEMENTED.
 pub(crate) async fn nowhere() -> Response<Body> {
-    text(StatusCode::NOT_FOUND, "here are gRPC, /auth, /forward-auth, /metrics and /ready\n")
+    text(
+        StatusCode::NOT_FOUND,
+        "here are gRPC, /auth, /forward-auth, /metrics, /ready and /status\n",
+    )
 }
 
 async fn auth_request(State(gate): State<Arc<Gate>>, headers: HeaderMap) -> Response<Body> {
@@ -79,6 +98,29 @@ async fn auth_request(State(gate): State<Arc<Gate>>, headers: HeaderMap) -> Resp
 
 async fn forward_auth(State(gate): State<Arc<Gate>>, headers: HeaderMap) -> Response<Body> {
     judge(&gate, &headers, FORWARD_AUTH)
+}
+
+async fn to_the_page() -> Response<Body> {
+    let mut response = text(StatusCode::SEE_OTHER, "the page is at /status\n");
+    response.headers_mut().insert(LOCATION, HeaderValue::from_static(PAGE));
+    response
+}
+
+async fn page(State(gate): State<Arc<Gate>>, request: Request) -> Response<Body> {
+    let peer = request.extensions().get::<Peer>().copied();
+    // In HTTP/2 the host is a part of the URI.
+    let host = request.headers().get(HOST).map(|host| host.to_str().unwrap_or_default());
+    let host = request.uri().authority().map(Authority::as_str).or(host);
+    match peer.map_or(Err(NotShown::OtherMachine), |Peer(peer)| may_see(peer, host)) {
+        Ok(()) => {
+            let mut response = text(StatusCode::OK, gate.page());
+            for (name, value) in zonegate_page::headers() {
+                response.headers_mut().insert(name, HeaderValue::from_static(value));
+            }
+            response
+        }
+        Err(why) => text(StatusCode::FORBIDDEN, why.text()),
+    }
 }
 
 async fn metrics(State(gate): State<Arc<Gate>>) -> Response<Body> {

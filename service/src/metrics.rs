@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use zonegate::metrics::{Change, Labels, Metric};
+use zonegate_page::{Counts, InForce};
 
 /// The counters and gauges of the process.
 #[derive(Debug)]
@@ -50,6 +51,12 @@ impl Metrics {
                 Change::Set(to) => to,
             };
         }
+    }
+
+    /// What the page shows of them, where this policy is in force.
+    pub(crate) fn counts(&self, policy: Option<&InForce>) -> Counts {
+        let values = self.values();
+        Counts::read(policy, |metric| values.get(metric).copied())
     }
 
     /// All of them, in Prometheus' text format.

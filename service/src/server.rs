@@ -3,10 +3,14 @@
 //! In: a listener. Out: every protocol on its port: gRPC by HTTP/2, the rest by HTTP/1.1 or HTTP/2. What a request
 //! means is written in the modules of the protocols; here is how much of everything there may be.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
@@ -16,6 +20,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
+use crate::http::{self, Peer};
 use crate::tls::Tls;
 
 /// Connections at the same time. An Envoy opens one for each worker and each [`STREAMS`] requests.
@@ -49,7 +54,7 @@ pub(crate) async fn serve(
             _ = stop.wait_for(|stop| *stop) => return,
             accepted = accept(&listener, &places) => accepted,
         };
-        let Some((stream, place)) = accepted else {
+        let Some((stream, peer, place)) = accepted else {
             // No file descriptors, for instance.
             sleep(Duration::from_millis(100)).await;
             continue;
@@ -57,11 +62,11 @@ pub(crate) async fn serve(
         let (routes, tls) = (routes.clone(), tls.clone());
         tokio::spawn(async move {
             match tls {
-                None => connection(stream, routes).await,
+                None => connection(stream, peer, routes).await,
                 Some(tls) => {
                     let handshake = TlsAcceptor::from(tls.now()).accept(stream);
                     if let Ok(Ok(stream)) = timeout(HEADERS, handshake).await {
-                        connection(stream, routes).await;
+                        connection(stream, peer, routes).await;
                     }
                 }
             }
@@ -73,16 +78,20 @@ pub(crate) async fn serve(
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, IpAddr, tokio::sync::OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.ok()?;
-    let (stream, _) = listener.accept().await.ok()?;
+    let (stream, peer) = listener.accept().await.ok()?;
     // Small messages, each of which someone waits for.
     let _ = stream.set_nodelay(true);
-    Some((stream, place))
+    Some((stream, peer.ip(), place))
 }
 
 /// One that breaks off is no concern of ours.
-async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, routes: Router) {
+async fn connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: IpAddr,
+    routes: Router,
+) {
     let mut server = auto::Builder::new(TokioExecutor::new());
     server.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS);
     server
@@ -95,6 +104,13 @@ async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static
         .max_send_buf_size(SEND_BUFFER)
         .keep_alive_interval(KEEPALIVE)
         .keep_alive_timeout(KEEPALIVE_ANSWER);
-    let service = TowerToHyperService::new(routes);
+    let routes = TowerToHyperService::new(routes);
+    let service = service_fn(|mut request: Request<Incoming>| {
+        // Of all others nobody asks who they are.
+        if request.uri().path() == http::PAGE {
+            request.extensions_mut().insert(Peer(peer));
+        }
+        routes.call(request)
+    });
     let _ = server.serve_connection(TokioIo::new(stream), service).await;
 }

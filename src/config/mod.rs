@@ -33,6 +33,8 @@ pub struct Config {
     pub policy: Policy,
     /// What its author may not have meant.
     pub warnings: Vec<Warning>,
+    /// What makes it another one than those before; no judgement depends on it.
+    pub generation: String,
 }
 
 /// What is wrong with a configuration, and where.
@@ -160,7 +162,7 @@ impl Config {
             mode,
             open_streams,
             error_detail,
-            generation: _, // means nothing
+            generation,
         } = raw;
         let raw::OpenStreams {
             on_revoked,
@@ -199,7 +201,7 @@ impl Config {
             error_detail,
         };
         warnings.extend(odd_zones(&policy));
-        Ok(Self { policy, warnings })
+        Ok(Self { policy, warnings, generation })
     }
 }
 

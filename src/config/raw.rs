@@ -55,7 +55,6 @@ pub(super) struct RawConfig {
     pub(super) error_detail: ErrorDetail,
     /// Makes two pushes different, and means nothing else.
     #[serde(default)]
-    #[expect(dead_code)] // nobody reads it, and it must be text
     pub(super) generation: String,
 }
 

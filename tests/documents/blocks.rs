@@ -119,6 +119,8 @@ pub(crate) const BLOCKS: &[(&str, &str, Fate)] = &[
     ("docs/service.md", "zonegate serve", By("the_service_starts_as_the_page_says")),
     ("docs/service.md", "zonegate config render", Here(&[])),
     ("docs/service.md", "zonegate serve", By("the_service_starts_as_the_page_says")),
+    ("docs/service.md", "ssh -L", Not("it takes another machine")),
+    ("docs/service.md", "curl -sL", By("the_page_of_the_service_is_had_without_a_browser")),
     ("docs/tokens.md", "zonegate generate", Here(&[])),
     ("docs/tokens.md", "zonegate generate", Here(&[])),
     ("docs/tokens.md", "zonegate inspect", Here(&[])),

@@ -124,7 +124,7 @@ fn the_page_on_the_architecture_names_what_there_is() {
         assert!(named.contains(wanted.as_str()), "{wanted} is not on the page");
     }
     let members: String = read("Cargo.toml").lines().take(3).collect();
-    for member in ["filters/wasm", "fuzz", "issuer", "service", "testkit", "tool"] {
+    for member in ["filters/wasm", "fuzz", "issuer", "page", "service", "testkit", "tool"] {
         assert!(members.contains(member) && named.contains(format!("{member}/").as_str()));
     }
 }
@@ -181,6 +181,50 @@ fn every_metric_is_explained() {
     for counter in Counter::all(&labels).iter().filter(|counter| named(counter)) {
         let name = counter.name().replace("ZONE", "<zone>");
         assert!(page.contains(&format!("`{name}`")), "{name}");
+    }
+}
+
+/// A service on another port than its own, which may be taken.
+#[test]
+fn the_page_of_the_service_is_had_without_a_browser() {
+    let dir = TempDir::new().unwrap();
+    let (policy, log) = (dir.path().join("policy.yaml"), dir.path().join("log"));
+    fs::copy(root().join("docs/tool.in/policy.yaml"), &policy).unwrap();
+    let mut service = Command::new(env!("CARGO_BIN_EXE_zonegate"));
+    service.arg("serve").arg("--config").arg(&policy).args(["--listen", "127.0.0.1:0"]);
+    let mut service = service.stderr(fs::File::create(&log).unwrap()).spawn().unwrap();
+    let port = loop {
+        let log = fs::read_to_string(&log).unwrap();
+        assert_eq!(service.try_wait().unwrap(), None, "{log}");
+        let listen = log.split("listen=127.0.0.1:").nth(1);
+        if let Some(listen) = listen.filter(|_| log.contains("configured version=")) {
+            break listen.split_whitespace().next().unwrap().to_owned();
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    };
+    let command = commands_after("docs/service.md", "Without a browser:").replace("9912", &port);
+    let output = shell(dir.path(), &command);
+    service.kill().unwrap();
+    service.wait().unwrap();
+    let page = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && page.contains("<h2>Policy in force</h2>"), "{output:?}");
+}
+
+/// Each alert leads to its own section, and each section is of an alert.
+#[test]
+fn every_alert_says_where_it_is_written_what_to_do() {
+    let rules: Value = serde_saphyr::from_str(&read("examples/prometheus/alerts.yaml")).unwrap();
+    let groups = rules["groups"].as_array().unwrap().iter();
+    let rules = groups.flat_map(|group| group["rules"].as_array().unwrap());
+    let alerts: Vec<&Value> = rules.filter(|rule| rule.get("alert").is_some()).collect();
+    let page = read("docs/alerts.md");
+    let sections: BTreeSet<&str> =
+        page.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    let names = alerts.iter().map(|alert| alert["alert"].as_str().unwrap());
+    assert_eq!(names.collect::<BTreeSet<_>>(), sections);
+    for alert in alerts {
+        let leads_to = format!("docs/alerts.md#{}", anchor(alert["alert"].as_str().unwrap()));
+        assert_eq!(alert["annotations"]["runbook"], *leads_to, "{alert:#}");
     }
 }
 

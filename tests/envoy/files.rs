@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use zonegate_testkit::gateway::{Form, asking_a_service};
 use zonegate_testkit::zone_proxy::Claimed;
@@ -178,6 +179,36 @@ fn prometheus_takes_its_files() {
     for arguments in [["check", "config", "scrape.yaml"], ["test", "rules", "alerts-test.yaml"]] {
         let output = Command::new(&promtool).args(arguments).current_dir(&dir).output().unwrap();
         assert!(output.status.success(), "{output:?}");
+    }
+    // The expressions of the dashboard, as rules, with what Grafana puts in place of its variables.
+    let rules: Vec<Value> = expressions(&serde_json::from_str(&dashboard(&dir)).unwrap())
+        .into_iter()
+        .enumerate()
+        .map(|(number, expr)| json!({ "record": format!("panel:{number}"), "expr": expr }))
+        .collect();
+    assert!(rules.len() > 20, "{rules:?}");
+    let rules = json!({ "groups": [{ "name": "dashboard", "rules": rules }] });
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), rules.to_string()).unwrap();
+    let output =
+        Command::new(&promtool).args(["check", "rules"]).arg(file.path()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+fn dashboard(dir: &Path) -> String {
+    let text = fs::read_to_string(dir.join("dashboard.json")).unwrap();
+    text.replace("$__rate_interval", "5m").replace("$instance", ".*")
+}
+
+/// All expressions below `value`.
+fn expressions(value: &Value) -> Vec<String> {
+    match value {
+        Value::Object(members) => {
+            let here = members.get("expr").and_then(Value::as_str).map(str::to_owned);
+            here.into_iter().chain(members.values().flat_map(expressions)).collect()
+        }
+        Value::Array(items) => items.iter().flat_map(expressions).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
     }
 }
 

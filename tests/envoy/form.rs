@@ -37,7 +37,7 @@ pub(crate) fn faulty_module() -> PathBuf {
 }
 
 /// What the dashboard and the alerts ask for and not every form has.
-pub(crate) const OF_SOME_FORMS: [(&[Form], &str); 4] = [
+pub(crate) const OF_SOME_FORMS: [(&[Form], &str); 5] = [
     // Envoy's own counter of VMs that failed.
     (&[Form::Wasm], "envoy_wasm_zonegate_vm_reload"),
     // Hooks that failed.
@@ -50,6 +50,10 @@ pub(crate) const OF_SOME_FORMS: [(&[Form], &str); 4] = [
     (
         &[Form::Wasm, Form::Native],
         "envoy_extension_config_discovery_http_filter_zonegate_update_rejected",
+    ),
+    (
+        &[Form::Wasm, Form::Native],
+        "envoy_extension_config_discovery_http_filter_zonegate_update_success",
     ),
 ];
 
@@ -110,6 +114,8 @@ pub(crate) enum FilterOnly {
     Restart,
     /// The demo, and a gateway to try by hand.
     Demo,
+    /// Counters of the gate in Envoy.
+    Stats,
 }
 
 impl FilterOnly {
@@ -121,6 +127,7 @@ impl FilterOnly {
             Self::Kept => "Envoy keeps nothing of a stream that a service holds",
             Self::Restart => "a service outlives the Envoys that ask it",
             Self::Demo => "the demo shows a filter",
+            Self::Stats => "a service counts by itself, and not in Envoy",
         }
     }
 

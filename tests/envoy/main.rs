@@ -43,6 +43,7 @@ mod module_swap;
 mod moved_clock;
 mod one_version;
 mod open_stream;
+mod page;
 mod page_commands;
 mod push_and_connect;
 mod push_back;

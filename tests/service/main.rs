@@ -7,10 +7,14 @@
 
 mod bounds;
 mod by_headers;
+#[allow(dead_code)] // not all of it is used here
+#[path = "../page/document.rs"]
+mod document;
 mod ext_authz;
 mod ext_proc;
 mod manager;
 mod nginx;
+mod page;
 mod policy;
 mod tls;
 mod world;

@@ -5,7 +5,11 @@
 
 mod answers;
 mod api;
+#[allow(dead_code)] // not all of it is used here
+#[path = "../page/document.rs"]
+mod document;
 mod file;
+mod page;
 mod release;
 mod rules;
 mod service;

@@ -51,7 +51,7 @@ async fn it_is_ready_once_the_file_is_current() {
     api.add_key("1");
     running.says("recovered failures=").await;
     assert_eq!(running.get("/readyz").await, (200, "ok\n".to_owned()));
-    assert_eq!(running.get("/").await.0, 404);
+    assert_eq!(running.get("/elsewhere").await.0, 404);
     running.stop(&api, &place).await;
 }
 

@@ -164,22 +164,31 @@ impl Running {
 
     /// GETs a path of its listener: status and body.
     pub(crate) async fn get(&self, path: &str) -> (u16, String) {
+        get(&self.address().await, path).await
+    }
+
+    /// Where it listens.
+    pub(crate) async fn address(&self) -> String {
         let said = self.says(" listen=").await;
-        let address = said.split(" listen=").nth(1).unwrap().split_whitespace().next().unwrap();
-        get(address, path).await
+        said.split(" listen=").nth(1).unwrap().split_whitespace().next().unwrap().to_owned()
     }
 }
 
-/// By hand, so that it is not our client that reads our server.
 pub(crate) async fn get(address: &str, path: &str) -> (u16, String) {
+    let (head, body) = get_as(address, path, address).await;
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body)
+}
+
+/// The head and the body of the answer, for this host. By hand, so that it is not our client that reads our server.
+pub(crate) async fn get_as(address: &str, path: &str, host: &str) -> (String, String) {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut text = String::new();
     timeout(LIMIT, stream.read_to_string(&mut text)).await.unwrap().unwrap();
-    let status = text.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, text.split_once("\r\n\r\n").unwrap().1.to_owned())
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    (head.to_owned(), body.to_owned())
 }
 
 /// In what it said, and in whatever it wrote.

@@ -23,9 +23,10 @@ use crate::service_manager;
 
 const EXAMPLES: &str = "\
 On one port: gRPC for Envoy (external processing, external authorization, health), and by HTTP
-/auth (nginx auth_request), /forward-auth (Traefik and similar proxies), /metrics and /ready. External
-processing sees the first message of a stream and cuts open streams, as the filter does. The other
-protocols see headers only: docs/service.md says which protocol fits which proxy.
+/auth (nginx auth_request), /forward-auth (Traefik and similar proxies), /metrics, /ready, and at
+/status a page with the state of the gate, for people on this machine. External processing sees the
+first message of a stream and cuts open streams, as the filter does. The other protocols see headers
+only: docs/service.md says which protocol fits which proxy.
 
 The file is read again within a fifth of a second of a change, and may have any form that config check
 reads. If a file is refused, the previous policy stays in force. Without a policy everything is refused,

@@ -4,6 +4,7 @@
 //! current until a signal ends it. Exit codes: 0 ended by a signal, or current (`--once`); 2 a flag or
 //! a file that it names is wrong; 1 anything else.
 
+use std::convert::Infallible;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -20,8 +21,8 @@ use super::output::hint_at_output_file;
 use super::printable;
 use crate::atomic_write::Keeps;
 use crate::sync::{
-    Address, ApiServer, ClientCertificate, ErrorKind, Gateway, PlainHttp, Settings, Status,
-    SyncError, Syncer, Target, TargetError, TokenSource, VARIABLE, serve,
+    Address, ApiServer, ClientCertificate, ErrorKind, Gateway, GatewayAdmin, PlainHttp, Settings,
+    Status, SyncError, Syncer, Target, TargetError, TokenSource, VARIABLE, serve,
 };
 
 const EXAMPLES: &str = "\
@@ -89,9 +90,12 @@ pub(super) struct SyncArgs {
     /// How long a poll may take
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     timeout: Duration,
-    /// Where to serve /healthz, /readyz and /metrics
+    /// Where to serve a page for people, /healthz, /readyz and /metrics
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9911")]
     listen: SocketAddr,
+    /// Envoy's admin interface, which tells the page what the gateway counts
+    #[arg(long, value_name = "URL", conflicts_with = "once")]
+    gateway_admin: Option<String>,
     /// Poll once and end
     #[arg(long, conflicts_with = "listen")]
     once: bool,
@@ -118,6 +122,8 @@ impl SyncArgs {
 
     async fn keep(self) -> anyhow::Result<()> {
         let settings = self.settings()?;
+        let admin = self.gateway_admin.as_deref().map(GatewayAdmin::parse).transpose();
+        let admin = admin.map_err(|error| BadInput(format!("--gateway-admin: {error}")))?;
         if self.output.is_some() {
             hint_at_output_file("--output");
         }
@@ -140,7 +146,8 @@ impl SyncArgs {
         say(&format!("started address={address} interval={interval:?} listen={here}"));
         let name = tokio::select! {
             name = stop => name,
-            never = serve(listener, status) => match never {},
+            never = serve(listener, Arc::clone(&status)) => match never {},
+            never = watch(admin, &status) => match never {},
             never = syncer.run(async || _ = hangup.recv().await) => match never {},
         };
         say(&format!("stopped by {name}"));
@@ -188,6 +195,13 @@ impl SyncArgs {
             None if std::env::var_os(VARIABLE).is_some() => TokenSource::Environment,
             None => TokenSource::Nowhere,
         }
+    }
+}
+
+async fn watch(admin: Option<GatewayAdmin>, status: &Status) -> Infallible {
+    match admin {
+        Some(admin) => admin.watch(status, say).await,
+        None => std::future::pending().await,
     }
 }
 

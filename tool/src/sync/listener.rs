@@ -1,13 +1,14 @@
-//! Health and metrics by HTTP.
+//! Health, metrics and the page by HTTP.
 //!
-//! In: requests, and a [`Status`]. Out: `/healthz`, `/readyz` and `/metrics`. Nothing can be changed
-//! here and nothing secret is shown, so nobody is asked who they are.
+//! In: requests, and a [`Status`]. Out: `/`, `/healthz`, `/readyz` and `/metrics`. Nothing can be changed
+//! here and nothing secret is shown, so nobody is asked who they are; the page is for this machine.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{ALLOW, CONTENT_TYPE};
+use http::header::{ALLOW, CONTENT_TYPE, HOST};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -33,7 +34,7 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 pub async fn serve(listener: TcpListener, status: Arc<Status>) -> Infallible {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
-        let (Ok(place), Ok((stream, _))) =
+        let (Ok(place), Ok((stream, peer))) =
             (Arc::clone(&places).acquire_owned().await, listener.accept().await)
         else {
             // No file descriptors, for instance.
@@ -42,16 +43,16 @@ pub async fn serve(listener: TcpListener, status: Arc<Status>) -> Infallible {
         };
         let status = Arc::clone(&status);
         tokio::spawn(async move {
-            let _ = timeout(CONNECTION, connection(stream, status)).await;
+            let _ = timeout(CONNECTION, connection(stream, peer.ip(), status)).await;
             drop(place);
         });
     }
 }
 
 /// One that breaks off is no concern of ours.
-async fn connection(stream: TcpStream, status: Arc<Status>) {
+async fn connection(stream: TcpStream, peer: IpAddr, status: Arc<Status>) {
     let service = service_fn(|request| {
-        let answer = answer(&request, &status);
+        let answer = answer(&request, peer, &status);
         async move { Ok::<_, Infallible>(answer) }
     });
     let mut server = http1::Builder::new();
@@ -59,13 +60,14 @@ async fn connection(stream: TcpStream, status: Arc<Status>) {
     let _ = server.serve_connection(TokioIo::new(stream), service).await;
 }
 
-fn answer(request: &Request<Incoming>, status: &Status) -> Response<Full<Bytes>> {
+fn answer(request: &Request<Incoming>, peer: IpAddr, status: &Status) -> Response<Full<Bytes>> {
     if request.method() != Method::GET && request.method() != Method::HEAD {
         let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, "only GET is served\n");
         refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return refusal;
     }
     match request.uri().path() {
+        "/" => page(request, peer, status),
         "/metrics" => {
             let mut answer = text(StatusCode::OK, status.metrics());
             answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(OPEN_METRICS));
@@ -75,8 +77,20 @@ fn answer(request: &Request<Incoming>, status: &Status) -> Response<Full<Bytes>>
         "/healthz" => text(StatusCode::SERVICE_UNAVAILABLE, "no poll has ended for too long\n"),
         "/readyz" if status.is_ready() => text(StatusCode::OK, "ok\n"),
         "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "not current yet since the start\n"),
-        _ => text(StatusCode::NOT_FOUND, "here are /healthz, /readyz and /metrics\n"),
+        _ => text(StatusCode::NOT_FOUND, "here are /, /healthz, /readyz and /metrics\n"),
     }
+}
+
+fn page(request: &Request<Incoming>, peer: IpAddr, status: &Status) -> Response<Full<Bytes>> {
+    let host = request.headers().get(HOST).map(|host| host.to_str().unwrap_or_default());
+    if let Err(why) = zonegate_page::may_see(peer, host) {
+        return text(StatusCode::FORBIDDEN, why.text());
+    }
+    let mut answer = text(StatusCode::OK, status.page());
+    for (name, value) in zonegate_page::headers() {
+        answer.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    answer
 }
 
 fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {

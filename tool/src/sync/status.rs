@@ -1,6 +1,6 @@
-//! What can be seen of a sync from outside: metrics, whether it is ready, whether it still polls.
+//! What can be seen of a sync from outside: metrics, whether it is ready, whether it still polls, and the page.
 //!
-//! In: what each poll did. Out: Prometheus' text, and two answers. Nothing secret is counted here: how
+//! In: what each poll did. Out: Prometheus' text, two answers, and HTML. Nothing secret is counted here: how
 //! many keys and ids there are, not which.
 
 use std::sync::Mutex;
@@ -15,6 +15,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::error_kind::ErrorKind;
+use super::shown::Shown;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ErrorLabels {
@@ -36,6 +37,7 @@ pub struct Status {
     keys: Gauge,
     revocations: Gauge,
     turning: Mutex<Turning>,
+    shown: Shown,
 }
 
 #[derive(Debug)]
@@ -65,6 +67,7 @@ impl Default for Status {
             keys: Gauge::default(),
             revocations: Gauge::default(),
             turning: Mutex::new(Turning { is_ready: false, due: None }),
+            shown: Shown::default(),
         };
         status.register();
         status
@@ -111,13 +114,15 @@ impl Status {
         }
         self.keys.set(i64::try_from(keys).unwrap_or(i64::MAX));
         self.revocations.set(i64::try_from(revocations).unwrap_or(i64::MAX));
+        self.shown.current();
         self.turning().is_ready = true;
     }
 
-    /// Counts a poll that failed.
-    pub fn failed(&self, kind: ErrorKind) {
+    /// Counts a poll that failed, for this reason.
+    pub fn failed(&self, kind: ErrorKind, why: &str) {
         self.errors.get_or_create(&ErrorLabels { kind }).inc();
         self.failures.inc();
+        self.shown.failed(why);
     }
 
     /// When the next poll is to be over.
@@ -142,6 +147,15 @@ impl Status {
         // Writing to a String does not fail.
         let _ = encode(&mut text, &self.registry);
         text
+    }
+
+    /// The page, as HTML.
+    pub fn page(&self) -> String {
+        self.shown.html()
+    }
+
+    pub(super) fn shown(&self) -> &Shown {
+        &self.shown
     }
 
     /// A panic while it was held would not have broken it.
@@ -169,11 +183,13 @@ mod tests {
     }
 
     #[test]
-    fn the_alert_asks_for_what_there_is() {
+    fn alerts_and_dashboard_ask_for_what_there_is() {
         let alerts = include_str!("../../../examples/prometheus/alerts.yaml");
-        let asked = alerts.split(|rune: char| !rune.is_ascii_alphanumeric() && rune != '_');
+        let dashboard = include_str!("../../../examples/prometheus/dashboard.json");
+        let asked = [alerts, dashboard].concat();
+        let asked = asked.split(|rune: char| !rune.is_ascii_alphanumeric() && rune != '_');
         let asked: Vec<&str> = asked.filter(|word| word.starts_with("zonegate_sync_")).collect();
-        assert!(asked.len() >= 2, "{asked:?}");
+        assert!(asked.len() >= 6, "{asked:?}");
         let status = Status::default();
         status.succeeded(1, 0, true);
         let text = status.metrics();
@@ -188,12 +204,12 @@ mod tests {
         let status = Status::default();
         assert!(!status.is_ready());
         status.polling();
-        status.failed(ErrorKind::Tls);
+        status.failed(ErrorKind::Tls, "");
         assert!(!status.is_ready());
         status.succeeded(2, 3, true);
         assert!(status.is_ready());
         status.succeeded(2, 3, false);
-        status.failed(ErrorKind::Tls);
+        status.failed(ErrorKind::Tls, "");
         assert!(status.is_ready(), "the last good file is still there");
         let text = status.metrics();
         for line in [

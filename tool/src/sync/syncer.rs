@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use zonegate::config::Warning;
+use zonegate_page::InForce;
 
 use super::api_server::{ApiServer, Etag, Found};
 use super::changes::Snapshot;
@@ -135,7 +136,7 @@ impl Syncer {
                 self.warn_of_release(done).await;
             }
             Err(error) => {
-                self.status.failed(error.kind());
+                self.status.failed(error.kind(), &error.to_string());
                 self.release.forget();
             }
         }
@@ -220,6 +221,9 @@ impl Syncer {
         let is_first = !self.status.is_ready();
         let changed = *replaced == Replaced::Yes;
         self.status.succeeded(keys, ids, changed);
+        if changed || is_first {
+            self.show(&rendered.text);
+        }
         if !rendered.own.is_null() {
             self.own = Some(rendered.own.clone());
         }
@@ -244,6 +248,15 @@ impl Syncer {
             (self.say)(&format!("replaced file={path} keys={keys} revocations={ids}"));
         } else if is_first {
             (self.say)(&format!("current file={path} keys={keys} revocations={ids}"));
+        }
+    }
+
+    /// What the page is to show of the file.
+    fn show(&self, text: &str) {
+        let found = PluginConfiguration::find(text.as_bytes()).and_then(|found| found.config());
+        if let Ok(config) = found {
+            let written = std::fs::metadata(self.target.path()).and_then(|file| file.modified());
+            self.status.shown().in_file(InForce::of(&config), written.ok());
         }
     }
 
