@@ -77,11 +77,11 @@ fn read(config: Result<Config, zonegate::config::ConfigError>) -> Result<String,
     }
 }
 
-/// Policy and warnings, as text.
+/// Policy, warnings and generation, as text.
 fn shown(config: Config) -> String {
-    let Config { policy, warnings } = config;
+    let Config { policy, warnings, generation } = config;
     let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
-    format!("{policy:?} {warnings:?}")
+    format!("{policy:?} {warnings:?} {generation:?}")
 }
 
 /// No way to connect with a token is open where no key could verify one.
