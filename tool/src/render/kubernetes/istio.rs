@@ -5,7 +5,10 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Bundle, Manifest, Plugin, Target, filters, join, manager, mounts, with_policy};
+use super::{
+    Bundle, Manifest, Plugin, Target, filters, join, manager, module_mount, policy_mount,
+    with_policy,
+};
 use crate::render::envoy::{RenderError, yaml};
 
 const PLUGIN: &str = "\
@@ -81,7 +84,10 @@ pub fn envoy_filter(plugin: &Plugin, target: &Target) -> Result<Bundle, RenderEr
     };
     let patches = [connection_manager(target)?, put(guard), put(filter)];
     let filter = yaml(&filter_of(target, &patches))?;
-    let volumes = yaml(&json!({ "volumes": target.volumes(), "volumeMounts": mounts() }))?;
+    let volumes = yaml(&json!({
+        "volumes": [target.policy_volume(), target.module_volume()],
+        "volumeMounts": [policy_mount(), module_mount()],
+    }))?;
     let volumes: String = volumes.lines().map(|line| format!("#   {line}\n")).collect();
     Ok(Bundle { text: join(&format!("{FILTER}{volumes}"), &[config_map, filter]), policy })
 }
