@@ -62,7 +62,7 @@ help:
 	@echo "             KUMA_HOME=folder  with a real control plane in Kubernetes mode as well"
 	@echo "             RECORD=1       writes the tokens and verdicts in tests/data anew"
 	@echo "make test-envoy-gateway"
-	@echo "             a rendered policy with a real Envoy Gateway, which Go builds, once"
+	@echo "             each form of the filter in a real Envoy Gateway, which Go builds, once"
 	@echo "make bench   what the filter costs, side by side with its alternatives"
 	@echo "             ONLY=a,b,c     these scenarios only"
 	@echo "             QUICK=1        in two minutes"
@@ -151,9 +151,9 @@ test-kubernetes:
 	cargo test --locked --package zonegate-tool --test kubernetes -- --ignored $(if $(KUMA_HOME),,--skip kuma::) && \
 	echo "make test-kubernetes: all passed."
 
-test-envoy-gateway: wasm
+test-envoy-gateway: wasm native
 	@gateway=$$(scripts/envoy-gateway) && envoy=$$(scripts/envoy) && \
-	ENVOY_GATEWAY="$$gateway" ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" \
+	ENVOY_GATEWAY="$$gateway" ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" ZONEGATE_NATIVE="$$PWD/$(LIBRARY)" \
 	cargo test --locked --package zonegate-tool --test envoy_gateway -- --ignored --nocapture
 
 # A profile of its own, so that it is optimised and yet built in minutes.
