@@ -33,7 +33,7 @@ RUN_FLAGS = $(FUNC_E) \
 	$(if $(CONFIG),--config "$(CONFIG)") \
 	$(if $(PORT),--port "$(PORT)")
 
-.PHONY: help run demo test check mutants fuzz test-kuma test-kubernetes test-envoy-gateway bench stall herd picture wasm native \
+.PHONY: help run demo test check mutants fuzz test-kuma test-kubernetes test-envoy-gateway test-istio bench stall herd picture wasm native \
 	tool release test-release push-images lint clean
 
 help:
@@ -63,6 +63,8 @@ help:
 	@echo "             RECORD=1       writes the tokens and verdicts in tests/data anew"
 	@echo "make test-envoy-gateway"
 	@echo "             each form of the filter in a real Envoy Gateway, which Go builds, once"
+	@echo "make test-istio"
+	@echo "             what config render makes for Istio, by istiod's code, which Go builds, once"
 	@echo "make bench   what the filter costs, side by side with its alternatives"
 	@echo "             ONLY=a,b,c     these scenarios only"
 	@echo "             QUICK=1        in two minutes"
@@ -115,6 +117,7 @@ test: wasm $(if $(filter native,$(FORM)),native)
 		"$$(skipped "the tests with real Kuma (make test-kuma).")" \
 		"$$(skipped "the tests with a real Kubernetes API server (make test-kubernetes).")" \
 		"$$(skipped "the test with a real Envoy Gateway (make test-envoy-gateway).")" \
+		"$$(skipped "the tests with istiod's code (make test-istio).")" \
 		"$$(skipped "the tests of a release (make release test-release).")" \
 		-- scripts/tests $(if $(ONLY),"$(ONLY)")
 
@@ -155,6 +158,11 @@ test-envoy-gateway: wasm native
 	@gateway=$$(scripts/envoy-gateway) && envoy=$$(scripts/envoy) && \
 	ENVOY_GATEWAY="$$gateway" ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" ZONEGATE_NATIVE="$$PWD/$(LIBRARY)" \
 	cargo test --locked --package zonegate-tool --test envoy_gateway -- --ignored --nocapture
+
+test-istio: wasm
+	@istiod=$$(scripts/istiod) && envoy=$$(scripts/envoy) && \
+	ISTIOD="$$istiod" ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" \
+	cargo test --locked --package zonegate-tool --test istio -- --ignored --nocapture
 
 # A profile of its own, so that it is optimised and yet built in minutes.
 bench: wasm native

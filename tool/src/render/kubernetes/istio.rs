@@ -13,9 +13,9 @@ use crate::render::envoy::{RenderError, yaml};
 
 const PLUGIN: &str = "\
 # The filter for a gateway of Istio, in front of a control plane of Kuma. Headers go on before the first message is
-# judged (holdHeaders: false), for WasmPlugin has no field for Envoy's allow_on_headers_stop_iteration. Take the module
-# from an image (oci://): one from file:// is another module to Istio with each push, and then a revocation cuts no
-# stream that is open. --format istio-ecds does without both.
+# judged (holdHeaders: false), for WasmPlugin has no field for Envoy's allow_on_headers_stop_iteration; --format
+# istio-ecds does without. Take the module from an image (oci://): one from file:// gets another VM with each push, and
+# the VMs of before stay as long as their streams.
 ";
 const FILTER: &str = "\
 # The filter for a gateway of Istio, in front of a control plane of Kuma. To push, change the ConfigMap: Envoy watches
