@@ -10,6 +10,7 @@ FAULTY_LIBRARY := target/libzonegate-faulty.so
 # FORM=native runs the filter as a dynamic module, which is built by the target of that name.
 FILTER = $(if $(filter native,$(FORM)),$(LIBRARY),$(MODULE))
 FLOOR := target/floor.wasm
+FLOOR_LIBRARY := target/libfloor.so
 # The tests that need a module, an Envoy, a Kuma, a Kubernetes, a release or Go, and those that need nothing.
 NEEDY := differential envoy envoy_gateway kuma_path kubernetes library module native_host release service
 NATIVE := $(filter-out $(NEEDY), \
@@ -33,7 +34,7 @@ RUN_FLAGS = $(FUNC_E) \
 	$(if $(CONFIG),--config "$(CONFIG)") \
 	$(if $(PORT),--port "$(PORT)")
 
-.PHONY: help run demo test check mutants fuzz test-kuma test-kubernetes test-envoy-gateway test-istio bench stall herd picture wasm native \
+.PHONY: help run demo test check mutants fuzz test-kuma test-kubernetes test-envoy-gateway test-istio bench stall herd soak picture wasm native \
 	tool release test-release push-images lint clean
 
 help:
@@ -54,6 +55,9 @@ help:
 	@echo "             JOBS=number    at the same time"
 	@echo "make fuzz    random events against the dynamic module, with AddressSanitizer; nightly Rust"
 	@echo "             EVENTS=number  so many for each of ten seeds"
+	@echo "             TARGET=token   libFuzzer on this target of fuzz/ instead; all is each of them"
+	@echo "             SECONDS=number how long; a minute"
+	@echo "             KEEP=1         adds to fuzz/corpus what covers something new"
 	@echo "make test-kuma"
 	@echo "             the same with Kuma's own programs; KUMA_HOME=folder names them"
 	@echo "make test-kubernetes"
@@ -73,8 +77,13 @@ help:
 	@echo "             DOCS=1         writes the tables and charts of docs/performance.md"
 	@echo "             ALSO=a,b       other modules to compare with"
 	@echo "make picture the pictures in docs/images, from a minute at a real gateway"
-	@echo "make stall   how long a push of a million revoked ids holds a worker up"
+	@echo "make stall   how long a push of a million revoked ids holds a worker up, and what memory it takes"
+	@echo "             FORM=native    with the filter as a dynamic module"
 	@echo "make herd    how ten thousand sidecars get in when they come at once; ten minutes"
+	@echo "make soak    everything that happens to a gateway in weeks, in an hour, as a curve in target/soak"
+	@echo "             MINUTES=number shorter, or longer"
+	@echo "             FORM=native    with the filter as a dynamic module"
+	@echo "             DOCS=1         writes the curve of docs/soak.md"
 	@echo "make wasm    only the module, at $(MODULE)"
 	@echo "make native  only the filter as a dynamic module, at $(LIBRARY)"
 	@echo "make release dist/: the filter, the tool, packages, images, checksums; needs Go"
@@ -122,12 +131,12 @@ test: wasm $(if $(filter native,$(FORM)),native)
 		-- scripts/tests $(if $(ONLY),"$(ONLY)")
 
 check:
-	@scripts/tally -- cargo test --quiet --locked --workspace --no-fail-fast --lib --bins $(NATIVE:%=--test %)
+	@scripts/tally -- cargo test --quiet --locked --workspace --no-fail-fast --lib --bins $(NATIVE:%=--test %) --test replay
 
 # The dynamic module, its core and its host, with AddressSanitizer. RSA by the crate: it is the shell that is
-# tried.
+# tried. With TARGET, what the core and the tool read, by libFuzzer; the tests replay what it found (fuzz/corpus).
 fuzz:
-	@scripts/fuzz $(if $(EVENTS),"$(EVENTS)")
+	@$(if $(TARGET),KEEP="$(KEEP)" scripts/fuzz-target "$(TARGET)" $(if $(SECONDS),"$(SECONDS)"),scripts/fuzz $(if $(EVENTS),"$(EVENTS)"))
 
 # What no test finds is listed at the end, and in target/mutants.out/missed.txt. Faults that no test can
 # find are in .cargo/mutants.toml.
@@ -167,16 +176,17 @@ test-istio: wasm
 # A profile of its own, so that it is optimised and yet built in minutes.
 bench: wasm native
 	@scripts/wasm floor
+	@scripts/native floor
 	@envoy=$$(scripts/envoy) && \
 	echo "make bench: building the measurement (some minutes the first time)." && \
 	{ ulimit -n "$$(ulimit -Hn)" 2>/dev/null || true; } && \
 	cargo bench --quiet --locked --package zonegate-tool --profile measure --bench side_by_side -- \
-		--envoy "$$envoy" --module "$(CURDIR)/$(MODULE)" --floor "$(CURDIR)/$(FLOOR)" \
+		--envoy "$$envoy" --module "$(CURDIR)/$(MODULE)" --floor "$(CURDIR)/$(FLOOR)" --floor "$(CURDIR)/$(FLOOR_LIBRARY)" \
 		--native "$(CURDIR)/$(LIBRARY)" $(BENCH_FLAGS)
 
-stall: wasm
+stall: $(if $(filter native,$(FORM)),native,wasm)
 	@envoy=$$(scripts/envoy) && \
-	ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" \
+	ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" ZONEGATE_NATIVE="$$PWD/$(LIBRARY)" ZONEGATE_FORM="$(or $(FORM),wasm)" \
 	cargo test --quiet --locked --package zonegate-tool --test envoy -- --ignored --nocapture a_push_of_a_long_list
 
 # As many file descriptors as there are sidecars, in the clients and in the gateway.
@@ -185,6 +195,11 @@ herd: wasm
 	{ ulimit -n "$$(ulimit -Hn)" 2>/dev/null || true; } && \
 	ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" \
 	cargo test --quiet --locked --package zonegate-tool --test envoy -- --ignored --nocapture ten_thousand_sidecars
+
+soak: $(or $(FORM),wasm)
+	@envoy=$$(scripts/envoy) && \
+	ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" ZONEGATE_NATIVE="$$PWD/$(LIBRARY)" ZONEGATE_FORM="$(FORM)" \
+	DOCS="$(DOCS)" scripts/soak $(if $(MINUTES),"$(MINUTES)")
 
 # From a minute at a real gateway.
 picture: wasm

@@ -1,15 +1,15 @@
 //! Which configurations a gateway was given, as all VMs of a host see it.
 //!
-//! In: each configuration that a VM takes. Out: whether this VM is the first to take it, so that one VM
-//! speaks for all; and a newer configuration that others have taken and this VM was not given.
+//! In: each configuration that a VM takes. Out: whether this VM is the first to take it, so that only one VM
+//! logs and counts a push; and a newer configuration that other VMs took and this VM was not given.
 //!
-//! A VM is not given a configuration where another module serves the gateway now: the streams that are
-//! open in the VM of the module before stay there, and nobody tells that VM of pushes. Nor is a VM given
-//! one that it was given before, as long as streams that began under it are open: Envoy takes its root
-//! context up again. But the VM on Envoy's main thread, which has no streams, is given every push. So
-//! a VM without streams leaves the configuration that it was given with the host for all, once it has stood
-//! for a tick: Envoy may still refuse what it asks a VM about. A worker that is only late finds there what
-//! the host is about to give it anyway.
+//! There are two cases in which Envoy does not give a VM a new configuration. First, another module serves the
+//! gateway now: open streams stay in the VM of the previous module, and nobody tells that VM of pushes. Second,
+//! the VM had this configuration before, and streams that began under it are still open: Envoy reuses its root
+//! context. But Envoy gives every push to the VM on its main thread, which has no streams. So a VM without
+//! streams publishes its configuration in the host's shared data. It waits for a tick first, because Envoy may
+//! still refuse a configuration after it has asked a VM. A worker that is only late reads there what the host is
+//! about to give it anyway.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,76 +17,76 @@ use std::time::Duration;
 use crate::hash;
 use crate::shared_data::SharedData;
 
-/// The largest configuration that is left with the host: some 28,000 revoked ids.
+/// The largest configuration that is published in shared data: some 28,000 revoked ids.
 pub const LEFT_BYTES: usize = 1024 * 1024;
-/// How long a VM may be behind with a configuration that is too large to be left, before it counts as
-/// one that is no longer given any.
+/// How long a VM may wait for a configuration that is too large to be published. After that, the VM is taken for
+/// one to which the host gives no more configurations.
 const LATE: Duration = Duration::from_secs(30);
-/// How many configurations are known: more than any VM is behind.
+/// How many configurations the log remembers: more than any VM lags behind.
 const KNOWN: usize = 32;
 const ENTRY: usize = 16;
 
-/// What one VM knows of the configurations of a gateway.
+/// What one VM knows about the configurations of a gateway.
 #[derive(Debug)]
 pub struct PushLog {
     gateway: Box<str>,
-    /// The number of the last one that the host gave; the first of all is 1.
+    /// The number of the last configuration that the host gave; the first is 1.
     given: u64,
-    /// The number of the last one that was found here, without being given.
+    /// The number of the last configuration that was read from shared data, and not given by the host.
     found: u64,
-    /// The last one that the host gave, until it is confirmed.
+    /// The last configuration that the host gave, until it is confirmed.
     unconfirmed: Option<(u64, Push)>,
-    /// Since when a newer one is known that was not left.
+    /// Since when a newer configuration is known that was not published.
     late_since: Option<Duration>,
 }
 
-/// A configuration, as far as others need to know of it.
+/// What other VMs need to know about a configuration.
 #[derive(Debug, Clone)]
 pub struct Push {
     content: Content,
-    /// Its bytes, where they are few enough to be left.
+    /// Its bytes, if they are few enough to be published.
     left: Option<Arc<[u8]>>,
 }
 
 impl Push {
-    /// What the configuration says, as a number.
+    /// The hash of its bytes.
     pub fn content(&self) -> Content {
         self.content
     }
 
-    /// What others need to know of `configuration`.
+    /// The record of `configuration`.
     pub fn of(configuration: &[u8]) -> Self {
         let is_small = configuration.len() <= LEFT_BYTES;
         Self { content: Content::of(configuration), left: is_small.then(|| configuration.into()) }
     }
 
-    /// Keeps no bytes to be left.
+    /// Drops the bytes, so that they are not published.
     pub fn forget_bytes(&mut self) {
         self.left = None;
     }
 }
 
-/// A newer configuration than the last one that was taken.
+/// A configuration that is newer than the last one taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Newer {
-    /// One whose policy this VM still has: the host went back to it.
+    /// This VM still has its policy: the host went back to it.
     Known(Content),
-    /// As the host would have given it.
+    /// Its bytes, as the host would have given them.
     Configuration(Vec<u8>),
-    /// One that was not left, and was not given yet.
+    /// It was not published, and the host has not given it yet.
     Awaited,
-    /// One that was not left, and is not given either.
+    /// It was not published, and the host does not give it either.
     Unknown,
 }
 
-/// A configuration that some VM took.
+/// A configuration that a VM took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Entry {
     number: u64,
     content: Content,
 }
 
-/// What a configuration says, as a number: the same for the same bytes.
+/// The hash of a configuration: the same for the same bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Content(u64);
 
@@ -97,20 +97,20 @@ impl Content {
 }
 
 impl PushLog {
-    /// No configuration was taken yet.
+    /// A log without configurations.
     pub fn new(gateway: &str) -> Self {
         Self { gateway: gateway.into(), given: 0, found: 0, unconfirmed: None, late_since: None }
     }
 
-    /// Takes a configuration that the host gives. Whether no other VM has taken it before.
+    /// Records a configuration that the host gives. Returns whether this VM is the first to take it.
     pub fn take(&mut self, shared: &impl SharedData, push: &Push) -> bool {
         self.late_since = None;
-        // Twice is enough for a few workers; after that, the same is said more than once.
+        // Two attempts are enough for a few workers. If all fail, several VMs log the same push.
         for _ in 0..8 {
             let (entries, version) = self.entries(shared);
             let is_it = |one: &&Entry| one.number > self.given && one.content == push.content;
             let known = match self.given {
-                // What a new VM is given first is new, too, or what was given last.
+                // A new VM is first given the last configuration, or a new one.
                 0 => entries.last().filter(is_it),
                 _ => entries.iter().find(is_it),
             };
@@ -134,9 +134,10 @@ impl PushLog {
         true
     }
 
-    /// The configuration that was given last stands, and this VM has no streams: it is Envoy's main thread's,
-    /// or that of a worker that Envoy has just given what it serves with. So others may take it from here.
-    /// (A VM that was started anew by a stream of an old listener would be given what is old.)
+    /// Publishes the configuration that was given last. To be called if Envoy has not taken it back, and this VM
+    /// has no streams: then this is the VM of Envoy's main thread, or of a worker to which Envoy has just given
+    /// the current configuration. (A VM that was restarted for a stream of an old listener would be given an old
+    /// configuration.)
     pub fn confirm(&mut self, shared: &impl SharedData) {
         let Some((number, push)) = self.unconfirmed.take() else { return };
         let key = self.key("confirmed");
@@ -147,32 +148,32 @@ impl PushLog {
         }
     }
 
-    /// Others are not to take the configuration that was given last: it does not stand any more, or it may
-    /// be an old one.
+    /// Does not publish the configuration that was given last: Envoy has taken it back, or it may be an old
+    /// one.
     pub fn withdraw(&mut self) {
         self.unconfirmed = None;
     }
 
-    /// Whether others have confirmed the configuration that was given last, or a later one.
+    /// Whether a VM has confirmed the configuration that was given last, or a later one.
     pub fn is_confirmed(&self, shared: &impl SharedData) -> bool {
         self.confirmed(shared).0.is_some_and(|known| known.number >= self.given)
     }
 
-    /// What the newest confirmed configuration says, and the configuration itself where it was left.
+    /// The hash of the newest confirmed configuration, and its bytes if they were published.
     pub fn newest(&self, shared: &impl SharedData) -> Option<(Content, Option<Vec<u8>>)> {
         let confirmed = self.confirmed(shared).0?;
         Some((confirmed.content, self.left(shared, confirmed)))
     }
 
-    /// The host gave a configuration that this VM refused. What others have taken by now is not looked for:
-    /// it may be that very one.
+    /// The host gave a configuration that this VM refused. The VM does not read the newest published
+    /// configuration after that, because it may be the refused one.
     pub fn refuse(&mut self, shared: &impl SharedData) {
         let (entries, _) = self.entries(shared);
         self.found = entries.last().map_or(self.found, |last| last.number);
     }
 
-    /// A confirmed configuration that others have taken after the last one that this VM was given. `has` says of
-    /// which this VM still has the policy. `now` is on a clock that cannot go back.
+    /// A confirmed configuration that is newer than the last one that this VM was given. `has` says whether this VM
+    /// still has the policy of a configuration. `now` is on a clock that cannot go back.
     pub fn newer(
         &mut self,
         shared: &impl SharedData,
@@ -193,17 +194,18 @@ impl PushLog {
         Some(found.unwrap_or(Newer::Unknown))
     }
 
-    /// The configuration that was left of `push`, if it was.
+    /// The published bytes of `push`, if there are any.
     fn left(&self, shared: &impl SharedData, push: Entry) -> Option<Vec<u8>> {
         let (bytes, _) = shared.get(&self.key("configuration"))?;
         let (number, configuration) = bytes.split_first_chunk()?;
         (u64::from_le_bytes(*number) == push.number).then(|| configuration.to_vec())
     }
 
-    /// Leaves a configuration for the VMs that the host does not give it to.
+    /// Publishes a configuration for the VMs to which the host does not give it.
     fn leave(&self, shared: &impl SharedData, number: u64, push: &Push) {
         let mut bytes = Vec::new();
-        // What is too large takes the place of the one before, too, so that none is found.
+        // For a configuration that is too large, an empty value replaces the previous one, so that no VM reads an
+        // old configuration.
         if let Some(configuration) = &push.left {
             bytes.extend_from_slice(&number.to_le_bytes());
             bytes.extend_from_slice(configuration);

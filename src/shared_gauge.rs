@@ -1,9 +1,8 @@
-//! How many streams there are in all VMs together, though a VM that fails says no goodbye.
+//! How many streams all VMs have together. A VM that fails does not sign off.
 //!
-//! In: what each VM reports now and then, and the time. Out: by how much the common numbers change. The
-//! list is kept by the host, as bytes, where all VMs find it. A VM that has not been heard of for
-//! [`SILENCE`] is gone, and its streams no longer count; one that was only held up counts again with its
-//! next report.
+//! In: the reports of each VM, and the time. Out: by how much the common numbers change. The host keeps the list of
+//! reports as bytes that all VMs can read. If a VM has not reported for [`SILENCE`], its streams no longer count. If
+//! it was only delayed, they count again with its next report.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,28 +10,27 @@ use std::time::Duration;
 use crate::metrics::{Change, Gauge, Metric, StreamGauges, Within, of_streams};
 use crate::shared_data::SharedData;
 
-/// A VM reports ten times a second; a long list that is pushed may hold it up for a while.
+/// A VM reports at least once in [`HEARTBEAT`]; a push of a long list may delay it.
 const SILENCE: Duration = Duration::from_secs(5);
-/// A VM that has nothing new to say reports so often.
+/// How often a VM reports if nothing has changed.
 const HEARTBEAT: Duration = Duration::from_secs(1);
-/// Where the list is. A module that writes it in another way needs another place.
+/// The key of the list. A module that writes the list in another format needs another key.
 const KEY: &str = "zonegate.gauges.2";
 
-/// What becomes of the gauges.
+/// How the gauges change.
 type Changes = Vec<(Metric, Change)>;
 
-/// Makes the list where there is none. The host cannot hold two VMs apart that do this: the second
-/// would overwrite what was reported to the first. So it is done with a configuration, which Envoy
-/// has a VM on its main thread take before any worker has one.
+/// Makes the list if there is none. If two VMs did this at once, the second would overwrite the reports in the list of
+/// the first. So it is done when a configuration is taken, which Envoy does on its main thread before any worker.
 pub fn begin(shared: &impl SharedData) {
     if shared.get(KEY).is_none() {
         shared.set(KEY, &[], None);
     }
 }
 
-/// Reports what is in `vm` at `now`, on a clock that all VMs share and that cannot go back. By how much
-/// that changes the numbers in all; `None` where another VM was faster, for which the next report makes up, and where
-/// there is no list.
+/// Reports the streams of `vm` at `now`, on a clock that all VMs share and that cannot go back. Returns by how much the
+/// report changes the common numbers. `None` if another VM wrote at the same time, which the next report makes up for,
+/// or if there is no list.
 fn report(
     shared: &impl SharedData,
     vm: u64,
@@ -45,8 +43,8 @@ fn report(
     shared.set(KEY, &all.to_bytes(), Some(version)).then_some(changes)
 }
 
-/// A gateway in a VM, as it reports. VMs have clocks that began with them; a member keeps how far its own is
-/// from that of the list.
+/// One gateway in one VM, for its reports. The clock of each VM begins with the VM, so a member remembers the offset
+/// between its own clock and that of the list.
 #[derive(Debug)]
 pub struct Member {
     number: u64,
@@ -62,8 +60,8 @@ impl Member {
         Self { number, offset: None, reported: None }
     }
 
-    /// As [`report`], by the clock of this VM, which began when it did. The list has an entry for each key of each VM,
-    /// so what is not new is said once in [`HEARTBEAT`] only.
+    /// As [`report`], by the clock of this VM. The list has an entry for each key of each VM, so an unchanged report is
+    /// repeated only once in [`HEARTBEAT`].
     pub fn report(
         &mut self,
         shared: &impl SharedData,
@@ -102,7 +100,7 @@ struct Entry {
 }
 
 impl Entries {
-    /// Reads what [`Self::to_bytes`] made; anything else as far as it goes.
+    /// Reads the format of [`Self::to_bytes`]; stops at the first byte that does not fit.
     fn from_bytes(mut bytes: &[u8]) -> Self {
         let mut all = Vec::new();
         while let Some(entry) = Entry::take(&mut bytes) {
@@ -111,7 +109,7 @@ impl Entries {
         Self(all)
     }
 
-    /// When the last of them was heard of, in milliseconds.
+    /// The time of the last report of any VM, in milliseconds.
     fn latest(&self) -> Option<i64> {
         self.0.iter().map(|entry| i64::try_from(entry.heard).unwrap_or(i64::MAX)).max()
     }
@@ -138,8 +136,8 @@ impl Entries {
     }
 }
 
-/// In bytes, numbers begin with their lowest byte: the VM, when it was heard of, how many gauges; of each gauge
-/// which one it is, the length of its label, the label, the count.
+/// The format, with little-endian numbers: the VM, the time of its report, the number of gauges; for each gauge its
+/// number, the length of its label, the label, the count.
 impl Entry {
     fn take(bytes: &mut &[u8]) -> Option<Self> {
         let mut entry = Self { vm: take_u64(bytes)?, heard: take_u64(bytes)?, ..Self::default() };
@@ -181,7 +179,7 @@ fn take_u64(bytes: &mut &[u8]) -> Option<u64> {
     Some(u64::from_le_bytes(*number))
 }
 
-/// The number of a gauge of streams; `None` is a gauge of something else.
+/// The number of a gauge of streams; `None` for any other gauge.
 fn which(gauge: &Gauge) -> Option<u64> {
     Some(match gauge {
         Gauge::Open => 0,

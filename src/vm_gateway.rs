@@ -1,8 +1,8 @@
 //! One gateway in one VM of a host that runs many: each worker has a VM, and another module has others.
 //!
-//! In: configurations as the host gives them, ticks, and what the VMs share. Out: effects. The life of
-//! the connections is [`Lifecycle`]; here is what only a VM needs: it must find out by itself that it is
-//! no longer given configurations, and its gauges are one part of a sum.
+//! In: configurations as the host gives them, ticks, and the data that the VMs share. Out: effects. [`Lifecycle`]
+//! has the life of the connections. This file has what only a VM needs: a VM must find out by itself that the host
+//! no longer gives it configurations, and its gauges are one part of a sum.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,9 +17,9 @@ use crate::shared_data::SharedData;
 use crate::shared_gauge::{self, Member};
 use crate::token::SignatureBackend;
 
-/// How often a host is to tick.
+/// How often a host must tick.
 pub const TICK: Duration = Duration::from_millis(100);
-/// What is less than this after a tick belongs to it.
+/// Calls that come less than this time after a tick belong to that tick.
 const SAME_TICK: Duration = Duration::from_millis(50);
 
 /// One gateway in one VM.
@@ -28,25 +28,23 @@ pub struct VmGateway {
     /// The life of its connections.
     pub lifecycle: Lifecycle,
     pushes: PushLog,
-    /// Which policy was made of which configuration, the latest last. Each stands, for the host may begin
-    /// streams under it.
+    /// The policy of each configuration, the latest last. The host may begin streams under each of them.
     numbers: Vec<(PolicyNumber, Push)>,
-    /// The policy of the push that this VM has spoken of last.
+    /// The policy of the last push that this VM has logged and counted.
     spoken: Option<PolicyNumber>,
     backend: &'static SignatureBackend,
-    /// Whether what others have confirmed is in force beside what this VM was given.
+    /// Whether the configuration that other VMs confirmed is in force beside the one that this VM was given.
     is_contested: bool,
     member: Member,
     ticked: Duration,
 }
 
-/// What became of a configuration.
+/// The result of a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Configured {
-    /// The policy that is in force for the streams that begin under this configuration; `None` where there
-    /// is none.
+    /// The policy for the streams that begin under this configuration; `None` if there is none.
     pub number: Option<PolicyNumber>,
-    /// Whether the configuration was taken. One that was not leaves the policy before in force.
+    /// Whether the configuration was accepted. If not, the previous policy stays in force.
     pub is_accepted: bool,
 }
 
@@ -66,9 +64,9 @@ impl VmGateway {
         }
     }
 
-    /// The host gives a configuration. Envoy asks a new VM on its main thread first, and then those of the
-    /// workers; a worker that then says no is left without the filter. So there the previous policy goes
-    /// on.
+    /// The host gives a configuration. Envoy asks a VM on its main thread first, and then the VMs of the workers.
+    /// Envoy leaves a worker that refuses without the filter. So a worker accepts, and continues with the previous
+    /// policy.
     pub fn on_configuration(
         &mut self,
         shared: &impl SharedData,
@@ -85,7 +83,7 @@ impl VmGateway {
                 effects.push(Effect::Define(Labels::default()));
                 effects.push(Effect::count(Counter::ConfigRejected));
                 effects.push(text(log_line::of_refused(&error)));
-                // As a push of its own: a number belongs to one configuration of the host.
+                // As a separate push: a number belongs to one configuration of the host.
                 let policy = self.lifecycle.policy().cloned();
                 let number = policy.map(|policy| self.lifecycle.on_policy(policy, now, effects));
                 return Configured { number, is_accepted: false };
@@ -107,8 +105,8 @@ impl VmGateway {
         Configured { number: Some(number), is_accepted: true }
     }
 
-    /// What a new VM is given first may be what an old listener has: until it is confirmed, what others have
-    /// confirmed is in force, too. Where this VM cannot have that, nothing is let in.
+    /// The first configuration of a new VM may be that of an old listener. Until it is confirmed, the confirmed
+    /// configuration of other VMs is in force, too. If this VM cannot get that one, it lets nothing in.
     fn contest(
         &mut self,
         shared: &impl SharedData,
@@ -127,10 +125,10 @@ impl VmGateway {
         }
     }
 
-    /// The host begins no more streams under this policy. Where that leaves a VM without streams with one
-    /// configuration, and a later one was spoken of, the host has gone back. The VMs whose streams keep later
-    /// configurations learn it from here. (Envoy's main thread takes its root context up again, too, where
-    /// pushes come faster than workers take them.)
+    /// The host begins no more streams under this policy. If a VM without streams then has one configuration left,
+    /// and a later one was logged before, the host has gone back to it. This VM tells the others, whose streams may
+    /// keep later configurations alive. (Envoy's main thread also reuses a root context, if pushes come faster than
+    /// workers take them.)
     pub fn on_configuration_dropped(&mut self, shared: &impl SharedData, number: PolicyNumber) {
         if self.numbers.last().is_some_and(|(last, _)| *last == number) {
             self.pushes.withdraw();
@@ -156,8 +154,8 @@ impl VmGateway {
         self.lifecycle.on_policy(Arc::new(policy), now, effects)
     }
 
-    /// Time has passed. Every configuration of the host may tick, so that the time of a gateway goes on
-    /// whichever of them are left; all but the first of a tick do nothing.
+    /// Time has passed. Every configuration of the host may call this, so that a gateway ticks as long as one of them
+    /// is left. Only the first call of a tick has an effect.
     pub fn on_tick(&mut self, shared: &impl SharedData, now: Clocks, effects: &mut Vec<Effect>) {
         if now.monotonic.saturating_sub(self.ticked) < SAME_TICK {
             return;
@@ -180,7 +178,7 @@ impl VmGateway {
         effects.extend(changes.into_iter().map(changed));
     }
 
-    /// Puts in force what other VMs were given and this one was not.
+    /// Puts a configuration in force that other VMs were given and this VM was not.
     fn catch_up(&mut self, shared: &impl SharedData, now: Clocks, effects: &mut Vec<Effect>) {
         let place = |content| self.numbers.iter().rfind(|(_, known)| known.content() == content);
         let has = |content| place(content).is_some_and(|(number, _)| self.lifecycle.has(*number));

@@ -51,7 +51,7 @@ pub(crate) enum Check {
         revoked: usize,
     },
     /// A module that asks of Envoy what a filter in a VM must, and does nothing with it; `step` says how
-    /// much (`benches/floor/lib.rs`).
+    /// much (`benches/floor/lib.rs`, `benches/floor_native/lib.rs`).
     Floor { module: PathBuf, step: &'static str },
     /// This filter, in the form of its file.
     Zonegate {
@@ -123,10 +123,10 @@ fn shipped(module: &Path) -> anyhow::Result<Value> {
 }
 
 fn floor(module: &Path, step: &str) -> anyhow::Result<Value> {
-    let mut wasm = shipped(module)?;
-    wasm["config"]["configuration"] =
+    let mut filter = shipped(module)?;
+    *filter.pointer_mut(Form::of(module).policy()).context("the ECDS file")? =
         json!({ "@type": "type.googleapis.com/google.protobuf.StringValue", "value": step });
-    Ok(json!({ "name": "floor", "typed_config": wasm }))
+    Ok(json!({ "name": "floor", "typed_config": filter }))
 }
 
 fn zonegate(

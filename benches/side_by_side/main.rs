@@ -50,9 +50,9 @@ struct Arguments {
     /// The module to measure.
     #[arg(long)]
     module: PathBuf,
-    /// The module that does nothing; see `benches/floor/lib.rs`.
+    /// The modules that do nothing; see `benches/floor` and `benches/floor_native`.
     #[arg(long)]
-    floor: Option<PathBuf>,
+    floor: Vec<PathBuf>,
     /// The filter as a dynamic module.
     #[arg(long)]
     native: Option<PathBuf>,
@@ -108,7 +108,8 @@ async fn measure(arguments: Arguments) -> anyhow::Result<()> {
     let mut fleet = Fleet::new(arguments.envoy);
     let also = arguments.also.iter().map(|path| root.join(path).canonicalize());
     let also = also.collect::<Result<_, _>>().context("--also")?;
-    let floor = arguments.floor.map(|path| path.canonicalize()).transpose().context("--floor")?;
+    let floors = arguments.floor.iter().map(|path| path.canonicalize());
+    let floors = floors.collect::<Result<_, _>>().context("--floor")?;
     let native =
         arguments.native.map(|path| path.canonicalize()).transpose().context("--native")?;
     let mut bench = Bench {
@@ -118,7 +119,7 @@ async fn measure(arguments: Arguments) -> anyhow::Result<()> {
         with_slow: true,
         module,
         native,
-        floor,
+        floors,
         also,
     };
     // Four subjects have theirs at the same time, each with a descriptor here; 20,000 is a usual limit.

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use zonegate_testkit::gateway::ServiceProtocol;
+use zonegate_testkit::gateway::{Form, ServiceProtocol};
 
 use crate::chain::{
     Check, Crypto, EXT_AUTHZ, EXT_PROC, JWT, JWT_CACHE, NATIVE, NO_FILTER, Subject, ZONEGATE,
@@ -39,6 +39,10 @@ pub(crate) fn rbac_name(ids: usize) -> String {
     format!("{JWT_CACHE}, RBAC {} ids", thousands(ids))
 }
 
+fn of_wasm(subject: &Subject) -> bool {
+    matches!(&subject.check, Check::Floor { module, .. } if Form::of(module) == Form::Wasm)
+}
+
 /// `1,000` for 1000.
 fn thousands(number: usize) -> String {
     match (number / 1000, number % 1000) {
@@ -57,8 +61,8 @@ pub(crate) struct Bench<'a> {
     pub(crate) module: PathBuf,
     /// The filter as a dynamic module, if there is one.
     pub(crate) native: Option<PathBuf>,
-    /// The module that does nothing, if there is one.
-    pub(crate) floor: Option<PathBuf>,
+    /// The modules that do nothing, one of each form.
+    pub(crate) floors: Vec<PathBuf>,
     /// Other modules to compare with.
     pub(crate) also: Vec<PathBuf>,
 }
@@ -74,7 +78,8 @@ impl Bench<'_> {
             let check = Check::Zonegate { module, crypto, revoked: REVOKED };
             subjects.push(Subject::new(ZONEGATE_CRATE, check));
         }
-        subjects.extend(self.floor(&["signature"]));
+        // The dynamic module verifies signatures by itself: that is no cost of Envoy's.
+        subjects.extend(self.floor(&["signature"]).into_iter().filter(of_wasm));
         self.run("a", "every token new", subjects, requests).await
     }
 
@@ -194,13 +199,19 @@ impl Bench<'_> {
         subjects
     }
 
-    /// The module that does nothing, going so far.
-    fn floor(&self, steps: &[&'static str]) -> impl Iterator<Item = Subject> {
-        let subjects = steps.iter().filter_map(|step| {
-            let module = self.floor.clone()?;
-            Some(Subject::new(format!("floor: {step}"), Check::Floor { module, step }))
+    /// The modules that do nothing, going so far.
+    fn floor(&self, steps: &[&'static str]) -> Vec<Subject> {
+        let floors = self.floors.iter().flat_map(|module| {
+            steps.iter().map(|step| {
+                let form = match Form::of(module) {
+                    Form::Native => ", native",
+                    Form::Wasm | Form::Service => "",
+                };
+                let check = Check::Floor { module: module.clone(), step };
+                Subject::new(format!("floor: {step}{form}"), check)
+            })
         });
-        subjects.collect::<Vec<_>>().into_iter()
+        floors.collect()
     }
 
     async fn run(

@@ -2,10 +2,9 @@
 //! and zone proxies of a mesh.
 //!
 //! In: the claims of a verified token, and who holds it. Out: whether they agree, or a [`Mismatch`]; and
-//! whose keys verify the tokens of a mesh. Signature, time and revocation are not looked at here.
+//! the keys that verify the tokens of a mesh. Signature, time and revocation are judged elsewhere.
 //!
-//! Where a proxy brings no resource, its tags and its workload are known to the control plane alone, which
-//! compares them.
+//! If a proxy sends no resource, only the control plane knows its tags and its workload, and compares them.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +12,8 @@ use super::{ClaimValue, Holder, Issuer, IssuerOf, Mismatch, Resource};
 use crate::go_json::members;
 use crate::token::{KeySet, PrivateClaims, set_string, string_list};
 
-/// What only a dataplane token says (Kuma: `pkg/tokens/builtin/issuer/token.go`). What is absent or
-/// empty binds the token to nothing.
+/// The claims of a dataplane token (Kuma: `pkg/tokens/builtin/issuer/token.go`). A claim that is absent or empty does
+/// not restrict the token.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DataplaneClaims {
     /// `Name`: of the dataplane.
@@ -27,20 +26,19 @@ pub struct DataplaneClaims {
     pub workload: String,
 }
 
-/// Who signs dataplane tokens: each mesh has keys and revocations of its own.
+/// The issuers of dataplane tokens: each mesh has its own keys and revocations.
 #[derive(Debug, Default)]
 pub struct DataplaneIssuers {
     /// Keys that are good for every mesh.
     pub all_meshes: KeySet,
     /// Keys and revocations of one mesh.
     pub by_mesh: BTreeMap<String, Issuer>,
-    /// What becomes of a token without a workload where the dataplane has one.
+    /// What happens to a token without a workload if the dataplane has one.
     pub require_workload: RequireWorkload,
 }
 
-/// What becomes of a token without `Workload` where the dataplane has the label `kuma.io/workload`. Kuma
-/// refuses such a token where a MeshIdentity makes the proxy's identity of the label, which only the control
-/// plane knows.
+/// What happens to a token without `Workload` if the dataplane has the label `kuma.io/workload`. Kuma refuses such a
+/// token if a MeshIdentity makes the proxy's identity of the label. Only the control plane knows this.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum RequireWorkload {
     /// The control plane decides.
@@ -57,7 +55,7 @@ impl PrivateClaims for DataplaneClaims {
             "mesh" => set_string(&mut self.mesh, value).ok_or("Mesh"),
             "tags" => self.set_tags(value).ok_or("Tags"),
             "workload" => set_string(&mut self.workload, value).ok_or("Workload"),
-            // Read for its type only, as Kuma does.
+            // Only its type is checked, as in Kuma.
             "type" => set_string(&mut String::new(), value).ok_or("Type"),
             _ => Ok(()),
         }
@@ -99,7 +97,7 @@ impl DataplaneClaims {
     }
 
     fn judge_tags(&self, resource: &Resource) -> Result<(), Mismatch> {
-        // A tag with an empty list is none (Kuma: `MultiValueTagSetFrom` in `api/mesh/v1alpha1`).
+        // A tag with an empty list does not count (Kuma: `MultiValueTagSetFrom` in `api/mesh/v1alpha1`).
         for (tag, allowed) in self.tags.iter().filter(|(_, allowed)| !allowed.is_empty()) {
             let mut values = resource.tags.iter().filter(|(name, _)| name == tag).peekable();
             if values.peek().is_none() {
@@ -120,7 +118,7 @@ impl DataplaneClaims {
     ) -> Result<(), Mismatch> {
         match (self.workload.as_str(), resource.workload.as_deref(), require) {
             ("", None, _) | ("", _, RequireWorkload::Never) => Ok(()),
-            // A label that is empty is there, as in Kuma.
+            // An empty label counts as present, as in Kuma.
             ("", Some(workload), RequireWorkload::WhenLabelled) => {
                 Err(Mismatch::UnboundWorkload { proxy: workload.to_owned() })
             }
@@ -154,8 +152,8 @@ impl DataplaneClaims {
 }
 
 impl DataplaneIssuers {
-    /// Whose keys and revocations hold for `mesh`. Of a kid that is there for every mesh and for this one,
-    /// the key for every mesh counts, as in Kuma (`pkg/core/tokens/signing_key_accessor.go`).
+    /// The keys and revocations for `mesh`. If a kid has a key for every mesh and a key for this mesh, the key for
+    /// every mesh counts, as in Kuma (`pkg/core/tokens/signing_key_accessor.go`).
     pub fn of_mesh(&self, mesh: &str) -> IssuerOf<'_> {
         let own = self.by_mesh.get(mesh);
         IssuerOf::new(

@@ -1,8 +1,8 @@
-//! Tokens as go-jose reads them, on which Kubernetes' API server builds (v4: `jwt/claims.go`, `shared.go`,
-//! `json/decode.go`), where that differs from golang-jwt.
+//! Reads tokens as go-jose does, which Kubernetes' API server uses (v4: `jwt/claims.go`, `shared.go`,
+//! `json/decode.go`), where go-jose differs from golang-jwt.
 //!
 //! In: a token whose signature was verified, and JSON in it. Out: members, dates and audiences; or why the
-//! API server refuses the token. What the claims mean is not known here.
+//! API server refuses the token. The meaning of the claims is not known here.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,14 +12,14 @@ use serde_json::value::RawValue;
 use crate::go_json::{members, normalise};
 use crate::token::{NumericDate, Segment, TokenError, VerifiedToken};
 
-/// Judges what stands around the claims. go-jose verifies the usual spelling of header and claims, whichever
-/// one they have: a signature over another spelling is a signature of something else there.
+/// Checks the header and the spelling of a token. go-jose always verifies the usual spelling of header and claims, so
+/// it refuses a signature over another spelling.
 ///
-/// Stricter in three ways, for no API server issues such tokens: another spelling is refused also where the
-/// usual one is signed; so are all `jwk` and `x5c`, of which go-jose refuses those that are malformed.
+/// Stricter than go-jose in three ways, because no API server issues such tokens: another spelling is refused even if
+/// the usual one is signed, and so is every `jwk` and `x5c`. go-jose refuses only malformed ones.
 ///
 /// # Errors
-/// What is wrong with the spelling or the header.
+/// The fault of the spelling or the header.
 pub(super) fn judge_envelope(verified: &VerifiedToken<'_>) -> Result<(), TokenError> {
     for segment in [Segment::Header, Segment::Claims] {
         if !verified.is_usual_spelling(segment) {
@@ -34,7 +34,7 @@ pub(super) fn judge_envelope(verified: &VerifiedToken<'_>) -> Result<(), TokenEr
     for (name, value) in members(&text).map_err(TokenError::HeaderJson)?.iter() {
         match (name, value) {
             (_, "null") => {}
-            // RFC 7797: the claims would not be encoded. go-jose obeys it without `crit`, too.
+            // RFC 7797: the claims would not be encoded. go-jose applies this without `crit`, too.
             ("b64", "false") => return Err(TokenError::HeaderMember("b64")),
             ("jwk", _) => return Err(TokenError::HeaderMember("jwk")),
             ("x5c", _) => return Err(TokenError::HeaderMember("x5c")),
@@ -47,10 +47,10 @@ pub(super) fn judge_envelope(verified: &VerifiedToken<'_>) -> Result<(), TokenEr
     Ok(())
 }
 
-/// The members of an object, each of them there once; `null` has none. Names count with their case.
+/// The members of an object, each with a unique name; `null` has none. Names are case-sensitive.
 ///
 /// # Errors
-/// It is no object, or a name is there twice.
+/// It is not an object, or a name is repeated.
 pub(super) fn unique(text: &str) -> Result<BTreeMap<Cow<'_, str>, &str>, TokenError> {
     let mut all = BTreeMap::new();
     for (name, value) in members(text).map_err(TokenError::ClaimsJson)? {
@@ -62,7 +62,7 @@ pub(super) fn unique(text: &str) -> Result<BTreeMap<Cow<'_, str>, &str>, TokenEr
     Ok(all)
 }
 
-/// A name that an object in `json` has twice, however deep: `normalise` has bounded the depth.
+/// A name that an object in `json` repeats, at any depth: `normalise` has bounded the depth.
 fn repeated_name(json: &str) -> Option<String> {
     if let Ok(all) = serde_json::from_str::<Vec<&RawValue>>(json) {
         return all.into_iter().find_map(|value| repeated_name(value.get()));
@@ -77,8 +77,8 @@ fn repeated_name(json: &str) -> Option<String> {
     }
 }
 
-/// A date as a number; `null` is none. The outer `None` is the wrong type: a string is, other than to
-/// golang-jwt.
+/// A date as a number; `null` is none. The outer `None` means the wrong type. A string has the wrong type here, and not
+/// for golang-jwt.
 pub(super) fn date(value: &str) -> Option<Option<NumericDate>> {
     match value {
         "null" => Some(None),
@@ -87,7 +87,7 @@ pub(super) fn date(value: &str) -> Option<Option<NumericDate>> {
     }
 }
 
-/// A string, or a list of strings. `None` is the wrong type: `null` is, other than to golang-jwt.
+/// A string, or a list of strings. `None` means the wrong type. `null` has the wrong type here, and not for golang-jwt.
 pub(super) fn audiences(value: &str) -> Option<Vec<String>> {
     match serde_json::from_str::<String>(value) {
         Ok(one) => Some(vec![one]),

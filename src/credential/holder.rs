@@ -1,22 +1,22 @@
-//! Who holds a token: what a connection says of itself.
+//! The holder of a token: what a connection claims to be.
 //!
-//! In: what was read from a first message, a bootstrap request or headers. Out: types. What is said is
-//! believed only along with a token, and is not read or compared here.
+//! In: data from a first message, a bootstrap request or headers. Out: types. A claim counts only together with a
+//! token. Nothing is compared here.
 
 use std::fmt;
 
 use super::ProxyType;
 
-/// Who connects with a token, as far as it says so.
+/// Who connects with a token, as far as the connection says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holder<'a> {
     /// A proxy, to its control plane.
     Proxy(&'a NodeIdentity),
-    /// A zone's control plane, to the global one: the zone that it says it is.
+    /// A zone's control plane, to the global control plane: the zone that it claims to be.
     ControlPlane(&'a [u8]),
 }
 
-/// What a proxy says of itself, in its first message or its bootstrap request.
+/// What a proxy claims to be, in its first message or its bootstrap request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeIdentity {
     /// Its type.
@@ -25,20 +25,20 @@ pub struct NodeIdentity {
     pub mesh: String,
     /// Its name: that of its resource, or that in its node id.
     pub name: String,
-    /// Its resource. Where a proxy does not bring it, only the control plane knows it.
+    /// Its resource. If the proxy does not send it, only the control plane knows it.
     pub resource: Option<Resource>,
 }
 
 /// What a token can be bound to besides a name and a mesh.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Resource {
-    /// Tags and their values, of all inbounds and of the gateway: a tag is there once for each value.
+    /// Tags and their values, of all inbounds and of the gateway, with one entry for each value.
     pub tags: Vec<(String, String)>,
     /// The label `kuma.io/workload`.
     pub workload: Option<String>,
 }
 
-/// Who connects with a token, in a word.
+/// The type of what connects with a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Caller {
     /// A proxy of this type.

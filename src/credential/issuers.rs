@@ -1,22 +1,22 @@
 //! Who issues tokens: keys and revocations, by kind, by mesh, by cluster.
 //!
-//! In: a kid, before it is known who connects; a kind and a mesh, once it is. Out: which key can have signed a
+//! In: a kid, before it is known who connects; a kind and a mesh, after that. Out: the key that may have signed a
 //! token. No signature is checked here.
 
 use super::{DataplaneIssuers, Identity, Kind, ServiceAccountIssuers};
 use crate::revocation::RevocationList;
 use crate::token::{Algorithm, Fingerprint, KeySet, VerificationKey};
 
-/// Someone who issues tokens.
+/// An issuer of tokens.
 #[derive(Debug, Default)]
 pub struct Issuer {
     /// The keys that sign.
     pub keys: KeySet,
-    /// Which tokens are no longer good.
+    /// The revoked ids.
     pub revocations: RevocationList,
 }
 
-/// Everyone who issues tokens that are good here.
+/// All issuers of tokens that are accepted here.
 #[derive(Debug, Default)]
 pub struct Issuers {
     /// Of zone tokens.
@@ -27,22 +27,22 @@ pub struct Issuers {
     pub service_account_token: ServiceAccountIssuers,
 }
 
-/// Whose keys and revocations hold for a token.
+/// The keys and revocations for a token.
 #[derive(Debug, Clone, Copy)]
 pub struct IssuerOf<'a> {
-    /// Of a kid that is in both, the first one counts.
+    /// If a kid is in both, the first counts.
     keys: [Option<&'a KeySet>; 2],
     revocations: Option<&'a RevocationList>,
 }
 
-/// Which keys can have signed a token of some kid, before it is known who holds the token.
+/// The keys that may have signed a token with a kid, before it is known who holds the token.
 #[derive(Debug, Clone, Copy)]
 pub enum Candidates<'a> {
     /// None.
     None,
-    /// This key alone, as the key of this kind of token.
+    /// Only this key, as a key of this kind of token.
     One(Kind, &'a KeySet),
-    /// Several: who connects decides.
+    /// Several keys: the holder decides.
     Several,
 }
 
@@ -54,12 +54,12 @@ impl<'a> IssuerOf<'a> {
         Self { keys, revocations }
     }
 
-    /// The keys among which the one of `kid` is; `None` where there is none.
+    /// The set of keys that has `kid`; `None` if no set has it.
     pub fn keys(self, kid: &str) -> Option<&'a KeySet> {
         self.keys.into_iter().flatten().find(|keys| keys.contains(kid))
     }
 
-    /// Whether the key of this kid is the one of this fingerprint.
+    /// Whether the key of this kid has this fingerprint.
     pub fn holds(self, kid: &str, key: Fingerprint) -> bool {
         self.keys(kid).is_some_and(|keys| keys.holds(kid, key))
     }
@@ -71,7 +71,7 @@ impl<'a> IssuerOf<'a> {
 }
 
 impl Issuers {
-    /// Whose keys and revocations hold for tokens of `kind`, for proxies of `mesh`.
+    /// The keys and revocations for tokens of `kind`, for proxies of `mesh`.
     pub fn of(&self, kind: Kind, mesh: &str) -> IssuerOf<'_> {
         match kind {
             Kind::ZoneToken => self.zone_token.only(),
@@ -80,15 +80,15 @@ impl Issuers {
         }
     }
 
-    /// Everyone who issues tokens of `kind`, each with its mesh: of dataplane tokens each mesh that has keys or
-    /// revocations of its own, and all other meshes together, which have no name here.
+    /// All issuers of tokens of `kind`, each with its mesh. For dataplane tokens: each mesh with its own keys or
+    /// revocations, and all other meshes together, without a name.
     pub fn all_of(&self, kind: Kind) -> impl Iterator<Item = (&str, IssuerOf<'_>)> {
         let meshes = (kind == Kind::DataplaneToken).then(|| self.dp_token.by_mesh.keys());
         let meshes = meshes.into_iter().flatten().map(String::as_str);
         std::iter::once("").chain(meshes).map(move |mesh| (mesh, self.of(kind, mesh)))
     }
 
-    /// Which keys can have signed a token of `kid` that is of one of `kinds`.
+    /// The keys that may have signed a token with `kid` of one of `kinds`.
     pub fn candidates(&self, kid: &str, kinds: impl Iterator<Item = Kind>) -> Candidates<'_> {
         let mut found: Option<(Kind, &KeySet, Option<Fingerprint>)> = None;
         for (kind, keys) in kinds.flat_map(|kind| self.key_sets(kind).map(move |keys| (kind, keys)))
@@ -106,8 +106,8 @@ impl Issuers {
         found.map_or(Candidates::None, |(kind, keys, _)| Candidates::One(kind, keys))
     }
 
-    /// The one of `kinds` that has the key which signed the token of `identity`; `None` where none has, or
-    /// several have.
+    /// The kind among `kinds` that has the key which signed the token of `identity`; `None` if no kind or several kinds
+    /// have it.
     pub fn kind_of_key(
         &self,
         identity: &Identity,
@@ -119,7 +119,7 @@ impl Issuers {
         kinds.next().filter(|_| kinds.next().is_none())
     }
 
-    /// With what a token that is of one of `kinds` may be signed: as the one of them that has keys allows
+    /// The algorithms that a token of one of `kinds` may be signed with: those of the kind with keys that allows the
     /// most.
     pub fn algorithms(&self, kinds: impl Iterator<Item = Kind>) -> &'static [Algorithm] {
         let with_keys = kinds.filter(|kind| self.has_keys(*kind)).map(Kind::algorithms);
@@ -131,7 +131,7 @@ impl Issuers {
         self.key_sets(kind).any(|keys| keys.iter().next().is_some())
     }
 
-    /// The keys of one kind, in as many sets as there are issuers.
+    /// The keys of one kind, one set for each issuer.
     pub fn key_sets(&self, kind: Kind) -> impl Iterator<Item = &KeySet> {
         let single = match kind {
             Kind::ZoneToken => Some(&self.zone_token.keys),
@@ -160,7 +160,7 @@ impl Issuers {
         self.revocations().map(RevocationList::ids).fold(0, usize::saturating_add)
     }
 
-    /// About how many bytes they take: what grows with their lists.
+    /// About how many bytes they take, counting what grows with their lists.
     pub fn bytes(&self) -> usize {
         const KEY: usize = 4096;
         let keys = self.keys().count().saturating_mul(KEY);

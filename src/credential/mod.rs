@@ -1,11 +1,11 @@
-//! What proves who connects: the kinds of token, who issues each, and what each says of its holder.
+//! Tokens as proof of who connects: their kinds, the issuers of each kind, and what a token says about its holder.
 //!
-//! In: a token whose signature is verified or not yet, and what a connection says of itself. Out: a
-//! [`Token`] of a kind, with its [`Identity`]; whether it fits the one who holds it, or a [`Mismatch`].
+//! In: a token, verified or not, and what a connection claims to be. Out: a [`Token`] of a kind, with its [`Identity`];
+//! whether the token matches its holder, or a [`Mismatch`].
 //! Time, revocation and routes are judged in [`crate::gate`].
 //!
-//! Each kind is one file, which says what its claims are, what they must agree with, and how their
-//! disagreement reads. This file is the only place that lists the kinds.
+//! Each kind has one file, with its claims, what they must agree with, and the errors if they do not. Only this file
+//! lists the kinds.
 //!
 //! ```text
 //!                 ┌ zone_token ──────────── Zone, Scope                          one issuer
@@ -24,6 +24,7 @@ mod resource_cache;
 mod service_account_token;
 mod zone_token;
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 pub use cache::{CACHE_BYTES, TokenCache};
@@ -46,38 +47,38 @@ use crate::token::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Kind {
-    /// Of a zone proxy, or of a zone's control plane.
+    /// For a zone proxy, or for a zone's control plane.
     ZoneToken,
-    /// Of a sidecar, a gateway, or a zone proxy of a mesh.
+    /// For a sidecar, a gateway, or a zone proxy of a mesh.
     DataplaneToken,
-    /// Of any proxy on Kubernetes.
+    /// For any proxy on Kubernetes.
     ServiceAccountToken,
 }
 
-/// What a verified token proves, and all that is kept of it once its stream is open.
+/// What a verified token proves. An open stream keeps nothing else of its token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// The kind of token.
     pub kind: Kind,
     /// The configured kid of the key that signed the token.
     pub kid: Arc<str>,
-    /// That key. Whether it is still configured is a comparison with the policy in force.
+    /// The fingerprint of this key. Compare it with the policy in force to see whether the key is still configured.
     pub key: Fingerprint,
     /// The name under which tokens of that key are counted.
     pub key_label: Arc<str>,
-    /// `jti`; empty where there is none.
+    /// `jti`; empty if there is none.
     pub id: Box<str>,
-    /// The zone that the token is for; empty is any, or a kind that has none.
+    /// The zone that the token is for; empty means any zone, or a kind without zones.
     pub zone: Box<str>,
-    /// The mesh whose keys verified the token; empty for a kind that has none, or where it is not known yet.
+    /// The mesh whose keys verified the token; empty for a kind without meshes, or if it is not known yet.
     pub mesh: Box<str>,
-    /// The dataplane that the token names; empty is any, or a kind that names none.
+    /// The dataplane that the token names; empty means any dataplane, or a kind without names.
     pub name: Box<str>,
     /// `exp`.
     pub expires_at: Option<NumericDate>,
     /// `iat`.
     pub issued_at: Option<NumericDate>,
-    /// All of this that people look for, as `name=value`, written once for all streams of the token. See
+    /// The fields that people search for, as `name=value`, written once for all streams of the token. See
     /// [`Identity::described`].
     pub pairs: Box<str>,
 }
@@ -87,11 +88,11 @@ pub struct Identity {
 pub struct Token {
     /// What it proves.
     pub identity: Arc<Identity>,
-    /// `nbf`, or what else says when the token begins to be good.
+    /// `nbf`, or another claim that says when the token becomes valid.
     pub not_before: Option<NumericDate>,
-    /// How long its text is, in bytes.
+    /// The length of its text, in bytes.
     pub length: usize,
-    /// What only its kind says.
+    /// The claims of its kind.
     pub claims: Claims,
 }
 
@@ -109,7 +110,7 @@ pub enum Claims {
 /// The value of a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClaimValue<'a> {
-    /// A text; empty where it is not there.
+    /// A text; empty if the claim is absent.
     Text(&'a str),
     /// Several texts.
     List(Vec<String>),
@@ -128,7 +129,7 @@ impl Kind {
         }
     }
 
-    /// With what its tokens may be signed. Every list has what a shorter one has.
+    /// The algorithms for its tokens. Each list includes every shorter list.
     pub fn algorithms(self) -> &'static [Algorithm] {
         match self {
             Self::ZoneToken | Self::DataplaneToken => &[Algorithm::Rs256],
@@ -136,7 +137,7 @@ impl Kind {
         }
     }
 
-    /// Judges what stands around the claims of a token whose signature was verified.
+    /// Checks the header and the spelling of a token whose signature was verified.
     fn judge_envelope(self, verified: &VerifiedToken<'_>) -> Result<(), TokenError> {
         match self {
             Self::ZoneToken | Self::DataplaneToken => Ok(()),
@@ -162,10 +163,10 @@ impl Kind {
         })
     }
 
-    /// Reads the claims of a token that nobody has verified. For people to look at.
+    /// Reads the claims of an unverified token, to show them.
     ///
     /// # Errors
-    /// They are not base64url or JSON, or have the wrong type. `None` where there are none.
+    /// They are not base64url or JSON, or have the wrong type. `None` if there are none.
     pub fn read_unverified(
         self,
         token: Unverified<'_>,
@@ -200,7 +201,7 @@ impl Claims {
         }
     }
 
-    /// Each claim with its name, for people and programs to look at.
+    /// Each claim with its name, to show them.
     pub fn members(&self) -> Vec<(&'static str, ClaimValue<'_>)> {
         match self {
             Self::Zone(claims) => claims.members(),
@@ -220,25 +221,30 @@ impl Claims {
 }
 
 impl Identity {
-    /// The same, with [`Self::pairs`] of what it says now: kind, kid and jti, and zone and mesh where there are
-    /// any.
+    /// The same, with [`Self::pairs`] of what it says now: kind, kid and jti, and zone, mesh, name and exp where
+    /// there are any.
     #[must_use]
     pub fn described(mut self) -> Self {
-        let Self { kind, kid, id, zone, mesh, .. } = &self;
-        const ROOM: usize = 128;
+        let Self { kind, kid, id, zone, mesh, name, expires_at, .. } = &self;
+        const ROOM: usize = 160;
         let mut pairs = String::with_capacity(ROOM);
         pairs.push_str("kind=");
         pairs.push_str(kind.as_str());
-        for (name, value, is_shown) in [
+        for (label, value, is_shown) in [
             (" kid=", &**kid, true),
             (" jti=", id, true),
             (" zone=", zone, !zone.is_empty()),
             (" mesh=", mesh, !mesh.is_empty()),
+            (" name=", name, !name.is_empty()),
         ] {
             if is_shown {
-                pairs.push_str(name);
+                pairs.push_str(label);
                 push_pair_value(&mut pairs, value);
             }
+        }
+        if let Some(NumericDate(seconds)) = expires_at {
+            // Writing to a String does not fail.
+            let _ = write!(pairs, " exp={seconds}");
         }
         self.pairs = pairs.into();
         self
@@ -276,7 +282,7 @@ impl Token {
         Ok(Self { identity, not_before, length: verified.length, claims })
     }
 
-    /// Whether the token can be used in this zone, whoever holds it.
+    /// Whether the token may be used in this zone, whoever holds it.
     ///
     /// # Errors
     /// It is for another zone.
@@ -299,7 +305,7 @@ impl Token {
         }
     }
 
-    /// Whether the token alone says whose keys and revocations hold for it.
+    /// Whether the token alone says which keys and revocations apply to it.
     pub fn names_its_issuer(&self) -> bool {
         match &self.claims {
             Claims::Zone(_) | Claims::ServiceAccount(_) => true,
@@ -310,7 +316,7 @@ impl Token {
     /// Whether `holder` may use the token, at the server of `zone`.
     ///
     /// # Errors
-    /// What disagrees.
+    /// The claim that does not match.
     pub fn judge_holder(
         &self,
         holder: Holder<'_>,

@@ -1,6 +1,6 @@
 //! The types of proxy.
 //!
-//! In: a name. Out: a [`ProxyType`], or that there is none such. Whether it may connect is not decided here.
+//! In: a name. Out: a [`ProxyType`], or an error. Whether it may connect is decided elsewhere.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ pub enum ProxyType {
     Ingress,
     /// A zone egress.
     Egress,
-    /// A sidecar, a gateway, or a zone proxy of a mesh; what an absent type means.
+    /// A sidecar, a gateway, or a zone proxy of a mesh; also the meaning of an absent type.
     Dataplane,
 }
 
@@ -36,7 +36,7 @@ impl ProxyType {
         }
     }
 
-    /// The type of a resource of this type; `None` is one that does not connect.
+    /// The proxy type for a resource of this type; `None` for a resource that does not connect.
     pub fn from_resource_type(name: &str) -> Option<Self> {
         match name {
             "ZoneIngress" => Some(Self::Ingress),

@@ -2,8 +2,8 @@
 //! `pkg/serviceaccount/claims.go`): of any proxy there.
 //!
 //! In: the claims of a verified token, and who holds it. Out: whether they agree, or a [`Mismatch`].
-//! Signature, time and revocation are not looked at here. Whether pod and account still exist, and which
-//! account the pod really has, is known to the API server alone, which the control plane asks.
+//! Signature, time and revocation are judged elsewhere. Only the API server, which the control plane asks, knows
+//! whether pod and account still exist, and which account the pod really has.
 
 use std::collections::BTreeSet;
 
@@ -12,15 +12,15 @@ use super::{ClaimValue, Holder, Identity, Issuer, Mismatch};
 use crate::go_json::{fold_name, members, normalise};
 use crate::token::{Algorithm, MistypedClaim, Registered, TokenError, set_string};
 
-/// An API server signs with RS256, or with ES256 where its key is on P-256.
+/// An API server signs with RS256, or with ES256 if its key is on P-256.
 pub(super) const ALGORITHMS: &[Algorithm] = &[Algorithm::Rs256, Algorithm::Es256];
 
-/// What only a service-account token says. An absent string is empty.
+/// The claims of a service-account token. An absent string is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ServiceAccountClaims {
     /// `iss`: the cluster.
     pub issuer: String,
-    /// `aud`: for whom the token is.
+    /// `aud`: the audiences of the token.
     pub audiences: Vec<String>,
     /// `namespace` in `kubernetes.io`.
     pub namespace: String,

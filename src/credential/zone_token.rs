@@ -1,21 +1,20 @@
-//! Zone tokens (Kuma: `pkg/tokens/builtin/zone`): of zone proxies, and of a zone's control plane.
+//! Zone tokens (Kuma: `pkg/tokens/builtin/zone`), for zone proxies and a zone's control plane.
 //!
 //! In: the claims of a verified token, and who holds it. Out: whether they agree, or a [`Mismatch`].
-//! Signature, time and revocation are not looked at here.
+//! Signature, time and revocation are judged elsewhere.
 
 use super::{Caller, ClaimValue, Holder, Mismatch, ProxyType, ProxyTypes};
 use crate::token::{PrivateClaims, set_string, string_list};
 
-/// What a zone token of a control plane has in its Scope (kumahq/kuma#18803; no release of Kuma issues
-/// it yet).
+/// The Scope of a control plane's zone token (kumahq/kuma#18803; no release of Kuma issues it yet).
 pub const CONTROL_PLANE_SCOPE: &str = "cp";
 
-/// What only a zone token says (Kuma: `pkg/tokens/builtin/zone/token.go`).
+/// The claims of a zone token (Kuma: `pkg/tokens/builtin/zone/token.go`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ZoneClaims {
-    /// `Zone`: where the token may be used; empty is anywhere.
+    /// `Zone`: the zone where the token may be used; empty means any zone.
     pub zone: String,
-    /// `Scope`: as what it may be used.
+    /// `Scope`: the types of proxy that may use the token.
     pub scope: Vec<String>,
 }
 
@@ -33,7 +32,7 @@ impl PrivateClaims for ZoneClaims {
 }
 
 impl Caller {
-    /// The scope that a zone token needs for it; `None` where no zone token will do (Kuma:
+    /// The scope that a zone token needs for this; `None` if no zone token is enough (Kuma:
     /// `pkg/tokens/builtin/zone/scope.go`).
     pub fn scope(self) -> Option<&'static str> {
         match self {
@@ -46,7 +45,7 @@ impl Caller {
 }
 
 impl ZoneClaims {
-    /// A token without a zone is good in any (Kuma: `pkg/tokens/builtin/zone/validator.go`).
+    /// A token without a zone is good in any zone (Kuma: `pkg/tokens/builtin/zone/validator.go`).
     pub(super) fn judge_zone(&self, zone: &str) -> Result<(), Mismatch> {
         match self.zone.is_empty() || self.zone == zone {
             true => Ok(()),
@@ -77,8 +76,8 @@ impl ZoneClaims {
         }
     }
 
-    /// The zone that a zone control plane says it is must be its token's. A token of no zone is no proof
-    /// of any: here it would let its holder be every zone in turn.
+    /// The zone that a zone control plane claims to be must be that of its token. A token without a zone proves no
+    /// zone: it would be good for every zone.
     fn judge_client(&self, client: &[u8]) -> Result<(), Mismatch> {
         match self.zone.as_bytes() == client {
             true => Ok(()),
@@ -89,7 +88,7 @@ impl ZoneClaims {
         }
     }
 
-    /// Other values in Scope do no harm.
+    /// Other values in Scope are allowed.
     fn is_in_scope(&self, caller: Caller) -> bool {
         caller.scope().is_some_and(|needed| self.scope.iter().any(|scope| scope == needed))
     }

@@ -1,18 +1,18 @@
 //! The body of `POST /bootstrap` (Kuma: `pkg/xds/bootstrap/types/bootstrap_request.go`).
 //!
-//! In: the whole body. Out: the fields that matter to the gate. The token in it is only text
-//! here, and all other fields are the control plane's business.
+//! In: the whole body. Out: the fields that the gate needs. The token is not read here. All other fields are for the
+//! control plane.
 
 use std::sync::Arc;
 
 use super::{ClaimedNode, ProxyType, RequestError, resource};
 use crate::go_json::{fold_name, members, normalise};
 
-/// The largest body. Those of kuma-dp take a few KiB. It is held for anyone who connects, for its
-/// token is in it, so the limit is lower than that of a first message.
+/// The largest body. Those of kuma-dp take a few KiB. The token is in the body, so the body is held for anyone who
+/// connects, and the limit is lower than that of a first message.
 pub const MAX_BOOTSTRAP: usize = 128 * 1024;
 
-/// What kuma-dp says of itself.
+/// What kuma-dp claims to be.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct BootstrapRequest {
     /// `mesh`.
@@ -23,7 +23,7 @@ pub struct BootstrapRequest {
     pub proxy_type: String,
     /// `dataplaneResource`, JSON.
     pub resource: String,
-    /// `dataplaneToken`; kuma-dp has trimmed it.
+    /// `dataplaneToken`, trimmed by kuma-dp.
     pub token: String,
 }
 
@@ -50,15 +50,15 @@ impl BootstrapRequest {
         Ok(request)
     }
 
-    /// What the proxy says of itself; `None` is a proxy of a type that Kuma does not know.
+    /// What the proxy claims to be; `None` for a type that Kuma does not know.
     pub fn node(&self) -> Option<ClaimedNode> {
         let proxy_type = ProxyType::from_name(&self.proxy_type).ok()?;
         let says_nothing = self.name.is_empty() && self.resource.is_empty();
         if says_nothing && proxy_type != ProxyType::Dataplane {
-            // Kuma answers, and refuses the zone proxy's stream, whose node id then has no name.
+            // Kuma answers this request, and later refuses the zone proxy's stream, because its node id has no name.
             return Some(ClaimedNode::nameless(proxy_type));
         }
-        // The node id that the control plane makes of it (Kuma: `pkg/xds/bootstrap/generator.go`).
+        // The node id that the control plane makes of these (Kuma: `pkg/xds/bootstrap/generator.go`).
         let id = format!("{}.{}", self.mesh, self.name);
         if self.resource.is_empty() {
             return Some(ClaimedNode::by_id(proxy_type, &id));

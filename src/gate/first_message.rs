@@ -1,8 +1,7 @@
-//! The first message of a discovery stream, which says what proxy connects.
+//! The first message of a discovery stream, which says which proxy connects.
 //!
-//! In: the bytes of the request body. Out: how long the message is ([`Frame`]), and of a whole one
-//! the [`ClaimedNode`] (Kuma: `pkg/core/xds/metadata.go`). The rest of the request is the control plane's
-//! business.
+//! In: the bytes of the request body. Out: the length of the message ([`Frame`]), and the [`ClaimedNode`] of a
+//! complete message (Kuma: `pkg/core/xds/metadata.go`). The rest of the request is for the control plane.
 
 use std::sync::Arc;
 
@@ -14,8 +13,8 @@ use crate::protobuf::Malformed;
 /// The largest first message. Those of a zone proxy take a few KiB; its resource is in there.
 pub const MAX_FIRST_MESSAGE: usize = 1024 * 1024;
 
-/// The largest `dataplane.resource`. Where the resource says whose keys hold, it is read for anyone who connects,
-/// at some 25 ms for each MiB. It comes out of a bootstrap request, which cannot be larger either.
+/// The largest `dataplane.resource`. If the resource says whose keys apply, it is read for anyone who connects, which
+/// takes some 25 ms for each MiB. It comes from a bootstrap request, which cannot be larger either.
 pub const MAX_RESOURCE: usize = MAX_BOOTSTRAP;
 
 /// Compressed-Flag and Message-Length (gRPC over HTTP/2, "Length-Prefixed-Message").
@@ -32,7 +31,7 @@ pub enum XdsVariant {
     Hds,
 }
 
-/// How much of a stream its first message is, prefix included.
+/// The length of a first message with its prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frame {
     /// Bytes.
@@ -64,17 +63,17 @@ impl Frame {
     }
 }
 
-/// What a proxy says of itself.
+/// What a proxy claims to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimedNode {
     /// Its type.
     pub proxy_type: ProxyType,
-    /// Which one it is. An error matters only where a token is compared with it.
+    /// Which proxy it is. An error matters only if a token is compared with it.
     pub identity: Result<Arc<NodeIdentity>, RequestError>,
 }
 
 impl ClaimedNode {
-    /// What the node in `message` says of itself. `Ok(None)` is a proxy of a type that Kuma does not know.
+    /// What the node in `message` claims to be. `Ok(None)` for a type that Kuma does not know.
     ///
     /// # Errors
     /// The message is not a request of this variant, has no node with an id, or its resource contradicts its
@@ -83,7 +82,7 @@ impl ClaimedNode {
         Self::remembered(variant, message, None)
     }
 
-    /// As [`ClaimedNode::of`]. A resource is looked for in `cache`, and kept there.
+    /// As [`ClaimedNode::of`]. Resources are looked up in `cache`, and kept there.
     pub(super) fn remembered(
         variant: XdsVariant,
         message: &[u8],
@@ -103,7 +102,7 @@ impl ClaimedNode {
         }
     }
 
-    /// What a node with metadata says of itself.
+    /// What a node with metadata claims to be.
     fn by_node(
         node: WireNode<'_>,
         cache: Option<&ResourceCache>,
@@ -121,15 +120,15 @@ impl ClaimedNode {
             None => resource::parse(resource).map(Arc::new),
         };
         let parsed = parsed.ok_or(RequestError::Resource)?;
-        // Kuma authenticates by the resource and serves by the name: they must agree. No name is that of a
-        // dataplane to both.
+        // Kuma authenticates by the resource and serves by `proxyType`, so they must agree. Both take an empty
+        // `proxyType` for a dataplane.
         match named == Ok(parsed.proxy_type) {
             true => Ok(Some(Self::by_resource(parsed, id))),
             false => Err(RequestError::Resource),
         }
     }
 
-    /// Of this type and node id alone.
+    /// A node of this type and node id, without a resource.
     pub(super) fn by_id(proxy_type: ProxyType, id: &str) -> Self {
         let identity = mesh_and_name(proxy_type, id).map(|(mesh, name)| {
             let (mesh, name) = (mesh.to_owned(), name.to_owned());
@@ -138,15 +137,15 @@ impl ClaimedNode {
         Self { proxy_type, identity }
     }
 
-    /// Of this type, and nothing else is known.
+    /// A node of this type, of which nothing else is known.
     pub(super) fn nameless(proxy_type: ProxyType) -> Self {
         let (mesh, name) = (String::new(), String::new());
         let identity = NodeIdentity { proxy_type, mesh, name, resource: None };
         Self { proxy_type, identity: Ok(Arc::new(identity)) }
     }
 
-    /// What a resource says, of this node id. The control plane authenticates by the resource, and serves what
-    /// the id names (Kuma: `pkg/xds/server/callbacks`), so the two must agree.
+    /// A node with this resource and node id. The control plane authenticates by the resource, and serves the proxy
+    /// that the id names (Kuma: `pkg/xds/server/callbacks`), so the two must agree.
     pub(super) fn by_resource(resource: Arc<NodeIdentity>, id: &str) -> Self {
         let proxy_type = resource.proxy_type;
         let identity = mesh_and_name(proxy_type, id).and_then(|by_id| {
@@ -157,8 +156,8 @@ impl ClaimedNode {
     }
 }
 
-/// What a node id says (Kuma: `ParseProxyIdFromString` in `pkg/core/xds/types.go`): `mesh.name`, with an empty
-/// mesh for a zone proxy alone: no policy can revoke tokens of a mesh without a name.
+/// Reads a node id (Kuma: `ParseProxyIdFromString` in `pkg/core/xds/types.go`): `mesh.name`. Only a zone proxy may have
+/// an empty mesh, because no policy can revoke tokens of a mesh without a name.
 fn mesh_and_name(proxy_type: ProxyType, id: &str) -> Result<(&str, &str), RequestError> {
     let may_lack_mesh = match proxy_type {
         ProxyType::Ingress | ProxyType::Egress => true,

@@ -1,10 +1,10 @@
 //! Requests of which only the headers are ever seen.
 //!
-//! In: the headers, and the body of a bootstrap request where it is at hand. Out: a permit, or why not. Which proxy
-//! connects is not known: a token passes that is good for some proxy of this door. That its holder is that proxy,
-//! only the first message could say.
+//! In: the headers, and the body of a bootstrap request if the host has it. Out: a permit, or why not. It is not known
+//! which proxy connects, so a token passes if it is good for at least one proxy here. Only the first message could say
+//! that its holder is that proxy.
 //!
-//! In front of a KDS server the headers have all of it, and nothing is lost.
+//! In front of a KDS server the headers are all that is needed.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::token::TokenError;
 impl Judge<'_> {
     /// Judges the headers of a request, and of a bootstrap request its body.
     ///
-    /// Where dataplanes pass unchecked, nobody passes here for being one: whoever connects could say so.
+    /// If dataplanes pass unchecked, nobody passes here as a dataplane, because anyone could claim to be one.
     ///
     /// # Errors
     /// Why it is refused.
@@ -52,8 +52,8 @@ impl Judge<'_> {
         }
     }
 
-    /// Judges a token by each issuer that can have signed it: one of them must be content with it. A token that
-    /// several keys can have signed costs a signature for each of them.
+    /// Judges a token by each issuer that could have signed it. At least one issuer must accept it. If several keys
+    /// could have signed the token, each costs a signature check.
     fn of_some_proxy(
         self,
         server: &DpServer,
@@ -88,7 +88,7 @@ impl Judge<'_> {
         Err(denied.unwrap_or_else(|| Denial::of_unverified(TokenError::UnknownKid, kid)))
     }
 
-    /// Judges a token as one of `mesh`, if it names no other.
+    /// Judges a token as one of `mesh`, unless it names another mesh.
     fn by_issuer(
         self,
         server: &DpServer,
@@ -120,7 +120,7 @@ impl Judge<'_> {
     }
 }
 
-/// How much a denial tells: that another key signed a token says least.
+/// How informative a denial is. That another key signed the token is the least informative.
 fn tells(denial: &Denial) -> u8 {
     match (&denial.refusal, &denial.token) {
         (Refusal::Token(_), None) => 0,

@@ -1,23 +1,23 @@
 //! The order of checks.
 //!
-//! In: the facts of a request, the policy and the time. Out: a verdict. Pure: the same facts give
-//! the same verdict, in Envoy, on the command line and in the tests.
+//! In: the facts of a request, the policy and the time. Out: a verdict. The judge is pure: the same facts give the same
+//! verdict, in Envoy, on the command line and in the tests.
 //!
 //! ```text
 //! route ─ credential ─ token ─ key ─ signature ─ claims ─ time ─ revocation ─ zone ─ proxy, scope
 //! └──────────────── the headers, or the bootstrap body ──────────────────────────┘  └ first message
 //! ```
 //!
-//! Where several issuers have a key of the token's kid, the first message says which of them it is: the stream
-//! is held first, and everything from the key on is judged then. What no issuer could make good is refused
-//! on the headers.
+//! If several issuers have a key of the token's kid, the first message says which issuer applies. Then the stream is
+//! held first, and everything from the key on is judged after that. A token that is bad for every issuer is refused on
+//! the headers.
 //!
-//! In front of a KDS server the headers have all of it: the zone is in `client-id`, and the scope can
-//! only be one.
+//! In front of a KDS server the headers are all that is needed: the zone is in `client-id`, and there is only one
+//! scope.
 //!
-//! Kuma checks the scope before the zone, and the claims before the signature: another order names
-//! another reason, never another verdict. What each kind of token says is written in
-//! [`crate::credential`]; only that a KDS server takes zone tokens alone is written here.
+//! Kuma checks the scope before the zone, and the claims before the signature. The order changes the reason, never the
+//! verdict. [`crate::credential`] has the claims of each kind of token. This file has the rule that a KDS server takes
+//! zone tokens only.
 
 use std::sync::Arc;
 
@@ -30,14 +30,14 @@ use super::{
 };
 use crate::credential::{Holder, Kind, Token, TokenCache};
 
-/// A policy at work, with what its worker remembers of tokens.
+/// A policy, and the cache of verified tokens of its worker.
 #[derive(Debug, Clone, Copy)]
 pub struct Judge<'a> {
     pub(super) policy: &'a Policy,
     pub(super) cache: Option<&'a TokenCache>,
 }
 
-/// What opens discovery and bootstrap: any type. What opens health discovery: dataplanes.
+/// The proxy types that open discovery and bootstrap (any), and health discovery (dataplanes).
 pub(super) const ANY: &[ProxyType] = &ProxyType::ALL;
 pub(super) const DATAPLANES: &[ProxyType] = &[ProxyType::Dataplane];
 
@@ -61,8 +61,8 @@ impl Policy {
         self.judge_alone().first_message(variant, credential, message, now)
     }
 
-    /// Judges again what was judged before, when other facts are at hand no more: a token that was
-    /// verified then, and who connected with it.
+    /// Judges a stream again after its request is gone, by the token that was verified then and who connected with
+    /// it.
     ///
     /// # Errors
     /// Why it would be refused now.
@@ -96,8 +96,8 @@ impl Policy {
         Judge { policy: self, cache: None }
     }
 
-    /// What holds a request: only a dataplane server's gate does. One that it holds when a push makes
-    /// it the gate of a KDS server has come to the wrong place.
+    /// The settings for a held request. Only the gate of a dataplane server holds requests. If a push makes it the gate
+    /// of a KDS server, the held request has the wrong path.
     pub(super) fn dp_server(&self) -> Result<&DpServer, Refusal> {
         match &self.profile {
             Profile::DpServer(server) => Ok(server),
@@ -120,8 +120,8 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Judges the first message of a held stream. The time and the policy may have moved on since
-    /// its headers came, so everything but the signature is judged again.
+    /// Judges the first message of a held stream. The time and the policy may have changed since its headers came, so
+    /// everything but the signature is judged again.
     ///
     /// # Errors
     /// Why it is refused.
@@ -133,7 +133,7 @@ impl<'a> Judge<'a> {
         now: Now,
     ) -> Result<Permit, Denial> {
         let server = self.policy.dp_server()?;
-        // A stranger's resource is not kept.
+        // The resource of a stranger is not remembered.
         let is_verified = matches!(credential, Ok(Credential::Verified(_)));
         let cache = self.cache.filter(|_| is_verified).map(TokenCache::resources);
         let node =
@@ -149,7 +149,7 @@ impl<'a> Judge<'a> {
         let server = self.policy.dp_server()?;
         match server.bootstrap {
             BootstrapPolicy::Verify => {}
-            // Pushed while the body was on its way.
+            // The policy was pushed while the body was on its way.
             BootstrapPolicy::Pass => return Ok(Permit::Unchecked(Unchecked::Bootstrap)),
             BootstrapPolicy::Deny => return Err(Refusal::PathDenied(Audience::Proxies).into()),
         }
@@ -170,7 +170,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Only dataplanes open health discovery, so where none of them is judged the headers suffice.
+    /// Only dataplanes open health discovery, so the headers are enough if no dataplane is judged.
     fn judge_hds(self, server: &DpServer, head: &Head<'_>, now: Now) -> Verdict {
         match server.proxies.dataplane {
             Admission::Pass => Verdict::Allow(Permit::Unchecked(Unchecked::Dataplane)),
@@ -195,7 +195,7 @@ impl<'a> Judge<'a> {
         let source = CredentialSource::Header;
         let text = head.credential(source).map_err(Denial::from);
         let credential = text.and_then(|text| self.recognise(text, source, Kind::ALL));
-        // Of a proxy that passes unchecked, no token is looked at.
+        // The token of a proxy that passes unchecked is not read.
         if server.proxies.some_pass(types) {
             return Verdict::Hold(Held::FirstMessage { variant, credential });
         }
@@ -213,7 +213,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Judges a token before it is known which proxy connects: one that some proxy of `types` can use.
+    /// Judges a token before it is known which proxy connects: at least one proxy of `types` must be able to use it.
     fn judge_some_proxy(
         self,
         server: &DpServer,
@@ -223,8 +223,8 @@ impl<'a> Judge<'a> {
     ) -> Result<Arc<Token>, Denial> {
         let issuer = self.policy.issuers.of(token.kind(), &token.identity.mesh);
         conclude(token, |token| {
-            // A token that names no mesh is good for some mesh, and one that names a mesh may be signed by the key
-            // of another: which one counts, and what is wrong, the first message says.
+            // A token without a mesh may be good for any mesh, and a token with a mesh may be signed by the key of
+            // another mesh. The first message says which mesh counts, and what is wrong.
             match issuer.holds(&token.identity.kid, token.identity.key) {
                 true => self.policy.judge_token(token, &token.identity, issuer, now)?,
                 false => time::check(token, now, self.policy)?,
@@ -241,7 +241,7 @@ impl<'a> Judge<'a> {
         })
     }
 
-    /// Judges a token whose holder never said which proxy it is.
+    /// Judges a token whose holder has not said which proxy it is.
     fn judge_unknown_proxy(
         self,
         server: &DpServer,
@@ -265,7 +265,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Judges a token for the proxy that connects with it; `None` is a proxy of no known type.
+    /// Judges a token for the proxy that connects with it; `None` for a proxy of an unknown type.
     fn judge_proxy(
         self,
         server: &DpServer,
@@ -297,7 +297,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Refuses a proxy that may not connect: for what is wrong with its token before that.
+    /// Refuses a proxy that may not connect. If its token is bad, that is the reason.
     fn deny_proxy(
         self,
         server: &DpServer,
@@ -309,7 +309,7 @@ impl<'a> Judge<'a> {
             Credential::Unverified(_) => refusal.into(),
             Credential::Verified(token) => match self.judge_some_proxy(server, ANY, token, now) {
                 Ok(token) => Denial { token: Some(token), ..refusal.into() },
-                // Another type could not use the token either, which says less than what connects.
+                // No other type could use the token either, but the type of the proxy is the better reason.
                 Err(Denial { refusal: Refusal::ProxyDenied(_), token, .. }) => {
                     Denial { token, ..refusal.into() }
                 }
@@ -331,7 +331,7 @@ impl<'a> Judge<'a> {
         let token = self.verify(credential, kind, issuer)?;
         match head.zone_of_client() {
             Ok(zone) => self.policy.judge_holder(token, Holder::ControlPlane(zone), now),
-            // A client that cannot be read is told so after what is wrong with its token.
+            // Faults of the token go before a `client-id` that cannot be read.
             Err(error) => {
                 let token = conclude(token, |token| {
                     self.policy.judge_token(token, &token.identity, issuer, now)

@@ -1,7 +1,7 @@
-//! What holds for a verified token, whoever has it, and for the one who holds it.
+//! The checks on a verified token: those that do not depend on its holder, and those that do.
 //!
 //! In: a token whose signature is verified, a policy, the time, and who holds the token. Out: a [`Permit`], or why
-//! not. Where these checks stand among the others is written in [`super::judge`].
+//! not. [`super::judge`] has the order of all checks.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::{Denial, Now, Permit, Policy, Refusal, time};
 use crate::credential::{Holder, Identity, IssuerOf, Token};
 
 impl Policy {
-    /// Judges a verified token for the one who holds it.
+    /// Judges a verified token for its holder.
     pub(super) fn judge_holder(
         &self,
         token: Arc<Token>,
@@ -31,9 +31,8 @@ impl Policy {
         Ok(Permit::Token { token, identity, caller: holder.caller() })
     }
 
-    /// What holds for whoever has the token, which proves `identity`: length, key, time and revocation. Length and
-    /// key were checked when the token was verified; where another policy is in force since, they may not hold any
-    /// more.
+    /// The checks that do not depend on the holder of the token, which proves `identity`: length, key, time and
+    /// revocation. Length and key were checked when the token was verified, but another policy may be in force since.
     pub(super) fn judge_token(
         &self,
         token: &Token,
@@ -57,7 +56,7 @@ impl Policy {
     }
 }
 
-/// Judges `token`, which goes along with a refusal: it was verified.
+/// Judges `token`, which was verified. A refusal names it.
 pub(super) fn conclude(
     token: Arc<Token>,
     judge: impl FnOnce(&Token) -> Result<(), Refusal>,

@@ -1,7 +1,7 @@
 //! Whether a request may pass.
 //!
-//! In: the facts of a request, a [`Policy`] and the time. Out: a [`Verdict`]. The order of checks
-//! is written in one place, [`judge`](Policy::judge). Nothing here knows of Envoy.
+//! In: the facts of a request, a [`Policy`] and the time. Out: a [`Verdict`]. [`judge`](Policy::judge) has the order of
+//! checks. Nothing here depends on Envoy.
 
 mod bootstrap;
 mod first_message;

@@ -9,11 +9,11 @@ use crate::credential::{Identity, IssuerOf, Issuers};
 /// What is allowed.
 #[derive(Debug)]
 pub struct Policy {
-    /// What stands behind the gate.
+    /// The server behind the gate.
     pub profile: Profile,
     /// Who may sign, and which tokens are no longer good.
     pub issuers: Issuers,
-    /// Which tokens are no longer good besides those whose IDs are revoked.
+    /// The rules that revoke tokens besides those whose IDs are revoked.
     pub revocation_rules: Vec<RevocationRule>,
     /// Whether a token must have an `exp`.
     pub require_expiration: bool,
@@ -21,23 +21,23 @@ pub struct Policy {
     pub leeway: Duration,
     /// The longest token.
     pub max_token_bytes: usize,
-    /// Whether refusals are carried out.
+    /// Whether refusals are enforced.
     pub mode: Mode,
-    /// What becomes of open streams.
+    /// What happens to open streams.
     pub open_streams: OpenStreams,
-    /// Over how long the streams that one push ends are spread.
+    /// The time over which the cuts of one push are spread.
     pub cut_within: Duration,
-    /// What a refused client is told.
+    /// How much a refused client is told.
     pub error_detail: ErrorDetail,
 }
 
 impl Policy {
-    /// About how many bytes it takes: what grows with its lists.
+    /// About how many bytes the policy takes, counting what grows with its lists.
     pub fn bytes(&self) -> usize {
         self.issuers.bytes()
     }
 
-    /// Why the token of `identity`, of whose revocations `issuer` has the list, is revoked.
+    /// Why the token of `identity` is revoked, if it is. `issuer` has the list of revoked ids.
     pub(crate) fn revokes(
         &self,
         identity: &Identity,
@@ -51,7 +51,7 @@ impl Policy {
         Some(Refusal::RevokedByRule { rule })
     }
 
-    /// The zone that the control plane serves; a global one serves all.
+    /// The zone that the control plane serves; a global control plane serves all zones.
     pub fn zone(&self) -> Option<&str> {
         match &self.profile {
             Profile::DpServer(server) => Some(&server.zone),
@@ -59,7 +59,7 @@ impl Policy {
         }
     }
 
-    /// The zones that have metrics of their own.
+    /// The zones that have their own metrics.
     pub fn counted_zones(&self) -> impl Iterator<Item = &Arc<str>> {
         let zones = match &self.profile {
             Profile::DpServer(_) => None,
@@ -68,7 +68,7 @@ impl Policy {
         zones.into_iter().flatten()
     }
 
-    /// The name of a zone that has metrics of its own.
+    /// The name of a zone, if it has its own metrics.
     pub fn counted_zone(&self, zone: &[u8]) -> Option<&Arc<str>> {
         match &self.profile {
             Profile::DpServer(_) => None,
@@ -76,19 +76,19 @@ impl Policy {
         }
     }
 
-    /// Why a request that has been held for so long is refused; `None` while it may be held.
+    /// Why a request is refused that has been held for this long; `None` while it may be held.
     pub fn overdue(&self, held: Duration) -> Option<Refusal> {
         match &self.profile {
             Profile::DpServer(server) => {
                 let waited = server.first_message;
                 (held >= waited).then_some(Refusal::NoFirstMessage { waited })
             }
-            // Nothing that comes to such a server is held: the request came before a push.
+            // This gate holds no requests: the request came before a push.
             Profile::GlobalKds(_) => Some(Refusal::PathDenied(Audience::ControlPlanes)),
         }
     }
 
-    /// What is held of a request that has to wait.
+    /// Which part of a waiting request is held.
     pub fn holding(&self) -> Holding {
         match &self.profile {
             Profile::DpServer(server) => server.holding,
@@ -96,7 +96,7 @@ impl Policy {
         }
     }
 
-    /// Holds all of what has to wait, whatever the configuration says: for hosts that can.
+    /// Holds waiting requests as a whole, whatever the configuration says, for hosts that can do so.
     pub fn hold_everything(&mut self) {
         match &mut self.profile {
             Profile::DpServer(server) => server.holding = Holding::Everything,
@@ -104,7 +104,7 @@ impl Policy {
         }
     }
 
-    /// How long a request may be held; not at all where the headers decide.
+    /// How long a request may be held; zero if the headers decide.
     pub fn held_at_most(&self) -> Duration {
         match &self.profile {
             Profile::DpServer(server) => server.first_message,
@@ -113,17 +113,17 @@ impl Policy {
     }
 }
 
-/// Whether refusals are carried out.
+/// Whether refusals are enforced.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mode {
-    /// They are.
+    /// Refusals are enforced.
     #[default]
     Enforce,
-    /// They are counted and logged, and everything passes.
+    /// Refusals are counted and logged, and everything passes.
     Shadow,
 }
 
-/// What becomes of open streams.
+/// What happens to open streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OpenStreams {
     /// When the token is revoked.
@@ -136,16 +136,16 @@ pub struct OpenStreams {
     pub on_enforce: OnOpen,
 }
 
-/// What becomes of an open stream.
+/// What happens to an open stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnOpen {
     /// It is cut.
     Cut,
-    /// It goes on.
+    /// It stays open.
     Keep,
 }
 
-/// What a refused client is told.
+/// How much a refused client is told.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ErrorDetail {
     /// The reason and a sentence.

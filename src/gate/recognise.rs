@@ -1,7 +1,8 @@
-//! Whose key signed a token: on the headers where only one key can have, else when it is known who connects.
+//! Finds the key that signed a token: on the headers if only one key is possible, otherwise when it is known who
+//! connects.
 //!
-//! In: the text of a token, or what is known of it. Out: a [`Credential`], or a verified [`Token`]. Time,
-//! revocation and holder are not looked at here: the order of checks is written in [`super::judge`].
+//! In: the text of a token, or what is known about it. Out: a [`Credential`], or a verified [`Token`]. Time, revocation
+//! and holder are judged elsewhere: [`super::judge`] has the order of checks.
 
 use std::sync::Arc;
 
@@ -11,8 +12,8 @@ use crate::credential::{Candidates, IssuerOf, Kind, Token, authenticate};
 use crate::token::{Algorithm, CompactToken, SignedToken, TokenError};
 
 impl Judge<'_> {
-    /// Reads the text of a token that may be of any of `kinds`, and verifies it where only one key can have
-    /// signed it.
+    /// Reads the text of a token that may be of any of `kinds`, and verifies it if only one key could have signed
+    /// it.
     pub(super) fn recognise(
         self,
         text: &[u8],
@@ -27,8 +28,8 @@ impl Judge<'_> {
         let known = self
             .cache
             .and_then(|cache| kinds.clone().into_iter().find_map(|kind| cache.get(kind, text)));
-        // That key signed the text, whatever other keys have its kid. So who comes back is judged on the
-        // headers, and a token that is no longer good does not wait as one that was verified.
+        // This key signed the text, even if other keys have the same kid. So a proxy that comes back is judged on the
+        // headers, and a token that is no longer good is not held as a verified one.
         if let Some(token) = known
             && issuers.kind_of_key(&token.identity, kinds.clone().into_iter()) == Some(token.kind())
         {
@@ -76,7 +77,7 @@ impl Judge<'_> {
     ) -> Result<Arc<Token>, Denial> {
         let UnverifiedToken { text, kid } = match credential {
             Credential::Verified(token) if token.kind() == kind => return Ok(token),
-            // Only a key of another kind can have signed it when it came.
+            // When it came, only a key of another kind could have signed it.
             Credential::Verified(token) => {
                 let refusal = Refusal::Token(not_of(issuer, &token.identity.kid));
                 return Err(Denial { token: Some(token), ..refusal.into() });
@@ -95,7 +96,7 @@ impl Judge<'_> {
     }
 }
 
-/// Why a token is none of `issuer`, whose key of this kid did not sign it.
+/// Why a token is refused that the key of this kid of `issuer` did not sign.
 pub(super) fn not_of(issuer: IssuerOf<'_>, kid: &str) -> TokenError {
     match issuer.keys(kid) {
         Some(_) => TokenError::InvalidSignature,

@@ -1,9 +1,8 @@
-//! Where a request wants to go.
+//! The path of a request.
 //!
-//! In: method, path and content type. Out: a [`Route`] of a dataplane server, or whether it is a
-//! method of KDS. What is not on the list is
-//! denied. Paths are compared byte for byte. Go would decode `/%62ootstrap` and serve it, so nothing
-//! is decoded or cleaned here, and Envoy in front must not do it either.
+//! In: method, path and content type. Out: a [`Route`] of a dataplane server, or whether the path is a method of KDS.
+//! Any other path is denied. Paths are compared byte for byte. Go would decode `/%62ootstrap` and serve it. So nothing
+//! is decoded or normalised here, and Envoy must not do so before.
 
 use super::Head;
 
@@ -16,7 +15,7 @@ pub enum Route {
     AdsDelta,
     /// Health discovery, which only sidecars use; Kuma takes no zone token there.
     Hds,
-    /// Where kuma-dp gets the configuration to start its Envoy with.
+    /// The configuration with which kuma-dp starts its Envoy.
     Bootstrap,
 }
 
@@ -64,8 +63,8 @@ impl Route {
     }
 }
 
-/// Whether `head` asks for a method of KDS. A query is no part of a gRPC path, and this server, which
-/// speaks nothing but gRPC, would not cut one off: with it, it is another path.
+/// Whether `head` asks for a method of KDS. This server speaks gRPC only, and does not remove a query, so a path with a
+/// query is another path.
 pub fn is_kds(head: &Head<'_>) -> bool {
     head.method == b"POST"
         && head.is_grpc()

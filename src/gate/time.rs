@@ -1,7 +1,7 @@
-//! The time, and whether a token is valid at it (RFC 7519 §4.1.4 and §4.1.5).
+//! The time, and whether a token is valid at that time (RFC 7519 §4.1.4 and §4.1.5).
 //!
-//! In: a [`Now`] and the dates of a token. Out: nothing, or a [`Refusal`]. No clock is read here:
-//! time is an argument.
+//! In: a [`Now`] and the dates of a token. Out: nothing, or a [`Refusal`]. Time is an argument:
+//! no clock is read here.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,7 +9,7 @@ use super::{Policy, Refusal};
 use crate::credential::Token;
 use crate::token::NumericDate;
 
-/// A moment, as the time since 1970-01-01T00:00:00Z. It is no span of time: two of them cannot be added.
+/// A moment, as the time since 1970-01-01T00:00:00Z. It is not a duration: two moments cannot be added.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UnixTime(Duration);
 
@@ -45,7 +45,7 @@ impl UnixTime {
         Self(self.0.saturating_add(span))
     }
 
-    /// How long after `earlier` it is; nothing where it is not after.
+    /// The time since `earlier`; zero if this moment is not later.
     pub const fn saturating_since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
@@ -58,16 +58,16 @@ impl From<NumericDate> for UnixTime {
     }
 }
 
-/// What the host says the time is; `None` when it cannot.
+/// The time of the host's clock; `None` if the host has no time.
 #[derive(Debug, Clone, Copy)]
 pub struct Now(pub Option<UnixTime>);
 
-/// 2025-01-01T00:00:00Z, before this was written. A host that says an earlier time has lost its
-/// clock, and every expired token would be good again.
+/// 2025-01-01T00:00:00Z, before this was written. A host with an earlier time has lost its clock, and would take every
+/// expired token for good.
 const EARLIEST: UnixTime = UnixTime::from_secs(1_735_689_600);
 
 impl Now {
-    /// The time, where it is credible.
+    /// The time, if it is credible.
     ///
     /// # Errors
     /// [`Refusal::ClockUnavailable`].

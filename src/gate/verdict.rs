@@ -1,7 +1,7 @@
 //! What the gate decided.
 //!
-//! Success is a [`Permit`] that names what granted it; a failure is a [`Denial`] with what was
-//! verified by then; and a stream whose first message matters is [`Held`].
+//! A [`Permit`] names what granted it. A [`Denial`] has what was verified before the refusal. A stream whose first
+//! message decides is [`Held`].
 
 use std::sync::Arc;
 
@@ -9,14 +9,14 @@ use super::{Caller, Refusal, XdsVariant};
 use crate::credential::{Identity, Token};
 use crate::token::TokenError;
 
-/// The outcome of the request headers.
+/// The verdict on the request headers.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Let it through.
+    /// Let the request through.
     Allow(Permit),
-    /// Answer it here.
+    /// Refuse the request.
     Deny(Denial),
-    /// Hold it until its first message, or its body, is whole.
+    /// Hold the request until its first message, or its body, is complete.
     Hold(Held),
 }
 
@@ -27,9 +27,9 @@ pub enum Permit {
     Token {
         /// The token, verified and judged.
         token: Arc<Token>,
-        /// What it proves of the one who holds it.
+        /// What the token proves about its holder.
         identity: Arc<Identity>,
-        /// What it lets through.
+        /// What the token lets through.
         caller: Caller,
     },
     /// A switch of the configuration; nothing was checked.
@@ -45,23 +45,23 @@ pub enum Unchecked {
     Bootstrap,
 }
 
-/// A refusal, and what is known of the token by then.
+/// A refusal, and what is known about the token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denial {
-    /// Why.
+    /// The reason.
     pub refusal: Refusal,
-    /// The token, where it was verified.
+    /// The token, if it was verified.
     pub token: Option<Arc<Token>>,
-    /// The kid that an unverified token names: a hint for whoever looks for its holder, and no more.
+    /// The kid in an unverified token: only a hint for finding its holder.
     pub unverified_kid: Option<Arc<str>>,
 }
 
-/// The credential of a request whose first message is to come.
+/// The credential of a request whose first message has not come yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credential {
-    /// A token that only one key can have signed, and did.
+    /// A verified token. Only one key could have signed it.
     Verified(Arc<Token>),
-    /// A token that several keys can have signed: who connects says which of them it is.
+    /// A token that several keys could have signed. The first message says which key applies.
     Unverified(UnverifiedToken),
 }
 
@@ -74,14 +74,14 @@ pub struct UnverifiedToken {
     pub kid: Arc<str>,
 }
 
-/// What is known of a request whose first message, or body, decides.
+/// What is known about a request whose first message, or body, decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Held {
     /// A discovery stream.
     FirstMessage {
-        /// What its first message is.
+        /// The type of its first message.
         variant: XdsVariant,
-        /// The outcome for its token. A refusal waits here only where some proxy may pass unchecked.
+        /// The result for its token. A refusal is kept here only if a proxy may pass unchecked.
         credential: Result<Credential, Denial>,
     },
     /// A bootstrap request.
@@ -89,7 +89,7 @@ pub enum Held {
 }
 
 impl Credential {
-    /// The token, where it is verified.
+    /// The token, if it is verified.
     pub fn token(&self) -> Option<&Arc<Token>> {
         match self {
             Self::Verified(token) => Some(token),
@@ -97,7 +97,7 @@ impl Credential {
         }
     }
 
-    /// How many bytes are kept for it alone.
+    /// How many bytes are kept for this request.
     pub fn bytes(&self) -> usize {
         match self {
             Self::Verified(_) => 0,
@@ -107,7 +107,7 @@ impl Credential {
 }
 
 impl Denial {
-    /// For what is wrong with a token that names `kid` and is not verified.
+    /// A refusal of an unverified token with this `kid`.
     pub(super) fn of_unverified(error: TokenError, kid: Arc<str>) -> Self {
         Self { unverified_kid: Some(kid), ..Refusal::Token(error).into() }
     }

@@ -1,14 +1,14 @@
 //! The node in a first message, as it is on the wire (`envoy/config/core/v3/base.proto`).
 //!
-//! In: the bytes of a message. Out: the three texts of its node that matter. Only what is asked for is decoded, as
-//! prost would decode the whole. What the texts mean is not known here.
+//! In: the bytes of a message. Out: the three texts of its node that the gate needs. Only these are decoded, with the
+//! same result as if prost decoded the whole message. The meaning of the texts is not known here.
 
 use prost::encoding::WireType;
 
 use super::XdsVariant;
 use crate::protobuf::{Malformed, fields};
 
-/// `envoy.config.core.v3.Node`, as far as it matters here; what is absent, or not a string, is empty, as
+/// The fields of `envoy.config.core.v3.Node` that the gate needs. A field that is absent or not a string is empty, as
 /// in Kuma.
 #[derive(Default)]
 pub(super) struct WireNode<'a> {
@@ -32,7 +32,7 @@ impl<'a> WireNode<'a> {
                     let field = field?;
                     match field.number {
                         1 => node.merge_from(1, field.value()?)?,
-                        // The other one of the two that it can be.
+                        // The other field of the oneof.
                         2 => node = Self::default(),
                         _ => {}
                     }
@@ -65,7 +65,7 @@ impl<'a> WireNode<'a> {
         Ok(())
     }
 
-    /// A `google.protobuf.Struct`: a list of entries, of a key the last one counts.
+    /// A `google.protobuf.Struct`: a list of entries. Of several entries with one key, the last counts.
     fn merge_metadata(&mut self, metadata: &'a [u8]) -> Result<(), Malformed> {
         for entry in fields(metadata) {
             let entry = entry?;
@@ -91,8 +91,8 @@ impl<'a> WireNode<'a> {
     }
 }
 
-/// A `google.protobuf.Value`, of which `string` is what it holds if that is a string: of the kinds that
-/// it could be, the last one counts.
+/// A `google.protobuf.Value`. `string` is its value if that is a string. Of several kinds in one value, the last
+/// counts.
 fn merge_string<'a>(string: &mut &'a str, value: &'a [u8]) -> Result<(), Malformed> {
     for field in fields(value) {
         let field = field?;

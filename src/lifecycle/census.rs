@@ -1,7 +1,7 @@
-//! What is open, by the keys that signed the tokens and by when the tokens expire.
+//! Counts the open streams by the key that signed their token, and by how soon the token expires.
 //!
-//! In: the open streams and the time. Out: gauges. All open streams are looked at for it, so it is done once a
-//! second, and costs a stream nothing when it begins or ends.
+//! In: the open streams and the time. Out: gauges. Each count reads all open streams, so it is done once a second. A
+//! stream costs nothing here when it begins or ends.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::metrics::{Gauge, StreamGauges, Within};
 /// How old the last count may be. Streams that end meanwhile are in it until the next one.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// What was counted last.
+/// The last count.
 #[derive(Debug, Default)]
 pub(super) struct Census {
     counts: StreamGauges,
@@ -20,7 +20,7 @@ pub(super) struct Census {
 }
 
 impl Lifecycle {
-    /// What the gauges of streams show. One that is not there shows 0.
+    /// The values of the gauges of streams. A gauge that is missing here is 0.
     pub fn stream_gauges(&self) -> StreamGauges {
         if self.streams.len() == 0 {
             return StreamGauges::default();
@@ -33,7 +33,7 @@ impl Lifecycle {
         all
     }
 
-    /// Counts anew where the last count is too old.
+    /// Counts again if the last count is too old.
     pub(super) fn take_census(&mut self, now: Clocks) {
         let is_fresh =
             |taken: Duration| self.ticked.checked_sub(taken).is_some_and(|age| age < EVERY);

@@ -1,7 +1,7 @@
 //! How a stream is let in or refused.
 //!
-//! In: what a stream is judged to be, or that its time is over. Out: its next state, and the effects that
-//! follow. What a policy says of a stream is written in [`super::judging`].
+//! In: the judgement on a stream, or that its time is over. Out: its next state, and effects. [`super::judging`] has
+//! the judgement.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::log_line::{LogLine, Origin};
 use crate::metrics::{Change, Counter, Gauge, Metric, ZoneOutcome};
 
 impl Lifecycle {
-    /// Judges a held stream by what has come of it.
+    /// Judges a held stream by the part of it that has come.
     pub(super) fn conclude(
         &mut self,
         id: StreamId,
@@ -85,7 +85,7 @@ impl Lifecycle {
         Step::Continue
     }
 
-    /// What is counted of a control plane that is let in, where its zone is one that is counted.
+    /// The metrics of a control plane that is let in, if its zone is one of `countZones`.
     fn counts_of_zone(&self, identity: &Identity) -> impl Iterator<Item = Effect> + use<> {
         let zone = self.counted_zone(identity.zone.as_bytes());
         let expires_at = identity.expires_at.and_then(|date| u64::try_from(date.0).ok());
@@ -103,7 +103,7 @@ impl Lifecycle {
         self.policies.newest()?.counted_zone(zone).cloned()
     }
 
-    /// Answers a stream with a refusal; in shadow mode it passes, and the refusal is only counted.
+    /// Answers a stream with a refusal. In shadow mode the stream passes, and the refusal is only counted.
     pub(super) fn refuse(
         &mut self,
         id: StreamId,
@@ -146,7 +146,7 @@ impl Lifecycle {
         step
     }
 
-    /// Refuses a stream that is held: what the host does with it, and whether it kept the body.
+    /// Refuses a held stream. Returns what the host does with the stream, and whether the host kept the body.
     pub(super) fn refuse_held(
         &mut self,
         id: StreamId,
@@ -186,8 +186,8 @@ impl Lifecycle {
         }
     }
 
-    /// Refuses streams until what the others hold is within the bound: strangers, the one that has
-    /// waited longest first. Where there are none, it is `id`, which has just made it too much.
+    /// Refuses streams until the others are within the limit: first the stranger that has waited longest. If there is
+    /// no stranger, refuses `id`, which has just exceeded the limit.
     pub(super) fn shed(&mut self, id: StreamId, effects: &mut Vec<Effect>) {
         while self.held.is_over()
             && let Some(stranger) = self.held.oldest_stranger()
@@ -202,12 +202,12 @@ impl Lifecycle {
         }
     }
 
-    /// What the host does with a stream of which nothing new is known.
+    /// What the host does with a stream in its present state.
     pub(super) fn step_of(&self, id: StreamId) -> Step {
         match self.streams.get(id) {
             Some(State::Open(_) | State::Shadowed(_)) => Step::Continue,
             Some(State::Held(stream)) if !stream.body.is_kept() => Step::Continue,
-            // Nothing passes that was not judged.
+            // A stream that was not judged does not pass.
             Some(State::Held(_) | State::Answered) | None => Step::Pause,
         }
     }

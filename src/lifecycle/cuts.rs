@@ -1,7 +1,7 @@
 //! Which open streams end, and when.
 //!
-//! In: the policy in force and the time. Out: cuts, one after the other: a control plane is not stormed
-//! by all proxies at the same moment. Why a policy ends a stream is written in [`super::open`].
+//! In: the policy in force and the time. Out: cuts, spread over time, so that the proxies do not all reconnect at the
+//! same moment. [`super::open`] has the reasons why a policy ends a stream.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -29,7 +29,7 @@ impl Cuts {
         self.by_time.insert((at, id), why);
     }
 
-    /// Spares a stream, or forgets one that has ended.
+    /// Removes a stream from the list: the policy spares it, or it has ended.
     pub(super) fn remove(&mut self, id: StreamId) {
         if let Some(at) = self.by_stream.remove(&id) {
             self.by_time.remove(&(at, id));
@@ -40,7 +40,7 @@ impl Cuts {
         self.by_stream.get(&id).copied()
     }
 
-    /// Takes out the first one whose time has come.
+    /// Takes out the first stream whose time has come.
     fn pop_due(&mut self, now: Duration) -> Option<(StreamId, Cut)> {
         let first = self.by_time.first_entry().filter(|first| first.key().0 <= now)?;
         let ((_, id), why) = first.remove_entry();
@@ -50,7 +50,7 @@ impl Cuts {
 }
 
 impl Lifecycle {
-    /// Ends every stream that is open, for `why`, spread as the policy in force says.
+    /// Ends every open stream, for `why`, spread as the policy in force says.
     pub(super) fn cut_all(&mut self, why: Cut, effects: &mut Vec<Effect>) {
         let passes = |state: &State| matches!(state, State::Open(_) | State::Shadowed(_));
         let all = self.streams.iter().filter(|(_, state)| passes(state));
@@ -59,8 +59,8 @@ impl Lifecycle {
         self.cut_due(effects);
     }
 
-    /// Looks at every open stream anew, after a push: ends those that the policy in force refuses, and
-    /// spares those that an earlier policy would have ended.
+    /// After a push, compares every open stream with the policy in force: ends the streams that it refuses, and spares
+    /// streams that an earlier policy would have ended.
     pub(super) fn review_open(&mut self, clock: Now) {
         let Some(policy) = self.policies.newest().cloned() else { return };
         let mut ended = Vec::new();
@@ -91,7 +91,7 @@ impl Lifecycle {
         self.schedule(ended, policy.cut_within);
     }
 
-    /// Ends the streams whose tokens have expired, where the policy in force says so.
+    /// Ends the streams whose tokens have expired, if the policy in force says so.
     pub(super) fn review_expiry(&mut self, clock: Now) {
         let (Some(policy), Ok(now)) = (self.policies.newest().cloned(), clock.credible()) else {
             return;
@@ -111,8 +111,8 @@ impl Lifecycle {
         self.schedule(ended, Duration::ZERO);
     }
 
-    /// Marks streams to be cut, one by one over `within`, the first at once. A stream that is marked
-    /// already keeps its time.
+    /// Marks streams to be cut, one by one over `within`, the first at once. A stream that is already marked
+    /// keeps its time.
     fn schedule(&mut self, mut ended: Vec<(StreamId, Cut)>, within: Duration) {
         ended.sort_unstable();
         let is_new = |(id, _): &&(StreamId, Cut)| self.cuts.at(*id).is_none();

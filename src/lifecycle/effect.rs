@@ -1,6 +1,6 @@
 //! What the lifecycle asks of a host.
 //!
-//! In: nothing. Out: the types of effects. Nothing is decided here.
+//! In: nothing. Out: the types of effects. This file decides nothing.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -11,18 +11,18 @@ use crate::gate::{Reason, Status};
 use crate::log_line::LogLine;
 use crate::metrics::{Change, Counter, Labels, Metric};
 
-/// What the host does besides. Each effect names its stream.
+/// Something that the host does besides the [`Step`](super::event::Step). Each effect names its stream.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
-    /// Lets a paused stream go on.
+    /// Lets a paused stream continue.
     Resume(StreamId),
-    /// Answers a stream in place of the upstream, which ends the stream.
+    /// Answers a stream instead of the upstream. This ends the stream.
     Answer(StreamId, Answer),
     /// Resets a stream.
     Cut(StreamId),
-    /// Sets what access logs and later filters see.
+    /// Sets the facts that access logs and later filters see.
     Facts(StreamId, Facts),
-    /// Defines the metrics that are not defined yet, with those of these labels.
+    /// Defines all metrics with these labels that are not defined yet.
     Define(Labels),
     /// Changes a counter or a gauge.
     Change(Metric, Change),
@@ -31,7 +31,7 @@ pub enum Effect {
 }
 
 impl Effect {
-    /// Counts one more.
+    /// Adds one to a counter.
     pub(crate) fn count(counter: Counter) -> Self {
         Self::Change(Metric::Counter(counter), Change::Count)
     }
@@ -42,19 +42,19 @@ impl Effect {
     }
 }
 
-/// A refusal, as a client is told.
+/// A refusal, as the client sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// How the client wants to be answered.
     pub protocol: Protocol,
-    /// The code, in the words of either protocol.
+    /// The status, for either protocol.
     pub status: Status,
     /// The text.
     pub message: String,
 }
 
 impl Answer {
-    /// The text, as `grpc-message` has it (gRPC over HTTP/2, Status-Message).
+    /// The text, encoded for `grpc-message` (gRPC over HTTP/2, Status-Message).
     pub fn grpc_message(&self) -> String {
         let mut encoded = String::with_capacity(self.message.len());
         for byte in self.message.bytes() {
@@ -77,18 +77,18 @@ pub enum Protocol {
     Http,
 }
 
-/// What is known of a stream by now.
+/// What is known about a stream so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
     /// What was decided.
     pub verdict: Decision,
-    /// Why, of a refusal.
+    /// The reason of a refusal.
     pub reason: Option<Reason>,
-    /// Whose it is, once verified.
+    /// Whose stream it is, once the token is verified.
     pub identity: Option<Arc<Identity>>,
 }
 
-/// What was decided of a stream, as access logs show it.
+/// The decision on a stream, as access logs show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
     /// It passes.
@@ -97,13 +97,13 @@ pub enum Decision {
     Deny,
     /// It passes, and would be refused in enforce mode.
     WouldDeny,
-    /// It is not judged yet, and passes: all of it in shadow mode, its headers where only bodies are held.
+    /// It is not judged yet, and passes: as a whole in shadow mode, its headers if only bodies are held.
     Pending,
 }
 
 impl Facts {
-    /// Filter state, by its names in access logs. What is not known is left out. All that a token says is one
-    /// value, for each value costs a stream as much as a counter.
+    /// Filter state, by its names in access logs. Unknown facts are left out. All facts about a token are one value,
+    /// because each value costs a stream as much as a counter.
     pub fn values(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let verdict = [("wasm.zonegate.verdict", self.verdict.as_str())];
         let reason = self.reason.map(|reason| ("wasm.zonegate.reason", reason.as_str()));
@@ -112,14 +112,14 @@ impl Facts {
         verdict.into_iter().chain(reason).chain(token)
     }
 
-    /// Of a stream that passes and is not judged yet.
+    /// The facts of a stream that passes and is not judged yet.
     pub(super) fn pending() -> Self {
         Self { verdict: Decision::Pending, reason: None, identity: None }
     }
 }
 
 impl Decision {
-    /// Its one spelling.
+    /// Its name in logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Allow => "allow",
@@ -135,7 +135,7 @@ impl Decision {
 pub struct Gauges {
     /// Streams that were let in and have not ended.
     pub open: u64,
-    /// Streams that wait for their first message, or their body.
+    /// Streams that wait for their first message or their body.
     pub held: u64,
     /// Streams that passed in shadow mode and would be refused in enforce mode.
     pub shadowed: u64,
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
     use crate::gate::GrpcCode;
 
-    /// Everything but the printable characters of ASCII, and the per cent sign, is encoded.
+    /// All characters except printable ASCII are encoded, and so is the per cent sign.
     #[test]
     fn a_message_is_encoded_for_grpc() {
         for (message, encoded) in [

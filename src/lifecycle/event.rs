@@ -1,45 +1,45 @@
 //! What a host tells the lifecycle.
 //!
-//! In: what a host has, as it has it. Out: the types of events. Nothing is decided here.
+//! In: the host's own data. Out: the types of events. This file decides nothing.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::gate::{Head, Now};
 
-/// A stream, by the number that the host has for it.
+/// A stream, by the host's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId(
     /// The host's number. No two streams that live at the same time share one.
     pub u32,
 );
 
-/// Which policy a worker was handed: the first is 1, the next is 2.
+/// The number of a policy that a worker was given: the first is 1, the next is 2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PolicyNumber(pub(super) u64);
 
-/// What the host's clocks say.
+/// The host's clocks.
 #[derive(Debug, Clone, Copy)]
 pub struct Clocks {
-    /// The time of day, by which tokens are judged. It can be set back, and it can be missing.
+    /// The time of day, for judging tokens. It can be set back, and it can be missing.
     pub wall: Now,
-    /// Time since some moment of the past, by which deadlines are kept. It cannot go back.
+    /// The time since some moment in the past, for deadlines. It cannot go back.
     pub monotonic: Duration,
 }
 
-/// A request, as far as its headers have come.
+/// The headers of a request.
 pub struct Request<'a> {
-    /// Whose request.
+    /// The stream of the request.
     pub stream: StreamId,
-    /// The policy that the host had in force when it began the stream, where that is known.
+    /// The policy that the host had in force when it began the stream, if that is known.
     pub under: Option<PolicyNumber>,
     /// The headers.
     pub head: Head<'a>,
     /// `x-request-id`, for the log.
     pub request_id: &'a [u8],
-    /// How many bytes all headers take together.
+    /// The size of all headers together, in bytes.
     pub header_bytes: usize,
-    /// Whether neither body nor trailers follow.
+    /// Whether the request ends here, without body and trailers.
     pub is_end: bool,
 }
 
@@ -67,20 +67,20 @@ impl<'a> Request<'a> {
 
 /// A request body, as a host shows it.
 pub trait RequestBody {
-    /// How many bytes the host shows: all that it keeps where the stream is held, else the next piece.
+    /// How many bytes the host shows: all that it keeps if the stream is held, otherwise the next piece.
     fn size(&self) -> usize;
 
-    /// The first `length` bytes of those; `None` where the host does not hand them over.
+    /// The first `length` bytes of these; `None` if the host does not hand them over.
     fn read(&self, length: usize) -> Option<Cow<'_, [u8]>>;
 }
 
-/// What the host does with the stream whose event it was.
+/// What the host does with the stream of the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Step {
-    /// It goes on.
+    /// It continues.
     Continue,
-    /// It stays, with all that has come of it.
+    /// It waits, with all that has come of it.
     Pause,
 }
 

@@ -1,7 +1,7 @@
-//! Requests of which a host shows the headers, and nothing that comes later.
+//! Requests of which a host shows only the headers.
 //!
-//! In: headers. Out: an answer, or none; the same counts, facts and log lines as for a stream. Nothing of such a
-//! request is kept: nobody tells when it ends, and nothing can end it.
+//! In: headers. Out: an answer, or none; the same counts, facts and log lines as for a stream. The lifecycle keeps
+//! nothing of such a request: no host says when it ends, and nothing can end it.
 
 use super::judging::Judged;
 use super::{Effect, Lifecycle, Protocol, Request, Step};
@@ -9,7 +9,7 @@ use crate::gate::{Judge, Now};
 use crate::log_line::Origin;
 
 impl Lifecycle {
-    /// Judges a request by its headers alone, and by its body where that is at hand.
+    /// Judges a request by its headers alone, and by its body if the host has it.
     pub fn on_headers_alone(
         &mut self,
         request: &Request<'_>,

@@ -1,10 +1,10 @@
 //! Streams that wait for their first message, or their body.
 //!
-//! In: pieces of a body. Out: the first message or the body once it is whole, and which streams hold
-//! too much. What the message says is not looked at here.
+//! In: pieces of a body. Out: the first message or the body once it is complete, and which streams hold too much.
+//! The contents of the message are not read here.
 //!
-//! In enforce mode the host keeps a held body, and it is read once, when it is whole. In shadow mode the
-//! body passes in pieces, which are copied.
+//! In enforce mode the host keeps a held body, and the filter reads it once, when it is complete. In shadow mode the
+//! body passes in pieces, and the filter copies them.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -16,28 +16,27 @@ use crate::gate::{
 };
 use crate::log_line::Origin;
 
-/// The most that all held streams of a worker hold together, in bytes. A proxy's first message takes a
-/// few KiB and is whole within milliseconds, so thousands of proxies can come at once.
+/// The limit for all held streams of a worker together, in bytes. A proxy's first message takes a few KiB and is
+/// complete within milliseconds, so thousands of proxies can connect at once.
 pub const HELD_BYTES: usize = 16 * 1024 * 1024;
-/// What a held stream takes besides its headers and its body: what host and gate keep of it.
+/// The memory of a held stream besides its headers and its body, in the host and in the gate.
 const HELD_OVERHEAD: usize = 2 * 1024;
-/// How much of a body is read at first: a first message comes in one piece, as a rule, and then
-/// this is all of it.
+/// How much of a body is read first. A first message usually comes in one piece, and is not longer than this.
 const FIRST_READ: usize = 16 * 1024;
 
 /// A stream that waits.
 #[derive(Debug)]
 pub(super) struct HeldStream {
     pub(super) held: Held,
-    /// An earlier policy that it must satisfy, too.
+    /// An earlier policy that the stream must satisfy, too.
     pub(super) also_by: Option<PolicyNumber>,
     pub(super) body: Body,
     header_bytes: usize,
     pub(super) protocol: Protocol,
     pub(super) origin: Origin,
-    /// When it was seen to wait, at the first tick after it came.
+    /// The time of the first tick after the stream began to wait.
     pub(super) since: Option<Duration>,
-    /// Which held stream it was.
+    /// The order in which held streams began to wait.
     order: u64,
 }
 
@@ -53,7 +52,7 @@ impl HeldStream {
         Self { held, also_by, body, header_bytes, protocol, origin, since: None, order: 0 }
     }
 
-    /// Whether no token of it was verified yet.
+    /// Whether no token of the stream was verified yet.
     fn is_stranger(&self) -> bool {
         match &self.held {
             Held::FirstMessage { credential, .. } => {
@@ -74,7 +73,7 @@ impl HeldStream {
     }
 }
 
-/// What the held streams of a worker hold together, and which of them are strangers.
+/// The memory of the held streams of a worker, and which of them are strangers.
 #[derive(Debug, Default)]
 pub(super) struct HeldTotal {
     bytes: usize,
@@ -93,7 +92,7 @@ impl HeldTotal {
         self.bytes = self.bytes.saturating_add(stream.weight());
     }
 
-    /// No longer counts it.
+    /// No longer counts a stream.
     pub(super) fn leave(&mut self, stream: &HeldStream) {
         self.strangers.remove(&stream.order);
         self.bytes = self.bytes.saturating_sub(stream.weight());
@@ -122,27 +121,27 @@ impl HeldTotal {
     }
 }
 
-/// Where the bytes of a body are.
+/// Who keeps the bytes of a body.
 #[derive(Debug)]
 pub(super) enum Body {
-    /// With the host, all of them.
+    /// The host keeps all of them.
     Kept {
-        /// How many.
+        /// How many bytes.
         size: usize,
-        /// How long the first message is, once its prefix has come.
+        /// The length of the first message, once its prefix has come.
         frame: Option<Frame>,
     },
-    /// Here: the host has let them pass.
+    /// They are copied here, because the host has let them pass.
     Copied {
-        /// The first of them.
+        /// The first bytes.
         bytes: Vec<u8>,
-        /// Whether some were left out.
+        /// Whether later bytes were left out.
         is_cut_off: bool,
     },
 }
 
 impl Body {
-    /// A body that the host keeps; nothing of it has gone upstream.
+    /// A body that the host keeps; no byte of it has gone upstream.
     pub(super) const KEPT: Self = Self::Kept { size: 0, frame: None };
     /// A body that the host lets pass.
     pub(super) const COPIED: Self = Self::Copied { bytes: Vec::new(), is_cut_off: false };
@@ -162,7 +161,7 @@ impl Body {
         match self {
             Self::Kept { size, .. } => *size = shown.size(),
             Self::Copied { bytes, is_cut_off } => {
-                // A piece may hold the end of the first message and more, so the last one may go beyond.
+                // A piece may have the end of the first message and more, so the last piece may exceed the limit.
                 let is_enough = bytes.len() >= MAX_FIRST_MESSAGE.saturating_add(PREFIX);
                 *is_cut_off |= is_enough;
                 if *is_cut_off || shown.size() == 0 {
@@ -176,8 +175,8 @@ impl Body {
         }
     }
 
-    /// The first message; `None` while it is not whole. The five bytes before it say how long it is:
-    /// only when it is whole is it read, however many pieces it comes in.
+    /// The first message; `None` while it is incomplete. The five bytes before it have its length. It is read only
+    /// once, when it is complete, however many pieces it comes in.
     pub(super) fn first_message<'a>(
         &'a mut self,
         shown: &'a dyn RequestBody,
@@ -211,7 +210,7 @@ impl Body {
         }
     }
 
-    /// All of it, once it has ended.
+    /// The whole body, once it has ended.
     ///
     /// # Errors
     /// It is longer than a bootstrap request may be, or the host does not hand it over.
@@ -233,7 +232,7 @@ impl Body {
     }
 }
 
-/// The message in `body`, which holds it to its end.
+/// The message in `body`, which is complete.
 fn whole_message(body: Cow<'_, [u8]>, frame: Frame) -> Option<Cow<'_, [u8]>> {
     match body {
         Cow::Borrowed(bytes) => frame.message(bytes).map(Cow::Borrowed),

@@ -1,7 +1,7 @@
-//! By which policies a stream is judged, and what comes of it.
+//! Which policies judge a stream, and with which result.
 //!
-//! In: a stream, and under which policy it began. Out: allowed, refused, or held. What one policy says is
-//! written in [`crate::gate`].
+//! In: a stream, and the policy under which it began. Out: allowed, refused, or held. [`crate::gate`] judges by one
+//! policy.
 
 use std::sync::Arc;
 
@@ -13,25 +13,25 @@ use crate::gate::{
     Refusal, RequestError, Verdict,
 };
 
-/// What a stream is judged to be.
+/// The judgement on a stream.
 pub(super) enum Judged {
     Allowed(Permit),
     Refused(Refused),
 }
 
-/// A refusal, and what the policy that it comes from says of refusals.
+/// A refusal, and how its policy treats refusals.
 pub(super) struct Refused {
     pub(super) denial: Denial,
     pub(super) mode: Mode,
     pub(super) detail: ErrorDetail,
-    /// Who says to have the token, where both are known: what it takes to judge it again.
+    /// The token and who claims to hold it, if both are known. They are needed to judge the stream again.
     pub(super) claimed: Option<Claimed>,
 }
 
-/// What the headers of a stream are judged to be.
+/// The judgement on the headers of a stream.
 pub(super) enum HeadersJudged {
     Now(Judged),
-    /// What is to come decides.
+    /// The first message or the body decides.
     Hold {
         held: Held,
         also_by: Option<PolicyNumber>,
@@ -45,13 +45,13 @@ impl Refused {
         Self { denial, mode: policy.mode, detail: policy.error_detail, claimed: None }
     }
 
-    /// Where no policy can say how to refuse.
+    /// If no policy can say how to refuse.
     fn unavailable() -> Self {
         let denial = Refusal::PolicyUnavailable.into();
         Self { denial, mode: Mode::Enforce, detail: ErrorDetail::Reason, claimed: None }
     }
 
-    /// The stricter of two: one that is carried out before one that is only counted, then the first.
+    /// The stricter of two refusals: an enforced refusal goes before one that is only counted; otherwise the first.
     fn or_stricter(first: Option<Self>, second: Self) -> Self {
         match first {
             Some(first) if first.mode == Mode::Enforce || second.mode == Mode::Shadow => first,
@@ -61,7 +61,7 @@ impl Refused {
 }
 
 impl Lifecycle {
-    /// The policies that judge a stream: the newest, and then an earlier one if it has a say, too.
+    /// The policies that judge a stream: the newest, and an earlier one if the stream must satisfy it too.
     fn judges(
         &self,
         also_by: Option<PolicyNumber>,
@@ -96,7 +96,7 @@ impl Lifecycle {
         for policy in judges {
             if policy.mode == Mode::Enforce {
                 body = Body::KEPT;
-                // One that holds everything is enough.
+                // If one policy holds everything, everything is held.
                 if policy.holding() == Holding::Everything {
                     holding = Holding::Everything;
                 }
@@ -122,7 +122,7 @@ impl Lifecycle {
         }
     }
 
-    /// Judges what has come of a held stream. `None` while that is too little.
+    /// Judges the part of a held stream that has come. `None` while that is not enough.
     pub(super) fn judge_held(
         &self,
         stream: &mut HeldStream,
@@ -164,7 +164,7 @@ impl Lifecycle {
         }
     }
 
-    /// Judges by each policy that has a say: all of them must allow it.
+    /// Judges by each of these policies: all of them must allow the stream.
     pub(super) fn judge_by(
         &self,
         also_by: Option<PolicyNumber>,

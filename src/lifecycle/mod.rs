@@ -1,8 +1,8 @@
 //! The life of the connections of one gateway on one worker.
 //!
-//! In: events of the host (a policy was pushed, headers, pieces of a body, trailers, the end of a stream,
-//! a tick) and what its clocks say. Out: a [`Step`] for the stream of the event, and [`Effect`]s, each of
-//! which names its stream. No I/O, no clock, no thread: a host drives it.
+//! In: events of the host (a policy was pushed, headers, pieces of a body, trailers, the end of a stream, a tick) and
+//! its clocks. Out: a [`Step`] for the stream of the event, and [`Effect`]s, each of which names its stream. No I/O, no
+//! clock, no thread: a host drives it.
 //!
 //! ```text
 //!              ┌──────────────┐ allowed                         ┌────────┐ revoked, key removed,
@@ -21,15 +21,16 @@
 //!              └──────────────┘
 //! ```
 //!
-//! Every state ends with the end of its stream. What holds throughout:
+//! Every state ends with the end of its stream. These rules always hold:
 //!
-//! - One policy is in force, the newest that was handed over. A stream is judged by the policy in force
-//!   when it is judged; one that is open belongs to no policy. (A stream that the host begins under an
-//!   earlier policy must satisfy that one, too: see [`policies`].)
-//! - A stream that is held is answered when `firstMessageSeconds` are over, at the next tick.
+//! - One policy is in force, the newest that the host handed over. A stream is judged by the policy that is in force at
+//!   that moment. An open stream belongs to no policy. (A stream that the host begins under an earlier policy must
+//!   satisfy the earlier policy, too: see [`policies`].)
+//! - A held stream is answered at the first tick after `firstMessageSeconds`.
 //! - A stream is answered at most once.
-//! - [`Gauges`] are what is open, held and shadowed.
-//! - What all held streams hold is bounded: [`HELD_BYTES`]. What an open stream takes is an [`Identity`](crate::credential::Identity).
+//! - [`Gauges`] are the numbers of open, held and shadowed streams.
+//! - The memory of all held streams is bounded: [`HELD_BYTES`]. An open stream keeps an
+//!   [`Identity`](crate::credential::Identity).
 
 mod census;
 mod conclude;
@@ -69,7 +70,7 @@ pub struct Lifecycle {
     streams: Streams,
     held: HeldTotal,
     cuts: Cuts,
-    /// No token of an open stream expires before this.
+    /// No token of an open stream expires before this time.
     next_expiry: Option<NumericDate>,
     cache: TokenCache,
     log_limit: RateLimit,
@@ -82,8 +83,8 @@ pub struct Lifecycle {
 }
 
 impl Lifecycle {
-    /// The host hands over a policy: it is in force from now on. The streams that it ends are cut, the
-    /// first at once.
+    /// The host hands over a policy, which is in force from now on. The streams that it ends are cut, the first at
+    /// once.
     pub fn on_policy(
         &mut self,
         policy: Arc<Policy>,
@@ -97,8 +98,8 @@ impl Lifecycle {
         number
     }
 
-    /// The host has gone back to a policy that was handed over before: it is in force from now on. Does
-    /// nothing where the policy is not kept.
+    /// The host has gone back to a policy that it handed over before, which is in force from now on. Does nothing if
+    /// the policy is not kept.
     pub fn on_policy_again(
         &mut self,
         number: PolicyNumber,
@@ -113,12 +114,12 @@ impl Lifecycle {
         }
     }
 
-    /// Whether a policy that was handed over is kept.
+    /// Whether the policy of this number is kept.
     pub fn has(&self, number: PolicyNumber) -> bool {
         self.policies.earlier(number).is_ok()
     }
 
-    /// A policy comes into force that stands for no configuration of the host.
+    /// Puts a policy in force that belongs to no configuration of the host.
     pub fn on_policy_from_elsewhere(
         &mut self,
         policy: Arc<Policy>,
@@ -131,22 +132,22 @@ impl Lifecycle {
         self.cut_due(effects);
     }
 
-    /// There is a newer policy, which is not handed over yet: nothing is let in until it is, or until the
-    /// host goes back to another.
+    /// There is a newer policy that is not handed over yet. No stream is let in until it is handed over, or until the
+    /// host goes back to another policy.
     pub fn on_policy_awaited(&mut self) {
         self.policies.await_newer();
     }
 
-    /// There is a newer policy that nobody can hand over: nothing is let in any more, and every stream that
-    /// is open is cut, for `why`.
+    /// There is a newer policy that nobody can hand over. No stream is let in any more, and every open stream is cut,
+    /// for `why`.
     pub fn on_policy_lost(&mut self, why: Cut, now: Clocks, effects: &mut Vec<Effect>) {
         self.ticked = self.ticked.max(now.monotonic);
         self.cut_all(why, effects);
         self.policies.clear();
     }
 
-    /// The host begins no more streams under this policy. If it is the one in force, the host has gone back
-    /// to an earlier one, where there is one. What that one ends is cut at the next tick.
+    /// The host begins no more streams under this policy. If this is the policy in force, the host has gone back to an
+    /// earlier policy, if there is one. The streams that the earlier policy ends are cut at the next tick.
     pub fn on_policy_dropped(&mut self, number: PolicyNumber) {
         self.went_back |= self.policies.forget(number);
     }
@@ -171,7 +172,7 @@ impl Lifecycle {
         self.streams.gauges()
     }
 
-    /// How many bytes the held streams hold together.
+    /// The memory of the held streams together, in bytes.
     pub fn held_bytes(&self) -> usize {
         self.held.bytes()
     }
@@ -206,8 +207,8 @@ impl Lifecycle {
         }
     }
 
-    /// Another piece of a body has come. `is_end` where it is the last and no trailers follow. The clock
-    /// is looked at only where the stream is judged: nothing of an open stream costs a look.
+    /// Another piece of a body has come. `is_end` if it is the last and no trailers follow. The clock is read only if
+    /// the stream is judged, so a message on an open stream does not cost a read.
     pub fn on_body(
         &mut self,
         id: StreamId,
@@ -269,7 +270,7 @@ impl Lifecycle {
             let judged = self.judge_by(stream.also_by, |_| Err(refusal.clone().into()), None);
             return self.finish(id, stream, judged, effects);
         }
-        // Without headers nothing is judged behind this filter, so they say that they are not judged yet.
+        // Later filters judge the headers, so the facts must say now that the stream is not judged yet.
         if !stream.body.is_kept() || holding == Holding::Body {
             effects.push(Effect::Facts(id, Facts::pending()));
         }
@@ -289,7 +290,7 @@ impl Lifecycle {
     }
 }
 
-/// The body of a request that has none.
+/// The body of a request without a body.
 struct NoBody;
 
 impl RequestBody for NoBody {

@@ -1,7 +1,7 @@
-//! What an open stream is held to: whose it is, and which policy or time ends it.
+//! What is remembered of an open stream, and which policy or time ends it.
 //!
-//! In: a verified token, a policy, the time. Out: why the stream is cut, if it is. How a stream is cut
-//! is not known here.
+//! In: the identity of a verified token, a policy, the time. Out: why the stream is cut, if it is. [`super::cuts`]
+//! cuts streams.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub enum Cut {
     Expired,
     /// It passed in shadow mode, and the policy in force refuses it.
     Enforced,
-    /// Another module serves the gateway now, with a policy that this one cannot read.
+    /// Another module serves the gateway now, with a policy that this module cannot read.
     ModuleReplaced,
 }
 
@@ -29,7 +29,7 @@ impl Cut {
     pub const ALL: [Self; 5] =
         [Self::Revoked, Self::KeyRemoved, Self::Expired, Self::Enforced, Self::ModuleReplaced];
 
-    /// Its one spelling.
+    /// Its name in logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Revoked => "revoked",
@@ -50,13 +50,13 @@ impl fmt::Display for Cut {
 /// A stream that passed in shadow mode and would have been refused.
 #[derive(Debug)]
 pub(super) struct Shadowed {
-    /// The token and who said to have it; `None` where no token was verified, so that none can be
-    /// judged again.
+    /// The token and who claimed to hold it; `None` if no token was verified, so that the stream cannot be judged
+    /// again.
     pub(super) verified: Option<(Arc<Token>, Claimed)>,
 }
 
 impl Shadowed {
-    /// Why `policy` ends the stream, or `None` where the stream may stay.
+    /// Why `policy` ends the stream, or `None` if the stream may stay.
     pub(super) fn ended_by(&self, policy: &Policy, clock: Now) -> Option<Cut> {
         let switch = policy.open_streams.on_enforce;
         (policy.mode == Mode::Enforce
@@ -65,7 +65,7 @@ impl Shadowed {
         .then_some(Cut::Enforced)
     }
 
-    /// Whose it is where `policy` would let it in.
+    /// Whose stream it is, if `policy` would let it in.
     pub(super) fn now_allowed(&self, policy: &Policy, clock: Now) -> Option<Arc<Identity>> {
         let (token, caller) = self.verified.as_ref()?;
         match policy.judge_again(token, caller, clock).ok()? {
@@ -74,14 +74,14 @@ impl Shadowed {
         }
     }
 
-    /// Whose it is, where that was verified.
+    /// Whose stream it is, if that was verified.
     pub(super) fn identity(&self) -> Option<Arc<Identity>> {
         self.verified.as_ref().map(|(token, _)| Arc::clone(&token.identity))
     }
 }
 
 impl Policy {
-    /// Why this policy ends a stream that is open with a token of `identity`.
+    /// Why this policy ends an open stream with a token of `identity`.
     pub(super) fn ends(&self, identity: &Identity, clock: Now) -> Option<Cut> {
         if self.mode == Mode::Shadow {
             return None;
@@ -98,8 +98,7 @@ impl Policy {
         clock.credible().ok().and_then(|now| self.expires(identity, now))
     }
 
-    /// [`Cut::Expired`] where this policy ends a stream of `identity` at `now`, for its token has
-    /// expired.
+    /// [`Cut::Expired`] if this policy ends a stream of `identity` at `now`, because its token has expired.
     pub(super) fn expires(&self, identity: &Identity, now: UnixTime) -> Option<Cut> {
         let cuts = self.mode == Mode::Enforce && self.open_streams.on_expired == OnOpen::Cut;
         (cuts && has_expired(identity.expires_at, now, self)).then_some(Cut::Expired)

@@ -1,39 +1,38 @@
-//! The policies that a worker was handed for a gateway: the newest, and those before it.
+//! The policies that a worker was given for a gateway: the newest, and earlier ones.
 //!
-//! In: policies, and under which of them the host begins a stream. Out: by which of them the stream is
-//! judged. Which requests a policy allows is not known here.
+//! In: policies, and the policy under which the host begins a stream. Out: the policies that judge the stream. Which
+//! requests a policy allows is decided elsewhere.
 //!
-//! The newest policy is in force from the moment that it was handed over. A host may still begin streams
-//! under an earlier one, for one of three reasons, and does not say which:
+//! The newest policy is in force from the moment that the host hands it over. A host may still begin streams under an
+//! earlier policy, for one of three reasons, and does not say which:
 //!
 //! - It has handed over the newest policy and switches to it a moment later.
 //! - The stream is on a connection that belongs to an earlier listener.
-//! - It went back: an earlier configuration was pushed again, byte for byte, and the host took the root
-//!   context of then up again.
+//! - It went back: an earlier configuration was pushed again, byte for byte, and the host reuses its old root context.
 //!
-//! In the first two the newest policy is the one that counts, in the third it is the earlier one. So such
-//! a stream must satisfy both, until it is a fact that the host went back: it drops the configuration of
-//! the newest policy while that of an earlier one still stands, or a VM of the host that was told says so
-//! (see [`push_log`](crate::push_log)). What a stream or a connection does is no such fact: a stranger can
-//! hold a connection back for as long as he likes.
+//! In the first two cases the newest policy counts, in the third case the earlier one. So such a stream must satisfy
+//! both, until it is certain that the host went back. It is certain if the host drops the configuration of the newest
+//! policy and keeps that of an earlier one, or if another VM of the host says so (see
+//! [`push_log`](crate::push_log)). The behaviour of a stream or a connection proves nothing: a stranger can delay a
+//! connection for as long as they like.
 
 use std::sync::Arc;
 
 use super::PolicyNumber;
 use crate::gate::Policy;
 
-/// The most that earlier policies take together, in bytes, without the latest of them. One that is not
-/// kept lets no stream begin under it.
+/// The limit for all earlier policies together, except the latest of them, in bytes. No stream may begin under a
+/// policy that is not kept.
 const EARLIER_BYTES: usize = 4 * 1024 * 1024;
 
-/// The policies that a worker was handed for a gateway.
+/// The policies that a worker was given for a gateway.
 #[derive(Debug, Default)]
 pub(super) struct Policies {
     newest: Option<Numbered>,
-    /// The latest first. Each stays as long as the host may begin streams under it.
+    /// The latest first. A policy stays as long as the host may begin streams under it.
     earlier: Vec<Earlier>,
     last: u64,
-    /// Whether there is a newer one that was not handed over yet.
+    /// Whether there is a newer policy that was not handed over yet.
     is_awaited: bool,
 }
 
@@ -48,18 +47,18 @@ struct Numbered {
 #[derive(Debug)]
 struct Earlier {
     number: PolicyNumber,
-    /// `None` where it was dropped to save memory.
+    /// `None` if it was dropped to save memory.
     policy: Option<Arc<Policy>>,
 }
 
-/// By which policies a stream is judged.
+/// The policies that judge a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum JudgedBy {
     /// The newest.
     Newest,
-    /// The newest, and this earlier one.
+    /// The newest policy, and this earlier one.
     Both(PolicyNumber),
-    /// There is none, or one that is not kept.
+    /// There is no policy, or the policy is not kept.
     None,
 }
 
@@ -72,7 +71,7 @@ impl Policies {
         number
     }
 
-    /// Puts `policy` in force, which stands for no configuration of the host.
+    /// Puts `policy` in force, which belongs to no configuration of the host.
     pub(super) fn push_from_elsewhere(&mut self, policy: Arc<Policy>) {
         self.last = self.last.saturating_add(1);
         let number = PolicyNumber(self.last);
@@ -84,7 +83,7 @@ impl Policies {
         (self.newest, self.earlier) = (None, Vec::new());
     }
 
-    /// Lets nobody judge until another policy comes into force.
+    /// Lets no policy judge until another policy comes into force.
     pub(super) fn await_newer(&mut self) {
         self.is_awaited = true;
     }
@@ -105,9 +104,9 @@ impl Policies {
         }
     }
 
-    /// The host begins no more streams under this policy. Where it is the newest, and an earlier one is
-    /// kept, the host has gone back to the latest of those, which is in force from now on; whether that
-    /// is so. Where none is kept, the newest stays in force.
+    /// The host begins no more streams under this policy. If it is the newest, and an earlier policy is kept, the host
+    /// has gone back to the latest of these, which is in force from now on. If none is kept, the newest stays in force.
+    /// Returns whether the host has gone back.
     pub(super) fn forget(&mut self, number: PolicyNumber) -> bool {
         self.earlier.retain(|earlier| earlier.number != number);
         let Some(newest) = self.newest.as_mut().filter(|newest| newest.number == number) else {
@@ -123,7 +122,7 @@ impl Policies {
         self.newest.as_ref().map(|newest| &newest.policy)
     }
 
-    /// Whether there is one that can judge.
+    /// Whether there is a policy that can judge.
     pub(super) fn can_judge(&self) -> bool {
         self.newest.is_some() && !self.is_awaited
     }
@@ -133,7 +132,7 @@ impl Policies {
         self.newest.as_ref().map(|newest| newest.number)
     }
 
-    /// An earlier policy. `Ok(None)` where it is the newest by now.
+    /// An earlier policy. `Ok(None)` if it is the newest by now.
     pub(super) fn earlier(&self, number: PolicyNumber) -> Result<Option<&Arc<Policy>>, NotKept> {
         if self.newest_number() == Some(number) {
             return Ok(None);
@@ -142,7 +141,7 @@ impl Policies {
         known.and_then(|earlier| earlier.policy.as_ref()).map(Some).ok_or(NotKept)
     }
 
-    /// By which policies a stream is judged that begins under `number`.
+    /// The policies that judge a stream that begins under `number`.
     pub(super) fn judged_by(&self, number: Option<PolicyNumber>) -> JudgedBy {
         match number.map(|number| (number, self.earlier(number))) {
             _ if self.is_awaited => JudgedBy::None,
@@ -152,8 +151,8 @@ impl Policies {
         }
     }
 
-    /// Puts an earlier policy in force again; whether it was kept. No newer one than the newest is awaited
-    /// any more, where it is that one.
+    /// Puts an earlier policy in force again. Returns whether the policy was kept. If it is the newest, no newer policy
+    /// is awaited any more.
     pub(super) fn go_back(&mut self, number: PolicyNumber) -> bool {
         self.is_awaited &= self.newest_number() != Some(number);
         let Some(place) = self.earlier.iter().position(|earlier| earlier.number == number) else {

@@ -1,6 +1,6 @@
 //! The streams of a worker, each in its state, and how many are in each.
 //!
-//! In: states. Out: the same, and [`Gauges`]. When a stream changes its state is not decided here.
+//! In: states. Out: the same, and [`Gauges`]. Other files decide when a stream changes its state.
 
 use std::sync::Arc;
 
@@ -11,12 +11,12 @@ use super::open::Shadowed;
 use super::{Gauges, StreamId};
 use crate::credential::Identity;
 
-/// The state of a stream whose headers have come. Before that it has none.
+/// The state of a stream whose headers have come. Before that a stream has no state.
 #[derive(Debug)]
 pub(super) enum State {
     /// It waits for its first message or its body.
     Held(Box<HeldStream>),
-    /// It was let in; `None` where it was let in unchecked.
+    /// It was let in; `None` if it was let in unchecked.
     Open(Option<Arc<Identity>>),
     /// It passed in shadow mode and would have been refused.
     Shadowed(Box<Shadowed>),
@@ -40,14 +40,14 @@ impl Streams {
         }
     }
 
-    /// Takes a stream out.
+    /// Removes a stream.
     pub(super) fn remove(&mut self, id: StreamId) -> Option<State> {
         let state = self.states.remove(&id)?;
         self.count(&state, -1);
         Some(state)
     }
 
-    /// Takes a held stream out; one in another state stays.
+    /// Removes a held stream; a stream in another state stays.
     pub(super) fn take_held(&mut self, id: StreamId) -> Option<Box<HeldStream>> {
         match self.states.get(&id) {
             Some(State::Held(_)) => match self.remove(id) {

@@ -36,7 +36,7 @@ pub(crate) enum Excuse {
 }
 
 impl Excuse {
-    /// How it stands in the README's table.
+    /// How it stands in the table of `docs/checks.md`.
     pub(crate) fn text(self) -> &'static str {
         match self {
             Self::Store => {

@@ -1,6 +1,6 @@
 //! Where the gate's verdict on a recorded stream is not Kuma's, or names another reason: by id, each with why.
 //!
-//! What the gate refuses and Kuma accepts has a row in the README's table.
+//! What the gate refuses and Kuma accepts has a row in the table of `docs/checks.md`.
 
 use zonegate::gate::Reason;
 

@@ -231,7 +231,10 @@ async fn a_refusal_is_logged_without_the_token() {
     let access = log.lines().find(|line| line.contains("\"verdict\":\"deny\"")).unwrap();
     let access: serde_json::Value = serde_json::from_str(access).unwrap();
     assert_eq!(access["reason"], "revoked");
-    assert_eq!(access["token"], format!("kind=zoneToken kid=1 jti=id-1 zone={ZONE}"));
+    let described = access["token"].as_str().unwrap();
+    let described = described.rsplit_once(" exp=").unwrap();
+    assert_eq!(described.0, format!("kind=zoneToken kid=1 jti=id-1 zone={ZONE}"));
+    assert!(described.1.parse::<u64>().unwrap() > now(), "{access}");
 }
 
 pub(crate) fn assert_refused(refused: &Status, reason: &str, code: Code, says: &str) {

@@ -9,6 +9,9 @@
 
 mod addresses;
 mod dataplanes;
+#[path = "../shared/demo.rs"]
+mod demo;
+mod demo_run;
 mod exceptions;
 mod global_kds;
 mod harness;
@@ -18,6 +21,7 @@ mod new_tokens;
 mod pushes;
 mod refused;
 mod sidecars;
+mod symptoms;
 mod sync;
 mod vectors;
 mod verdicts;

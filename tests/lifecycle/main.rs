@@ -6,6 +6,7 @@
 
 mod headers_alone;
 mod host;
+mod model;
 mod property;
 mod spec;
 mod spec_dataplanes;

@@ -1,105 +1,39 @@
 //! Properties of any order of events: pieces, pushes, ticks, ends and clocks.
 //!
-//! A model beside the lifecycle knows only what was asked and what was answered. It judges anew, with
-//! policies of its own and from the text of each token. `ZONEGATE_STEPS=1000000` makes so many steps
-//! instead of 60,000.
-
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+//! [`model`](super::model) says what they are. `ZONEGATE_STEPS=1000000` makes so many steps instead of 60,000.
 
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config as ProptestConfig, TestRunner};
-use serde_json::json;
-use zonegate::credential::TokenCache;
-use zonegate::gate::{Frame, Held, Holding, Judge, Mode, OnOpen, Permit, Policy, Verdict};
-use zonegate::lifecycle::{Decision, Effect, HELD_BYTES, PolicyNumber, Step};
-use zonegate::log_line::LogLine;
 
-use crate::host::{Begin, Host, bytes, head, path, policy};
+use crate::host::path;
+use crate::model::{Event, Model, PATHS, PIECES, POLICIES, STREAMS, TOKENS};
 
-const STREAMS: u32 = 6;
 /// Steps of one story, about.
 const LENGTH: usize = 60;
 
-/// Something that happens.
-#[derive(Debug, Clone)]
-enum Event {
-    Push(usize),
-    /// There is a newer policy, which is awaited, or will never come.
-    Await,
-    Lose,
-    /// Forgets one of the policies that were pushed, counted back from the newest.
-    Drop(usize),
-    Begin {
-        stream: u32,
-        path: &'static str,
-        token: &'static str,
-        under: usize,
-        header_bytes: usize,
-    },
-    Body {
-        stream: u32,
-        piece: &'static str,
-        is_end: bool,
-    },
-    Trailers(u32),
-    End(u32),
-    Tick(u64),
-    /// Sets the time of day by so many seconds; `None` takes the clock away, or gives it back.
-    Now(Option<i64>),
-}
-
-/// The policies that are pushed.
-static POLICIES: LazyLock<Vec<Arc<Policy>>> = LazyLock::new(|| {
-    [
-        json!({}),
-        json!({ "revocations": "id-1" }),
-        json!({ "revocations": "id-1,id-2", "openStreams": { "cutWithinMilliseconds": 300 } }),
-        json!({ "revocations": "id-2", "openStreams": { "onRevoked": "keep" } }),
-        json!({ "mode": "shadow" }),
-        json!({ "mode": "shadow", "revocations": "id-1" }),
-        json!({ "publicKeys": "OTHER", "openStreams": { "onKeyRemoved": "cut" } }),
-        json!({ "publicKeys": "KID 2" }),
-        json!({ "openStreams": { "onExpired": "cut", "onEnforce": "cut" } }),
-        json!({ "proxies": { "dataplane": "pass", "ingress": "deny" }, "bootstrap": "pass" }),
-        json!({ "firstMessageSeconds": 3, "bootstrap": "deny" }),
-        json!({ "zone": "west" }),
-        json!({ "holdHeaders": false }),
-        json!({ "holdHeaders": false, "revocations": "id-1" }),
-        json!({ "profile": "globalKds" }),
-    ]
-    .iter()
-    .map(|fields| Arc::new(policy(fields)))
-    .collect()
-});
-
 fn event() -> impl Strategy<Value = Event> {
-    let tokens = ["", "good", "other", "short", "west", "egress", "forged", "garbage"];
     // Good ones more often, and whole messages: most streams are to get somewhere.
     let token =
-        prop_oneof![3 => select(vec!["good", "other", "short"]), 1 => select(tokens.to_vec())];
-    let path = prop_oneof![
+        prop_oneof![3 => select(vec!["good", "other", "short"]), 1 => select(TOKENS.to_vec())];
+    let place = prop_oneof![
         5 => Just("headers"),
         2 => Just("bootstrap"),
-        1 => select(vec!["hds", "elsewhere"]),
+        1 => select(PATHS.to_vec()),
     ];
-    let pieces = ["ingress", "egress", "dataplane", "garbage", "compressed", "too-large", "large"];
-    let boots = ["boot-good", "boot-other", "boot-west"];
     let piece = prop_oneof![
-        4 => select(vec!["half", "rest", "ingress", "nothing"]),
-        1 => select(pieces.to_vec()),
-        2 => select(boots.to_vec()),
+        4 => select(PIECES[..4].to_vec()),
+        1 => select(PIECES[2..10].to_vec()),
+        2 => select(PIECES[10..].to_vec()),
     ];
     let under = prop_oneof![4 => Just(0_usize), 1 => 1..4_usize];
     prop_oneof![
         3 => (0..POLICIES.len()).prop_map(Event::Push),
         1 => (0..4_usize).prop_map(Event::Drop),
         1 => prop_oneof![4 => Just(Event::Await), 1 => Just(Event::Lose)],
-        8 => (0..STREAMS, path, token, under, 0..60_000_usize).prop_map(
+        8 => (0..STREAMS, place, token, under, 0..60_000_usize).prop_map(
             |(stream, at, token, under, header_bytes)| {
-                Event::Begin { stream, path: path_of(at), token, under, header_bytes }
+                Event::Begin { stream, path: path(at), token, under, header_bytes }
             }
         ),
         10 => (0..STREAMS, piece, prop::bool::weighted(0.3)).prop_map(|(stream, piece, is_end)| {
@@ -113,293 +47,6 @@ fn event() -> impl Strategy<Value = Event> {
             Just(None),
         ].prop_map(Event::Now),
     ]
-}
-
-fn path_of(name: &str) -> &'static str {
-    path(name)
-}
-
-/// What the model knows of a stream.
-#[derive(Debug, Default)]
-struct Known {
-    /// The policy that the host began it under, where that was an earlier one.
-    also_by: Option<PolicyNumber>,
-    /// When it was first seen to be held by a tick.
-    seen_held: Option<u64>,
-    is_held: bool,
-    passes: bool,
-    is_answered: bool,
-    /// Its headers went on, and no byte of its body may before it passes.
-    only_headers: bool,
-    /// The ID of the token that let it in.
-    id: Option<String>,
-}
-
-struct Model {
-    host: Host,
-    pushed: Vec<(PolicyNumber, Arc<Policy>)>,
-    newest: usize,
-    dropped: BTreeSet<PolicyNumber>,
-    streams: BTreeMap<u32, Known>,
-    /// Whether no policy may judge until the next push.
-    is_awaited: bool,
-    is_lost: bool,
-    /// When the newest policy was pushed.
-    pushed_at: u64,
-    took_clock: Option<u64>,
-}
-
-impl Model {
-    fn new() -> Self {
-        Self {
-            host: Host::new(),
-            pushed: Vec::new(),
-            newest: 0,
-            dropped: BTreeSet::new(),
-            streams: BTreeMap::new(),
-            is_awaited: false,
-            is_lost: false,
-            pushed_at: 0,
-            took_clock: None,
-        }
-    }
-
-    fn newest(&self) -> Option<&Arc<Policy>> {
-        self.pushed.get(self.newest).map(|(_, policy)| policy)
-    }
-
-    fn happen(&mut self, event: &Event) {
-        match event {
-            Event::Push(index) => {
-                let policy = Arc::clone(&POLICIES[*index]);
-                let (number, effects) = self.host.push(Arc::clone(&policy));
-                self.newest = self.pushed.len();
-                self.pushed.push((number, policy));
-                self.pushed_at = self.host.monotonic;
-                (self.is_awaited, self.is_lost) = (false, false);
-                self.follow(None, None, &effects);
-            }
-            Event::Await => {
-                self.host.life.on_policy_awaited();
-                self.is_awaited = true;
-            }
-            Event::Lose => {
-                let effects = self.host.lose();
-                self.is_lost = true;
-                self.dropped.extend(self.pushed.iter().map(|(number, _)| *number));
-                self.follow(None, None, &effects);
-            }
-            Event::Drop(back) => {
-                let Some(place) = self.pushed.len().checked_sub(back + 1) else { return };
-                // The host does not drop what it has in force.
-                if place != self.newest {
-                    let number = self.pushed[place].0;
-                    self.host.life.on_policy_dropped(number);
-                    self.dropped.insert(number);
-                }
-            }
-            Event::Begin { stream, path, token, under, header_bytes } => {
-                self.begin(*stream, path, token, *under, *header_bytes);
-            }
-            Event::Body { stream, piece, is_end } if self.streams.contains_key(stream) => {
-                let (step, effects) = self.host.body(*stream, &bytes(piece), *is_end);
-                self.follow(Some(*stream), Some(step), &effects);
-                let known = &self.streams[stream];
-                let is_early = step == Step::Continue && known.only_headers && !known.passes;
-                assert!(!is_early, "{stream}: a piece of the body goes on");
-            }
-            Event::Trailers(stream) if self.streams.contains_key(stream) => {
-                let (step, effects) = self.host.trailers(*stream);
-                self.follow(Some(*stream), Some(step), &effects);
-            }
-            Event::End(stream) if self.streams.remove(stream).is_some() => {
-                self.host.end(*stream);
-            }
-            Event::Body { .. } | Event::Trailers(_) | Event::End(_) => {}
-            Event::Tick(milliseconds) => self.tick(*milliseconds),
-            Event::Now(Some(by)) => {
-                self.host.wall =
-                    self.host.wall.and_then(|wall| wall.checked_add_signed(by * 1_000));
-            }
-            Event::Now(None) => std::mem::swap(&mut self.host.wall, &mut self.took_clock),
-        }
-        self.check_gauges();
-    }
-
-    fn begin(
-        &mut self,
-        stream: u32,
-        path: &'static str,
-        token: &str,
-        under: usize,
-        header_bytes: usize,
-    ) {
-        if self.streams.contains_key(&stream) {
-            return;
-        }
-        let place = self.newest.checked_sub(under).filter(|_| !self.pushed.is_empty());
-        let under = place.map(|place| self.pushed[place].0);
-        let begin = Begin { path, token, under, header_bytes, is_end: false };
-        let newest = self.pushed.get(self.newest).map(|(number, _)| *number);
-        let also_by = under.filter(|number| Some(*number) != newest);
-        self.streams.insert(stream, Known { also_by, ..Known::default() });
-        let (step, effects) = self.host.begin(stream, &begin);
-        self.follow(Some(stream), Some(step), &effects);
-    }
-
-    fn tick(&mut self, milliseconds: u64) {
-        let effects = self.host.tick(milliseconds);
-        self.follow(None, None, &effects);
-        if self.is_lost {
-            let held = self.streams.values().filter(|known| known.is_held).count();
-            assert_eq!(held, 0, "held without a policy that could let go");
-            return;
-        }
-        let Some(policy) = self.newest().cloned() else { return };
-        let (now, limit) = (self.host.monotonic, policy.held_at_most());
-        for (id, known) in self.streams.iter_mut().filter(|(_, known)| known.is_held) {
-            let since = Duration::from_millis(now - *known.seen_held.get_or_insert(now));
-            assert!(since < limit || limit.is_zero() && since.is_zero(), "{id} is held too long");
-        }
-        let cuts = policy.mode == Mode::Enforce && policy.open_streams.on_revoked == OnOpen::Cut;
-        if cuts && now >= self.pushed_at + u64::try_from(policy.cut_within.as_millis()).unwrap() {
-            for (stream, known) in self.streams.iter().filter(|(_, known)| known.passes) {
-                let is_revoked = known
-                    .id
-                    .as_deref()
-                    .is_some_and(|id| policy.issuers.zone_token.revocations.contains(id));
-                assert!(!is_revoked, "{stream} is open with a revoked token: {known:?}");
-            }
-        }
-    }
-
-    /// Takes note of what the lifecycle does, and sees whether it may.
-    fn follow(&mut self, current: Option<u32>, step: Option<Step>, effects: &[Effect]) {
-        for effect in effects {
-            if matches!(effect, Effect::Log(line) if **line == LogLine::WentBack) {
-                let stream = current.expect("a stream tells that the host went back");
-                let known = self.streams.get_mut(&stream).unwrap();
-                let under = known.also_by.take().expect("it began under an earlier policy");
-                self.newest = self.pushed.iter().position(|(number, _)| *number == under).unwrap();
-                self.pushed_at = self.host.monotonic;
-            }
-        }
-        for effect in effects {
-            match effect {
-                Effect::Answer(id, _) | Effect::Cut(id) => {
-                    let known = self.streams.get_mut(&id.0).expect("it has not ended");
-                    assert!(!known.is_answered, "{} is answered twice", id.0);
-                    assert!(matches!(effect, Effect::Answer(..)) || known.passes);
-                    (known.is_answered, known.is_held, known.passes) = (true, false, false);
-                }
-                Effect::Facts(id, facts) => self.decided(
-                    id.0,
-                    facts.verdict,
-                    facts.identity.as_ref().map(|identity| identity.id.to_string()),
-                ),
-                _ => {}
-            }
-        }
-        if let (Some(stream), Some(step)) = (current, step) {
-            let known = self.streams.get_mut(&stream).unwrap();
-            match step {
-                Step::Continue => assert!(!known.is_answered, "{stream} goes on after an answer"),
-                Step::Pause => assert!(!known.passes, "{stream} passes, and is paused"),
-            }
-            known.is_held = !known.is_answered && !known.passes;
-        }
-        assert!(self.host.life.held_bytes() <= HELD_BYTES);
-    }
-
-    /// A stream passes, or is refused: its policies must say so, too.
-    fn decided(&mut self, stream: u32, verdict: Decision, id: Option<String>) {
-        match verdict {
-            Decision::Pending => {
-                let enforced: Vec<_> = self.judges(stream);
-                let mut enforced = enforced.iter().filter(|policy| policy.mode == Mode::Enforce);
-                let only_headers = enforced.clone().next().is_some();
-                assert!(enforced.all(|policy| policy.holding() == Holding::Body), "{stream}");
-                self.streams.get_mut(&stream).unwrap().only_headers = only_headers;
-            }
-            Decision::Deny => {}
-            Decision::Allow => {
-                for policy in self.judges(stream) {
-                    assert!(self.allows(stream, &policy), "{stream} passes against {policy:?}");
-                }
-            }
-            Decision::WouldDeny => {
-                for policy in self.judges(stream) {
-                    let may = policy.mode == Mode::Shadow || self.allows(stream, &policy);
-                    assert!(may, "{stream} passes in shadow mode against {policy:?}");
-                }
-            }
-        }
-        let known = self.streams.get_mut(&stream).unwrap();
-        if matches!(verdict, Decision::Allow | Decision::WouldDeny) {
-            assert!(!known.passes && !known.is_answered);
-            (known.passes, known.is_held) = (true, false);
-            known.id = id.filter(|_| verdict == Decision::Allow);
-        }
-    }
-
-    /// The policies that a stream must satisfy now.
-    fn judges(&self, stream: u32) -> Vec<Arc<Policy>> {
-        assert!(!self.is_awaited && !self.is_lost, "{stream} passes while no policy may judge");
-        let newest = self.newest().expect("nothing passes without a policy");
-        let also = self.streams[&stream].also_by;
-        let also = also.filter(|number| *number != self.pushed[self.newest].0).map(|number| {
-            assert!(!self.dropped.contains(&number), "{stream} passes by a policy that is gone");
-            let (_, policy) = self.pushed.iter().find(|(known, _)| *known == number).unwrap();
-            Arc::clone(policy)
-        });
-        also.into_iter().chain([Arc::clone(newest)]).collect()
-    }
-
-    /// Whether `policy` lets the stream in, judged anew by all that has come of it.
-    fn allows(&self, stream: u32, policy: &Policy) -> bool {
-        let seen = &self.host.streams[&stream];
-        let (clock, cache) = (self.host.clock(), TokenCache::default());
-        let judge = Judge::new(policy, &cache);
-        match judge.headers(&head(seen.path, &seen.token), clock) {
-            Verdict::Allow(_) => true,
-            Verdict::Deny(_) => false,
-            Verdict::Hold(Held::FirstMessage { variant, credential }) => {
-                let frame = Frame::of(&seen.body).ok().flatten();
-                let message = frame.and_then(|frame| frame.message(&seen.body));
-                message.is_some_and(|message| {
-                    policy.judge_first_message(variant, credential, message, clock).is_ok()
-                })
-            }
-            Verdict::Hold(Held::Bootstrap) => {
-                let permit: Result<Permit, _> = judge.bootstrap_body(&seen.body, clock);
-                permit.is_ok()
-            }
-        }
-    }
-
-    fn check_gauges(&self) {
-        let gauges = self.host.life.gauges();
-        let count = |is: fn(&Known) -> bool| {
-            u64::try_from(self.streams.values().filter(|known| is(known)).count()).unwrap()
-        };
-        assert_eq!(
-            gauges.open + gauges.shadowed,
-            count(|known| known.passes),
-            "{:?}",
-            self.streams
-        );
-        assert_eq!(gauges.held, count(|known| known.is_held), "{:?}", self.streams);
-        assert_eq!(self.host.life.streams(), self.streams.len());
-    }
-
-    fn end_all(&mut self) {
-        for stream in std::mem::take(&mut self.streams).into_keys() {
-            self.host.end(stream);
-        }
-        self.check_gauges();
-        assert_eq!(self.host.life.held_bytes(), 0);
-        assert_eq!(self.host.tick(100_000), []);
-    }
 }
 
 #[test]

@@ -90,7 +90,7 @@ async fn the_access_log_has_verdict_reason_and_token() {
     let wrong_zone = setup.world.token(json!({ "Zone": "elsewhere" }));
     setup.open(&wrong_zone).await.err().unwrap();
     setup.gateway.wait_log("\"verdict\":\"allow\"", LIMIT).await.unwrap();
-    let token = "\"token\":\"kind=zoneToken kid=1 jti=id-1 zone=zone-1\"";
+    let token = "\"token\":\"kind=zoneToken kid=1 jti=id-1 zone=zone-1 exp=";
     setup.gateway.wait_log(token, LIMIT).await.unwrap();
     setup.gateway.wait_log("zonegate_wrong_zone", LIMIT).await.unwrap();
     // And the service's own says whose it was, and from where.

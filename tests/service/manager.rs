@@ -1,7 +1,9 @@
 //! Beside a service manager: readiness and signals. The shipped unit is looked at in `tests/distribution`.
 
+use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixDatagram;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::world::{World, wait_stat};
@@ -43,4 +45,42 @@ fn another_address_than_loopback_needs_a_certificate_or_a_word() {
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(error.contains("--insecure-http"), "{error}");
+}
+
+/// As `docs/service.md` has the commands, in another folder and at a port of its own.
+#[test]
+fn the_service_starts_as_the_page_says() {
+    let world = World::new();
+    let folder = world.folder();
+    fs::create_dir(folder.join("ecds")).unwrap();
+    let policy = world.options.policy.to_string();
+    fs::write(folder.join("ecds/zonegate.yaml"), &policy).unwrap();
+    fs::write(folder.join("zonegate.yaml"), &policy).unwrap();
+    let certificate = &world.certificates.gateway;
+    fs::copy(&certificate.certificate_path, folder.join("serve.pem")).unwrap();
+    fs::copy(&certificate.key_path, folder.join("serve.key")).unwrap();
+    fs::copy(&world.certificates.ca_path, folder.join("clients.pem")).unwrap();
+    let page = include_str!("../../docs/service.md");
+    let commands = page.split("```sh\nzonegate serve ").skip(1);
+    let commands: Vec<&str> = commands.map(|it| it.split("```").next().unwrap().trim()).collect();
+    assert_eq!(commands.len(), 2);
+    for command in commands {
+        let here = command
+            .replace("/etc/zonegate", folder.to_str().unwrap())
+            .replace(" --listen 0.0.0.0:9912", "");
+        let zonegate = env!("CARGO_BIN_EXE_zonegate");
+        let mut shell = Command::new("sh");
+        let here = format!("exec {zonegate} serve {here} --listen 127.0.0.1:0");
+        shell.args(["-euc", &here]).current_dir(folder).stderr(Stdio::piped());
+        let mut child = shell.spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let mut said = Vec::new();
+        let has_policy = lines
+            .inspect(|line| said.push(line.clone()))
+            .any(|line| line.contains("configured version="));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(has_policy, "{command}: {said:?}");
+        assert!(said.iter().any(|line| line.contains("started version=")), "{said:?}");
+    }
 }

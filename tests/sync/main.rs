@@ -7,6 +7,7 @@ mod answers;
 mod api;
 mod file;
 mod release;
+mod rules;
 mod service;
 mod tls;
 mod tool;

@@ -139,3 +139,28 @@ async fn a_client_certificate_is_shown_where_it_is_asked_for() {
     let (code, said) = sync(&api, "localhost", &wrong.each_ref().map(String::as_str)).await;
     assert!(code == 2 && said.contains("cannot be used: "), "{code}: {said}");
 }
+
+/// As `docs/tool.md` has it, with another address and folder, and once.
+#[tokio::test]
+async fn the_command_of_the_page_keeps_the_file() {
+    let place = Place::new();
+    let certificates = Certificates::generate(place.dir.path()).unwrap();
+    assert_eq!(certificates.ca_path, place.dir.path().join("ca.pem"));
+    let api = Api::start_tls(server_config(&certificates.control_plane).unwrap()).await;
+    api.add_key("1");
+    place.write("admin-token", "eyJhbGciOiJSUzI1NiJ9.e30.c2ln\n");
+    let page = include_str!("../../docs/tool.md");
+    let (_, after) = page.split_once("```sh\nzonegate sync ").unwrap();
+    let command = after.split("```").next().unwrap().trim_end();
+    let command = command
+        .replace("control-plane:5682", &format!("localhost:{}", api.address.port()))
+        .replace("/etc/zonegate/ecds", place.dir.path().to_str().unwrap());
+    let command = format!("exec {} sync {command} --once", crate::tool::ZONEGATE);
+    let mut shell = tokio::process::Command::new("sh");
+    shell.args(["-euc", &command]).current_dir(place.dir.path());
+    shell.env_remove("ZONEGATE_ADMIN_TOKEN");
+    let (code, said) = once(shell).await;
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(place.kids(), ["1"]);
+    assert_eq!(place.config().policy.zone(), Some("us-east"));
+}

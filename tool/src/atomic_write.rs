@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
-pub use lock::{FileLock, KeptBySync, kept_by_sync};
+pub use lock::{FileLock, Keeps, KeptBySync, kept_by_sync};
 pub(crate) use lock::{SYNC_LOCK, beside};
 
 /// Why a file was not replaced; it is as it was.

@@ -1,5 +1,6 @@
 //! The operator's tool, `zonegate`.
 //!
+//! - [`access_log`] reads the access log of a gateway, and says which streams are open.
 //! - [`cli`] is the command line.
 //! - [`readers`] reads the files of operators: YAML, JSON.
 //! - [`kuma_inputs`] reads what Kuma hands over: secrets, and kuma-cp's own configuration.
@@ -17,6 +18,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod access_log;
 pub mod atomic_write;
 pub mod cli;
 pub mod kuma_inputs;

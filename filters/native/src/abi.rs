@@ -1,19 +1,18 @@
-//! Envoy's dynamic-module ABI: what Envoy calls, and what it offers. All `unsafe` code of the project is
-//! here.
+//! Envoy's dynamic-module ABI: the hooks that Envoy calls, and the callbacks that it offers. All `unsafe` code of the
+//! project is here.
 //!
-//! In: Envoy's event hooks. Out: calls of the safe code of this crate, and safe functions for what that
-//! asks of Envoy. Declarations follow Envoy's header, `source/extensions/dynamic_modules/abi/abi.h`, as it
-//! is in 1.38, 1.39 and 1.40. Nothing is decided here.
+//! In: Envoy's event hooks. Out: calls of the safe code of this crate, and safe functions around Envoy's callbacks. Declarations follow Envoy's header, `source/extensions/dynamic_modules/abi/abi.h`,
+//! of 1.38, 1.39 and 1.40. This file decides nothing.
 //!
-//! What makes it sound, each named where it is used:
+//! The reasons why it is sound, each named where it is used:
 //!
 //! - **Own thread.** Envoy calls the hooks of a filter on one thread, from `…filter_new` to
-//!   `…filter_destroy`. The pointers of filters are in a table of that thread, from the one to the other;
-//!   the safe code has their numbers only, and a number that is not in the table leads to no call.
-//! - **Hook only.** Bytes that Envoy lends are good until the hook returns, or until something is changed.
-//!   They are lent to a closure; as long as it runs, no function here changes or ends a stream.
-//! - **Own memory.** What the module hands over in a call, Envoy copies before the call returns.
-//! - **No unwinding.** Each hook catches panics. What it returns then lets nothing pass.
+//!   `…filter_destroy`. A table of that thread has the pointers of its filters for that time. The safe code has
+//!   only their numbers, and a number that is not in the table leads to no call.
+//! - **Hook only.** Bytes that Envoy lends are valid until the hook returns, or until something is changed. They are
+//!   lent to a closure. While the closure runs, no function here changes or ends a stream.
+//! - **Own memory.** Envoy copies the bytes that the module passes in a call before the call returns.
+//! - **No unwinding.** Each hook catches panics, and then returns a value that lets nothing pass.
 
 #![allow(unsafe_code)]
 
@@ -77,7 +76,7 @@ const STOP_ITERATION: u32 = 1;
 const STOP_ITERATION_AND_BUFFER: u32 = 1;
 const STOP_ITERATION_NO_BUFFER: u32 = 3;
 
-/// What Envoy offers, and the linker: names without `envoy_dynamic_module_callback_`.
+/// The callbacks of Envoy, and functions of the linker. Names are without `envoy_dynamic_module_callback_`.
 #[rustfmt::skip]
 mod envoy {
     use super::{EnvoyBuffer, EnvoyConfig, EnvoyFilter, ModuleBuffer, RawHeader, Scheduler, c_char, c_void};
@@ -131,8 +130,9 @@ mod envoy {
     }
 }
 
-/// What Envoy offers since 1.38. It is looked up when the library is loaded: an older Envoy, whose loader would
-/// only say that it finds no such file, loads the library and is told what it lacks.
+/// The callbacks that Envoy offers since 1.38. They are looked up when the library is loaded, so that an older Envoy
+/// loads the library and gets a clear error. With an ordinary import its loader would only say that it finds no such
+/// file.
 #[derive(Clone, Copy)]
 struct Since1_38 {
     http_received_buffered_request_body: ReceivedBuffered,
@@ -173,7 +173,7 @@ impl Since1_38 {
     }
 }
 
-/// Whether this Envoy offers all that the library needs.
+/// Whether this Envoy offers all callbacks that the library needs.
 pub(crate) fn is_complete() -> bool {
     Since1_38::get().is_some()
 }
@@ -184,11 +184,11 @@ type OfConfig = unsafe extern "C" fn(EnvoyConfig, usize, *const ModuleBuffer, us
 // ---------------------------------------------------------------- of streams
 
 thread_local! {
-    /// The filters of this thread that live, by the numbers of their streams. (Own thread.)
+    /// The live filters of this thread, by the numbers of their streams. (Own thread.)
     static FILTERS: RefCell<Filters> = const { RefCell::new(Filters { places: Vec::new(), free: Vec::new() }) };
-    /// How many closures have bytes of Envoy. (Hook only.)
+    /// How many closures have bytes of Envoy now. (Hook only.)
     static LENT: Cell<u32> = const { Cell::new(0) };
-    /// Room for headers, kept for the next request.
+    /// A buffer for headers, kept for the next request.
     static HEADERS: Cell<Vec<RawHeader>> = const { Cell::new(Vec::new()) };
 }
 
@@ -225,19 +225,19 @@ impl Filters {
     }
 }
 
-/// The filter of a stream that is there.
+/// The filter of a live stream.
 fn filter(stream: StreamId) -> Option<EnvoyFilter> {
     FILTERS.try_with(|filters| filters.borrow().get(stream)).ok().flatten()
 }
 
-/// The same, where nothing of Envoy is lent. (Hook only.)
+/// The same, if no bytes of Envoy are lent now. (Hook only.)
 fn filter_to_change(stream: StreamId) -> Option<EnvoyFilter> {
     let is_lent = LENT.try_with(Cell::get).is_ok_and(|lent| lent > 0);
     debug_assert!(!is_lent, "a stream is changed while its bytes are lent");
     if is_lent { None } else { filter(stream) }
 }
 
-/// As long as it lives, bytes of Envoy are lent.
+/// A guard: bytes of Envoy are lent while it lives.
 struct Lent;
 
 impl Lent {
@@ -281,7 +281,7 @@ impl<'a> Headers<'a> {
     }
 }
 
-/// Lends the request headers of a stream. None at all where Envoy does not hand them over.
+/// Lends the request headers of a stream. Empty if Envoy does not hand them over.
 pub(crate) fn with_request_headers<T>(
     stream: StreamId,
     look: impl FnOnce(Headers<'_>) -> T,
@@ -305,8 +305,8 @@ pub(crate) fn with_request_headers<T>(
     Some(seen)
 }
 
-/// Lends what Envoy shows of the request body of a stream: the piece that has come, behind those that it
-/// keeps where `is_kept`.
+/// Lends the part of a stream's request body that Envoy shows: the piece that has come, after the pieces that Envoy
+/// keeps if `is_kept`.
 pub(crate) fn with_request_body<T>(
     stream: StreamId,
     is_kept: bool,
@@ -360,7 +360,7 @@ pub(crate) fn peer(stream: StreamId) -> String {
     }
 }
 
-/// Sets filter state of a stream. Envoy refuses what is set already.
+/// Sets filter state of a stream. Envoy refuses to set a value twice.
 pub(crate) fn set_filter_state(stream: StreamId, name: &str, value: &str) {
     let Some(filter) = filter_to_change(stream) else { return };
     let (name, value) = (module_buffer(name.as_bytes()), module_buffer(value.as_bytes()));
@@ -368,7 +368,7 @@ pub(crate) fn set_filter_state(stream: StreamId, name: &str, value: &str) {
     unsafe { envoy::http_set_filter_state_bytes(filter, name, value) };
 }
 
-/// Answers a stream: headers, and a body where there is one. Without one, what `headers` say is all.
+/// Answers a stream with headers, and a body if there is one.
 pub(crate) fn respond(stream: StreamId, status: Option<u32>, headers: &[(&str, &str)], body: &str) {
     if let Some(filter) = filter_to_change(stream) {
         respond_by(filter, status, headers, body);
@@ -400,7 +400,7 @@ fn respond_by(filter: EnvoyFilter, status: Option<u32>, headers: &[(&str, &str)]
     }
 }
 
-/// Lets a stream that is paused go on.
+/// Lets a paused stream continue.
 pub(crate) fn resume(stream: StreamId) {
     if let Some(filter) = filter_to_change(stream) {
         // SAFETY: Own thread.
@@ -419,7 +419,7 @@ pub(crate) fn reset(stream: StreamId) {
 
 // ---------------------------------------------------------------- of metrics
 
-/// Changes a metric that the configuration of this stream has defined; whether the stream is there.
+/// Changes a metric that the configuration of this stream has defined. Returns whether the stream is live.
 pub(crate) fn change(stream: StreamId, id: usize, change: Change) -> bool {
     let Some(filter) = filter(stream) else { return false };
     // SAFETY: Own thread. No labels were defined. (A number that is unknown changes nothing.)
@@ -438,7 +438,7 @@ pub(crate) fn change(stream: StreamId, id: usize, change: Change) -> bool {
     true
 }
 
-/// A configuration of Envoy's, in a hook that is about it.
+/// A configuration of Envoy, during a hook for it.
 #[derive(Clone, Copy)]
 pub(crate) struct Host<'a> {
     config: EnvoyConfig,
@@ -446,7 +446,7 @@ pub(crate) struct Host<'a> {
 }
 
 impl Host<'_> {
-    /// Defines a counter, and says its number.
+    /// Defines a counter. Returns its number.
     pub(crate) fn define_counter(self, name: &str) -> Option<usize> {
         let (name, mut id) = (module_buffer(name.as_bytes()), 0);
         // SAFETY: Envoy's configuration lives as long as the hook. Own memory.
@@ -456,7 +456,7 @@ impl Host<'_> {
         (result == SUCCESS).then_some(id)
     }
 
-    /// Defines a gauge, and says its number.
+    /// Defines a gauge. Returns its number.
     pub(crate) fn define_gauge(self, name: &str) -> Option<usize> {
         let (name, mut id) = (module_buffer(name.as_bytes()), 0);
         // SAFETY: as above.
@@ -466,7 +466,7 @@ impl Host<'_> {
         (result == SUCCESS).then_some(id)
     }
 
-    /// Changes a metric that this configuration has defined; whether this Envoy can do that.
+    /// Changes a metric that this configuration has defined. Returns whether this Envoy supports that.
     pub(crate) fn change(self, id: usize, change: Change) -> bool {
         let (name, value) = match change {
             Change::Count => {
@@ -488,8 +488,8 @@ impl Host<'_> {
         }
     }
 
-    /// Has Envoy call [`configuration::stands`] once it has done with what it does now, if the
-    /// configuration is still there by then.
+    /// Has Envoy call [`configuration::stands`] after its current work, if the configuration still exists
+    /// then.
     pub(crate) fn call_later(self) {
         // SAFETY: Envoy's configuration lives as long as the hook. The scheduler is ours until it is
         // deleted, and what was committed does not need it.
@@ -503,7 +503,7 @@ impl Host<'_> {
     }
 }
 
-/// What Envoy exports under this name; null where it has nothing of it.
+/// The function that Envoy exports under this name; null if there is none.
 fn symbol(name: &CStr) -> *mut c_void {
     // SAFETY: a name that ends with a zero. A null library is all that the process has loaded.
     unsafe { envoy::dlsym(ptr::null_mut(), name.as_ptr()) }
@@ -511,7 +511,7 @@ fn symbol(name: &CStr) -> *mut c_void {
 
 // ---------------------------------------------------------------- of threads
 
-/// Wakes the worker of a stream, from any thread, as long as the stream is there.
+/// Wakes the worker of a stream, from any thread, while the stream is live.
 pub(crate) struct Waker(Scheduler);
 
 // SAFETY: Envoy's header allows `…scheduler_commit` on every thread. Nothing else is done with it there
@@ -519,7 +519,7 @@ pub(crate) struct Waker(Scheduler);
 unsafe impl Send for Waker {}
 
 impl Waker {
-    /// One that wakes the worker of this stream, which is this thread.
+    /// A waker for the worker of this stream, which is this thread.
     pub(crate) fn new(stream: StreamId) -> Option<Self> {
         let filter = filter(stream)?;
         // SAFETY: Own thread.
@@ -554,12 +554,12 @@ pub(crate) fn log(level: Level, line: &str) {
     unsafe { envoy::log(level, module_buffer(line.as_bytes())) };
 }
 
-/// Takes what was pushed to another copy of the library in this process: the name of a gateway, and a
+/// The function by which another copy of the library in this process passes on a push: the name of a gateway, and a
 /// configuration.
 type PushedElsewhere =
     unsafe extern "C" fn(name: *const u8, name_length: usize, text: *const u8, length: usize);
 
-/// Offers this copy of the library to the others under `key`; whether the key was free.
+/// Registers this copy of the library for the others under `key`. Returns whether the key was free.
 pub(crate) fn offer(key: &str) -> bool {
     let function: PushedElsewhere = pushed_elsewhere;
     // SAFETY: own memory; the function stays, for the library is never unloaded (build.rs).
@@ -573,7 +573,7 @@ pub(crate) fn offer(key: &str) -> bool {
 pub(crate) struct OtherCopy(PushedElsewhere);
 
 impl OtherCopy {
-    /// The copy that has offered itself under `key`.
+    /// The copy that is registered under `key`.
     pub(crate) fn find(key: &str) -> Option<Self> {
         let (key, mut function) = (module_buffer(key.as_bytes()), ptr::null_mut());
         // SAFETY: own memory.
@@ -584,7 +584,7 @@ impl OtherCopy {
             .then(|| Self(unsafe { mem::transmute::<*mut c_void, PushedElsewhere>(function) }))
     }
 
-    /// Tells it of a push.
+    /// Tells this copy of a push.
     pub(crate) fn tell(self, gateway: &str, text: &[u8]) {
         // SAFETY: no copy is ever unloaded. Own memory, which the other one copies.
         unsafe { (self.0)(gateway.as_ptr(), gateway.len(), text.as_ptr(), text.len()) };
@@ -618,8 +618,8 @@ fn guarded<T>(on_panic: impl FnOnce() -> T, hook: impl FnOnce() -> T) -> T {
     })
 }
 
-/// Runs a hook of a request. Where it fails, or does not know the stream, the request is answered and the
-/// hook returns `pause`; where it fails, the other streams of its worker end, too.
+/// Runs a hook of a request. If the hook fails, or does not know the stream, the request is answered and the hook
+/// returns `pause`. If it fails, the other streams of its worker end, too.
 fn guarded_request(
     filter: EnvoyFilter,
     stream: StreamId,
@@ -641,7 +641,7 @@ fn stream_of(filter: ModuleFilter) -> StreamId {
     StreamId(number.unwrap_or(u32::MAX))
 }
 
-/// What the library says of itself, where `systemd-analyze inspect-elf` and `readelf --notes` look for it:
+/// Metadata of the library, where `systemd-analyze inspect-elf` and `readelf --notes` look for it:
 /// <https://systemd.io/ELF_PACKAGE_METADATA>.
 #[repr(C, align(4))]
 struct PackageNote {
@@ -652,7 +652,7 @@ struct PackageNote {
     json: [u8; PACKAGE.len()],
 }
 
-/// The zero bytes are the end of the text, and what fills its last word.
+/// The zero bytes end the text and fill its last word.
 const PACKAGE: &str =
     concat!(r#"{"name":"zonegate","version":""#, env!("CARGO_PKG_VERSION"), "\"}\0\0\0\0");
 

@@ -1,8 +1,7 @@
-//! Whose arithmetic verifies signatures: that of AWS-LC, or of crate `rsa` where the library was built
-//! without a C compiler.
+//! The backend that verifies signatures: AWS-LC, or crate `rsa` if the library was built without a C compiler.
 //!
-//! In: public keys. Out: verifiers, each with its key read once. A backend that does not judge known
-//! signatures rightly is not used: [`SignatureBackend::or_rsa_crate`].
+//! In: public keys. Out: verifiers, each with its key read once. A backend that fails on known
+//! signatures is not used: [`SignatureBackend::or_rsa_crate`].
 
 use std::sync::OnceLock;
 
@@ -10,7 +9,7 @@ use zonegate::token::{RSA_CRATE, SignatureBackend};
 
 static CHOSEN: OnceLock<&'static SignatureBackend> = OnceLock::new();
 
-/// Chooses, by trying, for as long as the process lives.
+/// Chooses a backend by a self-test, for the lifetime of the process.
 pub(crate) fn choose() -> &'static SignatureBackend {
     CHOSEN.get_or_init(|| {
         #[cfg(feature = "aws-lc")]
@@ -31,12 +30,12 @@ mod aws_lc {
 
     use super::RSA_CRATE;
 
-    /// RS256 by AWS-LC. Its name of the algorithm is of the size of keys: which are too small is the core's
-    /// business.
+    /// RS256 by AWS-LC. The algorithm's name includes a range of key sizes. The core decides which keys are too
+    /// small.
     pub(super) static BACKEND: SignatureBackend = SignatureBackend::new("aws-lc", prepare);
 
-    /// AWS-LC has bounds of its own for exponents and odd sizes. A key beyond them, with which Kuma
-    /// verifies, is used by crate `rsa`.
+    /// AWS-LC has its own limits on exponents and odd sizes. Crate `rsa` verifies with a key beyond them that Kuma
+    /// accepts.
     fn prepare(key: &VerificationKey) -> Result<Verifier, KeyError> {
         match key {
             VerificationKey::Rsa(rsa) => match ParsedPublicKey::new(&RS256, rsa.pkcs1_der()) {

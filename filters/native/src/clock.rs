@@ -1,9 +1,9 @@
-//! The clock of the workers. Envoy gives an HTTP filter no timer: a thread wakes each worker that has
-//! streams ten times a second, and others wake it whenever there is something to see.
+//! The clock of the workers. Envoy gives an HTTP filter no timer, so a thread wakes each worker that has streams ten
+//! times a second. Other code wakes a worker whenever there is something new.
 //!
 //! In: wakers, each of which reaches one gateway on one worker as long as its stream lives. Out: calls of
-//! [`stream::woken`](crate::stream::woken) there. A worker without streams is not woken, and sees what
-//! there is with its next stream.
+//! [`stream::woken`](crate::stream::woken) there. A worker without streams is not woken, and
+//! takes what is new with its next stream.
 
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -13,10 +13,10 @@ use zonegate::vm_gateway::TICK;
 
 use crate::abi::Waker;
 
-/// How many ticks the thread goes on for when nobody has streams: to wait and to be woken costs more.
+/// How many ticks the thread continues when no worker has streams: waiting and being woken costs more.
 const IDLE_TICKS: u32 = 50;
 
-/// What wakes one gateway on one worker, as long as it has streams.
+/// Wakes one gateway on one worker, while it has streams.
 #[derive(Default)]
 pub(crate) struct Bell(Mutex<Option<Waker>>);
 
@@ -27,7 +27,7 @@ struct Bells {
 
 static BELLS: Mutex<Bells> = Mutex::new(Bells { all: Vec::new(), has_thread: false });
 static HUNG_UP: Condvar = Condvar::new();
-/// Whether the thread ticks. Where it does not, it waits, or there is none yet.
+/// Whether the thread ticks. Otherwise it waits, or does not exist yet.
 static TICKS: AtomicBool = AtomicBool::new(false);
 
 impl Bell {
@@ -68,7 +68,7 @@ impl Bell {
     }
 }
 
-/// Wakes all workers that have streams; whether there are any.
+/// Wakes all workers that have streams. Returns whether there are any.
 pub(crate) fn wake_all() -> bool {
     let all = bells().all.clone();
     all.iter().filter(|bell| bell.ring()).count() > 0

@@ -1,7 +1,7 @@
 //! Configurations, on Envoy's main thread: each is read once, for all workers.
 //!
-//! In: the text of a configuration, and what becomes of it. Out: a [`Gateway`] that has its policy, and
-//! workers that are told.
+//! In: the text of a configuration, and whether Envoy takes or drops it. Out: a [`Gateway`] with its policy, and
+//! workers that are woken.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,13 +16,13 @@ use crate::copies;
 use crate::gateway::{Gateway, Number};
 use crate::metrics::MetricIds;
 
-/// A configuration that was accepted, as long as Envoy has it.
+/// An accepted configuration, while Envoy has it.
 #[derive(Debug)]
 pub(crate) struct Configuration {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) number: Number,
     pub(crate) ids: Arc<MetricIds>,
-    /// What is said of it once it stands.
+    /// The log line for when Envoy has taken it.
     news: Mutex<Option<News>>,
 }
 
@@ -30,12 +30,12 @@ pub(crate) struct Configuration {
 struct News {
     lines: Vec<(Level, String)>,
     changes: Vec<(Metric, Change)>,
-    /// For other copies of the library, where there are any.
+    /// Its text for other copies of the library, if there are any.
     text: Vec<u8>,
 }
 
-/// Envoy hands over a configuration. `None` refuses it: at start Envoy lets nothing pass, on a push it keeps
-/// the previous one.
+/// Envoy hands over a configuration. `None` refuses it: at its start Envoy then lets nothing pass, and on a push it
+/// keeps the previous configuration.
 pub(crate) fn begin(host: Host<'_>, name: &str, text: &[u8]) -> Option<Arc<Configuration>> {
     let gateway = Gateway::of(name);
     match read(text) {
@@ -58,7 +58,7 @@ pub(crate) fn begin(host: Host<'_>, name: &str, text: &[u8]) -> Option<Arc<Confi
     }
 }
 
-/// Envoy keeps headers and goes on with the body for every dynamic module, so nothing need pass.
+/// Envoy can hold headers and still show the body to every dynamic module, so nothing has to pass early.
 fn read(text: &[u8]) -> Result<Config, ConfigError> {
     let mut config = Config::from_host(text.to_vec(), backend::choose())?;
     config.policy.hold_everything();
@@ -91,7 +91,7 @@ pub(crate) fn pushed_elsewhere(name: &str, text: &[u8]) {
 }
 
 impl Configuration {
-    /// Puts it in force, where it is not: a stream begins under it, or Envoy has said so.
+    /// Puts it in force, unless it is already: a stream begins under it, or Envoy has taken it.
     pub(crate) fn stand(&self, host: Option<Host<'_>>) {
         let news = self.news.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(News { lines, changes, text }) = news else { return };
@@ -118,7 +118,7 @@ impl News {
     }
 }
 
-/// Counts at once where this Envoy can do that without a stream, otherwise with the next stream.
+/// Counts at once if this Envoy can do so without a stream, otherwise with the next stream.
 fn count(
     host: Option<Host<'_>>,
     gateway: &Gateway,

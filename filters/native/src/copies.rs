@@ -1,6 +1,6 @@
-//! Other copies of the library in this process: Envoy loads one from another path beside the first, which
-//! stays as long as its streams do. Each has its own statics, and is told of no push to another. So each
-//! copy offers itself in Envoy's registry of functions, and a push to one is told to all.
+//! Other copies of the library in this process. Envoy loads a library from another path beside the first, which stays
+//! as long as its streams do. Each copy has its own statics, and Envoy does not tell it of pushes to another copy. So each
+//! copy registers itself in Envoy's registry of functions, and passes each push on to all others.
 //!
 //! In: nothing. Out: the other copies.
 
@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use crate::abi::{self, OtherCopy};
 
-/// More copies than anybody loads into one process.
+/// A limit that is larger than the number of copies in any process.
 const MOST: usize = 64;
 
 /// The place of this copy in the registry.
@@ -26,7 +26,7 @@ pub(crate) fn others() -> impl Iterator<Item = OtherCopy> {
     found.filter(move |(place, _)| Some(*place) != own).map(|(_, copy)| copy)
 }
 
-/// The key of a place. The number before it is that of the function's form.
+/// The key of a place. The number in front is the version of the function's signature.
 fn key(place: usize) -> String {
     format!("zonegate.pushed.1.{place}")
 }

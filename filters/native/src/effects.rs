@@ -1,7 +1,7 @@
 //! Effects, as calls of Envoy.
 //!
 //! In: effects, and the stream whose hook runs. Out: calls of Envoy, each for the stream that its effect
-//! names. What ends a stream comes last: Envoy may destroy it in that very call.
+//! names. An effect that ends a stream comes last: Envoy may destroy the stream during that call.
 
 use zonegate::gate::Status;
 use zonegate::lifecycle::{Answer, Decision, Effect, Facts, Protocol, StreamId};
@@ -11,12 +11,12 @@ use zonegate::metrics::{Change, Metric};
 use crate::abi;
 use crate::worker::{Phase, Stream};
 
-/// Where a stream that passes and is not judged yet is marked as such. Envoy lets nobody write filter state
-/// anew, so the verdict has a place of its own.
+/// The filter state that marks a stream that passes and is not judged yet. Filter state cannot be changed, so the
+/// verdict has another name.
 const PENDING: &str = "wasm.zonegate.pending";
 const VERDICT: &str = "wasm.zonegate.verdict";
 
-/// Performs `effects` and counts `counts`, in a hook of `speaker`. Out: what could not be counted.
+/// Performs `effects` and counts `counts`, in a hook of `speaker`. Returns the metrics that could not be changed.
 pub(crate) fn perform(
     effects: &mut Vec<Effect>,
     counts: Vec<(Metric, Change)>,
@@ -58,7 +58,7 @@ pub(crate) fn perform(
     left
 }
 
-/// A stream is over. One that was never judged has the verdict that it is not.
+/// A stream has ended. A stream that was never judged gets the verdict `pending`.
 pub(crate) fn complete(stream: &Stream) {
     if stream.phase() == Phase::Passing {
         abi::set_filter_state(stream.id, VERDICT, Decision::Pending.as_str());

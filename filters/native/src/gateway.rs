@@ -1,8 +1,7 @@
-//! A gateway, as the whole process sees it: the policies that Envoy has handed over for it, one of each for
-//! all workers.
+//! A gateway of the process: the policies that Envoy has handed over for it, shared by all workers.
 //!
-//! In: policies, as the main thread reads them. Out: what a worker has not seen yet. What a policy does to
-//! the streams of a worker is the core's business.
+//! In: policies, as the main thread reads them. Out: the policies that a worker has not seen yet. The core applies a
+//! policy to the streams of a worker.
 //!
 //! A gateway is known by the name of its filter, so two filters in one Envoy must have two names.
 
@@ -13,22 +12,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use zonegate::gate::Policy;
 use zonegate::metrics::{Change, Labels, Metric};
 
-/// Which configuration of the gateway it is; a later one has a greater number.
+/// The number of a configuration of the gateway; a later configuration has a greater number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Number(u64);
 
-/// The most that earlier policies take together, in bytes, without the latest of them: as in the core, which
-/// lets no stream begin under one that is not kept.
+/// The limit for all earlier policies together, except the latest of them, in bytes. As in the core, no stream may
+/// begin under a policy that is not kept.
 const EARLIER_BYTES: usize = 4 * 1024 * 1024;
 
-/// More keys than a control plane ever has, and more zones.
+/// A limit that is larger than the number of keys and zones of any control plane.
 const MOST_LABELS: usize = 10_000;
 
 /// A gateway.
 #[derive(Debug)]
 pub(crate) struct Gateway {
     pub(crate) name: Box<str>,
-    /// Changes whenever there is something to see.
+    /// Changes whenever there is something new.
     version: AtomicU64,
     state: Mutex<State>,
 }
@@ -38,9 +37,9 @@ struct State {
     /// The latest last.
     entries: Vec<Entry>,
     last: u64,
-    /// The labels of all policies that there ever were. Envoy forgets a metric that no configuration defines.
+    /// The labels of all policies so far. Envoy forgets a metric that no configuration defines.
     labels: Labels,
-    /// What could not be counted on the main thread.
+    /// The metrics that could not be changed on the main thread.
     uncounted: Vec<(Metric, Change)>,
 }
 
@@ -49,11 +48,11 @@ struct State {
 pub(crate) struct Entry {
     pub(crate) number: Number,
     pub(crate) policy: Push,
-    /// Whether Envoy has taken it: until then it may refuse the listener that it is a part of.
+    /// Whether Envoy has taken it. Before that, Envoy may refuse the listener that contains it.
     stands: bool,
 }
 
-/// What a worker puts in force.
+/// A policy that a worker puts in force.
 #[derive(Debug, Clone)]
 pub(crate) enum Push {
     /// What Envoy handed over.
@@ -62,7 +61,7 @@ pub(crate) enum Push {
     NotKept,
     /// What Envoy handed over to another copy of the library.
     Elsewhere(Arc<Policy>),
-    /// The same, where this copy cannot read it.
+    /// The same, if this copy cannot read it.
     Unreadable,
 }
 
@@ -82,7 +81,7 @@ impl Gateway {
         new
     }
 
-    /// These labels, and all that there were before.
+    /// These labels, and all earlier ones.
     pub(crate) fn all_labels(&self, new: Labels) -> Labels {
         let mut state = self.state();
         add_some(&mut state.labels.keys, new.keys);
@@ -90,12 +89,12 @@ impl Gateway {
         state.labels.clone()
     }
 
-    /// Takes a policy that Envoy hands over, and may still refuse.
+    /// Takes a policy that Envoy hands over. Envoy may still refuse it.
     pub(crate) fn add(&self, policy: Policy) -> Number {
         self.state().add(Push::Policy(Arc::new(policy)), false)
     }
 
-    /// Envoy has taken this policy: it is in force from now on. `false` where it was already.
+    /// Envoy has taken this policy, which is in force from now on. `false` if it was in force already.
     pub(crate) fn stand(&self, number: Number) -> bool {
         let mut state = self.state();
         let later = |entry: &Entry| entry.stands && entry.number >= number;
@@ -119,7 +118,7 @@ impl Gateway {
         self.changed();
     }
 
-    /// Another copy of the library was handed this policy, or one that this copy cannot read; whether that
+    /// Envoy gave another copy of the library this policy, or a policy that this copy cannot read. Returns whether that
     /// matters here.
     pub(crate) fn push_elsewhere(&self, policy: Option<Policy>) -> bool {
         let mut state = self.state();
@@ -134,18 +133,18 @@ impl Gateway {
         true
     }
 
-    /// Leaves what a worker is to count.
+    /// Stores metrics for a worker to change.
     pub(crate) fn count_later(&self, changes: impl IntoIterator<Item = (Metric, Change)>) {
         self.state().uncounted.extend(changes);
         self.changed();
     }
 
-    /// Takes it.
+    /// Takes these metrics.
     pub(crate) fn take_uncounted(&self) -> Vec<(Metric, Change)> {
         std::mem::take(&mut self.state().uncounted)
     }
 
-    /// Changes whenever there is something to see.
+    /// Changes whenever there is something new.
     pub(crate) fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
     }
@@ -181,7 +180,7 @@ impl State {
         number
     }
 
-    /// Keeps the newest policy that stands, the one before it, and of those before as many as are small.
+    /// Keeps the newest policy that Envoy has taken, the policy before it, and as many earlier ones as fit the limit.
     fn keep_few(&mut self) {
         let mut bytes = 0_usize;
         let earlier = self.entries.iter_mut().rev().filter(|entry| entry.stands).skip(2);

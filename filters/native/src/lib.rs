@@ -6,7 +6,7 @@
 //! each worker   stream ─── WorkerGateway: a Lifecycle, the streams of a thread ◀┘◀── clock (a thread)
 //! ```
 //!
-//! All unsafe code is in [`abi`]. A panic ends in the hook that it comes from: see there.
+//! All unsafe code is in [`abi`]. A panic is caught in its hook: see [`abi`].
 
 #![cfg(target_os = "linux")] // Envoy loads such libraries there, and on macOS, where nobody has tried
 

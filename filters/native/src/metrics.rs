@@ -16,7 +16,7 @@ pub(crate) struct MetricIds {
 }
 
 impl MetricIds {
-    /// Defines all metrics, with what these labels add.
+    /// Defines all metrics with these labels.
     pub(crate) fn define(host: Host<'_>, labels: &Labels) -> Self {
         let mut ids = metrics::MetricIds::default();
         ids.define(labels, |metric, name| match metric {
@@ -37,5 +37,5 @@ impl MetricIds {
     }
 }
 
-/// Hooks that failed. There is nothing of it in wasm, where Envoy counts the VMs that failed.
+/// Hooks that failed. In wasm there is no such counter, because Envoy counts the VMs that failed.
 const PANICS: &str = "zonegate.panics";

@@ -1,4 +1,4 @@
-//! What is done once, when Envoy loads the library.
+//! The work to do once, when Envoy loads the library.
 
 use std::panic;
 
@@ -9,7 +9,7 @@ use crate::{abi, backend, copies};
 const TOO_OLD: &str = "zonegate: this Envoy is too old for the dynamic module: it needs Envoy 1.38, 1.39 or \
                        1.40. Take the module in wasm, or a newer Envoy";
 
-/// Prepares this copy of the library; whether it can be used.
+/// Prepares this copy of the library. Returns whether it can be used.
 pub(crate) fn loaded() -> bool {
     // A panic is caught where it leaves the module. Where it comes from stands in Envoy's log, and nothing
     // of what it says: that may have a token in it.

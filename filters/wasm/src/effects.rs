@@ -1,7 +1,7 @@
 //! Effects, as host calls.
 //!
 //! In: effects, and the context of the callback that is running. Out: host calls, each for the stream
-//! that its effect names. The context in effect is switched in one place, which switches back.
+//! that its effect names. The effective context is switched in one place only, which switches it back.
 
 use log::{Level, log};
 use proxy_wasm::hostcalls;

@@ -1,12 +1,12 @@
-//! Faults to order, for the tests of what Envoy makes of them (`scripts/wasm faulty`). The module that
-//! is shipped has nothing of this; a test looks for [`MARK`] in it.
+//! Injected faults, to test how Envoy handles them (`scripts/wasm faulty`). The shipped module does not have this code;
+//! a test looks for [`MARK`] in it.
 
 use proxy_wasm::hostcalls;
 
-/// Stands in every module that has faults, and in no other.
+/// A text that every module with injected faults has, and no other module.
 const MARK: &str = "x-zonegate-fault";
 
-/// Traps, where the request asks for it.
+/// Traps, if the request asks for it.
 #[allow(clippy::panic)] // that is what it is for
 pub(super) fn at_headers(headers: &[(String, Vec<u8>)]) {
     if headers.iter().any(|(name, value)| name == MARK && value == b"trap") {
@@ -14,8 +14,8 @@ pub(super) fn at_headers(headers: &[(String, Vec<u8>)]) {
     }
 }
 
-/// Spoils a configuration that asks for it, for the workers only: the first VM, on Envoy's main thread,
-/// gets it whole.
+/// Breaks a configuration that asks for it, for the workers only: the first VM, on Envoy's main thread, gets it
+/// unchanged.
 #[allow(clippy::panic)] // as above
 pub(super) fn configuration(mut bytes: Vec<u8>) -> Vec<u8> {
     if has(&bytes, MARK) && is_second() {

@@ -1,8 +1,8 @@
-//! What the shell asks of Envoy.
+//! Calls to Envoy.
 //!
-//! In: nothing, or what to answer. Out: bytes and facts. A failure that the SDK reports is an error or
-//! an absence here. (It panics on statuses that a host does not give; Envoy then starts the VM anew,
-//! and denies meanwhile.)
+//! In: nothing, or what to answer. Out: bytes and facts. A failure that the SDK reports is an error or an
+//! absent value here. (The SDK panics on statuses that a host does not give. Envoy then restarts the VM, and denies
+//! meanwhile.)
 
 use std::borrow::Cow;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -20,7 +20,7 @@ use zonegate::token::{Host, SignatureBackend, host_backend};
 /// Signatures verified by Envoy.
 pub(super) static ENVOY: SignatureBackend = host_backend::<Envoy>();
 
-/// Envoy, as what it offers to every VM.
+/// The functions that Envoy offers to every VM.
 pub(super) struct Envoy;
 
 impl Host for Envoy {
@@ -40,13 +40,13 @@ impl SharedData for Envoy {
     }
 }
 
-/// The headers of the request in effect. None at all where Envoy does not hand them over, and then the
-/// request goes nowhere that is served.
+/// The headers of the effective request. Empty if Envoy does not hand them over; then the request is refused, because
+/// it has no path.
 pub(super) fn request_headers() -> Vec<(String, Vec<u8>)> {
     hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default()
 }
 
-/// The body of the request in effect, of which Envoy shows so many bytes.
+/// The body of the effective request, of which Envoy shows this many bytes.
 pub(super) struct Body(pub(super) usize);
 
 impl RequestBody for Body {
@@ -86,7 +86,7 @@ pub(super) fn plugin_name() -> Arc<str> {
     text(&["plugin_name"]).into()
 }
 
-/// Address and port of the peer of the request in effect.
+/// Address and port of the peer of the effective request.
 pub(super) fn peer() -> String {
     text(&["source", "address"])
 }
@@ -96,26 +96,25 @@ fn text(path: &[&str]) -> String {
     String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned()
 }
 
-/// Sets filter state of the request in effect. Only an access log misses what cannot be
-/// set, and what lacks a verdict is denied by a filter behind: see `envoy/gateway.yaml`.
+/// Sets filter state of the effective request. If this fails, the access log lacks a value. The guard denies a request
+/// without a verdict: see `envoy/gateway.yaml`.
 pub(super) fn set_filter_state((name, value): (&str, &str)) {
     // Envoy puts the prefix before it.
     let name = name.strip_prefix("wasm.").unwrap_or(name);
     let _ = hostcalls::set_property(vec![name], Some(value.as_bytes()));
 }
 
-/// Lets the request in effect go on.
+/// Lets the effective request continue.
 pub(super) fn resume() {
     let _ = hostcalls::resume_http_request();
 }
 
-/// Resets the stream in effect.
+/// Resets the effective stream.
 pub(super) fn reset() {
     let _ = hostcalls::reset_http_request();
 }
 
-/// Answers the request in effect. Should Envoy refuse, the request stays paused and never reaches the
-/// upstream.
+/// Answers the effective request. If Envoy refuses the answer, the request stays paused and never reaches the upstream.
 pub(super) fn answer(Answer { protocol, status: Status { grpc, http }, message }: &Answer) {
     let _ = match protocol {
         Protocol::Grpc => hostcalls::send_grpc_response(grpc_status(*grpc), Some(message), vec![]),

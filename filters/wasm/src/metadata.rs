@@ -1,4 +1,4 @@
-//! What the module says of itself: the custom sections `version`, `description` and `licenses`,
+//! Metadata of the module: the custom sections `version`, `description` and `licenses`,
 //! each with one text, as `wasm-tools metadata show` and other tools of WebAssembly read them.
 //!
 //! In: the fields of `Cargo.toml`. Out: bytes that no code reads. The commit is not among them: equal sources

@@ -13,7 +13,7 @@ thread_local! {
     static IDS: RefCell<MetricIds<u32>> = RefCell::default();
 }
 
-/// Defines what is not defined yet, with what these labels add.
+/// Defines the metrics with these labels that are not defined yet.
 pub(super) fn define(labels: &Labels) {
     let define = |metric: &Metric, name: &str| {
         let kind = match metric {

@@ -1,5 +1,5 @@
-//! What all contexts of one VM share: its gateways, each with the life of its connections. They outlive a
-//! push, which makes a new root context in the same VM.
+//! The state that all contexts of one VM share: its gateways, each with its connections. It outlives a push, which
+//! makes a new root context in the same VM.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use zonegate::vm_gateway::VmGateway;
 
 thread_local! {
     static VM: RefCell<Vm> = RefCell::new(Vm::new(host::vm_number(), &RSA_CRATE));
-    /// The room that effects take, kept for the next ones.
+    /// The buffer for effects, kept for the next call.
     static EFFECTS: Cell<Vec<Effect>> = Cell::default();
 }
 
@@ -21,7 +21,7 @@ pub(super) fn verify_by(backend: &'static SignatureBackend) {
     VM.with_borrow_mut(|vm| vm.verify_by(backend));
 }
 
-/// Hands over an event of this gateway, in a callback of context `current`, and does what follows from it.
+/// Passes an event to this gateway, in a callback of context `current`, and performs the effects.
 pub(super) fn event<T>(
     gateway: &Arc<str>,
     current: u32,

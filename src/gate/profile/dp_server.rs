@@ -1,12 +1,12 @@
-//! What is allowed at a dataplane server alone: the proxy types, the zone, the bootstrap.
+//! Settings of a gate in front of a dataplane server: the proxy types, the zone, the bootstrap.
 //!
-//! In: a proxy type. Out: with which kind of token it may connect, if at all.
+//! In: a proxy type. Out: the kind of token with which it may connect, if any.
 
 use std::time::Duration;
 
 use crate::credential::{Kind, ProxyType};
 
-/// What is allowed at a dataplane server alone.
+/// Settings of a gate in front of a dataplane server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DpServer {
     /// The zone that the control plane serves.
@@ -17,18 +17,17 @@ pub struct DpServer {
     pub bootstrap: BootstrapPolicy,
     /// How long a stream may be held for its first message.
     pub first_message: Duration,
-    /// What of it is held meanwhile.
+    /// Which part of the stream is held meanwhile.
     pub holding: Holding,
 }
 
-/// What is held of a stream that waits for its first message, or its body.
+/// Which part of a stream is held while it waits for its first message or its body.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Holding {
     /// All of it: the control plane sees nothing of a stream that is refused.
     #[default]
     Everything,
-    /// The body. The headers go on at once, which is for hosts that cannot go on with a body while they keep the
-    /// headers.
+    /// The body only. The headers go on at once, for hosts that cannot read a body while they hold the headers.
     Body,
 }
 
@@ -48,7 +47,7 @@ pub struct Proxies {
 pub enum Admission {
     /// With a token of this kind.
     Token(Kind),
-    /// Unchecked: their tokens are the control plane's business.
+    /// Unchecked: the control plane checks their tokens.
     Pass,
     /// Not at all.
     Deny,

@@ -1,6 +1,6 @@
-//! What stands behind the gate: which server of which control plane, and who may connect to it.
+//! The server behind the gate, and who may connect to it.
 //!
-//! In: nothing. Out: types. Tokens, dates and revocation are not looked at here.
+//! In: nothing. Out: types. Tokens, dates and revocation are judged elsewhere.
 
 mod dp_server;
 mod global_kds;
@@ -8,7 +8,7 @@ mod global_kds;
 pub use dp_server::{Admission, BootstrapPolicy, DpServer, Holding, Proxies};
 pub use global_kds::GlobalKds;
 
-/// What stands behind the gate: which server of which control plane.
+/// The server behind the gate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Profile {
     /// A zone's control plane, its dataplane server (:5678).

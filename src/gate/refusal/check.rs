@@ -1,7 +1,7 @@
 //! The checks, in the order in which a stream meets them, and which of them refused.
 //!
-//! In: a [`Refusal`], or none. Out: what became of each check. Nothing is checked here: the order is
-//! written in [`judge`](super::Policy::judge), and the tests hold this list to it.
+//! In: a [`Refusal`], or none. Out: the result of each check. This file checks nothing: [`judge`](super::Policy::judge)
+//! has the order, and tests compare this list with it.
 
 use super::{Refusal, RequestError};
 use crate::credential::{Kind, Mismatch};
@@ -10,7 +10,7 @@ use crate::token::{Segment, TokenError};
 /// One check. Their order depends on the kind of token: see [`Check::of_kind`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Check {
-    /// The path is one that is served.
+    /// The path is served here.
     Path,
     /// There is one token.
     Credential,
@@ -28,11 +28,11 @@ pub enum Check {
     Signature,
     /// The claims can be read.
     Claims,
-    /// There is an `exp`, where one is required.
+    /// There is an `exp`, if it is required.
     Expiration,
     /// The host knows the time.
     Clock,
-    /// `exp` is to come.
+    /// `exp` is in the future.
     Expiry,
     /// `nbf` has passed.
     NotBefore,
@@ -54,10 +54,10 @@ pub enum Check {
     ServiceAccount,
 }
 
-/// What the headers, or the text of a token, are good for.
+/// Checks on the headers, or on the text of a token.
 const TEXT: [Check; 6] =
     [Check::Path, Check::Credential, Check::Length, Check::Header, Check::Algorithm, Check::Kid];
-/// What holds for a token of every kind, whoever has it.
+/// Checks on a token of any kind, whoever holds it.
 const TOKEN: [Check; 8] = [
     Check::Key,
     Check::Signature,
@@ -68,17 +68,17 @@ const TOKEN: [Check; 8] = [
     Check::NotBefore,
     Check::Revocation,
 ];
-/// What the first message is good for.
+/// Checks on the first message.
 const MESSAGE: [Check; 2] = [Check::Message, Check::Scope];
 
-/// What became of a check.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It held.
+    /// The check passed.
     Passed,
-    /// It refused.
+    /// The check refused.
     Failed,
-    /// An earlier one refused.
+    /// An earlier check refused.
     NotReached,
 }
 
@@ -87,7 +87,7 @@ impl Check {
     pub fn of_kind(kind: Kind) -> Vec<Self> {
         match kind {
             Kind::ZoneToken => [&TEXT[..], &TOKEN, &[Self::Zone], &MESSAGE].concat(),
-            // The first message says whose key it is.
+            // The first message says whose key applies.
             Kind::DataplaneToken => {
                 [&TEXT[..], &MESSAGE, &TOKEN, &[Self::Proxy, Self::Mesh]].concat()
             }
@@ -97,8 +97,8 @@ impl Check {
         }
     }
 
-    /// What became of each check of a token of this kind where `refusal` is the verdict; `None` let the
-    /// connection in.
+    /// The result of each check of a token of this kind if `refusal` is the verdict; `None` means that the connection
+    /// was let in.
     pub fn outcomes(
         kind: Kind,
         refusal: Option<&Refusal>,

@@ -1,7 +1,7 @@
-//! A refusal as a sentence that helps whoever runs what connects.
+//! A refusal as a sentence that helps the operator of the proxy.
 //!
-//! In: a [`Refusal`]. Out: text in printable ASCII, one line, with nothing that was not verified but
-//! what the caller said of itself.
+//! In: a [`Refusal`]. Out: one line in printable ASCII. It has no unverified text, except what the caller says about
+//! itself.
 
 use std::fmt;
 use std::time::Duration;

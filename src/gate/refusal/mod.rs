@@ -1,8 +1,7 @@
-//! A refusal: why, with what was compared.
+//! A refusal: the reason, and both sides of the comparison that failed.
 //!
-//! In: what the checks found, both sides of a comparison. Out: a [`Reason`], which check it was, and the
-//! message. It holds no claim of a token that was not verified, and never the token, so it is safe to log
-//! and to send.
+//! In: the results of the checks. Out: a [`Reason`], the check that refused, and the message. A refusal has no claim of
+//! an unverified token, and never the token itself, so it is safe to log and to send.
 
 mod check;
 mod message;
@@ -17,10 +16,10 @@ use crate::token::{NumericDate, TokenError};
 pub use check::{Check, Outcome};
 pub use reason::{GrpcCode, Reason, Status};
 
-/// Why a connection is refused, with what was compared.
+/// Why a connection is refused, with both sides of the comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// No token where one belongs.
+    /// The token is missing.
     MissingToken(CredentialSource),
     /// More than one `authorization` value.
     MultipleTokens,
@@ -42,7 +41,7 @@ pub enum Refusal {
         /// When it was judged.
         now: UnixTime,
     },
-    /// `nbf` is to come.
+    /// `nbf` is in the future.
     NotYetValid {
         /// `nbf`.
         date: NumericDate,
@@ -59,11 +58,11 @@ pub enum Refusal {
         /// Its place in `revocationRules`, from 0.
         rule: usize,
     },
-    /// The token says something that its holder does not.
+    /// The token does not match its holder.
     Mismatch(Mismatch),
-    /// This proxy type may not connect; `None` is one that Kuma does not know.
+    /// This proxy type may not connect; `None` for a type that Kuma does not know.
     ProxyDenied(Option<ProxyType>),
-    /// Not a path of what is served here.
+    /// The path is not served here.
     PathDenied(Audience),
     /// The request cannot be read.
     MalformedRequest(RequestError),
@@ -76,11 +75,11 @@ pub enum Refusal {
     ClockUnavailable,
     /// There is no policy to judge by.
     PolicyUnavailable,
-    /// The gateway holds as much as it may.
+    /// The gateway has reached the limit for held requests.
     Overloaded,
 }
 
-/// Whom a gate serves.
+/// The clients of a gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Audience {
     /// Proxies, in front of a dataplane server.
@@ -89,7 +88,7 @@ pub enum Audience {
     ControlPlanes,
 }
 
-/// Where a token belongs.
+/// The place of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CredentialSource {
     /// The `authorization` header of a proxy.
@@ -117,7 +116,7 @@ pub enum RequestError {
     Resource,
     /// The id of the node has no mesh and name, or not those of `dataplane.resource`.
     NodeId,
-    /// The body is not the JSON object it should be.
+    /// The body is not a valid JSON object.
     Json(JsonError),
     /// A field of the body has the wrong type.
     FieldType(&'static str),
@@ -130,7 +129,7 @@ pub enum RequestError {
 }
 
 impl Refusal {
-    /// What a refused client is told.
+    /// The message for a refused client.
     pub fn message(&self, detail: ErrorDetail) -> String {
         match detail {
             ErrorDetail::Reason => format!("zonegate: {}: {self}", self.reason()),
@@ -138,7 +137,7 @@ impl Refusal {
         }
     }
 
-    /// Its word.
+    /// The reason.
     pub fn reason(&self) -> Reason {
         match self {
             Self::MissingToken(_) => Reason::MissingToken,
@@ -174,7 +173,7 @@ fn mismatch_reason(mismatch: &Mismatch) -> Reason {
         Mismatch::Namespace { .. } | Mismatch::Pod { .. } | Mismatch::ServiceAccount { .. } => {
             Reason::WrongServiceAccount
         }
-        // A key is known by its issuer and its kid.
+        // Issuer and kid identify a key.
         Mismatch::TokenIssuer { .. } => Reason::UnknownKid,
     }
 }

@@ -1,4 +1,4 @@
-//! Why a connection is refused, as one word, and the two statuses that say it.
+//! Why a connection is refused, as one word, with its gRPC and HTTP status.
 //!
 //! In: nothing. Out: [`Reason`], the one spelling for replies, metrics, logs and tests.
 
@@ -30,11 +30,11 @@ pub enum Reason {
     MissingExpiration,
     /// `exp` has passed.
     Expired,
-    /// `nbf` is to come.
+    /// `nbf` is in the future.
     NotYetValid,
     /// Its ID is on the revocation list.
     Revoked,
-    /// Its Scope lacks the proxy's.
+    /// Its Scope lacks the proxy's type.
     OutOfScope,
     /// It was issued for another zone.
     WrongZone,
@@ -56,11 +56,11 @@ pub enum Reason {
     ClockUnavailable,
     /// The gateway has no policy to judge by.
     PolicyUnavailable,
-    /// The gateway holds as much as it may.
+    /// The gateway has reached the limit for held requests.
     Overloaded,
 }
 
-/// One refusal in the words of gRPC and of HTTP.
+/// The gRPC and HTTP status of a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Status {
     /// The gRPC status code.
@@ -77,13 +77,13 @@ pub enum GrpcCode {
     InvalidArgument = 3,
     /// Nothing came in time.
     DeadlineExceeded = 4,
-    /// Known, and not allowed.
+    /// The token is good, and not allowed to do this.
     PermissionDenied = 7,
     /// Not served here.
     Unimplemented = 12,
-    /// Not now.
+    /// The gateway cannot judge at this moment.
     Unavailable = 14,
-    /// Not known.
+    /// The token is missing or not good.
     Unauthenticated = 16,
 }
 
@@ -137,7 +137,7 @@ impl Reason {
         Self::Overloaded,
     ];
 
-    /// Its one spelling.
+    /// Its name in replies, metrics, logs and tests.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::MissingToken => "missing_token",

@@ -35,6 +35,8 @@ pub(super) fn start(
         .args(["--concurrency", &options.concurrency.to_string()])
         .args(epoch.arguments(dir))
         .args(connections(options.delivery))
+        // Lines of the access log are written at once, not after ten seconds.
+        .args(["--file-flush-interval-msec", "200"])
         .args(["--log-level", "warning"])
         .args(["--component-log-level", "wasm:info,dynamic_modules:info,config:info"])
         .envs(options.environment.iter().map(|(name, value)| (name, value)))

@@ -8,7 +8,7 @@ use super::cases::Case;
 use super::facts::Facts;
 use super::oracle::Jwt;
 
-/// A row of the README's section on compatibility.
+/// A row of the table in `docs/checks.md` of what is looser than an old release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum LooserRow {
     IssuedInTheFuture,

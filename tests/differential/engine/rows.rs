@@ -1,4 +1,4 @@
-//! The rows of the README's table of what is stricter than Kuma, each as a predicate on a case.
+//! The rows of the table in `docs/checks.md` of what is stricter than Kuma, each as a predicate on a case.
 
 use zonegate::gate::Reason;
 
@@ -107,7 +107,7 @@ impl Row {
     }
 }
 
-/// As the README says.
+/// As `docs/checks.md` says.
 pub(crate) const MAX_DEPTH: usize = 64;
 /// The default of `maxTokenBytes`.
 const MAX_TOKEN_BYTES: usize = 16_384;

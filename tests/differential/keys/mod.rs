@@ -2,7 +2,7 @@
 //!
 //! In: a seed, a number of keys and Go. Out: a [`Summary`]. Of each key both say whether a control plane
 //! starts with it and can verify with it, and whether the signature of a token is good. The gate may
-//! never be looser, and stricter only in a [`KeyRow`] of the README's table.
+//! never be looser, and stricter only in a [`KeyRow`] of the table in `docs/checks.md`.
 
 mod der;
 mod pem;
@@ -40,7 +40,7 @@ impl Recipe {
     }
 }
 
-/// A row of the README's table that a key can fall under.
+/// A row of the table in `docs/checks.md` that a key can fall under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum KeyRow {
     TooLarge,

@@ -1,4 +1,4 @@
-//! The rows of the README's table under which the gate refuses a stream that Kuma accepts, as predicates.
+//! The rows of the table in `docs/checks.md` under which the gate refuses a stream that Kuma accepts, as predicates.
 //!
 //! In: a stream, Kuma's answer, the gate's reason. Out: the row. The resource is read apart from the gate's own
 //! reader.

@@ -4,7 +4,7 @@
 //! from the file.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
@@ -73,15 +73,24 @@ pub(crate) fn beside(path: &Path, what: &str) -> PathBuf {
     path.with_file_name(format!(".{name}.{what}"))
 }
 
+/// What a `zonegate sync` keeps of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeps {
+    /// Keys and revoked ids; the rest is left as it is.
+    Secrets,
+    /// All of it, or the sync did not say what.
+    Whole,
+}
+
 /// Whether a `zonegate sync` keeps a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeptBySync {
     /// None does, as far as can be seen here.
     No,
     /// One has, and is not running.
-    WasOnce,
+    WasOnce(Keeps),
     /// One does now.
-    Yes,
+    Yes(Keeps),
     /// It cannot be seen: the lock belongs to another user.
     Unknown,
 }
@@ -89,18 +98,36 @@ pub enum KeptBySync {
 /// The lock of a `zonegate sync`, which it holds as long as it runs.
 pub(crate) const SYNC_LOCK: &str = "sync-lock";
 
+impl Keeps {
+    /// What a sync writes into its lock.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Secrets => "keys and revoked ids\n",
+            Self::Whole => "",
+        }
+    }
+
+    fn said_in(mut lock: File) -> Self {
+        let mut text = String::new();
+        match lock.read_to_string(&mut text) {
+            Ok(_) if text == Self::Secrets.as_str() => Self::Secrets,
+            Ok(_) | Err(_) => Self::Whole,
+        }
+    }
+}
+
 /// Whether a `zonegate sync` keeps the file at `path`.
 ///
 /// # Errors
 /// The path leads nowhere.
 pub fn kept_by_sync(path: &Path) -> Result<KeptBySync, ReplaceError> {
     let lock = beside(&target(path)?, SYNC_LOCK);
-    Ok(match OpenOptions::new().write(true).open(lock) {
+    Ok(match OpenOptions::new().read(true).write(true).open(lock) {
         Err(error) if error.kind() == ErrorKind::PermissionDenied => KeptBySync::Unknown,
         Err(_) => KeptBySync::No,
         Ok(file) => match file.try_lock() {
-            Ok(()) => KeptBySync::WasOnce,
-            Err(_) => KeptBySync::Yes,
+            Ok(()) => KeptBySync::WasOnce(Keeps::said_in(file)),
+            Err(_) => KeptBySync::Yes(Keeps::said_in(file)),
         },
     })
 }
@@ -142,8 +169,10 @@ mod tests {
         assert_eq!(kept_by_sync(&path).unwrap(), KeptBySync::No);
         let lock = File::create(dir.path().join(".file.sync-lock")).unwrap();
         lock.try_lock().unwrap();
-        assert_eq!(kept_by_sync(&path).unwrap(), KeptBySync::Yes);
+        assert_eq!(kept_by_sync(&path).unwrap(), KeptBySync::Yes(Keeps::Whole));
+        fs::write(dir.path().join(".file.sync-lock"), Keeps::Secrets.as_str()).unwrap();
+        assert_eq!(kept_by_sync(&path).unwrap(), KeptBySync::Yes(Keeps::Secrets));
         drop(lock);
-        assert_eq!(kept_by_sync(&path).unwrap(), KeptBySync::WasOnce);
+        assert_eq!(kept_by_sync(&path).unwrap(), KeptBySync::WasOnce(Keeps::Secrets));
     }
 }

@@ -6,7 +6,7 @@
 //! terminal. Who else may read the file is not checked.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::sync::mpsc;
@@ -21,6 +21,8 @@ use super::failure::BadInput;
 
 /// The largest key that the gate takes is under 7 KiB as PEM, under 9 as base64 of PEM.
 const MAX_KEY: usize = 64 * 1024;
+/// Longer than every line of a log: the headers of a request have 60 KiB.
+const MAX_LINE: u64 = 1024 * 1024;
 /// How long a named pipe may wait for its writer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -45,6 +47,23 @@ pub(super) fn public(path: &Path, limit: usize, what: &str) -> anyhow::Result<Ve
     let mut bytes = Vec::new();
     fill(&mut bytes, path, limit, what)?;
     Ok(bytes)
+}
+
+/// Hands each line at `path` to `take`, of which the longest are cut; lines that are no UTF-8 are left out.
+pub(super) fn lines(path: &Path, what: &str, mut take: impl FnMut(&str)) -> anyhow::Result<()> {
+    let unreadable = || BadInput(format!("could not read the {what} {}", name(path)));
+    let mut source = BufReader::new(open(path).with_context(unreadable)?);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = source.by_ref().take(MAX_LINE).read_until(b'\n', &mut line);
+        if read.with_context(unreadable)? == 0 {
+            return Ok(());
+        }
+        if let Ok(line) = std::str::from_utf8(&line) {
+            take(line);
+        }
+    }
 }
 
 /// How an error names `path`.

@@ -6,6 +6,7 @@
 //! else. Results go to standard output or to a file, errors and warnings to standard error. A verb is a
 //! file here; what it does is in the library.
 
+mod columns;
 mod completion;
 mod config;
 mod demo;
@@ -22,6 +23,7 @@ mod printable;
 mod profile;
 mod revoke;
 mod serve;
+mod streams;
 mod sync;
 mod time;
 mod token_text;
@@ -48,6 +50,7 @@ enum Verb {
     #[command(subcommand)]
     Config(config::Config),
     Revoke(revoke::RevokeArgs),
+    Streams(streams::StreamsArgs),
     Sync(sync::SyncArgs),
     Serve(serve::ServeArgs),
     #[command(subcommand)]
@@ -69,6 +72,7 @@ impl Verb {
             }
             Self::Config(what) => what.run(),
             Self::Revoke(args) => args.run(),
+            Self::Streams(args) => args.run(),
             Self::Sync(args) => args.run().map(done),
             Self::Serve(args) => args.run().map(done),
             Self::Demo(what) => what.run().map(done),

@@ -23,13 +23,13 @@ use crate::service_manager;
 
 const EXAMPLES: &str = "\
 On one port: gRPC for Envoy (external processing, external authorization, health), and by HTTP
-/auth (nginx auth_request), /forward-auth (Traefik and its like), /metrics and /ready. External
-processing sees the first message of a stream and cuts open streams, as the filter does; all others
-see headers only: docs/service.md says what fits which proxy.
+/auth (nginx auth_request), /forward-auth (Traefik and similar proxies), /metrics and /ready. External
+processing sees the first message of a stream and cuts open streams, as the filter does. The other
+protocols see headers only: docs/service.md says which protocol fits which proxy.
 
-The file is looked at five times a second, and may have any form that config check reads. One that
-is refused leaves the policy before in force. Without a policy everything is refused, and /ready
-says 503. SIGTERM and SIGINT end it.
+The file is read again within a fifth of a second of a change, and may have any form that config check
+reads. If a file is refused, the previous policy stays in force. Without a policy everything is refused,
+and /ready answers 503. SIGTERM and SIGINT end the service.
 
 Examples:
   $ zonegate serve --config /etc/zonegate/ecds/zonegate.yaml

@@ -18,6 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::failure::BadInput;
 use super::output::hint_at_output_file;
 use super::printable;
+use crate::atomic_write::Keeps;
 use crate::sync::{
     Address, ApiServer, ClientCertificate, ErrorKind, Gateway, PlainHttp, Settings, Status,
     SyncError, Syncer, Target, TargetError, TokenSource, VARIABLE, serve,
@@ -124,6 +125,8 @@ impl SyncArgs {
         // One of them is required.
         let file = file.ok_or_else(|| BadInput("give --output-file".to_owned()))?;
         let target = Target::open(file).map_err(of_target)?;
+        let keeps = if self.base.is_some() { Keeps::Whole } else { Keeps::Secrets };
+        target.say(keeps).map_err(of_target)?;
         let status = Arc::new(Status::default());
         let (address, interval) = (settings.server.address.clone(), self.interval);
         let mut syncer = Syncer::new(settings, target, Arc::clone(&status), say);

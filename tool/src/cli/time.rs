@@ -1,12 +1,12 @@
 //! Points in time, as operators write and read them.
 //!
-//! In: RFC 3339 or seconds since 1970; or a date of a token. Out: a time; or the date in UTC, in the
+//! In: RFC 3339 or seconds since 1970, a span of time, or a date of a token. Out: a time, a span; or the date in UTC, in the
 //! machine's time zone and relative to now. Whether a date is a sensible one is not checked.
 
 use std::time::{Duration, SystemTime};
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{Span, SpanRelativeTo, Timestamp};
 use zonegate::gate::UnixTime;
 use zonegate::text::HumanDuration;
 use zonegate::token::NumericDate;
@@ -22,6 +22,15 @@ pub(super) fn parse(text: &str) -> Result<UnixTime, String> {
         "RFC 3339 or seconds since 1970 are expected, for example 2026-01-31T12:00:00Z or 1769860800"
             .to_owned()
     })
+}
+
+/// Reads how long: `30d`, `12h`, `1 week`.
+pub(super) fn span(text: &str) -> Result<Duration, String> {
+    let span = text.parse::<Span>().map_err(|error| error.to_string())?;
+    span.to_duration(SpanRelativeTo::days_are_24_hours())
+        .ok()
+        .and_then(|span| Duration::try_from(span).ok())
+        .ok_or_else(|| "days, hours or weeks are expected, for example 30d or 12h".to_owned())
 }
 
 /// What the machine's clock says.
@@ -98,5 +107,24 @@ mod tests {
         let beyond = format!("{} seconds since 1970, beyond any calendar", i64::MIN);
         assert_eq!(line(NumericDate(i64::MIN)), beyond);
         assert_eq!(utc(NumericDate(0)).unwrap(), "1970-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn a_span_is_days_and_hours() {
+        const DAY: u64 = 86_400;
+        for (text, seconds) in [
+            ("30d", Some(30 * DAY)),
+            ("12h", Some(DAY / 2)),
+            ("1 week", Some(7 * DAY)),
+            ("1d 12h", Some(DAY * 3 / 2)),
+            ("0d", Some(0)),
+            ("-1d", None),
+            ("1 month", None),
+            ("30", None),
+            ("", None),
+            ("soon", None),
+        ] {
+            assert_eq!(span(text).ok(), seconds.map(Duration::from_secs), "{text}");
+        }
     }
 }

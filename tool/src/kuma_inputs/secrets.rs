@@ -290,6 +290,10 @@ fn revocation_text(secret: &Raw<'_>) -> Result<String, SecretsError> {
         Err(_) => return Err(error("its data are not base64")),
     };
     let text = std::str::from_utf8(&bytes).map_err(|_| error("it is not text"))?;
+    // It may be a private key under the wrong name, and what is read here is written into a policy.
+    if text.contains("-----BEGIN ") {
+        return Err(error("it holds a PEM block, and no ids"));
+    }
     Ok(text.to_owned())
 }
 

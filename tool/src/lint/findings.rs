@@ -10,7 +10,8 @@ use zonegate::gate::Holding;
 use zonegate::text::Quoted;
 use zonegate::token::{KeySet, PublicKey, VerificationKey};
 
-use super::ids;
+use super::rules::RuleDoubt;
+use super::{ids, rules};
 use crate::plugin_config::settings;
 
 /// What the author of a configuration may not have meant.
@@ -38,6 +39,10 @@ pub enum Finding {
     KidRevoked(String, String),
     /// White space between the ids of the text at this path.
     NotAsKumaReads(String),
+    /// A rule at this place that revokes nothing.
+    Rule(usize, RuleDoubt),
+    /// A rule at the first place that revokes nothing which the one at the second does not.
+    CoveredRule(usize, usize),
     /// No zone is named.
     DefaultZone,
     /// Everything passes.
@@ -77,6 +82,7 @@ const EXAMPLE: &str = include_str!("../../../envoy/ecds/zonegate.yaml");
 pub(super) fn all(json: &Value, config: &Config, around: Option<&Value>) -> Vec<Finding> {
     let mut findings = keys(config);
     findings.extend(ids::all(json, config));
+    findings.extend(rules::all(&config.policy));
     findings.extend(policy(json));
     let holding = config.policy.holding();
     findings.extend(around.map(|around| envoy(around, holding)).unwrap_or_default());
@@ -261,6 +267,11 @@ impl fmt::Display for Finding {
                 f,
                 "{path}: there is white space between the ids: the gate revokes them, Kuma \
                  itself does not (it splits on commas only)",
+            ),
+            Self::Rule(place, doubt) => write!(f, "revocationRules[{place}]: {doubt}"),
+            Self::CoveredRule(place, wider) => write!(
+                f,
+                "revocationRules[{place}]: revokes nothing that revocationRules[{wider}] does not: it can go"
             ),
             Self::DefaultZone => {
                 f.write_str("zone: is not named, and so is \"default\" (Kuma's default)")

@@ -6,16 +6,19 @@
 
 mod findings;
 mod ids;
+mod rules;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 pub use findings::Finding;
+pub use rules::{RuleDoubt, doubt};
 
 use zonegate::config::Config;
 
 use crate::plugin_config::filters::filters;
 use crate::plugin_config::plugin_file::PluginConfiguration;
+use crate::plugin_config::rules::words;
 use crate::plugin_config::settings;
 
 /// What a configuration allows, and what is odd about it.
@@ -28,6 +31,9 @@ pub struct LintReport {
     pub keys: Vec<KeySummary>,
     /// How many ids are revoked.
     pub revocations: usize,
+    /// The revocation rules, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<String>,
     /// Every setting by its path, defaults filled in.
     pub settings: Map<String, Value>,
     /// What its author may not have meant.
@@ -66,6 +72,7 @@ impl LintReport {
                 })
                 .collect(),
             revocations: config.policy.issuers.revoked_ids(),
+            rules: config.policy.revocation_rules.iter().map(words).collect(),
             settings: settings(&json).into_iter().collect(),
             warnings: findings::all(&json, config, around),
         }

@@ -62,6 +62,13 @@ fn what_is_odd_is_found() {
             vec![Finding::OfTheFilter(Warning::EmptyRevocation("revocations".to_owned()))],
         ),
         (json!({ "revocations": "" }), vec![]),
+        (
+            json!({ "revocationRules": [{ "kid": "k" }, { "kid": "k" }, { "zone": "y" }] }),
+            vec![
+                Finding::CoveredRule(1, 0),
+                Finding::Rule(2, RuleDoubt::OtherZone("z".into(), "y".into())),
+            ],
+        ),
         (json!({ "revocations": "a, b" }), vec![Finding::NotAsKumaReads("revocations".into())]),
         (
             json!({ "revocations": "a,b,a,a" }),

@@ -10,6 +10,8 @@ use serde_json::Value;
 use zonegate::config::Config;
 
 use super::plugin_file::PluginConfiguration;
+use super::rule_changes::{self, RuleChange};
+use super::rules::RULES;
 use super::schema::settings;
 use super::{RevocationPlace, Revocations};
 
@@ -26,6 +28,9 @@ pub struct Difference {
     /// The same of other kinds of token: the lists that differ.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub other_lists: Vec<ListChange>,
+    /// Rules that revoke tokens by what they say.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<RuleChange>,
     /// Whether the ids could be compared. A form of the revocations that is not a text or a list can be
     /// compared as a whole only, and counts as a setting.
     #[serde(skip)]
@@ -79,6 +84,7 @@ impl Difference {
         let (old, new) = (json(old), json(new));
         let mut difference = Self {
             keys: keys(old_config, new_config),
+            rules: rule_changes::changes(old_config, new_config),
             settings: changed_settings(&old, &new),
             is_listed: true,
             ..Self::default()
@@ -96,9 +102,9 @@ impl Difference {
 
     /// Whether nothing differs.
     pub fn is_empty(&self) -> bool {
-        let Self { keys, revoked, unrevoked, other_lists, is_listed: _, settings } = self;
+        let Self { keys, revoked, unrevoked, other_lists, rules, is_listed: _, settings } = self;
         let is_same_list = revoked.is_empty() && unrevoked.is_empty() && other_lists.is_empty();
-        is_same_list && keys.is_empty() && settings.is_empty()
+        is_same_list && rules.is_empty() && keys.is_empty() && settings.is_empty()
     }
 
     fn compare_whole(&mut self, old: &Value, new: &Value) {
@@ -163,7 +169,7 @@ fn revocations(json: &Value) -> Revocations {
     }
 }
 
-/// With `null` for a setting that one of their profiles does not have.
+/// With `null` for a setting that one of their profiles does not have. Rules are compared as rules.
 fn changed_settings(old: &Value, new: &Value) -> Vec<SettingChange> {
     let (old, new) = (BTreeMap::from_iter(settings(old)), BTreeMap::from_iter(settings(new)));
     let paths: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
@@ -177,7 +183,7 @@ fn changed_settings(old: &Value, new: &Value) -> Vec<SettingChange> {
             before: of(&old, path),
             after: of(&new, path),
         })
-        .filter(|change| change.before != change.after)
+        .filter(|change| change.path != RULES && change.before != change.after)
         .collect()
 }
 

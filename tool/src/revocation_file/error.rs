@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use zonegate::config::ConfigError;
+
 use crate::plugin_config::plugin_file::PluginFileError;
 
 /// Why a file cannot be edited.
@@ -21,6 +23,10 @@ pub enum RevokeError {
     NotInText(String),
     /// A whole token stands in the list, which no longer is one then.
     NotAList,
+    /// A list of ids has no rules.
+    NoRules,
+    /// The filter does not take the rule.
+    Rule(ConfigError),
     /// The place of the revocations cannot be changed alone.
     LayoutLost,
     /// The new text would not be read as what is meant.
@@ -51,6 +57,11 @@ impl fmt::Display for RevokeError {
             Self::NotAList => f.write_str(
                 "not a revocation list: it has other lines than ids (a PEM, a configuration?)",
             ),
+            Self::NoRules => f.write_str(
+                "a revocation list has ids alone, for Kuma knows no rules: give a plugin configuration, or \
+                 the file of Envoy that holds one",
+            ),
+            Self::Rule(error) => error.fmt(f),
             Self::LayoutLost => f.write_str(
                 "its revocations are written in a way that cannot be changed alone (an alias, a tag?): \
                  change them by hand, or give --reformat, which writes the whole file anew, without \

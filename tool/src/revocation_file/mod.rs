@@ -1,4 +1,4 @@
-//! Adds to, and drops from, the revoked ids in a file.
+//! Adds to, and drops from, the revoked ids in a file, and adds rules that revoke tokens by what they say.
 //!
 //! In: the bytes of a revocation list (text as in the secret `zone-token-revocations`) or of a file with
 //! a plugin configuration, and ids. Out: the new text of the file, in which nothing but the revocations is
@@ -7,6 +7,7 @@
 
 mod error;
 mod policy_file;
+mod rule;
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -15,6 +16,7 @@ use zonegate::config::Config;
 use zonegate::revocation::{OddEntries, OddKind};
 
 pub use error::RevokeError;
+pub use rule::RuleEdit;
 
 use crate::plugin_config::plugin_file::{PluginConfiguration, PluginFileError};
 use crate::plugin_config::{Generation, RevocationPlace, Revocations};

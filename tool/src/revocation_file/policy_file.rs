@@ -10,6 +10,7 @@ use zonegate::config::Config;
 
 use crate::plugin_config::generation::{GENERATION, Generation};
 use crate::plugin_config::plugin_file::PluginConfiguration;
+use crate::plugin_config::rules::RULES;
 use crate::plugin_config::{RevocationPlace, Revocations};
 use crate::readers::text;
 
@@ -33,9 +34,8 @@ impl PolicyFile {
         revoked: &BTreeSet<String>,
         generation: &Generation,
     ) -> bool {
-        let Ok(found) = PluginConfiguration::find(text.as_bytes()) else { return false };
+        let Some((found, file)) = read(text) else { return false };
         let Ok(json) = serde_json::from_slice::<Value>(&found.json) else { return false };
-        let Ok((file, _)) = text::value(text.as_bytes()) else { return false };
         self::revoked(&self.place.revocations(&json)) == *revoked
             && self
                 .place
@@ -45,19 +45,58 @@ impl PolicyFile {
             && found.config().is_ok()
     }
 
-    /// The file with other revocations in the plugin configuration, which is in it as it is, or as the text
-    /// of a `StringValue`.
+    /// Whether a new text of the file is read as the old one with this rule more, and by the gateway.
+    pub(super) fn is_meant_with_rule(
+        &self,
+        text: &str,
+        rule: &Value,
+        generation: &Generation,
+    ) -> bool {
+        let Some((found, file)) = read(text) else { return false };
+        self.with_rule(rule, generation).is_some_and(|meant| same(&meant, &file))
+            && found.config().is_ok()
+    }
+
+    /// The file with other revocations in the plugin configuration.
     pub(super) fn with_revocations(
         &self,
         revocations: &Value,
         generation: &Generation,
     ) -> Option<Value> {
-        let mut file = self.file.clone();
-        let mut changed = self.json.clone();
-        self.place.set(&mut changed, revocations.clone())?;
+        self.with(generation, |policy| self.place.set(policy, revocations.clone()))
+    }
+
+    /// The file with one more rule in the plugin configuration, behind the others.
+    pub(super) fn with_rule(&self, rule: &Value, generation: &Generation) -> Option<Value> {
+        self.with(generation, |policy| {
+            let rules = policy.as_object_mut()?.entry(RULES).or_insert(Value::Null);
+            if rules.is_null() {
+                *rules = Value::Array(Vec::new());
+            }
+            rules.as_array_mut()?.push(rule.clone());
+            Some(())
+        })
+    }
+
+    /// The file with a change of the plugin configuration, which is in it as it is, or as the text of a
+    /// `StringValue`.
+    fn with(
+        &self,
+        generation: &Generation,
+        change: impl FnOnce(&mut Value) -> Option<()>,
+    ) -> Option<Value> {
+        let (mut file, mut changed) = (self.file.clone(), self.json.clone());
+        change(&mut changed)?;
         changed.as_object_mut()?.insert(GENERATION.to_owned(), generation.as_str().into());
         set(&mut file, &self.json, &changed).then_some(file)
     }
+}
+
+/// A new text of a file, and the plugin configuration in it.
+fn read(text: &str) -> Option<(PluginConfiguration, Value)> {
+    let found = PluginConfiguration::find(text.as_bytes()).ok()?;
+    let (file, _) = text::value(text.as_bytes()).ok()?;
+    Some((found, file))
 }
 
 /// Whether `before` was found at or below `value`, and replaced.

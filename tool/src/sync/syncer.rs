@@ -197,6 +197,7 @@ impl Syncer {
         }
         // Unchanged is only said about what is known.
         let Some(known) = &self.known else { return Err(SyncError::Fetch(FetchError::NotTheApi)) };
+        let held = self.target.hold().map_err(SyncError::Target)?;
         let file = self.target.read(MAX_BYTES).map_err(SyncError::Target)?;
         let text = file.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok());
         let as_it_is = rendered::Before { text, own: self.own.as_ref() };
@@ -209,7 +210,7 @@ impl Syncer {
                 .map_or_else(Snapshot::default, |plugin| Snapshot::of(&plugin.json)),
             is_there: file.is_some_and(|bytes| !bytes.trim_ascii().is_empty()),
         };
-        let replaced = self.target.replace(&rendered.text).map_err(SyncError::Target)?;
+        let replaced = self.target.replace(&rendered.text, &held).map_err(SyncError::Target)?;
         Ok(Done { rendered, before, replaced })
     }
 

@@ -5,12 +5,12 @@
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::atomic_write::{FileLock, ReplaceError, SYNC_LOCK, beside, replace};
+use crate::atomic_write::{FileLock, Keeps, ReplaceError, SYNC_LOCK, beside, replace};
 use crate::plugin_config::plugin_file::MAX_BYTES;
 
 /// A file, and the right to keep it current.
@@ -19,7 +19,7 @@ pub struct Target {
     path: PathBuf,
     has_kept: bool,
     /// Held as long as this lives.
-    _lock: File,
+    lock: File,
 }
 
 /// Why a file cannot be kept current.
@@ -125,7 +125,7 @@ impl Target {
         let lock_path = beside(path, SYNC_LOCK);
         let has_kept = lock_path.exists();
         let lock = lock(&lock_path, path)?;
-        let target = Self { path: path.to_owned(), has_kept, _lock: lock };
+        let target = Self { path: path.to_owned(), has_kept, lock };
         match target.read(MAX_BYTES)? {
             Some(text) if !is_ecds(&text) => Err(TargetError::OtherFile(path.to_owned())),
             _ => Ok(target),
@@ -135,6 +135,16 @@ impl Target {
     /// The file's path.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Says what of the file is kept, to whoever wants to change it.
+    ///
+    /// # Errors
+    /// [`TargetError::Io`].
+    pub fn say(&self, keeps: Keeps) -> Result<(), TargetError> {
+        let written =
+            self.lock.set_len(0).and_then(|()| (&self.lock).write_all(keeps.as_str().as_bytes()));
+        written.map_err(|error| failed("write", &beside(&self.path, SYNC_LOCK), error))
     }
 
     /// Whether a sync has kept it before.
@@ -156,13 +166,22 @@ impl Target {
         }
     }
 
-    /// Gives the file this text.
+    /// Keeps others, such as `zonegate revoke`, from changing the file: from before it is read until it is
+    /// replaced, so that nothing of theirs is lost.
+    ///
+    /// # Errors
+    /// [`TargetError::NotReplaced`].
+    pub fn hold(&self) -> Result<FileLock, TargetError> {
+        FileLock::of(&self.path, PATIENCE)
+            .map_err(|error| TargetError::NotReplaced(self.path.clone(), error))
+    }
+
+    /// Gives the file this text, while it is held.
     ///
     /// # Errors
     /// [`TargetError::NotReplaced`] and [`TargetError::Io`]; the file then still has its old text.
-    pub fn replace(&self, text: &str) -> Result<Replaced, TargetError> {
+    pub fn replace(&self, text: &str, _held: &FileLock) -> Result<Replaced, TargetError> {
         let not_replaced = |error| TargetError::NotReplaced(self.path.clone(), error);
-        let _lock = FileLock::of(&self.path, PATIENCE).map_err(not_replaced)?;
         // One more byte, to see that there is more.
         let old = self.read(text.len().saturating_add(1))?;
         if old.as_deref() == Some(text.as_bytes()) {
@@ -209,17 +228,18 @@ mod tests {
         let path = dir.path().join("file");
         let target = Target::open(&path).unwrap();
         assert_eq!(target.read(9).unwrap(), None);
-        assert_eq!(target.replace("one").unwrap(), Replaced::Yes);
+        let held = target.hold().unwrap();
+        assert_eq!(target.replace("one", &held).unwrap(), Replaced::Yes);
         let identity = || {
             let found = fs::metadata(&path).unwrap();
             (found.ino(), found.mtime(), found.mtime_nsec(), found.ctime_nsec())
         };
         let first = identity();
-        assert_eq!(target.replace("one").unwrap(), Replaced::WasCurrent);
+        assert_eq!(target.replace("one", &held).unwrap(), Replaced::WasCurrent);
         assert_eq!(identity(), first);
         for text in ["on", "", "one and more"] {
             let before = identity();
-            assert_eq!(target.replace(text).unwrap(), Replaced::Yes);
+            assert_eq!(target.replace(text, &held).unwrap(), Replaced::Yes);
             assert_eq!(fs::read_to_string(&path).unwrap(), text);
             assert_ne!(identity().0, before.0, "written in place");
         }

@@ -6,6 +6,7 @@
 pub(crate) mod id_text;
 mod policy;
 pub(crate) mod revocations;
+pub(crate) mod rules;
 mod tree;
 
 pub use policy::{Owned, with_policy};

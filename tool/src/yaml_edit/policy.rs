@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::tree::{ANCHORS, Content, Edits, Field, Node, line_break, line_end, line_start, parse};
+use super::tree::{
+    ANCHORS, Content, Edits, Field, Node, last_byte, line_break, line_end, line_start, parse,
+};
 use crate::plugin_config::Revocations;
 use crate::plugin_config::generation::GENERATION;
 use crate::plugin_config::plugin_file::PluginConfiguration;
@@ -179,18 +181,6 @@ fn field_end(text: &str, field: &Field) -> usize {
     let end = last_byte(&field.value).max(field.name.span.end);
     let content = text.get(..end).unwrap_or_default().trim_end();
     line_end(text, content.len())
-}
-
-fn last_byte(node: &Node) -> usize {
-    match &node.content {
-        Content::Sequence { is_flow: false, items } => {
-            items.last().map_or(node.span.end, last_byte)
-        }
-        Content::Mapping { is_flow: false, fields } => {
-            fields.last().map_or(node.span.end, |field| last_byte(&field.value))
-        }
-        _ => node.span.end,
-    }
 }
 
 fn set_module(tree: &Node, module: &str, edits: &mut Edits) {

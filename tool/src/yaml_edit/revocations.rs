@@ -4,7 +4,7 @@
 //! caller takes one that reads as it should; a wrong guess here is never written. A candidate differs from
 //! the text in the revocations alone: comments, order, line breaks and quotes stay.
 
-mod list;
+pub(super) mod list;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -39,7 +39,7 @@ pub(crate) fn candidates(text: &str, place: &RevocationPlace, change: Change<'_>
             edits.applied(text)
         }));
     }
-    candidates.extend(in_string_values(text, &root, place, change));
+    candidates.extend(in_string_values(text, &root, &|text| self::candidates(text, place, change)));
     candidates
 }
 
@@ -142,7 +142,7 @@ fn in_block(text: &str, node: &Node, change: Change<'_>) -> Option<Edits> {
 }
 
 /// In its place, or before the keys.
-fn set_generation(
+pub(super) fn set_generation(
     text: &str,
     policy: &Node,
     generation: &Generation,
@@ -162,7 +162,7 @@ fn set_generation(
 }
 
 /// Before the keys, or before the first field of what has none.
-fn insert_field(
+pub(super) fn insert_field(
     text: &str,
     parent: &Node,
     name: &str,
@@ -199,12 +199,11 @@ fn empty_mapping(text: &str, node: &Node) -> Option<Range<usize>> {
     is_empty.then(|| node.span.clone())
 }
 
-/// A policy that is the text of a `StringValue`.
-fn in_string_values(
+/// A policy that is the text of a `StringValue`, changed as the candidates for it say.
+pub(super) fn in_string_values(
     text: &str,
     root: &Node,
-    place: &RevocationPlace,
-    change: Change<'_>,
+    candidates: &dyn Fn(&str) -> Vec<String>,
 ) -> Vec<String> {
     let mut values = Vec::new();
     let is_policy = |node: &Node| {
@@ -216,7 +215,7 @@ fn in_string_values(
     let mut edited = Vec::new();
     for node in values {
         let Content::Scalar { value, style } = &node.content else { continue };
-        for new in candidates(value, place, change) {
+        for new in candidates(value) {
             let mut edits = Edits::default();
             match style {
                 ScalarStyle::Literal => {

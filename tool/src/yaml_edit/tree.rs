@@ -210,6 +210,19 @@ impl Edits {
     }
 }
 
+/// Behind the last byte of a node that may have others in it.
+pub(super) fn last_byte(node: &Node) -> usize {
+    match &node.content {
+        Content::Sequence { is_flow: false, items } => {
+            items.last().map_or(node.span.end, last_byte)
+        }
+        Content::Mapping { is_flow: false, fields } => {
+            fields.last().map_or(node.span.end, |field| last_byte(&field.value))
+        }
+        _ => node.span.end,
+    }
+}
+
 /// Where the line begins on which `place` is.
 pub(super) fn line_start(text: &str, place: usize) -> usize {
     let before = text.get(..place).unwrap_or_default();

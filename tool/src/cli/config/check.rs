@@ -11,17 +11,20 @@ use serde::Serialize;
 use serde_json::Value;
 use zonegate::text::Quoted;
 
-use super::report::{columns, counted, for_programs};
+use super::report::{counted, for_programs};
 use super::{Found, print};
+use crate::cli::columns::columns;
 use crate::cli::failure::{self, warn};
 use crate::cli::output_value::Format;
+use crate::cli::printable::one_line;
 use crate::lint::LintReport;
+use crate::plugin_config::rules::RULES;
 
 const EXAMPLES: &str = "\
-The filter's own code reads it, so what is accepted here is accepted in Envoy. FILE is a plugin
+The filter's own code reads the file, so Envoy accepts what is accepted here. FILE is a plugin
 configuration, Envoy's gateway.yaml or ECDS file, an Istio WasmPlugin or an EnvoyExtensionPolicy.
 
-Exit code: 0 accepted (with or without warnings), 1 refused, 2 it cannot be read.
+Exit code: 0 accepted (with or without warnings), 1 refused, 2 the file cannot be read.
 
 Examples:
   $ zonegate config check /etc/zonegate/ecds/zonegate.yaml
@@ -97,9 +100,20 @@ fn table(name: &str, lint: &LintReport) -> String {
         }),
     );
     let mut settings = vec![["SETTING", "VALUE"].map(str::to_owned)];
-    settings.extend(lint.settings.iter().map(|(path, value)| [path.clone(), plain(value)]));
+    settings.extend(lint.settings.iter().map(|(path, value)| {
+        match (path.as_str(), lint.rules.len()) {
+            (RULES, 1..) => [path.clone(), counted(lint.rules.len(), "rule")],
+            _ => [path.clone(), plain(value)],
+        }
+    }));
     settings.push(["revocations".to_owned(), counted(lint.revocations, "id")]);
-    format!("{name}: accepted{place}{warnings}\n\n{}\n{}", columns(&keys), columns(&settings))
+    let mut rules = vec![["RULE", "REVOKES"].map(str::to_owned)];
+    let place_of = |place| format!("{RULES}[{place}]");
+    rules.extend(lint.rules.iter().enumerate().map(|(at, rule)| [place_of(at), one_line(rule)]));
+    let rules =
+        if lint.rules.is_empty() { String::new() } else { format!("\n{}", columns(&rules)) };
+    let (keys, settings) = (columns(&keys), columns(&settings));
+    format!("{name}: accepted{place}{warnings}\n\n{keys}\n{settings}{rules}")
 }
 
 /// A setting as it would be written.

@@ -13,7 +13,9 @@ use zonegate::text::Quoted;
 use super::report::{counted, for_programs};
 use super::{Found, print};
 use crate::cli::output_value::Format;
-use crate::plugin_config::{Difference, KeyChange, ListChange};
+use crate::plugin_config::{
+    Difference, KeyChange, ListChange, RuleChange, RuleDirection, RuleEffect,
+};
 
 const EXAMPLES: &str = "\
 Both files may be of any kind that config check reads. Defaults are filled in, and keys are compared
@@ -24,7 +26,7 @@ Exit code: 0 nothing would change, 1 something would, 2 one of them is refused o
 Examples:
   $ zonegate config diff /etc/zonegate/ecds/zonegate.yaml new.yaml";
 
-/// Show what a new configuration would change: keys, revoked ids, settings
+/// Show what a new configuration would change: keys, revoked ids, revocation rules, settings
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct DiffArgs {
@@ -54,7 +56,8 @@ impl DiffArgs {
 }
 
 fn table(difference: &Difference) -> String {
-    let Difference { keys, revoked, unrevoked, other_lists, is_listed, settings } = difference;
+    let Difference { keys, revoked, unrevoked, other_lists, rules, is_listed, settings } =
+        difference;
     let mut text = String::new();
     // Writing to a String does not fail.
     for change in keys {
@@ -73,6 +76,9 @@ fn table(difference: &Difference) -> String {
         if !unrevoked.is_empty() {
             let _ = writeln!(text, "- no longer revoked in {path}: {}", few(unrevoked));
         }
+    }
+    for change in rules {
+        let _ = writeln!(text, "{}", rule(change));
     }
     for change in settings {
         if change.path == "revocations" && !is_listed {
@@ -94,6 +100,24 @@ fn key(KeyChange { kid, before, after }: &KeyChange) -> String {
         (None, Some(after)) => format!("+ key {kid}: {after}"),
         (None, None) => format!("  key {kid}"),
     }
+}
+
+fn rule(change: &RuleChange) -> String {
+    let RuleChange { change, rule, effect, covered_by } = change;
+    let (sign, side) = match change {
+        RuleDirection::Added => ('+', "old"),
+        RuleDirection::Removed => ('-', "new"),
+    };
+    let effect = match (effect, covered_by) {
+        (RuleEffect::Looser, _) => {
+            " (looser: tokens that only it revokes are let in again)".to_owned()
+        }
+        (RuleEffect::None, Some(place)) => {
+            format!(" (no difference: revocationRules[{place}] of the {side} one revokes as much)")
+        }
+        (RuleEffect::Stricter | RuleEffect::None, _) => String::new(),
+    };
+    format!("{sign} revocation rule: {rule}{effect}")
 }
 
 /// As many as one can take in at a glance.

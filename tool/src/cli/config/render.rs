@@ -26,8 +26,8 @@ use crate::render::service::{ext_auth_policy, ext_proc_policy};
 use crate::render::{Plugin, RenderError, ecds, plugin_json};
 
 const EXAMPLES: &str = "\
-Sources can be combined and repeated. A kid in two of them is an error that names both; revoked ids
-add up. What is rendered has been accepted by the filter's own code; warnings go to standard error.
+Sources can be combined and repeated. A kid in two sources is an error that names both; revoked ids
+add up. The filter's own code has accepted the output. Warnings go to standard error.
 
 Examples:
   From a running control plane to the file that Envoy watches:

@@ -60,10 +60,10 @@ pub(super) struct Sources {
     /// What stands behind the gate; goes before the base
     #[arg(long, value_enum)]
     profile: Option<ProfileArg>,
-    /// With profile globalKds: a zone that is counted by itself, with those of the base; repeated or with commas
+    /// With profile globalKds: a zone with its own metrics, besides those of the base; repeated or with commas
     #[arg(long, value_name = "ZONE", value_delimiter = ',')]
     count_zone: Vec<String>,
-    /// Whether refusals are carried out; goes before the base
+    /// Whether refusals are enforced; goes before the base
     #[arg(long, value_enum)]
     mode: Option<Mode>,
 }

@@ -1,5 +1,6 @@
 //! `zonegate demo …`: the gateway in a real Envoy, to look at and to try.
 
+mod connections;
 mod run;
 mod trust_on_first_use;
 mod verdicts;

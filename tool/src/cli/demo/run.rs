@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -16,7 +16,9 @@ use zonegate_issuer::Scope;
 use zonegate_testkit::control_plane::{self, ControlPlane};
 use zonegate_testkit::gateway::{Gateway, Options};
 
+use super::connections::Connections;
 use super::{KID, Programs, Sandbox, ZONE, trust_on_first_use};
+use crate::access_log::Line;
 use crate::cli::failure::BadInput;
 use crate::cli::input;
 use crate::cli::output::say;
@@ -58,7 +60,7 @@ impl Run {
         let ended = tokio::select! {
             status = gateway.wait() => Some(status?),
             () = stop => None,
-            result = follow(&log) => return result,
+            result = follow(&log, demo.is_none()) => return result,
         };
         if let Some(status) = ended {
             bail!("Envoy has ended ({status}); its log ends:\n{}", gateway.log_tail());
@@ -95,6 +97,7 @@ impl Run {
         };
         let mut options = sandbox.options(&self.programs, address, policy)?;
         options.listen = listen;
+        options.edits.push((LOG_INTERVAL.to_owned(), json!("1s")));
         if demo.is_none() {
             self.trust(&mut options).await?;
         }
@@ -139,7 +142,10 @@ impl Run {
         // Not localhost: kuma-dp's Envoy would look for it at ::1 first, and nowhere else.
         say!("\nThe gateway listens on https://127.0.0.1:{port}   (its CA: {ca})");
         match (&self.control_plane, demo) {
-            (Some(address), _) => say!("It stands in front of {address}."),
+            (Some(address), _) => {
+                say!("It stands in front of {address}.");
+                tell_control_plane(port, &sandbox.certificates.ca_path);
+            }
             (None, Some(demo)) => {
                 say!("It stands in front of a demo control plane, {}.", demo.address());
             }
@@ -155,6 +161,18 @@ impl Run {
         say!("\nCtrl-C stops it. What happens:\n");
         Ok(())
     }
+}
+
+/// Shows what a control plane has to know, so that proxies come back to the gateway after their bootstrap.
+fn tell_control_plane(port: u16, ca: &Path) {
+    say!(
+        "\nkuma-cp tells each proxy in its bootstrap where to connect: unless it is told otherwise, to itself, and"
+    );
+    say!("the proxy goes round the gateway. Start kuma-cp with these two:\n");
+    say!("  KUMA_BOOTSTRAP_SERVER_PARAMS_XDS_HOST=127.0.0.1");
+    say!("  KUMA_BOOTSTRAP_SERVER_PARAMS_XDS_PORT={port}");
+    say!("\nIt starts only if its own certificate names 127.0.0.1 too. Start kuma-dp with:\n");
+    say!("  --cp-address https://127.0.0.1:{port} --ca-cert-file {}\n", ca.display());
 }
 
 /// Writes tokens and shows what to do with them.
@@ -218,24 +236,40 @@ fn write_secret(path: &Path, text: &str) -> anyhow::Result<()> {
         .with_context(|| format!("writing {}", path.display()))
 }
 
-/// Prints what the filter writes to Envoy's log.
-async fn follow(log: &Path) -> anyhow::Result<()> {
+/// Where `gateway.yaml` says how often an open stream is logged.
+const LOG_INTERVAL: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config\
+                            /access_log_options/access_log_flush_interval";
+
+/// Prints what the filter writes to Envoy's log, and what goes through the gateway; and, of proxies, which of them
+/// goes round it.
+async fn follow(log: &Path, are_proxies: bool) -> anyhow::Result<()> {
     let mut file = File::open(log).with_context(|| format!("reading {}", log.display()))?;
     let mut read = 0_u64;
-    let mut rest = String::new();
+    let mut rest = Vec::new();
+    let mut connections = Connections::default();
     loop {
         file.seek(SeekFrom::Start(read))?;
-        let mut bytes = Vec::new();
-        read = read.saturating_add(u64::try_from(file.read_to_end(&mut bytes)?)?);
-        rest.push_str(&String::from_utf8_lossy(&bytes));
-        while let Some((line, after)) = rest.split_once('\n') {
-            // As a module in wasm writes it, and as a dynamic module does.
-            let said = line.split_once(" zonegate: zonegate: ");
-            if let Some((_, said)) = said.or_else(|| line.split_once("] zonegate: ")) {
-                say!("gateway: {said}");
-            }
-            rest = after.to_owned();
+        read = read.saturating_add(u64::try_from(file.read_to_end(&mut rest)?)?);
+        while let Some(feed) = rest.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = rest.drain(..=feed).collect();
+            follow_line(String::from_utf8_lossy(&line).trim_end(), &mut connections);
         }
+        let gone_round = connections.gone_round(Instant::now());
+        gone_round.iter().filter(|_| are_proxies).for_each(|warning| say!("{warning}"));
         sleep(Duration::from_millis(100)).await;
+    }
+}
+
+fn follow_line(line: &str, connections: &mut Connections) {
+    if let Some(line) = Line::parse(line).filter(|_| line.starts_with('{')) {
+        if let Some(news) = connections.take(&line, Instant::now()) {
+            say!("{news}");
+        }
+        return;
+    }
+    // As a module in wasm writes it, and as a dynamic module does.
+    let said = line.split_once(" zonegate: zonegate: ");
+    if let Some((_, said)) = said.or_else(|| line.split_once("] zonegate: ")) {
+        say!("gateway: {said}");
     }
 }

@@ -21,8 +21,8 @@ use crate::cli::output::{Output, Secrecy};
 use crate::cli::time;
 
 const EXAMPLES: &str = "\
-The token is signed here, with the key given; no control plane is asked. What is not said binds the token to
-nothing: without --name, --tag and --workload it is good for every proxy of the mesh.
+The token is signed here, with the given key; no control plane is asked. Without --name, --tag and --workload the token
+is good for every proxy of the mesh.
 
 Examples:
   $ zonegate generate dataplane-token --mesh demo --name demo-01 --valid-for 24h --signing-key-path key.pem --kid 1

@@ -19,7 +19,7 @@ Examples:
   $ zonegate generate signing-key --format pem --output-file key.pem
   $ zonegate generate public-key --signing-key-path key.pem
 
-  Of the key that a control plane signs with, on Universal and on Kubernetes:
+  From the signing key of a control plane, on Universal and on Kubernetes:
   $ kumactl get global-secret zone-token-signing-key-1 -o json | jq -r .data |
       zonegate generate public-key --signing-key-path -
   $ kubectl get secret -n kuma-system zone-token-signing-key-1 -o jsonpath={.data.value} |

@@ -12,7 +12,7 @@ use crate::cli::output::{Output, Secrecy};
 
 const EXAMPLES: &str = "\
 Examples:
-  Keep the key offline, and give control plane and gate its public half:
+  Keep the key offline, and give its public half to the control plane and the gateway:
   $ zonegate generate signing-key --format pem --output-file key.pem
   $ zonegate generate public-key --signing-key-path key.pem --output-file key.pub.pem
 

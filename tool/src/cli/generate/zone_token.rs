@@ -19,7 +19,7 @@ use crate::cli::output::{Output, Secrecy};
 use crate::cli::time;
 
 const EXAMPLES: &str = "\
-The token is signed here, with the key given; no control plane is asked.
+The token is signed here, with the given key; no control plane is asked.
 
 Examples:
   $ zonegate generate zone-token --zone east --valid-for 24h --signing-key-path key.pem --kid 1
@@ -28,7 +28,7 @@ Examples:
   For the zone's control plane at a global one, behind a gate with profile globalKds (kumactl refuses this scope):
   $ zonegate generate zone-token --zone east --valid-for 720h --scope cp --signing-key-path key.pem --kid 1
 
-  One that is good from next year on, under an ID of your own, in a file for kuma-dp:
+  A token that is good from next year on, with an ID of your own, in a file for kuma-dp:
   $ zonegate generate zone-token --zone east --valid-for 720h --not-before 2027-01-01T00:00:00Z \\
       --id east-2027 --signing-key-path key.pem --kid 1 --output-file east.token";
 

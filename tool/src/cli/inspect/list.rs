@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use jiff::{Span, SpanRelativeTo};
 use zonegate::credential::{ClaimValue, Claims};
 use zonegate::gate::UnixTime;
 use zonegate::token::NumericDate;
 
 use super::report::{Report, UNVERIFIED};
+use crate::cli::columns::columns;
 use crate::cli::failure::BadInput;
 use crate::cli::output_value::OutputValue;
 use crate::cli::printable::one_line;
@@ -39,15 +39,6 @@ pub(super) struct List {
     tokens: Vec<Found>,
     /// Files in folders that hold no token.
     others: usize,
-}
-
-/// Reads how soon: `30d`, `12h`, `1 week`.
-pub(super) fn span(text: &str) -> Result<Duration, String> {
-    let span = text.parse::<Span>().map_err(|error| error.to_string())?;
-    span.to_duration(SpanRelativeTo::days_are_24_hours())
-        .ok()
-        .and_then(|span| Duration::try_from(span).ok())
-        .ok_or_else(|| "days, hours or weeks are expected, for example 30d or 12h".to_owned())
 }
 
 impl List {
@@ -125,19 +116,7 @@ impl List {
     pub(super) fn to_table(&self) -> String {
         let mut rows = vec![["EXPIRES", "", "KIND", "FOR", "KID", "ID", "IN"].map(str::to_owned)];
         rows.extend(self.tokens.iter().map(Found::row));
-        let mut widths = [0_usize; 7];
-        for row in &rows {
-            for (width, cell) in widths.iter_mut().zip(row) {
-                *width = (*width).max(cell.chars().count());
-            }
-        }
-        let mut table = format!("{UNVERIFIED}\n\n");
-        for row in rows {
-            let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
-            let line = cells.collect::<Vec<_>>().join("  ");
-            // Writing to a String does not fail.
-            let _ = writeln!(table, "{}", line.trim_end());
-        }
+        let mut table = format!("{UNVERIFIED}\n\n{}", columns(&rows));
         if self.others > 0 {
             let _ = writeln!(table, "\n{} other files hold no token", self.others);
         }
@@ -209,28 +188,4 @@ fn add_files(folder: &Path, deep: usize, files: &mut Vec<PathBuf>) -> anyhow::Re
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_span_is_days_and_hours() {
-        const DAY: u64 = 86_400;
-        for (text, seconds) in [
-            ("30d", Some(30 * DAY)),
-            ("12h", Some(DAY / 2)),
-            ("1 week", Some(7 * DAY)),
-            ("1d 12h", Some(DAY * 3 / 2)),
-            ("0d", Some(0)),
-            ("-1d", None),
-            ("1 month", None),
-            ("30", None),
-            ("", None),
-            ("soon", None),
-        ] {
-            assert_eq!(span(text).ok(), seconds.map(Duration::from_secs), "{text}");
-        }
-    }
 }

@@ -27,9 +27,9 @@ use super::time;
 use super::token_text::TokenText;
 
 const EXAMPLES: &str = "\
-Several tokens, and the files of a folder and those below it, are listed: what expires first stands first.
+Several tokens, and the files of a folder and of the folders below it, are listed in the order in which they expire.
 
-Exit code: 0 for whole tokens, 2 for a broken one, of which the readable parts are shown; 1 where
+Exit code: 0 if all tokens can be read, 2 if a token is broken (its readable parts are shown), 1 if
 --expiring-within finds a token.
 
 Examples:
@@ -47,7 +47,7 @@ pub(super) struct Inspect {
     #[arg(value_name = "TOKEN", required = true)]
     tokens: Vec<OsString>,
     /// List only tokens that expire within this time, or have expired: 30d, 12h
-    #[arg(long, value_name = "DURATION", value_parser = list::span)]
+    #[arg(long, value_name = "DURATION", value_parser = time::span)]
     expiring_within: Option<Duration>,
     /// The time from which its dates are seen, RFC 3339 or seconds since 1970; now unless given
     #[arg(long, value_name = "TIME", value_parser = time::parse)]

@@ -1,10 +1,11 @@
 //! `zonegate revoke`.
 //!
-//! In: a file with revoked ids, and more ids or tokens. Out: the file with them, in place as a whole or not
-//! at all. What a file with revoked ids is, and how one is changed, is in the library.
+//! In: a file with revoked ids, and more ids or tokens, or a rule. Out: the file with them, in place as a whole or
+//! not at all. What a file with revoked ids is, and how one is changed, is in the library.
 
 mod args;
 mod report;
+mod rule;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::ErrorKind;
@@ -17,13 +18,14 @@ use args::{IdOrToken, Verified};
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use report::Report;
+use rule::RuleArgs;
 use zonegate::config::Config;
 use zonegate::revocation::entries;
 use zonegate::text::Quoted;
 
 use super::failure::{BadInput, warn};
 use super::{input, output, printable};
-use crate::atomic_write::{FileLock, KeptBySync, kept_by_sync, replace};
+use crate::atomic_write::{FileLock, Keeps, KeptBySync, kept_by_sync, replace};
 use crate::plugin_config::plugin_file::{MAX_BYTES, PluginConfiguration};
 use crate::plugin_config::{Generation, RevocationPlace};
 use crate::revocation_file::{Edited, Reformat, RevocationFile};
@@ -40,6 +42,10 @@ Examples:
   $ zonegate revoke revoked.txt --from tokens.txt --prune --keys zonegate.yaml
   $ zonegate revoke zonegate.yaml --mesh demo 9f2c1a52-6f0e-4c7b-8d8e-0f6f2b9b4c11
 
+  Tokens whose ids nobody knows, by a rule: all of a zone that were issued before a time. Rules are Zonegate's
+  own: the control plane does not know them.
+  $ zonegate revoke zonegate.yaml --zone us-east --issued-before 2026-11-20T00:00:00Z --note 'lost backup'
+
   For the control plane, which reads a secret:
   $ zonegate revoke revoked.txt 9f2c1a52-6f0e-4c7b-8d8e-0f6f2b9b4c11
   $ echo \"
@@ -48,7 +54,7 @@ Examples:
   data: {{ list }}
   \" | kumactl apply --var list=$(base64 -w0 < revoked.txt) -f -";
 
-/// Add token ids to a revocation list, or to the file of a gateway
+/// Add token ids to a revocation list, or ids or a rule to the file of a gateway
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct RevokeArgs {
@@ -61,8 +67,8 @@ pub(super) struct RevokeArgs {
     /// File with ids or tokens, between them white space or commas; - for standard input; repeatable
     #[arg(long, value_name = "FILE")]
     from: Vec<PathBuf>,
-    /// In a policy, revoke dataplane tokens of this mesh. Without it, an ID is taken for a zone token's, and
-    /// a dataplane token has to be one that a key verifies
+    /// In a policy, revoke dataplane tokens of this mesh: the given ids, or by a rule. Without it, an ID is
+    /// taken for a zone token's, and a dataplane token has to be one that a key verifies
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     mesh: Option<String>,
     /// In a policy, revoke service-account tokens of Kubernetes
@@ -87,6 +93,8 @@ pub(super) struct RevokeArgs {
     /// Say what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    rule: RuleArgs,
 }
 
 /// As long as another zonegate may take for a large file.
@@ -95,11 +103,17 @@ const KEPT: &str = "a running zonegate sync keeps this file, and would undo the 
                     revoke in the control plane's secret (zone-token-revocations, or \
                     dataplane-token-revocations-MESH), which it follows (see \
                     zonegate revoke --help), or, for this gateway alone, in the file of its --base";
+const BASE: &str = "a running zonegate sync keeps this file by another one, its --base, and would undo the change at \
+                    its next poll: write the rule into that file, under revocationRules";
+const WAS_BASE: &str = "a zonegate sync has kept this file (it is not running now): when it runs again with a --base, \
+                        it undoes this unless that file has the rule too";
 const WAS_KEPT: &str = "a zonegate sync has kept this file (it is not running now): when it runs again, it \
                         undoes this unless the control plane's secret (zone-token-revocations, or \
                         dataplane-token-revocations-MESH) has the ids too";
 const MAY_BE_KEPT: &str = "another user's zonegate sync may keep this file, and would undo the change: see \
                            whether one is running";
+const NOTHING: &str = "nothing to revoke: give ids, tokens, or --from; or, for a rule, --zone, --name, --kid or \
+                       --issued-before";
 /// Why a word in a file is not taken.
 const ODD: &str = "neither an ID nor a token: only letters, digits, - . _ ~ are expected (an ID with \
                    others can be given as an argument)";
@@ -117,6 +131,9 @@ impl RevokeArgs {
         // Before it is read, so that nothing another one writes is lost.
         let _lock = FileLock::of(&self.file, PATIENCE).with_context(|| name.clone())?;
         self.not_kept_by_sync(&name)?;
+        if self.rule.is_given() {
+            return self.add_rule(&name);
+        }
         let bytes = self.read()?;
         let left = || BadInput(format!("{name} is left as it is"));
         let file = RevocationFile::read(&bytes, &self.given_place()).with_context(left)?;
@@ -214,11 +231,20 @@ impl RevokeArgs {
     fn not_kept_by_sync(&self, name: &str) -> anyhow::Result<()> {
         match kept_by_sync(&self.file).with_context(|| name.to_owned())? {
             KeptBySync::No => {}
-            KeptBySync::Yes if self.dry_run => warn(&format!("{name}: {KEPT}")),
-            KeptBySync::Yes => {
-                return Err(BadInput(format!("{name} is left as it is: {KEPT}")).into());
+            // It leaves rules as they are.
+            KeptBySync::Yes(Keeps::Secrets) | KeptBySync::WasOnce(Keeps::Secrets)
+                if self.rule.is_given() => {}
+            KeptBySync::Yes(_) => {
+                let why = if self.rule.is_given() { BASE } else { KEPT };
+                if !self.dry_run {
+                    return Err(BadInput(format!("{name} is left as it is: {why}")).into());
+                }
+                warn(&format!("{name}: {why}"));
             }
-            KeptBySync::WasOnce => warn(&format!("{name}: {WAS_KEPT}")),
+            KeptBySync::WasOnce(_) => {
+                let why = if self.rule.is_given() { WAS_BASE } else { WAS_KEPT };
+                warn(&format!("{name}: {why}"));
+            }
             KeptBySync::Unknown => warn(&format!("{name}: {MAY_BE_KEPT}")),
         }
         Ok(())
@@ -297,7 +323,7 @@ impl RevokeArgs {
             }
         }
         match args.is_empty() {
-            true => Err(BadInput("nothing to revoke: give ids, tokens, or --from".into()).into()),
+            true => Err(BadInput(NOTHING.into()).into()),
             false => Ok(args),
         }
     }

@@ -37,7 +37,7 @@ impl fmt::Display for Report<'_> {
             let id = Quoted(id);
             writeln!(f, "{id}: left as it is: its token has expired, but {verified}")?;
         }
-        f.write_str(words(*layout))?;
+        f.write_str(layout_words(*layout))?;
         let unit = if *total == 1 { "id" } else { "ids" };
         let end = if self.dry_run { "; nothing was written (--dry-run)" } else { "" };
         writeln!(f, "{}: {total} {unit}{end}", self.name)
@@ -65,7 +65,8 @@ impl Report<'_> {
     }
 }
 
-fn words(layout: Layout) -> &'static str {
+/// What else is different in the file.
+pub(super) fn layout_words(layout: Layout) -> &'static str {
     match layout {
         Layout::Kept => "",
         Layout::Commas => {

@@ -9,7 +9,7 @@ use zonegate::config::Config;
 use zonegate::credential::{Kind, Token};
 use zonegate::gate::{
     ADS_SOTW, Admission, Audience, Caller, Credential, Denial, Head, Held, KDS, Now, Permit,
-    Policy, Profile, ProxyType, Refusal, UnixTime, Verdict, XdsVariant,
+    Policy, Profile, ProxyType, Refusal, RevocationRule, UnixTime, Verdict, XdsVariant,
 };
 use zonegate::token::{TokenError, Unverified};
 
@@ -131,6 +131,16 @@ impl Judgement {
     /// Why it is denied, where it is.
     pub(super) fn refusal(&self) -> Option<&Refusal> {
         self.denial().map(|denial| &denial.refusal)
+    }
+
+    /// The rule that revokes it, and its place, where one does.
+    pub(super) fn rule(&self) -> Option<(usize, &RevocationRule)> {
+        match self.refusal()? {
+            Refusal::RevokedByRule { rule } => {
+                Some((*rule, self.config.policy.revocation_rules.get(*rule)?))
+            }
+            _ => None,
+        }
     }
 
     /// The denial, and what is known of the token, where it is denied.

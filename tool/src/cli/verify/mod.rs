@@ -33,14 +33,14 @@ Examples:
   What the gateway would say, by the file that Envoy watches:
   $ zonegate verify east.token --config /etc/zonegate/ecds/zonegate.yaml
 
-  By a public key alone, as an egress, on the last day of the year:
+  With only a public key, for an egress, on the last day of the year:
   $ zonegate verify east.token --public-key key-1=key.pub.pem --zone east \\
       --proxy-type egress --at 2026-12-31T00:00:00Z
 
   A dataplane token, for the proxy that kuma-dp would start with this file:
   $ zonegate verify web.token --config zonegate.yaml --dataplane-file web-1.yaml
 
-  The same, for a proxy of another name; of what is not given, the token's is assumed:
+  The same, for a proxy with another name; what is not given is assumed to be what the token says:
   $ zonegate verify web.token --config zonegate.yaml --name web-2";
 
 /// Judge a token as the gateway would, and show every check

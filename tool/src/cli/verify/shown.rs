@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 use zonegate::credential::{ClaimValue, Kind, Token};
-use zonegate::gate::{Caller, Check, Denial, Mode, Outcome, Permit, Refusal};
+use zonegate::gate::{Caller, Check, Denial, Mode, Outcome, Permit, Refusal, RevocationRule};
 use zonegate::text::Quoted;
 use zonegate::token::{KeySet, NumericDate};
 
@@ -16,6 +16,7 @@ use super::words::words;
 use crate::cli::output_value::{OutputValue, claim_member};
 use crate::cli::printable::one_line;
 use crate::cli::time;
+use crate::plugin_config::rules::{fields as fields_of_rule, words as words_of_rule};
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -34,6 +35,9 @@ pub(super) fn table(judgement: &Judgement) -> String {
         let status = refusal.reason().status();
         row("reason", refusal.reason().to_string());
         row("detail", one_line(&judgement.detail().unwrap_or_default()));
+        if let Some((place, rule)) = judgement.rule() {
+            row("rule", one_line(&format!("revocationRules[{place}]: {}", words_of_rule(rule))));
+        }
         row("reply", format!("gRPC {}, HTTP {}", status.grpc, status.http));
     }
     if let Some(kid) = unverified_kid(judgement) {
@@ -67,6 +71,7 @@ pub(super) fn output_value(judgement: &Judgement) -> OutputValue {
         ("verdict", Some(OutputValue::text(verdict(judgement).1))),
         ("reason", refusal.map(|refusal| OutputValue::text(refusal.reason().as_str()))),
         ("detail", judgement.detail().map(OutputValue::text)),
+        ("rule", judgement.rule().map(|(place, rule)| rule_value(place, rule))),
         ("grpcStatus", status.map(|status| OutputValue::literal(status.grpc))),
         ("httpStatus", status.map(|status| OutputValue::literal(status.http))),
         ("unverifiedKid", unverified_kid(judgement).map(OutputValue::text)),
@@ -105,6 +110,14 @@ fn callers(judgement: &Judgement) -> String {
         }
     }
     text
+}
+
+/// The rule that revokes it: where it stands, and what it says.
+fn rule_value(place: usize, rule: &RevocationRule) -> OutputValue {
+    let place = ("place", Some(OutputValue::text(format!("revocationRules[{place}]"))));
+    let fields = fields_of_rule(rule);
+    let fields = fields.into_iter().map(|(name, value)| (name, Some(OutputValue::text(value))));
+    OutputValue::object([place].into_iter().chain(fields))
 }
 
 fn caller_value((caller, verdict): &(Caller, Result<Permit, Denial>)) -> OutputValue {
@@ -211,7 +224,11 @@ fn policy_line(judgement: &Judgement) -> String {
     let policy = &judgement.config.policy;
     let (keys, ids) = (policy.issuers.keys().count(), policy.issuers.revoked_ids());
     let zone = policy.zone().map_or("any zone".to_owned(), |zone| format!("zone {zone:?}"));
-    format!("{zone}, keys: {keys}, revoked ids: {ids}, mode {}", mode(policy.mode))
+    let rules = match policy.revocation_rules.len() {
+        0 => String::new(),
+        rules => format!(", revocation rules: {rules}"),
+    };
+    format!("{zone}, keys: {keys}, revoked ids: {ids}{rules}, mode {}", mode(policy.mode))
 }
 
 fn mode(mode: Mode) -> &'static str {

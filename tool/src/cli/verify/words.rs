@@ -11,6 +11,7 @@ use super::judgement::Judgement;
 /// What a check is called, and when it holds.
 pub(super) fn words(check: Check, judgement: &Judgement) -> (&'static str, &'static str) {
     let is_kds = matches!(judgement.config.policy.profile, Profile::GlobalKds(_));
+    let has_rules = !judgement.config.policy.revocation_rules.is_empty();
     let kind = judgement.kind();
     match check {
         Check::Path => ("path", "proxies are served there"),
@@ -26,6 +27,7 @@ pub(super) fn words(check: Check, judgement: &Judgement) -> (&'static str, &'sta
         Check::Clock => ("clock", "the time is credible"),
         Check::Expiry => ("expiry", "exp is to come"),
         Check::NotBefore => ("not before", "nbf has passed"),
+        Check::Revocation if has_rules => ("revocation", "neither its ID nor a rule revokes it"),
         Check::Revocation => ("revocation", "its ID is not revoked"),
         Check::Zone if is_kds => ("zone", "it is for the zone that the caller says it is"),
         Check::Scope if is_kds => ("scope", "the Scope has cp"),

@@ -159,6 +159,10 @@ fn revocations_that_may_be_incomplete_are_an_error() {
         (no_base64, SecretsError::Revocations(name.to_owned(), "its data are not base64")),
         (secret(name, [0xff]), SecretsError::Revocations(name.to_owned(), "it is not text")),
         (
+            secret(name, PRIVATE),
+            SecretsError::Revocations(name.to_owned(), "it holds a PEM block, and no ids"),
+        ),
+        (
             list(vec![secret(name, "a"), secret(name, "b")]),
             SecretsError::TwoRevocations(name.to_owned()),
         ),

@@ -108,7 +108,7 @@ fn tight_or_not(text: &str, items: &[Node]) -> &'static str {
 }
 
 /// The dash before an item, with nothing but white space between.
-fn dash(text: &str, item: &Node) -> Option<usize> {
+pub(in crate::yaml_edit) fn dash(text: &str, item: &Node) -> Option<usize> {
     let before = text.get(..item.span.start)?.trim_end();
     let dash = before.len().checked_sub(1)?;
     before.ends_with('-').then_some(dash)

@@ -1,9 +1,14 @@
 //! The documents say what is there: links lead somewhere, tests and files that are named exist, tables
 //! have every reason, setting and metric, and commands work as written.
 //!
-//! The pages of the tool have a test of their own (`tests/cli.rs`), and so have the examples
-//! (`tests/envoy/examples.rs`).
+//! Blocks of commands are in `commands.rs`. The examples with output on the page of the tool have a test of their own
+//! (`tests/cli.rs`), and so have the walk-throughs (`tests/envoy/examples.rs`).
+#![allow(clippy::string_slice)]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // a test may panic
+#![allow(clippy::arithmetic_side_effects)]
+
+mod blocks;
+mod commands;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -119,14 +124,14 @@ fn the_page_on_the_architecture_names_what_there_is() {
         assert!(named.contains(wanted.as_str()), "{wanted} is not on the page");
     }
     let members: String = read("Cargo.toml").lines().take(3).collect();
-    for member in ["filters/wasm", "issuer", "service", "testkit", "tool"] {
+    for member in ["filters/wasm", "fuzz", "issuer", "service", "testkit", "tool"] {
         assert!(members.contains(member) && named.contains(format!("{member}/").as_str()));
     }
 }
 
 #[test]
-fn every_reason_stands_in_the_readme_with_its_statuses() {
-    let readme = read("README.md");
+fn every_reason_stands_in_the_page_on_checks_with_its_statuses() {
+    let page = read("docs/checks.md");
     for reason in Reason::ALL {
         let status = reason.status();
         let is_row = |line: &&str| {
@@ -135,16 +140,16 @@ fn every_reason_stands_in_the_readme_with_its_statuses() {
                 && cells.get(2) == Some(&status.grpc.to_string().as_str())
                 && cells.get(3) == Some(&status.http.to_string().as_str())
         };
-        assert_eq!(readme.lines().filter(is_row).count(), 1, "{reason} {status:?}");
+        assert_eq!(page.lines().filter(is_row).count(), 1, "{reason} {status:?}");
     }
 }
 
 #[test]
-fn every_setting_stands_in_the_readme() {
+fn every_setting_stands_in_the_page_on_configuration() {
     let schema: Value =
         serde_json::from_str(&read("tool/src/plugin_config/plugin.schema.json")).unwrap();
-    let readme = read("README.md");
-    let rows = readme.lines().filter(|line| line.starts_with("| `"));
+    let page = read("docs/configure.md");
+    let rows = page.lines().filter(|line| line.starts_with("| `"));
     let rows: BTreeSet<&str> =
         rows.flat_map(|row| quoted(row.split('|').nth(1).unwrap())).collect();
     let mut seen = 0;
@@ -163,7 +168,7 @@ fn every_setting_stands_in_the_readme() {
 
 #[test]
 fn every_metric_is_explained() {
-    let page = read("docs/operations.md");
+    let page = read("docs/observe.md");
     let labels = Labels { zones: BTreeSet::from(["ZONE".into()]), ..Labels::default() };
     for gauge in Gauge::all(&labels) {
         let name = gauge.name().replace("ZONE", "<zone>");
@@ -172,14 +177,30 @@ fn every_metric_is_explained() {
     for why in Cut::ALL {
         assert!(page.contains(&format!("`{why}`")), "{why}");
     }
-    for reason in Reason::ALL {
-        assert!(page.contains(&format!("`{reason}`")), "{reason}");
-    }
     let named = |counter: &Counter| !matches!(counter, Counter::Denied(..) | Counter::Cut(_));
     for counter in Counter::all(&labels).iter().filter(|counter| named(counter)) {
         let name = counter.name().replace("ZONE", "<zone>");
         assert!(page.contains(&format!("`{name}`")), "{name}");
     }
+}
+
+/// Whoever is told a reason, or woken by an alert, finds it in a row of its own.
+#[test]
+fn every_reason_and_every_alert_stands_in_the_page_on_troubles() {
+    let page = read("docs/troubleshoot.md");
+    let section = |heading: &str| {
+        let (_, after) = page.split_once(heading).unwrap();
+        let (table, _) = after.split_once("\n## ").unwrap();
+        let rows = table.lines().filter(|line| line.starts_with("| `"));
+        rows.flat_map(|row| quoted(row.split('|').nth(1).unwrap())).collect::<BTreeSet<_>>()
+    };
+    let reasons: BTreeSet<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+    assert_eq!(section("\n## By reason\n"), reasons);
+    let alerts = read("examples/prometheus/alerts.yaml");
+    let alerts: BTreeSet<&str> =
+        alerts.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    assert!(alerts.len() > 9, "{alerts:?}");
+    assert_eq!(section("\n## By alert\n"), alerts);
 }
 
 /// The commands in the first block after a line.
@@ -191,8 +212,14 @@ fn commands_after(document: &str, line: &str) -> String {
     block.lines().map(|line| format!("{}\n", line.trim_start())).collect()
 }
 
+/// With the tool on PATH.
 fn shell(folder: &Path, commands: &str) -> Output {
-    Command::new("sh").args(["-euc", commands]).current_dir(folder).output().unwrap()
+    let tool = Path::new(env!("CARGO_BIN_EXE_zonegate")).parent().unwrap();
+    let path = std::env::var_os("PATH").unwrap();
+    let path = [tool.to_owned()].into_iter().chain(std::env::split_paths(&path));
+    let mut shell = Command::new("sh");
+    shell.args(["-euc", commands]).env("PATH", std::env::join_paths(path).unwrap());
+    shell.current_dir(folder).output().unwrap()
 }
 
 #[test]
@@ -202,7 +229,7 @@ fn the_files_are_installed_where_the_gateway_looks_for_them() {
     fs::create_dir(dir.path().join("target")).unwrap();
     fs::write(dir.path().join("target/zonegate.wasm"), "module").unwrap();
     symlink(root().join("envoy"), dir.path().join("envoy")).unwrap();
-    let commands = commands_after("README.md", "**Install the files**");
+    let commands = commands_after("docs/install.md", "## From source");
     let here = commands.replace("sudo ", "").replace("/etc/zonegate", etc.to_str().unwrap());
     let output = shell(dir.path(), here.strip_prefix("make wasm\n").unwrap());
     assert!(output.status.success(), "{output:?}");
@@ -218,7 +245,10 @@ fn the_files_are_installed_where_the_gateway_looks_for_them() {
     let secret = fs::read_to_string(etc.join("sds/gateway-certificate.yaml")).unwrap();
     assert!(secret.contains("/etc/zonegate/tls/") && etc.join("tls").is_dir());
     assert_eq!(gateway.matches("SET: ").count(), 6);
-    assert!(read("README.md").contains("six values marked SET"));
+    for page in ["docs/install.md", "docs/configure.md"] {
+        let words = read(page).split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+        assert!(words.contains("six values") && words.contains("marked set"), "{page}");
+    }
 }
 
 /// The configuration on the page is one, the issuer's keys in it are a cluster's, and no setting is missing.
@@ -249,20 +279,20 @@ fn the_configuration_on_the_page_on_kubernetes_works() {
 #[test]
 fn what_the_commands_for_keys_and_tokens_make_is_ignored_by_git() {
     let dir = TempDir::new().unwrap();
-    fs::create_dir_all(dir.path().join("target/debug")).unwrap();
-    let tool = dir.path().join("target/debug/zonegate");
-    symlink(env!("CARGO_BIN_EXE_zonegate"), tool).unwrap();
-    let commands = commands_after("README.md", "## Keys and tokens");
-    let output = shell(dir.path(), commands.strip_prefix("cargo build\n").unwrap());
-    assert!(output.status.success(), "{output:?}");
+    for heading in ["## Make a signing key", "## Issue a token", "## See what a token says"] {
+        let output = shell(dir.path(), &commands_after("docs/tokens.md", heading));
+        assert!(output.status.success(), "{heading}: {output:?}");
+    }
     assert!(dir.path().join("signing-key.pem").exists());
+    assert!(dir.path().join("web-1.token").exists());
     fs::write(dir.path().join(".gitignore"), read(".gitignore") + "/.gitignore\n").unwrap();
     let status = shell(dir.path(), "git init --quiet . && git status --porcelain");
     if !status.status.success() {
         println!("skipped: {status:?}");
         return;
     }
-    assert_eq!(String::from_utf8_lossy(&status.stdout), "");
+    // The policy has nothing secret in it.
+    assert_eq!(String::from_utf8_lossy(&status.stdout), "?? zonegate.yaml\n");
 }
 
 /// Runs `scripts/wasm` as root on a Debian without a Rust; what it says, and whether it installed.
