@@ -34,7 +34,7 @@ RUN_FLAGS = $(FUNC_E) \
 	$(if $(CONFIG),--config "$(CONFIG)") \
 	$(if $(PORT),--port "$(PORT)")
 
-.PHONY: help run demo test check mutants fuzz test-kuma test-kubernetes test-envoy-gateway bench stall herd soak picture picture-page wasm native \
+.PHONY: help run demo test check mutants fuzz test-kuma test-kubernetes test-envoy-gateway test-istio bench stall herd soak picture picture-page wasm native \
 	tool release test-release push-images lint clean
 
 help:
@@ -66,7 +66,9 @@ help:
 	@echo "             KUMA_HOME=folder  with a real control plane in Kubernetes mode as well"
 	@echo "             RECORD=1       writes the tokens and verdicts in tests/data anew"
 	@echo "make test-envoy-gateway"
-	@echo "             a rendered policy with a real Envoy Gateway, which Go builds, once"
+	@echo "             each form of the filter in a real Envoy Gateway, which Go builds, once"
+	@echo "make test-istio"
+	@echo "             what config render makes for Istio, by istiod's code, which Go builds, once"
 	@echo "make bench   what the filter costs, side by side with its alternatives"
 	@echo "             ONLY=a,b,c     these scenarios only"
 	@echo "             QUICK=1        in two minutes"
@@ -127,6 +129,7 @@ test: wasm $(if $(filter native,$(FORM)),native)
 		"$$(skipped "the tests with real Kuma (make test-kuma).")" \
 		"$$(skipped "the tests with a real Kubernetes API server (make test-kubernetes).")" \
 		"$$(skipped "the test with a real Envoy Gateway (make test-envoy-gateway).")" \
+		"$$(skipped "the tests with istiod's code (make test-istio).")" \
 		"$$(skipped "the tests of a release (make release test-release).")" \
 		-- scripts/tests $(if $(ONLY),"$(ONLY)")
 
@@ -163,10 +166,15 @@ test-kubernetes:
 	cargo test --locked --package zonegate-tool --test kubernetes -- --ignored $(if $(KUMA_HOME),,--skip kuma::) && \
 	echo "make test-kubernetes: all passed."
 
-test-envoy-gateway: wasm
+test-envoy-gateway: wasm native
 	@gateway=$$(scripts/envoy-gateway) && envoy=$$(scripts/envoy) && \
-	ENVOY_GATEWAY="$$gateway" ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" \
+	ENVOY_GATEWAY="$$gateway" ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" ZONEGATE_NATIVE="$$PWD/$(LIBRARY)" \
 	cargo test --locked --package zonegate-tool --test envoy_gateway -- --ignored --nocapture
+
+test-istio: wasm
+	@istiod=$$(scripts/istiod) && envoy=$$(scripts/envoy) && \
+	ISTIOD="$$istiod" ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" \
+	cargo test --locked --package zonegate-tool --test istio -- --ignored --nocapture
 
 # A profile of its own, so that it is optimised and yet built in minutes.
 bench: wasm native

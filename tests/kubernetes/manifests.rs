@@ -37,8 +37,13 @@ fn documents(text: &str) -> Vec<Value> {
     documents.into_iter().filter(|one| !one.is_null()).collect()
 }
 
-pub(crate) fn overlay(name: &str) -> String {
-    let folder = format!("{ROOT}/deploy/kubernetes/overlays/{name}");
+fn overlay(name: &str) -> String {
+    kustomized(&format!("overlays/{name}"))
+}
+
+/// A folder of `deploy/kubernetes`.
+fn kustomized(folder: &str) -> String {
+    let folder = format!("{ROOT}/deploy/kubernetes/{folder}");
     stdout(program("KUBECTL").args(["kustomize", &folder]).output().unwrap())
 }
 
@@ -134,9 +139,9 @@ fn every_object_fits_the_schemas_of_kubernetes() {
         let mut command = program("KUBERNETES_VALIDATE");
         command.args(["--strict", "--kubernetes-version", version]).arg(&file).output().unwrap()
     };
-    for (name, _, _) in OVERLAYS {
-        let objects: Vec<Value> =
-            documents(&overlay(name)).into_iter().filter(is_built_in).collect();
+    let overlays = OVERLAYS.map(|(name, _, _)| overlay(name));
+    for text in overlays.into_iter().chain([kustomized("serve")]) {
+        let objects: Vec<Value> = documents(&text).into_iter().filter(is_built_in).collect();
         for version in ["1.31", "1.36"] {
             stdout(validate(&objects, version));
             let mut wrong = objects.clone();
@@ -199,25 +204,29 @@ async fn a_real_api_server_takes_the_manifests() {
     let kubectl = Kubectl::start().await;
     for (name, mode, policy) in OVERLAYS {
         for text in [overlay(name), chart(name, mode, policy)] {
-            let said = stdout(kubectl.apply(&text));
-            assert_eq!(said.lines().count(), documents(&text).len(), "{name}: {said}");
-            // The pods are let in where only restricted ones are.
-            let all = documents(&text);
-            let template = all.iter().find(|one| one["kind"] == "Deployment").unwrap();
-            let template = &template["spec"]["template"];
-            let path = format!("/api/v1/namespaces/{NAMESPACE}/pods");
-            let mut pod = json!({ "metadata": template["metadata"], "spec": template["spec"] });
-            pod["metadata"]["name"] = json!("zonegate-0");
-            kubectl.cluster.api().create(&path, &pod).await.unwrap();
-            kubectl.cluster.api().remove(&format!("{path}/zonegate-0")).await.unwrap();
-            pod["spec"]["containers"][0]["securityContext"]["runAsUser"] = json!(0);
-            pod["spec"]["containers"][0]["securityContext"]["capabilities"] = json!({});
-            let refused = kubectl.cluster.api().create(&path, &pod).await.unwrap_err();
-            assert!(format!("{refused:#}").contains("restricted"), "{refused:#}");
+            assert_is_taken(&kubectl, name, &text).await;
         }
-        let wrong = overlay(name).replace("readinessProbe:", "readinessProb:");
-        let refused = kubectl.apply(&wrong);
-        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-        assert!(!refused.status.success() && said.contains("readinessProb"), "{said}");
     }
+    assert_is_taken(&kubectl, "serve", &kustomized("serve")).await;
+}
+
+/// All of it, and its pods where only restricted ones are let in.
+async fn assert_is_taken(kubectl: &Kubectl, name: &str, text: &str) {
+    let said = stdout(kubectl.apply(text));
+    let all = documents(text);
+    assert_eq!(said.lines().count(), all.len(), "{name}: {said}");
+    let template = all.iter().find(|one| one["kind"] == "Deployment").unwrap();
+    let template = &template["spec"]["template"];
+    let path = format!("/api/v1/namespaces/{NAMESPACE}/pods");
+    let mut pod = json!({ "metadata": template["metadata"], "spec": template["spec"] });
+    pod["metadata"]["name"] = json!("zonegate-0");
+    kubectl.cluster.api().create(&path, &pod).await.unwrap();
+    kubectl.cluster.api().remove(&format!("{path}/zonegate-0")).await.unwrap();
+    pod["spec"]["containers"][0]["securityContext"]["runAsUser"] = json!(0);
+    pod["spec"]["containers"][0]["securityContext"]["capabilities"] = json!({});
+    let refused = kubectl.cluster.api().create(&path, &pod).await.unwrap_err();
+    assert!(format!("{refused:#}").contains("restricted"), "{refused:#}");
+    let refused = kubectl.apply(&text.replace("readinessProbe:", "readinessProb:"));
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("readinessProb"), "{said}");
 }

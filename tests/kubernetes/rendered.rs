@@ -31,12 +31,17 @@ async fn a_real_api_server_takes_what_is_rendered() {
     let image = ["--module-url", "oci://registry.example.org/zonegate:1"];
     let https =
         ["--module-url", "https://example.org/zonegate.wasm", "--module-sha256", &"ab".repeat(32)];
+    let library = ["--module", "/etc/zonegate/module/libzonegate.so"];
     let (edge, kuma) = (["--gateway", "edge"], ["--listener", "kuma"]);
     let (istio, port) = (["--selector", "istio=ingressgateway"], ["--port", "5678"]);
     for (format, flags, objects) in [
         ("envoy-gateway", [&image[..], &edge].concat(), 3),
         ("envoy-gateway", [&https[..], &edge].concat(), 3),
+        ("envoy-gateway-native", [&image[..], &edge].concat(), 4),
         ("envoy-gateway-ecds", [&image[..], &edge, &kuma].concat(), 5),
+        ("envoy-gateway-ecds", [&image[..], &edge, &kuma, &library].concat(), 5),
+        ("envoy-gateway-ext-proc", edge.to_vec(), 3),
+        ("envoy-gateway-ext-auth", edge.to_vec(), 3),
         ("istio", [&image[..], &istio].concat(), 2),
         ("istio", [&https[..], &edge].concat(), 2),
         ("istio-ecds", [&image[..], &istio, &port].concat(), 2),
@@ -51,7 +56,10 @@ async fn a_real_api_server_takes_what_is_rendered() {
     }
     for (format, flags, right, wrong) in [
         ("envoy-gateway", [&image[..], &edge].concat(), "failOpen:", "failsOpen:"),
+        ("envoy-gateway-native", [&image[..], &edge].concat(), "filterName:", "filter:"),
         ("envoy-gateway-ecds", [&image[..], &edge, &kuma].concat(), "op: add", "op: put"),
+        ("envoy-gateway-ext-proc", edge.to_vec(), "FullDuplexStreamed", "FullDuplex"),
+        ("envoy-gateway-ext-auth", edge.to_vec(), "headersToExtAuth", "headersToAuth"),
         ("istio", [&image[..], &istio].concat(), "phase: AUTHN", "phase: FIRST"),
         ("istio-ecds", [&image[..], &istio].concat(), "HTTP_FILTER", "HTTP_FILTERS"),
     ] {

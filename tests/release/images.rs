@@ -52,7 +52,7 @@ async fn what_is_pushed_is_pulled_by_its_digest() {
     assert!(pushed.status.success(), "{pushed:?}");
     let pinned = text(pushed.stdout);
     let images = images(&named("ZONEGATE_DIST"));
-    assert_eq!(images.len(), 3);
+    assert_eq!(images.len(), 4);
     for [digest, tag, _] in &images {
         assert!(pinned.contains(&format!("{repository}@{digest}")), "{pinned}");
         let said = text(crane(&["digest", &format!("{repository}:{tag}")]));
@@ -66,6 +66,8 @@ async fn what_is_pushed_is_pulled_by_its_digest() {
     fs::write(&program, tool).unwrap();
     run("chmod", &["+x", program.to_str().unwrap()]);
     assert_is_the_tool(&program);
+    let library = file_of(&dir, &by_digest(3), "libzonegate.so");
+    assert!(library == fs::read(dist("libzonegate.so")).unwrap());
     registry.stop().await;
 }
 

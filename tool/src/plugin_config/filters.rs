@@ -35,12 +35,10 @@ pub(crate) fn filters(file: &Value) -> Vec<Filter<'_>> {
     match file.get("kind").and_then(Value::as_str) {
         Some("WasmPlugin") => found.push(plain(file, &["spec", "pluginConfig"])),
         Some("EnvoyExtensionPolicy") => {
-            let list = file.pointer("/spec/wasm").and_then(Value::as_array);
-            for (index, wasm) in list.into_iter().flatten().enumerate() {
-                let mut filter = plain(wasm, &["config"]);
-                filter.place.insert_str(0, &format!("spec.wasm[{index}]."));
-                found.push(filter);
-            }
+            found.extend(extensions(file, "wasm"));
+            // Nothing of interest stands around it, as with Envoy's own.
+            let modules = extensions(file, "dynamicModule");
+            found.extend(modules.map(|filter| Filter { around: None, ..filter }));
         }
         // As kubectl prints several.
         Some("List") => {
@@ -55,6 +53,16 @@ pub(crate) fn filters(file: &Value) -> Vec<Filter<'_>> {
         _ => collect(file, "", &mut found),
     }
     found
+}
+
+/// Those that an EnvoyExtensionPolicy has in this list.
+fn extensions<'a>(file: &'a Value, name: &str) -> impl Iterator<Item = Filter<'a>> {
+    let list = file.pointer(&format!("/spec/{name}")).and_then(Value::as_array);
+    list.into_iter().flatten().enumerate().map(move |(index, filter)| {
+        let mut filter = plain(filter, &["config"]);
+        filter.place.insert_str(0, &format!("spec.{name}[{index}]."));
+        filter
+    })
 }
 
 fn plain<'a>(object: &'a Value, path: &[&str]) -> Filter<'a> {

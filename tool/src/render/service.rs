@@ -1,11 +1,13 @@
 //! Manifests with which Envoy Gateway asks a service, `zonegate serve`, in place of a filter.
 //!
 //! In: where it shall be asked, and where it is. Out: an `EnvoyExtensionPolicy` with `extProc`, or a `SecurityPolicy`
-//! with `extAuth`. The policy itself is the service's business.
+//! with `extAuth`, and what the Gateway and its routes need. The policy itself is the service's business, and so is
+//! that there is such a service.
 
 use serde_json::{Value, json};
 
 use super::envoy::{RenderError, yaml};
+use super::kubernetes::{Target, join, traffic};
 
 /// Which service is asked, and for which gateway.
 #[derive(Debug, Clone)]
@@ -24,12 +26,12 @@ pub struct ServiceTarget {
 
 const EXT_PROC: &str = "\
 # Envoy Gateway asks zonegate serve by external processing: the first message of a stream is seen, and open streams
-# are cut. The gateway needs a ClientTrafficPolicy that leaves paths as they are, and a bufferLimit of 1280Ki: see
-# docs/service.md.
+# are cut. To push, change the service's file. The policies below hold for the whole Gateway.
 ";
 const EXT_AUTH: &str = "\
 # Envoy Gateway asks zonegate serve by external authorization: headers only. A token passes that some proxy could use,
 # no open stream is cut, and the policy needs bootstrap: pass or deny. With --format envoy-gateway-ext-proc all is seen.
+# The policies below hold for the whole Gateway.
 ";
 
 /// An `EnvoyExtensionPolicy` with `extProc`.
@@ -39,6 +41,15 @@ const EXT_AUTH: &str = "\
 pub fn ext_proc_policy(target: &ServiceTarget) -> Result<String, RenderError> {
     let asked = json!([{
         "backendRefs": backend(target),
+        // A call for each open stream, as in `envoy/service/ext_proc.yaml`: without this, 1,024 are all.
+        "backendSettings": {
+            "circuitBreaker": {
+                "maxConnections": 100_000,
+                "maxPendingRequests": 100_000,
+                "maxParallelRequests": 100_000,
+            },
+            "http2": { "connectionKeepalive": { "interval": "10s", "timeout": "5s" } },
+        },
         "failOpen": false,
         "statusOnError": 503,
         // Nothing for responses: they are not shown to it.
@@ -80,19 +91,22 @@ fn manifest(
         Some(namespace) => json!({ "name": name, "namespace": namespace }),
         None => json!({ "name": name }),
     };
-    let gateway =
+    let refs =
         json!([{ "group": "gateway.networking.k8s.io", "kind": "Gateway", "name": gateway }]);
     let manifest = json!({
         "apiVersion": "gateway.envoyproxy.io/v1alpha1",
         "kind": kind,
         "metadata": metadata,
-        "spec": { "targetRefs": gateway, field: asked },
+        "spec": { "targetRefs": refs, field: asked },
     });
-    Ok(format!("{words}{}", yaml(&manifest)?))
+    let gateway = Some(gateway.clone());
+    let (name, namespace) = (name.clone(), namespace.clone());
+    let [client, backend] = traffic(&Target { name, namespace, gateway, ..Target::default() })?;
+    Ok(join(words, &[yaml(&manifest)?, client, backend]))
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)] // a test may panic
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may panic
 mod tests {
     use super::*;
 
@@ -106,8 +120,16 @@ mod tests {
         }
     }
 
+    /// The object that asks; behind it are the two that all formats for Envoy Gateway have.
     fn read(text: &str) -> Value {
-        serde_saphyr::from_str(text).unwrap()
+        let mut objects: Vec<Value> = serde_saphyr::from_multiple(text).unwrap();
+        let kinds: Vec<_> = objects[1..].iter().map(|object| object["kind"].clone()).collect();
+        assert_eq!(kinds, ["ClientTrafficPolicy", "BackendTrafficPolicy"]);
+        for object in &objects {
+            assert_eq!(object["spec"]["targetRefs"], objects[0]["spec"]["targetRefs"]);
+            assert_eq!(object["metadata"], objects[0]["metadata"]);
+        }
+        objects.remove(0)
     }
 
     /// The fields of `EnvoyExtensionPolicySpec` and `SecurityPolicySpec` of Envoy Gateway 1.9.
@@ -124,6 +146,14 @@ mod tests {
             "metadata": metadata,
             "spec": { "targetRefs": refs, "extProc": [{
                 "backendRefs": backend, "failOpen": false, "statusOnError": 503,
+                "backendSettings": {
+                    "circuitBreaker": {
+                        "maxConnections": 100_000,
+                        "maxPendingRequests": 100_000,
+                        "maxParallelRequests": 100_000,
+                    },
+                    "http2": { "connectionKeepalive": { "interval": "10s", "timeout": "5s" } },
+                },
                 "processingMode": { "request": {
                     "body": "FullDuplexStreamed", "attributes": ["source.address"],
                 } },

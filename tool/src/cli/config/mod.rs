@@ -5,6 +5,7 @@
 
 mod check;
 mod diff;
+mod kubernetes;
 mod render;
 mod report;
 mod schema;

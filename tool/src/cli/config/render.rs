@@ -3,13 +3,13 @@
 //! In: what an operator has. Out: a configuration of the filter in the form that a gateway takes, which
 //! the filter's own code has accepted, in place as a whole or not at all.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 
+use super::kubernetes::Kubernetes;
 use super::print;
 use super::sources::Sources;
 use crate::atomic_write::replace;
@@ -20,9 +20,9 @@ use crate::plugin_config::Generation;
 use crate::plugin_config::plugin_file::PluginConfiguration;
 use crate::readers::text;
 use crate::render::kubernetes::{
-    Bundle, Target, envoy_filter, extension_policy, patch_policy, wasm_plugin,
+    Bundle, dynamic_module, envoy_filter, extension_policy, patch_policy, wasm_plugin,
 };
-use crate::render::service::{ServiceTarget, ext_auth_policy, ext_proc_policy};
+use crate::render::service::{ext_auth_policy, ext_proc_policy};
 use crate::render::{Plugin, RenderError, ecds, plugin_json};
 
 const EXAMPLES: &str = "\
@@ -64,7 +64,8 @@ pub(in crate::cli) struct RenderArgs {
     /// File to write, replaced as a whole, or - for standard output
     #[arg(long, value_name = "FILE", default_value = "-", help_heading = "To where")]
     output_file: PathBuf,
-    /// ecds: where Envoy finds the filter [default: /etc/zonegate/zonegate.wasm]
+    /// Where Envoy finds the filter, for ecds, *-ecds and envoy-gateway-native; one that ends in .so is the dynamic
+    /// module [default: /etc/zonegate/zonegate.wasm; on Kubernetes, where the image of a release has it]
     #[arg(long, value_name = "PATH", help_heading = "To where")]
     module: Option<String>,
     #[command(flatten)]
@@ -83,6 +84,8 @@ enum Format {
     IstioEcds,
     /// For Envoy Gateway: an EnvoyExtensionPolicy, and what goes with it
     EnvoyGateway,
+    /// For Envoy Gateway: an EnvoyExtensionPolicy with the dynamic module, and what goes with it
+    EnvoyGatewayNative,
     /// For Envoy Gateway: an EnvoyPatchPolicy that has the policy from a ConfigMap
     EnvoyGatewayEcds,
     /// For Envoy Gateway: an EnvoyExtensionPolicy that asks zonegate serve by external processing, without a policy
@@ -105,60 +108,6 @@ impl FormatOrFile {
     }
 }
 
-#[derive(Args)]
-#[command(next_help_heading = "On Kubernetes (istio*, envoy-gateway*)")]
-struct Kubernetes {
-    /// Where the gateway fetches the module: oci://, https://, with Istio also file://
-    #[arg(long, value_name = "URL")]
-    module_url: Option<String>,
-    /// SHA-256 of what the URL names, 64 hexadecimal digits: the module, or the manifest of an image
-    #[arg(long, value_name = "HEX", value_parser = sha256)]
-    module_sha256: Option<String>,
-    /// Gateway (of the Gateway API) to which it belongs; Envoy Gateway needs it
-    #[arg(long, value_name = "NAME")]
-    gateway: Option<String>,
-    /// Listener of the Gateway, by name; envoy-gateway-ecds
-    #[arg(long, value_name = "NAME")]
-    listener: Option<String>,
-    /// Port on which the gateway's Envoy listens; istio, istio-ecds [default: all of them]
-    #[arg(long)]
-    port: Option<u16>,
-    /// Label of the gateway's pods; istio, istio-ecds, repeatable
-    #[arg(long, value_name = "LABEL=VALUE", value_parser = label)]
-    selector: Vec<(String, String)>,
-    /// Kubernetes Service of zonegate serve; envoy-gateway-ext-proc, envoy-gateway-ext-auth
-    #[arg(long, value_name = "NAME[:PORT]", default_value = "zonegate-serve:9912", value_parser = service)]
-    service: (String, u16),
-    /// Name of the objects
-    #[arg(long, default_value = "zonegate")]
-    name: String,
-    /// Namespace of the objects
-    #[arg(long)]
-    namespace: Option<String>,
-}
-
-fn sha256(text: &str) -> Result<String, &'static str> {
-    match text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        true => Ok(text.to_ascii_lowercase()),
-        false => Err("64 hexadecimal digits are expected, as sha256sum prints them"),
-    }
-}
-
-fn label(text: &str) -> Result<(String, String), &'static str> {
-    match text.split_once('=') {
-        Some((label, value)) if !label.is_empty() => Ok((label.to_owned(), value.to_owned())),
-        _ => Err("a label and its value are expected, for example istio=ingressgateway"),
-    }
-}
-
-fn service(text: &str) -> Result<(String, u16), &'static str> {
-    let (name, port) = text.split_once(':').unwrap_or((text, "9912"));
-    match (name, port.parse()) {
-        ("", _) | (_, Err(_)) => Err("a name is expected, and a port behind a colon"),
-        (name, Ok(port)) => Ok((name.to_owned(), port)),
-    }
-}
-
 impl RenderArgs {
     pub(super) fn run(mut self) -> anyhow::Result<ExitCode> {
         match self.output.take() {
@@ -170,13 +119,15 @@ impl RenderArgs {
             }
         }
         let text = match self.format {
-            Format::EnvoyGatewayExtProc => self.asking_a_service(ext_proc_policy)?,
-            Format::EnvoyGatewayExtAuth => self.asking_a_service(ext_auth_policy)?,
+            // No policy is in it: the service has its own.
+            Format::EnvoyGatewayExtProc => ext_proc_policy(&self.kubernetes.service_target()?)?,
+            Format::EnvoyGatewayExtAuth => ext_auth_policy(&self.kubernetes.service_target()?)?,
             Format::Ecds
             | Format::Plugin
             | Format::Istio
             | Format::IstioEcds
             | Format::EnvoyGateway
+            | Format::EnvoyGatewayNative
             | Format::EnvoyGatewayEcds => self.with_policy()?,
         };
         if self.output_file == Path::new("-") {
@@ -190,42 +141,38 @@ impl RenderArgs {
     }
 
     fn render(&self, plugin: &Plugin) -> anyhow::Result<Bundle> {
-        let Kubernetes { gateway, listener, .. } = &self.kubernetes;
+        let Self { module, kubernetes, .. } = self;
+        let module = module.as_deref();
         let alone =
             |text: Result<String, _>| text.map(|text| Bundle { policy: text.clone(), text });
         let bundle = match self.format {
-            Format::Ecds => alone(ecds(plugin, self.module.as_deref())),
-            Format::Plugin => alone(plugin_json(plugin)),
-            Format::Istio => wasm_plugin(plugin, &self.target()?),
-            Format::IstioEcds => envoy_filter(plugin, &self.target()?),
-            Format::EnvoyGateway | Format::EnvoyGatewayEcds if gateway.is_none() => {
-                return Err(missing("--gateway", "the Gateway to which the policy belongs"));
+            Format::Ecds => alone(ecds(plugin, module)),
+            Format::Plugin | Format::EnvoyGatewayExtProc | Format::EnvoyGatewayExtAuth => {
+                alone(plugin_json(plugin))
             }
-            Format::EnvoyGatewayEcds if listener.is_none() => {
-                return Err(missing("--listener", "the name of the Gateway's listener"));
+            Format::Istio => wasm_plugin(plugin, &kubernetes.target()?),
+            Format::IstioEcds => envoy_filter(plugin, &kubernetes.with_image(module)?),
+            Format::EnvoyGateway => {
+                kubernetes.gateway()?;
+                extension_policy(plugin, &kubernetes.target()?)
             }
-            Format::EnvoyGateway => extension_policy(plugin, &self.target()?),
-            Format::EnvoyGatewayEcds => patch_policy(plugin, &self.target()?),
-            Format::EnvoyGatewayExtProc | Format::EnvoyGatewayExtAuth => alone(plugin_json(plugin)),
+            Format::EnvoyGatewayNative => {
+                kubernetes.gateway()?;
+                if module.is_some_and(|module| !module.ends_with(".so")) {
+                    return Err(BadInput("--module: a dynamic module ends in .so".into()).into());
+                }
+                dynamic_module(plugin, &kubernetes.with_image(module)?)
+            }
+            Format::EnvoyGatewayEcds => {
+                kubernetes.gateway()?;
+                kubernetes.listener()?;
+                patch_policy(plugin, &kubernetes.with_image(module)?)
+            }
         };
         bundle.map_err(|error| match error {
             RenderError::Refused(_) => BadInput(error.to_string()).into(),
             RenderError::NotReadBack => error.into(),
         })
-    }
-
-    /// No policy is in it: the service has its own.
-    fn asking_a_service(
-        &self,
-        render: impl Fn(&ServiceTarget) -> Result<String, RenderError>,
-    ) -> anyhow::Result<String> {
-        let Kubernetes { gateway, service: (service, port), name, namespace, .. } =
-            &self.kubernetes;
-        let gateway = gateway
-            .clone()
-            .ok_or_else(|| missing("--gateway", "the Gateway to which the policy belongs"))?;
-        let (name, namespace, service) = (name.clone(), namespace.clone(), service.clone());
-        Ok(render(&ServiceTarget { name, namespace, gateway, service, port: *port })?)
     }
 
     fn with_policy(&self) -> anyhow::Result<String> {
@@ -235,37 +182,6 @@ impl RenderArgs {
         lint(&policy)?;
         Ok(text)
     }
-
-    fn target(&self) -> anyhow::Result<Target> {
-        let Kubernetes {
-            module_url,
-            module_sha256,
-            gateway,
-            listener,
-            port,
-            selector,
-            service: _,
-            name,
-            namespace,
-        } = &self.kubernetes;
-        let module_url = module_url
-            .clone()
-            .ok_or_else(|| missing("--module-url", "where the gateway fetches the module"))?;
-        Ok(Target {
-            name: name.clone(),
-            namespace: namespace.clone(),
-            module_url,
-            module_sha256: module_sha256.clone(),
-            gateway: gateway.clone(),
-            listener: listener.clone(),
-            port: *port,
-            selector: selector.iter().cloned().collect::<BTreeMap<_, _>>(),
-        })
-    }
-}
-
-fn missing(flag: &str, what: &str) -> anyhow::Error {
-    BadInput(format!("this --format needs {flag}: {what}")).into()
 }
 
 /// Warns of what is odd about the result, as `config check` would.

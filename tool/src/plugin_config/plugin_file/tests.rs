@@ -63,6 +63,13 @@ fn the_plugin_configuration_is_found_wherever_it_stands() {
             "spec.wasm[0].config".to_owned(),
         ),
         (
+            json!({ "kind": "EnvoyExtensionPolicy", "spec": { "dynamicModule": [
+                { "name": "other", "config": { "a": 1 } },
+                { "name": "zonegate", "config": plugin },
+            ] } }),
+            "spec.dynamicModule[1].config".to_owned(),
+        ),
+        (
             json!({ "kind": "List", "items": [{ "kind": "WasmPlugin", "spec": { "pluginConfig": plugin } }] }),
             "items[0].spec.pluginConfig".to_owned(),
         ),

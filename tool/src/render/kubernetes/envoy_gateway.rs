@@ -1,12 +1,15 @@
 //! For Envoy Gateway.
 //!
 //! In: a [`Plugin`] and a [`Target`]. Out: an EnvoyExtensionPolicy, or an EnvoyPatchPolicy with what it takes; and in
-//! both cases what the Gateway and its routes need so that Kuma's connections pass as they are.
+//! each case what the Gateway and its routes need so that Kuma's connections pass as they are.
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Bundle, Manifest, Plugin, Target, filters, join, mounts, with_policy};
+use super::{
+    Bundle, LIBRARY, Manifest, Plugin, Target, filters, join, module_mount, policy_mount,
+    with_policy,
+};
 use crate::render::envoy::{RenderError, yaml};
 
 const POLICY: &str = "\
@@ -15,6 +18,12 @@ const POLICY: &str = "\
 # (envoyproxy/gateway issue 8382). Each push is a change of the listener: it takes some seconds, and streams end when
 # the drain time is over. --format envoy-gateway-ecds has neither. The policies below hold for the whole Gateway.
 ";
+const NATIVE: &str = "\
+# The filter as a dynamic module for a Gateway of Envoy Gateway, in front of a control plane of Kuma. Each push is a
+# change of the listener: a revocation cuts its streams with it, and all other streams end when the drain time is over.
+# --format envoy-gateway-ecds leaves them alone. The Gateway must name the EnvoyProxy below
+# (spec.infrastructure.parametersRef), and the cluster must know image volumes (Kubernetes 1.35, or the feature gate).
+";
 const PATCH: &str = "\
 # The filter for a Gateway of Envoy Gateway, in front of a control plane of Kuma. To push, change the ConfigMap: Envoy
 # watches it, and no stream is touched that the policy does not end. Envoy Gateway must allow patches
@@ -22,11 +31,21 @@ const PATCH: &str = "\
 # (spec.infrastructure.parametersRef), and the cluster must know image volumes (Kubernetes 1.35, or the feature gate).
 ";
 
+const API: &str = "gateway.envoyproxy.io/v1alpha1";
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ExtensionPolicy<'a> {
     target_refs: [Value; 1],
-    wasm: [Wasm<'a>; 1],
+    #[serde(flatten)]
+    filter: Filter<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+enum Filter<'a> {
+    Wasm([Wasm<'a>; 1]),
+    DynamicModule([DynamicModule<'a>; 1]),
 }
 
 #[derive(Serialize)]
@@ -40,7 +59,16 @@ struct Wasm<'a> {
     config: &'a Plugin,
 }
 
-/// An EnvoyExtensionPolicy, and what goes with it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DynamicModule<'a> {
+    /// As the EnvoyProxy registers it.
+    name: &'static str,
+    filter_name: &'a str,
+    config: &'a Plugin,
+}
+
+/// An EnvoyExtensionPolicy with the module in wasm, and what goes with it.
 ///
 /// # Errors
 /// See [`RenderError`].
@@ -56,24 +84,54 @@ pub fn extension_policy(plugin: &Plugin, target: &Target) -> Result<Bundle, Rend
         true => json!({ "type": "HTTP", "http": source }),
         false => json!({ "type": "Image", "image": source }),
     };
-    let manifest = Manifest {
-        api_version: "gateway.envoyproxy.io/v1alpha1",
-        kind: "EnvoyExtensionPolicy",
-        metadata: target.metadata(),
-        spec: ExtensionPolicy {
-            target_refs: [target.reference()],
-            wasm: [Wasm {
-                name: "zonegate",
-                root_id: "zonegate",
-                fail_open: false,
-                code,
-                config: &plugin,
-            }],
-        },
-    };
-    let policy = with_policy(&plugin, &manifest, "/spec/wasm/0/config")?;
+    let filter = Filter::Wasm([Wasm {
+        name: REGISTERED,
+        root_id: REGISTERED,
+        fail_open: false,
+        code,
+        config: &plugin,
+    }]);
+    let policy = with_policy(&plugin, &extending(target, filter), "/spec/wasm/0/config")?;
     let [client, backend] = traffic(target)?;
     Ok(Bundle { text: join(POLICY, &[policy.clone(), client, backend]), policy })
+}
+
+/// An EnvoyExtensionPolicy with the dynamic module, and what goes with it.
+///
+/// # Errors
+/// See [`RenderError`].
+pub fn dynamic_module(plugin: &Plugin, target: &Target) -> Result<Bundle, RenderError> {
+    // The filter tells pushes and open streams of several gateways in one Envoy apart by this name.
+    let filter_name = &*target.name;
+    let filter =
+        Filter::DynamicModule([DynamicModule { name: REGISTERED, filter_name, config: plugin }]);
+    let policy = with_policy(plugin, &extending(target, filter), "/spec/dynamicModule/0/config")?;
+    let library = target.module.as_deref().unwrap_or(LIBRARY);
+    let mut proxy = envoy_proxy(target, &[target.module_volume()], &[module_mount()]);
+    if let Some(fields) = proxy.spec.as_object_mut() {
+        let registered = json!([{
+            "name": REGISTERED,
+            "source": { "type": "Local", "local": { "path": library } },
+            // As in `envoy/ecds/zonegate-native.yaml`.
+            "doNotClose": true,
+        }]);
+        fields.insert("dynamicModules".to_owned(), registered);
+    }
+    let [client, backend] = traffic(target)?;
+    let documents = [policy.clone(), yaml(&proxy)?, client, backend];
+    Ok(Bundle { text: join(NATIVE, &documents), policy })
+}
+
+/// The filter's own name, in objects that name several.
+const REGISTERED: &str = "zonegate";
+
+fn extending<'a>(target: &Target, filter: Filter<'a>) -> Manifest<ExtensionPolicy<'a>> {
+    Manifest {
+        api_version: API,
+        kind: "EnvoyExtensionPolicy",
+        metadata: target.metadata(),
+        spec: ExtensionPolicy { target_refs: [target.reference()], filter },
+    }
 }
 
 /// An EnvoyPatchPolicy that puts in the filter with its policy by ECDS, and what goes with it.
@@ -83,8 +141,9 @@ pub fn extension_policy(plugin: &Plugin, target: &Target) -> Result<Bundle, Rend
 pub fn patch_policy(plugin: &Plugin, target: &Target) -> Result<Bundle, RenderError> {
     let (config_map, policy) = target.config_map(plugin)?;
     let [client, backend] = traffic(target)?;
-    let documents =
-        [config_map, yaml(&patch(target)?)?, yaml(&envoy_proxy(target))?, client, backend];
+    let volumes = [target.policy_volume(), target.module_volume()];
+    let proxy = envoy_proxy(target, &volumes, &[policy_mount(), module_mount()]);
+    let documents = [config_map, yaml(&patch(target)?)?, yaml(&proxy)?, client, backend];
     Ok(Bundle { text: join(PATCH, &documents), policy })
 }
 
@@ -105,7 +164,7 @@ fn patch(target: &Target) -> Result<Manifest<Value>, RenderError> {
         })
     };
     Ok(Manifest {
-        api_version: "gateway.envoyproxy.io/v1alpha1",
+        api_version: API,
         kind: "EnvoyPatchPolicy",
         metadata: target.metadata(),
         spec: json!({
@@ -116,14 +175,14 @@ fn patch(target: &Target) -> Result<Manifest<Value>, RenderError> {
     })
 }
 
-/// Brings the ConfigMap and the module into the pods.
-fn envoy_proxy(target: &Target) -> Manifest<Value> {
+/// Brings these volumes into the pods.
+fn envoy_proxy(target: &Target, volumes: &[Value], mounts: &[Value]) -> Manifest<Value> {
     let deployment = json!({
-        "pod": { "volumes": target.volumes() },
-        "container": { "volumeMounts": mounts() },
+        "pod": { "volumes": volumes },
+        "container": { "volumeMounts": mounts },
     });
     Manifest {
-        api_version: "gateway.envoyproxy.io/v1alpha1",
+        api_version: API,
         kind: "EnvoyProxy",
         metadata: target.metadata(),
         spec: json!({
@@ -133,14 +192,12 @@ fn envoy_proxy(target: &Target) -> Manifest<Value> {
 }
 
 /// What clients and routes need. The reasons are in `envoy/gateway.yaml`.
-fn traffic(target: &Target) -> Result<[String; 2], RenderError> {
+///
+/// # Errors
+/// [`RenderError::NotReadBack`].
+pub(in crate::render) fn traffic(target: &Target) -> Result<[String; 2], RenderError> {
     let policy = |kind, spec: Value| {
-        yaml(&Manifest {
-            api_version: "gateway.envoyproxy.io/v1alpha1",
-            kind,
-            metadata: target.metadata(),
-            spec,
-        })
+        yaml(&Manifest { api_version: API, kind, metadata: target.metadata(), spec })
     };
     let client = json!({
         "targetRefs": [target.reference()],

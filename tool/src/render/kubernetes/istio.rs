@@ -5,14 +5,17 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Bundle, Manifest, Plugin, Target, filters, join, manager, mounts, with_policy};
+use super::{
+    Bundle, Manifest, Plugin, Target, filters, join, manager, module_mount, policy_mount,
+    with_policy,
+};
 use crate::render::envoy::{RenderError, yaml};
 
 const PLUGIN: &str = "\
 # The filter for a gateway of Istio, in front of a control plane of Kuma. Headers go on before the first message is
-# judged (holdHeaders: false), for WasmPlugin has no field for Envoy's allow_on_headers_stop_iteration. Take the module
-# from an image (oci://): one from file:// is another module to Istio with each push, and then a revocation cuts no
-# stream that is open. --format istio-ecds does without both.
+# judged (holdHeaders: false), for WasmPlugin has no field for Envoy's allow_on_headers_stop_iteration; --format
+# istio-ecds does without. Take the module from an image (oci://): one from file:// gets another VM with each push, and
+# the VMs of before stay as long as their streams.
 ";
 const FILTER: &str = "\
 # The filter for a gateway of Istio, in front of a control plane of Kuma. To push, change the ConfigMap: Envoy watches
@@ -81,7 +84,10 @@ pub fn envoy_filter(plugin: &Plugin, target: &Target) -> Result<Bundle, RenderEr
     };
     let patches = [connection_manager(target)?, put(guard), put(filter)];
     let filter = yaml(&filter_of(target, &patches))?;
-    let volumes = yaml(&json!({ "volumes": target.volumes(), "volumeMounts": mounts() }))?;
+    let volumes = yaml(&json!({
+        "volumes": [target.policy_volume(), target.module_volume()],
+        "volumeMounts": [policy_mount(), module_mount()],
+    }))?;
     let volumes: String = volumes.lines().map(|line| format!("#   {line}\n")).collect();
     Ok(Bundle { text: join(&format!("{FILTER}{volumes}"), &[config_map, filter]), policy })
 }

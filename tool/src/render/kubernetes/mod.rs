@@ -1,12 +1,13 @@
 //! Manifests that bring the filter into gateways on Kubernetes.
 //!
 //! In: a [`Plugin`], and where it shall go. Out: the objects that it takes, as documents of one text, for Envoy Gateway
-//! or for Istio, each in two ways:
+//! or for Istio:
 //!
-//! - The policy stands in an object of theirs, which makes the filter of it. Neither has a field for Envoy's
-//!   `allow_on_headers_stop_iteration`, so that headers go on: `holdHeaders: false`.
+//! - The policy stands in an object of theirs, which makes the filter of it. For the module in wasm, neither has a
+//!   field for Envoy's `allow_on_headers_stop_iteration`, so that headers go on: `holdHeaders: false`. A dynamic module,
+//!   which Envoy Gateway alone has, needs no such field.
 //! - The policy stands in a ConfigMap that Envoy watches, and the filter is put into Envoy's configuration as
-//!   `envoy/gateway.yaml` has it. A push changes nothing but the policy.
+//!   `envoy/gateway.yaml` has it, in either form. A push changes nothing but the policy.
 //!
 //! That the names of gateways, listeners and images are right is not checked.
 
@@ -23,7 +24,8 @@ use serde_json::{Value, json};
 use super::Plugin;
 use super::envoy::{RenderError, ecds, read_back, yaml};
 
-pub use envoy_gateway::{extension_policy, patch_policy};
+pub(super) use envoy_gateway::traffic;
+pub use envoy_gateway::{dynamic_module, extension_policy, patch_policy};
 pub use istio::{envoy_filter, wasm_plugin};
 
 /// Where the filter shall go, and where it comes from.
@@ -37,6 +39,9 @@ pub struct Target {
     pub module_url: String,
     /// SHA-256 of the module, or of an image's manifest, in hexadecimal.
     pub module_sha256: Option<String>,
+    /// Where the pods have the module, if not where the images of a release have it. One that ends in `.so` is a
+    /// dynamic module.
+    pub module: Option<String>,
     /// The Gateway (of the Gateway API) to which it belongs.
     pub gateway: Option<String>,
     /// Its listener, by name.
@@ -61,6 +66,8 @@ const ECDS_FOLDER: &str = "/etc/zonegate/ecds";
 const MODULE_FOLDER: &str = "/etc/zonegate/module";
 /// The module in an image, where Istio and Envoy Gateway look for it.
 const MODULE: &str = "/etc/zonegate/module/plugin.wasm";
+/// The dynamic module in an image.
+const LIBRARY: &str = "/etc/zonegate/module/libzonegate.so";
 
 /// The gateway's own file.
 const GATEWAY: &str = include_str!("../../../../envoy/gateway.yaml");
@@ -91,7 +98,7 @@ impl Target {
 
     /// The ConfigMap with the file that Envoy watches.
     fn config_map(&self, plugin: &Plugin) -> Result<(String, String), RenderError> {
-        let file = ecds(plugin, Some(MODULE))?;
+        let file = ecds(plugin, Some(self.module.as_deref().unwrap_or(MODULE)))?;
         let mut object =
             json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": self.metadata() });
         if let Some(fields) = object.as_object_mut() {
@@ -102,22 +109,28 @@ impl Target {
         Ok((text, file))
     }
 
-    /// The volumes of the ConfigMap, and of the module's image.
-    fn volumes(&self) -> Value {
+    /// What the pods have of the ConfigMap.
+    fn policy_volume(&self) -> Value {
+        json!({ "name": POLICY_VOLUME, "configMap": { "name": self.name } })
+    }
+
+    /// What the pods have of the image.
+    fn module_volume(&self) -> Value {
         let url = &self.module_url;
         let image = url.strip_prefix("oci://").unwrap_or(url);
-        json!([
-            { "name": "zonegate-policy", "configMap": { "name": self.name } },
-            { "name": "zonegate-module", "image": { "reference": image } },
-        ])
+        json!({ "name": MODULE_VOLUME, "image": { "reference": image } })
     }
 }
 
-fn mounts() -> Value {
-    json!([
-        { "name": "zonegate-policy", "mountPath": ECDS_FOLDER, "readOnly": true },
-        { "name": "zonegate-module", "mountPath": MODULE_FOLDER, "readOnly": true },
-    ])
+const POLICY_VOLUME: &str = "zonegate-policy";
+const MODULE_VOLUME: &str = "zonegate-module";
+
+fn policy_mount() -> Value {
+    json!({ "name": POLICY_VOLUME, "mountPath": ECDS_FOLDER, "readOnly": true })
+}
+
+fn module_mount() -> Value {
+    json!({ "name": MODULE_VOLUME, "mountPath": MODULE_FOLDER, "readOnly": true })
 }
 
 /// The filter with its policy by ECDS, and the one behind it that lets nothing pass unjudged, as
@@ -138,7 +151,7 @@ fn manager() -> Result<Value, RenderError> {
 }
 
 /// Documents of one text, under these words.
-fn join(words: &str, documents: &[String]) -> String {
+pub(super) fn join(words: &str, documents: &[String]) -> String {
     format!("{words}{}", documents.join("---\n"))
 }
 

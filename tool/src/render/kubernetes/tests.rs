@@ -22,6 +22,7 @@ fn target(url: &str) -> Target {
         namespace: Some("kuma-system".into()),
         module_url: url.into(),
         module_sha256: Some("ab".repeat(32)),
+        module: None,
         gateway: Some("edge".into()),
         listener: Some("kuma".into()),
         port: Some(5678),
@@ -93,6 +94,48 @@ fn an_extension_policy_names_a_gateway_and_an_image_or_a_url() {
     assert_eq!(documents[0]["spec"]["wasm"][0]["failOpen"], false);
     assert_eq!(documents[0]["spec"]["wasm"][0]["config"], without_headers());
     PluginConfiguration::find(http.policy.as_bytes()).unwrap().config().unwrap();
+}
+
+#[test]
+fn a_dynamic_module_is_registered_mounted_and_holds_headers() {
+    let mut target = target("oci://example.org/zonegate:1-native");
+    target.name = "east".into();
+    let bundle = dynamic_module(&plugin(), &target).unwrap();
+    let documents = read(&bundle.text);
+    let all = ["EnvoyExtensionPolicy", "EnvoyProxy", "ClientTrafficPolicy", "BackendTrafficPolicy"];
+    assert_eq!(kinds(&documents), all);
+    // `DynamicModule` and `DynamicModuleEntry` of Envoy Gateway 1.9; the ECDS file is what it comes to in Envoy.
+    let wanted = json!({
+        "targetRefs": [{ "group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "edge" }],
+        "dynamicModule": [{ "name": "zonegate", "filterName": "east", "config": plugin().to_json() }],
+    });
+    assert_eq!(documents[0]["spec"], wanted);
+    let library = "/etc/zonegate/module/libzonegate.so";
+    let wanted = json!({
+        "provider": { "type": "Kubernetes", "kubernetes": { "envoyDeployment": {
+            "pod": { "volumes": [{
+                "name": "zonegate-module",
+                "image": { "reference": "example.org/zonegate:1-native" },
+            }] },
+            "container": { "volumeMounts": [{
+                "name": "zonegate-module", "mountPath": "/etc/zonegate/module", "readOnly": true,
+            }] },
+        } } },
+        "dynamicModules": [{
+            "name": "zonegate",
+            "source": { "type": "Local", "local": { "path": library } },
+            "doNotClose": true,
+        }],
+    });
+    assert_eq!(documents[1]["spec"], wanted);
+    PluginConfiguration::find(bundle.policy.as_bytes()).unwrap().config().unwrap();
+    // By ECDS it is the file that says so.
+    target.module = Some(library.into());
+    for bundle in [patch_policy(&plugin(), &target), envoy_filter(&plugin(), &target)] {
+        let file = &read(&bundle.unwrap().policy)[0]["resources"][0]["typed_config"];
+        assert_eq!(file["dynamic_module_config"]["module"]["local"]["filename"], library);
+        assert_eq!(file["filter_config"]["value"], plugin().to_json());
+    }
 }
 
 /// The filter comes first, then the guard; the policy is the ConfigMap's, and holds headers.

@@ -1,0 +1,108 @@
+//! The gate as a service that Envoy Gateway's Envoy asks.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tokio::process::Command;
+use tokio::time::{sleep, timeout};
+use zonegate_testkit::process::{Log, Process};
+use zonegate_testkit::zone_proxy::Claimed;
+
+use crate::world::{LIMIT, World, assert_gates};
+
+/// Envoy Gateway gives each call a timeout of ten seconds.
+const TIMEOUT_OF_A_CALL: Duration = Duration::from_secs(10);
+
+#[tokio::test]
+#[ignore = "needs Envoy Gateway: make test-envoy-gateway"]
+async fn by_ext_proc_all_is_seen_and_a_push_cuts_the_revoked_stream_alone() {
+    let mut world = World::new().await;
+    let (mut service, file, mut policy) = serve(&world, json!({})).await;
+    world.apply(&rendered(&world, "envoy-gateway-ext-proc", listening(&service)));
+    let (good, leaked) = (world.token("good"), world.token("leaked"));
+    let connection = world.start(&good).await;
+    let mut kept = connection.sotw(Some(&good), Claimed::INGRESS).await.unwrap();
+    let since = Instant::now();
+    assert_gates(&connection, &good).await;
+    let mut cut = connection.sotw(Some(&leaked), Claimed::INGRESS).await.unwrap();
+    assert!(kept.next().await.unwrap().is_some() && cut.next().await.unwrap().is_some());
+    policy["revocations"] = json!("leaked");
+    let begun = Instant::now();
+    write(&file, &policy);
+    assert!(timeout(LIMIT, cut.next()).await.unwrap().is_err());
+    println!("cut after {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(2));
+    let refused = connection.sotw(Some(&leaked), Claimed::INGRESS).await.unwrap_err();
+    assert!(refused.message().starts_with("zonegate: revoked: "), "{refused:?}");
+    sleep((TIMEOUT_OF_A_CALL + Duration::from_secs(1)).saturating_sub(since.elapsed())).await;
+    world.control_plane.push();
+    assert!(kept.next().await.unwrap().is_some(), "the other stream has ended");
+    // A service that is gone lets nothing through, and cuts what is open.
+    service.stop().await;
+    assert!(timeout(LIMIT, kept.next()).await.unwrap().is_err());
+    assert!(connection.sotw(Some(&good), Claimed::INGRESS).await.is_err());
+    world.end().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Envoy Gateway: make test-envoy-gateway"]
+async fn by_ext_auth_the_headers_are_seen() {
+    let mut world = World::new().await;
+    let (mut service, _, _) = serve(&world, json!({ "bootstrap": "deny" })).await;
+    world.apply(&rendered(&world, "envoy-gateway-ext-auth", listening(&service)));
+    let good = world.token("good");
+    let connection = world.start(&good).await;
+    let mut passed = connection.sotw(Some(&good), Claimed::INGRESS).await.unwrap();
+    assert!(passed.next().await.unwrap().is_some());
+    let refused = connection.sotw(Some("garbage"), Claimed::INGRESS).await.unwrap_err();
+    assert!(refused.message().starts_with("zonegate: malformed_token: "), "{refused:?}");
+    service.stop().await;
+    assert!(connection.sotw(Some(&good), Claimed::INGRESS).await.is_err());
+    world.end().await;
+}
+
+/// A service with a policy that knows the key of the tokens; its file, and the policy in it.
+async fn serve(world: &World, fields: Value) -> (Process, PathBuf, Value) {
+    let mut policy: Value = serde_json::from_str(&world.render("plugin", &[])).unwrap();
+    policy.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    let file = world.folder().join("policy.json");
+    write(&file, &policy);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zonegate"));
+    command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(&file);
+    let log = world.folder().join("service.log");
+    let service = Process::start(command, Log::File, log).unwrap();
+    service.wait_log("listen=", LIMIT).await.unwrap();
+    (service, file, policy)
+}
+
+fn listening(service: &Process) -> SocketAddr {
+    let log = service.log().unwrap();
+    let mut words = log.split_whitespace();
+    words.find_map(|word| word.strip_prefix("listen=")).unwrap().parse().unwrap()
+}
+
+fn write(file: &Path, policy: &Value) {
+    let new = file.with_extension("new");
+    fs::write(&new, policy.to_string()).unwrap();
+    fs::rename(new, file).unwrap();
+}
+
+/// The rendered objects. In place of the Service of a cluster stands a Backend, which a host can have.
+fn rendered(world: &World, format: &str, service: SocketAddr) -> Vec<Value> {
+    let text = world.render(format, &[]);
+    let mut objects: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
+    assert_eq!(objects.len(), 3, "{objects:?}");
+    let spec = &mut objects[0]["spec"];
+    let place = if spec.get("extProc").is_some() { "/extProc/0" } else { "/extAuth/grpc" };
+    let refs = &mut spec.pointer_mut(place).unwrap()["backendRefs"];
+    assert_eq!(*refs, json!([{ "name": "zonegate-serve", "port": 9912 }]));
+    *refs =
+        json!([{ "group": "gateway.envoyproxy.io", "kind": "Backend", "name": "zonegate-serve" }]);
+    objects.push(json!({ "apiVersion": "gateway.envoyproxy.io/v1alpha1", "kind": "Backend",
+        "metadata": { "name": "zonegate-serve", "namespace": "default" },
+        "spec": { "endpoints": [{ "ip": { "address": "127.0.0.1", "port": service.port() } }] } }));
+    objects
+}
