@@ -57,7 +57,7 @@ help:
 	@echo "             EVENTS=number  so many for each of ten seeds"
 	@echo "             TARGET=token   libFuzzer on this target of fuzz/ instead; all is each of them"
 	@echo "             SECONDS=number how long; a minute"
-	@echo "             KEEP=1         adds to fuzz/corpus what covers something new"
+	@echo "             KEEP=1         and what of its finds covers most, in target/fuzz/kept"
 	@echo "make test-kuma"
 	@echo "             the same with Kuma's own programs; KUMA_HOME=folder names them"
 	@echo "make test-kubernetes"

@@ -1,3 +1,4 @@
+//! The target `bootstrap`, for libFuzzer.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| zonegate_fuzz::bootstrap(bytes));

@@ -1,3 +1,4 @@
+//! The target `configuration`, for libFuzzer.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| zonegate_fuzz::configuration(bytes));

@@ -1,3 +1,4 @@
+//! The target `lifecycle`, for libFuzzer.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| zonegate_fuzz::lifecycle(bytes));

@@ -26,7 +26,8 @@ use zonegate::gate::{
 use crate::conversation::{End, NOW, cuts, end};
 use crate::stand_in::{STAND_IN, key, pem, sign};
 
-/// Keys of one kid for zones and two meshes, so that the message says whose keys count.
+/// Keys of one kid for zones and two meshes, so that the message says whose keys count. Zone tokens have a key of
+/// their own: under one that meshes have as well, each would be a dataplane token that is bound to nothing, as in Kuma.
 pub(crate) static POLICY: LazyLock<Arc<Policy>> = LazyLock::new(|| {
     let of =
         |mesh: &str, kid: &str, key: &str| json!({ "mesh": mesh, "kid": kid, "key": pem(key) });
@@ -34,7 +35,7 @@ pub(crate) static POLICY: LazyLock<Arc<Policy>> = LazyLock::new(|| {
         "zone": "zone-1",
         "publicKeys": [{ "kid": "1", "key": pem("1") }],
         "dpToken": {
-            "publicKeys": [of("default", "1", "1"), of("other", "1", "2"), of("", "all", "2")],
+            "publicKeys": [of("default", "1", "2"), of("other", "1", "2"), of("", "all", "2")],
             "revocations": { "default": "id-revoked" },
         },
         "proxies": { "dataplane": "dpToken" },
@@ -55,10 +56,10 @@ pub(crate) static TOKENS: LazyLock<Vec<String>> = LazyLock::new(|| {
     };
     vec![
         sign("1", "1", json!({ "Zone": "zone-1", "Scope": ["ingress", "egress"] })),
-        sign("1", "1", json!({ "Name": "dp-1", "Mesh": "default" })),
+        sign("1", "2", json!({ "Name": "dp-1", "Mesh": "default" })),
         sign("1", "2", json!({ "Mesh": "other" })),
         sign("all", "2", json!({ "Tags": { "kuma.io/service": ["web"] } })),
-        sign("1", "1", json!({ "Mesh": "default", "jti": "id-revoked" })),
+        sign("1", "2", json!({ "Mesh": "default", "jti": "id-revoked" })),
         // Nobody's.
         sign("1", "1", json!({ "Zone": "zone-2", "Scope": ["ingress"] })),
         sign("all", "1", json!({})),
