@@ -11,21 +11,23 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use crate::chain::{EXT_AUTHZ, JWT, JWT_CACHE, ZONEGATE};
+use crate::chain::{EXT_AUTHZ, JWT, JWT_CACHE, NATIVE, ZONEGATE};
 use crate::requests::{rbac_name, with_list};
 use crate::results::{ADDED, Results};
 
 const INK: RGBColor = RGBColor(36, 41, 47);
 const FAINT: RGBColor = RGBColor(208, 215, 222);
 const OURS: RGBColor = RGBColor(9, 105, 218);
-const NATIVE: RGBColor = RGBColor(191, 135, 0);
+const LIBRARY: RGBColor = RGBColor(26, 127, 55);
+const ENVOYS: RGBColor = RGBColor(191, 135, 0);
 const SERVICE: RGBColor = RGBColor(130, 80, 223);
 /// Drawn, and in the dark.
-const DARK: [(RGBColor, &str); 5] = [
+const DARK: [(RGBColor, &str); 6] = [
     (INK, "#e6edf3"),
     (FAINT, "#3d444d"),
     (OURS, "#4493f8"),
-    (NATIVE, "#d29922"),
+    (LIBRARY, "#3fb950"),
+    (ENVOYS, "#d29922"),
     (SERVICE, "#ab7df8"),
 ];
 
@@ -38,7 +40,7 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 pub(crate) fn write(results: &Results, folder: &Path) -> anyhow::Result<()> {
     let groups = groups(results);
     if !groups.is_empty() {
-        let height = 60 + 76 * u32::try_from(groups.len())?;
+        let height = 60 + 98 * u32::try_from(groups.len())?;
         draw(&folder.join("performance-requests.svg"), (820, height), |area| bars(area, &groups))?;
     }
     let lists = lists(results);
@@ -92,13 +94,14 @@ fn groups(results: &Results) -> Vec<Group> {
         ("c revoked", "revoked, refused", rbac_name(1_000)),
     ]
     .into_iter()
-    .filter_map(|(id, title, native)| {
+    .filter_map(|(id, title, envoys)| {
         let bar = |name: &str, colour| {
             let value = results.value(id, name, ADDED)?.median;
             Some((name.to_owned(), colour, value))
         };
-        let bars = [bar(ZONEGATE, OURS), bar(&native, NATIVE), bar(EXT_AUTHZ, SERVICE)];
-        let bars: Vec<_> = bars.into_iter().flatten().collect();
+        let ours = [bar(ZONEGATE, OURS), bar(NATIVE, LIBRARY)];
+        let others = [bar(&envoys, ENVOYS), bar(EXT_AUTHZ, SERVICE)];
+        let bars: Vec<_> = ours.into_iter().chain(others).flatten().collect();
         (!bars.is_empty()).then(|| (title.to_owned(), bars))
     })
     .collect()
@@ -154,7 +157,7 @@ fn lists(results: &Results) -> [Line; 2] {
             .collect::<Vec<_>>()
     };
     [
-        ("jwt_authn, token cache, RBAC", NATIVE, points("b", rbac_name)),
+        ("jwt_authn, token cache, RBAC", ENVOYS, points("b", rbac_name)),
         (ZONEGATE, OURS, points("d", with_list)),
     ]
 }

@@ -70,7 +70,7 @@ fn the_service_starts_as_the_page_says() {
             .replace(" --listen 0.0.0.0:9912", "");
         let zonegate = env!("CARGO_BIN_EXE_zonegate");
         let mut shell = Command::new("sh");
-        let here = format!("exec {zonegate} serve {here} --listen 127.0.0.1:0");
+        let here = format!("exec '{zonegate}' serve {here} --listen 127.0.0.1:0");
         shell.args(["-euc", &here]).current_dir(folder).stderr(Stdio::piped());
         let mut child = shell.spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);

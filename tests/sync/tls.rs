@@ -155,7 +155,7 @@ async fn the_command_of_the_page_keeps_the_file() {
     let command = command
         .replace("control-plane:5682", &format!("localhost:{}", api.address.port()))
         .replace("/etc/zonegate/ecds", place.dir.path().to_str().unwrap());
-    let command = format!("exec {} sync {command} --once", crate::tool::ZONEGATE);
+    let command = format!("exec '{}' sync {command} --once", crate::tool::ZONEGATE);
     let mut shell = tokio::process::Command::new("sh");
     shell.args(["-euc", &command]).current_dir(place.dir.path());
     shell.env_remove("ZONEGATE_ADMIN_TOKEN");
