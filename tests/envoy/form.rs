@@ -70,6 +70,8 @@ pub(crate) enum WasmOnly {
     SameFile,
     /// Streams that are cut because a list is too long to be handed to the module before.
     LongLists,
+    /// The two minutes of the README.
+    TwoMinutes,
 }
 
 impl WasmOnly {
@@ -86,6 +88,7 @@ impl WasmOnly {
             Self::LongLists => {
                 "another copy of the library is told of lists of every length, and cuts no others"
             }
+            Self::TwoMinutes => "the commands of the README name the module in wasm",
         }
     }
 

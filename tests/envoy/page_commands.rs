@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::time::timeout;
 
-use crate::form::{FilterOnly, module};
+use crate::form::{WasmOnly, module};
 use crate::harness::{Bench, LIMIT, claims, from_environment};
 use crate::open_stream::open;
 
@@ -69,7 +69,7 @@ async fn the_pages_ask_a_gateway_for_what_it_has() {
 /// With an archive that has what the commands use, and a Python that installs the Envoy of the tests.
 #[tokio::test]
 async fn the_two_minutes_of_the_readme_work_with_a_release() {
-    if FilterOnly::Demo.is_left_out() {
+    if WasmOnly::TwoMinutes.is_left_out() {
         return;
     }
     let dir = TempDir::new().unwrap();
