@@ -1,7 +1,7 @@
 //! Keys and revocations, of every kind of token.
 //!
-//! In: what of them is there. Out: [`Issuers`], or one error with its path; and whether they are what the
-//! types of proxy need. Which types connect is read next door.
+//! In: the fields that are set. Out: [`Issuers`], or one error with its path; and whether they are what the types of
+//! proxy need. Which types connect is read in `profile`.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -34,7 +34,7 @@ pub(super) fn keys_path(kind: Kind) -> &'static str {
     }
 }
 
-/// Whether every kind of token with which something connects has a key, and every key such a kind.
+/// Whether every kind of token that is in use has a key, and every key belongs to a kind that is in use.
 ///
 /// # Errors
 /// A kind that is used has none.
@@ -68,7 +68,7 @@ fn user(profile: &Profile, kind: Kind) -> Option<String> {
     }
 }
 
-/// What is odd about the revocations: for each list no more than there are kinds of oddity, however long it is.
+/// What is odd about the revocations: at most one warning for each kind of oddity and list, however long the list is.
 pub(super) fn odd_revocations(issuers: &Issuers) -> Vec<Warning> {
     let meshes = issuers.dp_token.by_mesh.iter();
     let meshes =
@@ -261,7 +261,7 @@ fn number_of(algorithm: Algorithm) -> &'static str {
     }
 }
 
-/// Adds a key that several clusters may have, but no two of them another one under the same kid.
+/// Adds a key. Several clusters may share a key, but two different keys must not have the same kid.
 fn insert_shared(
     keys: &mut KeySet,
     kid: &str,

@@ -33,7 +33,7 @@ pub struct Config {
     pub policy: Policy,
     /// What its author may not have meant.
     pub warnings: Vec<Warning>,
-    /// What makes it another one than those before; no judgement depends on it.
+    /// Makes two pushes different. No judgement depends on it.
     pub generation: String,
 }
 
@@ -49,7 +49,7 @@ pub struct ConfigError {
 pub enum Warning {
     /// An empty entry in the revocation list at this path revokes every token without an ID, as in Kuma.
     EmptyRevocation(String),
-    /// Entries in the revocation list at this path that are no ids that tokens have.
+    /// Entries in the revocation list at this path that are not ids of tokens.
     OddRevocations(String, OddKind),
     /// A zone at this path that may not be meant.
     OddZone(String, String, ZoneDoubt),

@@ -1,7 +1,7 @@
 //! The fields that belong to one profile alone.
 //!
-//! In: what of them is there. Out: a [`Profile`], defaults filled in. A field that means nothing to
-//! its profile is an error, not ignored: its author thinks that something is checked which is not.
+//! In: the fields that are set. Out: a [`Profile`], defaults filled in. A field that has no meaning in its profile is an
+//! error, because its author thinks that something is checked which is not.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -263,9 +263,8 @@ impl Default for OpenStreams {
     }
 }
 
-/// A kid. kuma-cp's reader (sigs.k8s.io/yaml) makes text of a number where text is wanted, so `kid: 1` is
-/// one there too. What it makes of fractions, of large numbers and of `yes` is not what stands there: those
-/// must be in quotes.
+/// A kid. kuma-cp's reader (sigs.k8s.io/yaml) turns a number into text where text is wanted, so `kid: 1` is a kid there
+/// too. It changes fractions, large numbers and `yes`, so those must be in quotes.
 fn kid<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     struct Kid;
     impl Visitor<'_> for Kid {
@@ -299,8 +298,8 @@ fn kid<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     deserializer.deserialize_any(Kid)
 }
 
-/// A setting that is one of these words. Every one of them is read as a text first: the same code for
-/// all, where derived code would be in the module once for each.
+/// A setting that is one of these words. Every setting is read as a text first, by the same code. Derived code would be in
+/// the module once for each setting.
 macro_rules! words {
     ($setting:ty: $($word:literal => $value:ident),+) => {
         impl<'de> Deserialize<'de> for $setting {
@@ -325,7 +324,7 @@ words!(Mode: "enforce" => Enforce, "shadow" => Shadow);
 words!(OnOpen: "cut" => Cut, "keep" => Keep);
 words!(ErrorDetail: "reason" => Reason, "none" => None);
 
-/// A field that need not be there. What is there must be a value: `null` is none.
+/// An optional field. A field that is set must have a value: `null` is not one.
 fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {

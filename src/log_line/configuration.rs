@@ -1,7 +1,7 @@
 //! What is said of configurations, in every form of the gate.
 //!
-//! In: a configuration, or what is wrong with it. Out: lines, each with its level. Whether this VM or worker
-//! is the one to say it is not known here.
+//! In: a configuration, or what is wrong with it. Out: lines, each with its level. Which VM or worker writes
+//! them is decided elsewhere.
 
 use std::fmt::Write as _;
 

@@ -30,7 +30,7 @@ pub struct Origin {
 impl Origin {
     /// Keeps as much of both as a line shows.
     pub fn new(path: &[u8], request_id: &[u8]) -> Self {
-        // A character takes four bytes at most, and one more than is shown tells that there are more.
+        // A character takes four bytes at most. One character more than is shown says that the text was cut.
         const KEPT: usize = 4 * (Quoted::LIMIT + 1);
         let kept = |bytes: &[u8]| bytes.get(..KEPT).unwrap_or(bytes).into();
         let path = memchr(b'?', path).and_then(|query| path.get(..query)).unwrap_or(path);
@@ -114,8 +114,8 @@ impl LogLine {
     }
 }
 
-/// The line of a refusal. Kind, kid, jti, zone and mesh are there only once verified; what an unverified token
-/// names for a kid stands under another name.
+/// The line of a refusal. Kind, kid, jti, zone and mesh are written only for a verified token. The kid of an unverified
+/// token is written as `unverified_kid`.
 fn refusal(mode: Mode, denial: &Denial, origin: &Origin, peer: &str, suppressed: u64) -> String {
     let Denial { refusal, token, unverified_kid } = denial;
     let Origin { path, request_id } = origin;

@@ -63,8 +63,8 @@ pub enum Gauge {
     ConfigKeys,
     /// Revoked ids of the policy in force.
     ConfigRevocations,
-    /// When the token expires that let this zone's control plane in last, in seconds since 1970; 0 where none
-    /// did, or where the token does not expire.
+    /// When the token that this zone's control plane used last expires, in seconds since 1970. 0 if the zone has not
+    /// connected, or if the token does not expire.
     ZoneTokenExpiresAt(Arc<str>),
 }
 
@@ -112,8 +112,8 @@ pub fn of_policy(policy: &Policy) -> [(Metric, Change); 2] {
     ]
 }
 
-/// The ids under which a host knows the metrics. One that the host would not define is not there, and is not
-/// counted: that must not stop a request.
+/// The ids under which a host knows the metrics. A metric that the host refused to define has no id and is not counted,
+/// because that must not stop a request.
 #[derive(Debug)]
 pub struct MetricIds<Id>(HashMap<Metric, Id, FxBuildHasher>);
 
@@ -124,8 +124,8 @@ impl<Id> Default for MetricIds<Id> {
 }
 
 impl<Id: Copy> MetricIds<Id> {
-    /// Has the host define, by their names, all metrics that there can be with these labels, but for those that
-    /// are defined.
+    /// Defines every metric that there can be with these labels, through the host. A metric that is defined already is
+    /// left out.
     pub fn define(&mut self, labels: &Labels, define: impl Fn(&Metric, &str) -> Option<Id>) {
         for metric in Metric::all(labels) {
             if !self.0.contains_key(&metric)
@@ -248,8 +248,8 @@ impl Labels {
     }
 }
 
-/// The label of a key, or a zone, in the characters that every stats sink takes. One that has others is told apart from its like
-/// by a few digits at its end.
+/// The label of a key, or a zone, in the characters that every stats sink takes. Other characters become `_`, and a few
+/// digits of a hash at the end keep two such labels apart.
 fn stat_name(label: &str) -> String {
     let is_plain =
         |rune: char| rune.is_ascii_alphanumeric() || matches!(rune, '-' | '_' | '/' | '*');

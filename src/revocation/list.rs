@@ -71,9 +71,9 @@ impl RevocationList {
         list
     }
 
-    /// Whether a token of this ID is revoked; an absent ID is the empty one. White space and a byte order
-    /// mark count for nothing in an ID either, for it may be what Kuma makes of a list with some in it: an ID
-    /// with white space is revoked where each of its words is.
+    /// Whether a token with this ID is revoked; an absent ID counts as the empty ID. White space and a byte order mark in
+    /// an ID are ignored, because Kuma may have made the ID from a list that contains them: an ID with white space is
+    /// revoked if each of its words is.
     pub fn contains(&self, id: &str) -> bool {
         match uuid(id) {
             Some(uuid) => self.uuids.contains(uuid),

@@ -1,7 +1,7 @@
 //! What is odd about the entries of a revocation list.
 //!
-//! In: entries that are no UUIDs in Kuma's spelling. Out: of each kind of slip how many there are, with one
-//! of them. A whole token is never repeated. An odd entry is revoked all the same: a token may have any ID.
+//! In: entries that are not UUIDs in Kuma's spelling. Out: for each kind of slip, how many entries have it, and the first
+//! of them. A whole token is never repeated. An odd entry is revoked all the same, because a token may have any ID.
 
 use std::fmt;
 
@@ -36,7 +36,7 @@ pub enum Oddity {
     UpperCase,
 }
 
-/// The longest ID that a token can have: more than the longest token is in none.
+/// The longest ID that a token can have. No ID is longer than the longest token.
 pub(super) const MAX_ID: usize = 65_536;
 
 impl Entry<'_> {
@@ -143,7 +143,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// Shorter ones may be ids that happen to decode.
 const BASE64_LEAST: usize = 16;
 
-/// What decodes to ids, which no text does by chance: one id, if it is padded or long, or several.
+/// Whether a text decodes to ids: several, or one if the text is padded or long. A text does not do so by chance.
 fn is_base64_of_a_list(id: &str) -> bool {
     if id.len() < 4 || id.contains('.') {
         return false;
@@ -162,7 +162,7 @@ fn is_upper_case_uuid(id: &str) -> bool {
         && uuid(&id.to_ascii_lowercase()).is_some()
 }
 
-/// The odd entries of a list: of each kind how many, and the first.
+/// The odd entries of a list: how many there are of each kind, and the first of each.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OddEntries(Vec<OddKind>);
 

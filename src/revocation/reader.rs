@@ -94,8 +94,8 @@ pub(super) enum Piece<'a> {
     Blank,
 }
 
-/// Reads a text piece by piece. A UUID between commas is not looked at letter by letter, nor is it known
-/// beforehand that the text is UTF-8: a million are read while a worker waits.
+/// Reads a text piece by piece. A worker waits while a million ids are read, so a UUID between commas is not read letter
+/// by letter, and the text is not checked to be UTF-8 beforehand.
 #[derive(Debug)]
 pub(super) struct Reader<'a> {
     /// What is left, from the start of an entry; `None` at the end.

@@ -1,10 +1,10 @@
-//! A set of UUIDs: a million are put into it while a worker waits.
+//! A set of UUIDs, built fast: a worker waits while a million are put into it.
 //!
 //! In: UUIDs. Out: whether one is in the set. Only the form in which Kuma writes them is read (RFC 9562
 //! §4, lower case): any other spelling is another ID to Kuma, and not for this set.
 //!
-//! In buckets of four to eight, by a hash: 17 or 18 bytes an id, and mostly one cache line a look. There
-//! are more for an id that is there, and for one in nine to one in five of the others.
+//! The ids are in buckets of four to eight, by a hash. Each takes 17 or 18 bytes. A lookup mostly reads one cache line. It
+//! reads more for an id that is in the set, and for one in nine to one in five of the others.
 
 /// Bytes of a UUID in its text form.
 pub(super) const TEXT: usize = 36;
@@ -72,8 +72,8 @@ impl Digits {
     }
 }
 
-/// UUIDs on their way into a set, by the part of it where they will be. Put in part by part, they find
-/// that part in the processor's cache; in any other order, most of a million are a look in main memory.
+/// UUIDs that are to be put into a set, sorted by the part of the set to which they belong. Put in part by part, they find
+/// that part in the processor's cache. In any other order, most of a million insertions would read main memory.
 pub(super) struct Staged(Vec<Vec<Uuid>>);
 
 /// Parts of a set.
@@ -125,7 +125,7 @@ pub(super) struct UuidSet {
 struct Bucket {
     /// Where its ids start; they end where those of the next one start.
     start: u32,
-    /// The [`mark`](Uuid::mark) of every id in it: without its own, an id need not be looked for.
+    /// The [`mark`](Uuid::mark) of every id in it, combined. An id whose mark is missing is not in the bucket.
     marks: u32,
 }
 
