@@ -1,4 +1,4 @@
-//! Whose arithmetic verifies signatures: that of ring, which TLS has brought along.
+//! What verifies signatures: ring, which TLS needs anyway.
 //!
 //! In: public keys. Out: verifiers. A backend that does not judge known signatures rightly is not used:
 //! [`SignatureBackend::or_rsa_crate`].

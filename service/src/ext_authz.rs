@@ -1,8 +1,8 @@
 //! Envoy's external authorization: headers only.
 //!
-//! In: the headers of a request, and of a bootstrap request the body where Envoy is told to send it. Out: that the
-//! request passes, or status and message. A token passes that some proxy of this door could use: which proxy
-//! connects is not seen, and no open stream is ever cut.
+//! In: the headers of a request, and the body of a bootstrap request if Envoy is told to send it. Out: that the request
+//! passes, or status and message. The protocol does not show which proxy connects, so a token passes if some proxy could
+//! use it here. No open stream is ever cut.
 
 use std::sync::Arc;
 
@@ -85,7 +85,7 @@ fn passed() -> CheckResponse {
     response(Code::Ok, HttpResponse::OkResponse(OkHttpResponse::default()))
 }
 
-/// Envoy makes a gRPC status of the HTTP status by itself, where the client speaks gRPC.
+/// If the client speaks gRPC, Envoy itself turns the HTTP status into a gRPC status.
 fn refused(Answer { status, message, .. }: &Answer) -> CheckResponse {
     let denied = DeniedHttpResponse {
         status: Some(HttpStatus { code: i32::try_from(status.http).unwrap_or(403) }),

@@ -1,12 +1,12 @@
-//! Envoy's external processing: exact, for the first message is seen.
+//! Envoy's external processing. It shows the first message, so the judgement is that of the filter.
 //!
-//! In: what Envoy shows of a request: headers, pieces of its body as they come, trailers. Out: the same, byte for
-//! byte, once it is judged; or an answer in place of it. What is in a message is not read here: the core judges.
+//! In: what Envoy shows of a request: headers, pieces of its body as they come, trailers. Out: the same bytes, once the
+//! request is judged, or an answer in place of them. Messages are not read here: the core judges them.
 //!
-//! Envoy has to be told to send the body as a full duplex stream, and trailers ([`is_usable`]): then nothing of a
-//! request goes upstream but what comes back from here. So a stream is held by keeping what has come, and is cut by
-//! ending the call with an error. Whatever ends the call otherwise, Envoy's end of it or this process's, leaves
-//! Envoy without what it has to have, and it ends the stream: `failure_mode_allow` must be false, as it is by default.
+//! Envoy has to send the body as a full duplex stream, and trailers ([`is_usable`]). Then only what this service sends
+//! back goes upstream. So the service holds a stream by keeping its bytes, and cuts a stream by ending the call with an
+//! error. If the call ends in any other way, Envoy ends the stream too, because it lacks the bytes. This needs
+//! `failure_mode_allow: false`, which is the default.
 
 mod kept;
 mod messages;
@@ -49,7 +49,7 @@ impl ExternalProcessor for Processor {
             return Ok(Response::new(Box::pin(stream::empty())));
         };
         let exchange = Exchange::begin(&self.0, first, parts)?;
-        // Nothing is read before it is asked for: who does not read what is answered is not read from either.
+        // Nothing is read before the caller asks for more. So a peer that does not read its answers is not read from.
         let answers = stream::unfold(exchange, |mut exchange| async {
             let answer = exchange.next().await?;
             Some((answer, exchange))
@@ -262,8 +262,8 @@ pub(crate) fn pairs(headers: Option<&HeaderMap>) -> impl Iterator<Item = (&[u8],
     })
 }
 
-/// Whether Envoy shows the body as it comes, and takes nothing but what comes back for it. Otherwise it waits for an
-/// answer to the headers that never comes, and refuses the request by itself; here it is told why.
+/// Whether Envoy shows the body as it comes, and sends upstream only what comes back. With other settings Envoy would wait
+/// for an answer to the headers until its timeout; it is refused at once, with the reason.
 fn is_usable(first: &ProcessingRequest) -> Result<(), Status> {
     let Some(configured) = &first.protocol_config else { return Ok(()) };
     let is_right = configured.request_body_mode() == BodySendMode::FullDuplexStreamed;

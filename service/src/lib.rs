@@ -1,9 +1,9 @@
 //! The gate as a server, for proxies that load no filter: Envoy asks it by external processing or external
 //! authorization, nginx and others by a subrequest.
 //!
-//! In: [`Settings`], a listener, and the file with the policy. Out: verdicts, until it is told to stop. What is decided
-//! is decided by the core, `zonegate`: the same lifecycle as in a filter, or, where a protocol shows no more than
-//! headers, what they suffice for. Which file has which form is the tool's business.
+//! In: [`Settings`], a listener, and the file with the policy. Out: verdicts, until it is told to stop. The core,
+//! `zonegate`, decides: by the same lifecycle as in a filter, or by the headers alone where a protocol shows nothing else.
+//! The tool knows the forms of files.
 
 mod backend;
 mod ext_authz;
@@ -75,7 +75,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// A service with these settings; a policy file that is missing or bad is waited for.
+    /// A service with these settings. It waits for the policy file if the file is missing or bad.
     ///
     /// # Errors
     /// The certificate cannot be used.

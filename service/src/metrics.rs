@@ -83,7 +83,7 @@ impl Metrics {
     }
 
     fn values(&self) -> MutexGuard<'_, BTreeMap<Metric, u64>> {
-        // Nothing that is done with it leaves it half done.
+        // No operation under this lock can leave a metric half changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -86,7 +86,7 @@ async fn accept(
     Some((stream, peer.ip(), place))
 }
 
-/// One that breaks off is no concern of ours.
+/// A connection that breaks off is not an error of the service.
 async fn connection(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: IpAddr,
@@ -106,7 +106,7 @@ async fn connection(
         .keep_alive_timeout(KEEPALIVE_ANSWER);
     let routes = TowerToHyperService::new(routes);
     let service = service_fn(|mut request: Request<Incoming>| {
-        // Of all others nobody asks who they are.
+        // Only requests for the page need the address of the peer.
         if request.uri().path() == http::PAGE {
             request.extensions_mut().insert(Peer(peer));
         }

@@ -34,7 +34,7 @@ impl Shown {
         self.seen().push = Some(Push { at, refused: Some(why.to_owned()) });
     }
 
-    /// Notes what was counted until `at`, where it is time to.
+    /// Notes what was counted until `at`, if the last note is old enough.
     pub(super) fn note(&self, at: Duration, counts: impl FnOnce() -> Counts) {
         let mut seen = self.seen();
         if seen.history.is_due(at) {
@@ -64,7 +64,7 @@ impl Shown {
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
-        // Nothing that is done with it leaves it half done.
+        // No operation under this lock can leave the state half changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
