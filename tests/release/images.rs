@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use zonegate_testkit::process::{Log, Process};
 
 use crate::archive::unpacked;
-use crate::{VERSION, assert_is_the_tool, commit, dist, json, named, root, run, text};
+use crate::{VERSION, assert_is_the_tool, commit, dist, json, named, root, run, text, the_one};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -67,7 +67,7 @@ async fn what_is_pushed_is_pulled_by_its_digest() {
     run("chmod", &["+x", program.to_str().unwrap()]);
     assert_is_the_tool(&program);
     let library = file_of(&dir, &by_digest(3), "libzonegate.so");
-    assert!(library == fs::read(dist("libzonegate.so")).unwrap());
+    assert!(library == fs::read(the_one("libzonegate-linux-", ".so")).unwrap());
     registry.stop().await;
 }
 
