@@ -11,6 +11,7 @@
 //! still refuse a configuration after it has asked a VM. A worker that is only late reads there what the host is
 //! about to give it anyway.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,12 +33,16 @@ pub struct PushLog {
     gateway: Box<str>,
     /// The number of the last configuration that the host gave; the first is 1.
     given: u64,
-    /// The number of the last configuration that was read from shared data, and not given by the host.
+    /// The number of the last configuration that was found here, since the host gave one.
     found: u64,
+    /// The number of the last entry when the host gave a configuration that this VM refused.
+    refused: u64,
     /// The last configuration that the host gave, until it is confirmed.
     unconfirmed: Option<(u64, Push)>,
     /// Since when a newer configuration is known that was not published.
     late_since: Option<Duration>,
+    /// The hashes of what the host gave, the latest last: at most as many as are in the log.
+    contents: VecDeque<Content>,
 }
 
 /// What other VMs need to know about a configuration.
@@ -99,22 +104,58 @@ impl Content {
 impl PushLog {
     /// A log without configurations.
     pub fn new(gateway: &str) -> Self {
-        Self { gateway: gateway.into(), given: 0, found: 0, unconfirmed: None, late_since: None }
+        Self {
+            gateway: gateway.into(),
+            given: 0,
+            found: 0,
+            refused: 0,
+            unconfirmed: None,
+            contents: VecDeque::new(),
+            late_since: None,
+        }
     }
 
     /// Records a configuration that the host gives. Returns whether this VM is the first to take it.
     pub fn take(&mut self, shared: &impl SharedData, push: &Push) -> bool {
-        self.late_since = None;
+        // What was found before is no longer in force, and may be newer: a late worker is still given what others were
+        // given long ago.
+        (self.found, self.late_since) = (0, None);
+        if self.contents.len() >= KNOWN {
+            self.contents.pop_front();
+        }
+        self.contents.push_back(push.content);
+        let given = self.given;
+        let is_it = |one: &&Entry| one.number > given && one.content == push.content;
+        self.record(shared, push, |entries| match given {
+            // A new VM is first given the last configuration, or a new one.
+            0 => entries.last().filter(is_it).copied(),
+            _ => entries.iter().find(is_it).copied(),
+        })
+    }
+
+    /// Records that of all configurations that the host gave, it begins streams under this one alone. The host may have
+    /// gone back to it without a word, and a late VM may have recorded an older one after it. Nothing is recorded if
+    /// another module was given a configuration since.
+    pub fn settle(&mut self, shared: &impl SharedData, push: &Push) {
+        let (entries, _) = self.entries(shared);
+        if entries.last().is_some_and(|last| self.contents.contains(&last.content)) {
+            self.record(shared, push, |entries| {
+                entries.last().filter(|last| last.content == push.content).copied()
+            });
+        }
+    }
+
+    /// Records `push` as the entry that `find` finds, or as a new one. Returns whether the entry is new.
+    fn record(
+        &mut self,
+        shared: &impl SharedData,
+        push: &Push,
+        find: impl Fn(&[Entry]) -> Option<Entry>,
+    ) -> bool {
         // Two attempts are enough for a few workers. If all fail, several VMs log the same push.
         for _ in 0..8 {
             let (entries, version) = self.entries(shared);
-            let is_it = |one: &&Entry| one.number > self.given && one.content == push.content;
-            let known = match self.given {
-                // A new VM is first given the last configuration, or a new one.
-                0 => entries.last().filter(is_it),
-                _ => entries.iter().find(is_it),
-            };
-            if let Some(Entry { number, .. }) = known.copied() {
+            if let Some(Entry { number, .. }) = find(&entries) {
                 self.given = number;
                 self.unconfirmed = Some((number, push.clone()));
                 return false;
@@ -169,7 +210,7 @@ impl PushLog {
     /// configuration after that, because it may be the refused one.
     pub fn refuse(&mut self, shared: &impl SharedData) {
         let (entries, _) = self.entries(shared);
-        self.found = entries.last().map_or(self.found, |last| last.number);
+        self.refused = entries.last().map_or(self.refused, |last| last.number);
     }
 
     /// A confirmed configuration that is newer than the last one that this VM was given. `has` says whether this VM
@@ -181,7 +222,8 @@ impl PushLog {
         has: impl Fn(Content) -> bool,
     ) -> Option<Newer> {
         let newest = self.confirmed(shared).0;
-        let newest = newest.filter(|newest| newest.number > self.given.max(self.found))?;
+        let newest =
+            newest.filter(|newest| newest.number > self.given.max(self.found).max(self.refused))?;
         let found = match has(newest.content) {
             true => Some(Newer::Known(newest.content)),
             false => self.left(shared, newest).map(Newer::Configuration),

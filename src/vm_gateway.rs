@@ -30,8 +30,6 @@ pub struct VmGateway {
     pushes: PushLog,
     /// The policy of each configuration, the latest last. The host may begin streams under each of them.
     numbers: Vec<(PolicyNumber, Push)>,
-    /// The policy of the last push that this VM has logged and counted.
-    spoken: Option<PolicyNumber>,
     backend: &'static SignatureBackend,
     /// Whether the configuration that other VMs confirmed is in force beside the one that this VM was given.
     is_contested: bool,
@@ -56,7 +54,6 @@ impl VmGateway {
             lifecycle: Lifecycle::default(),
             pushes: PushLog::new(name),
             numbers: Vec::new(),
-            spoken: None,
             backend,
             is_contested: false,
             member: Member::new(number),
@@ -101,7 +98,6 @@ impl VmGateway {
             self.contest(shared, push.content(), now, effects);
         }
         self.numbers.push((number, push));
-        self.spoken = Some(number);
         Configured { number: Some(number), is_accepted: true }
     }
 
@@ -126,20 +122,17 @@ impl VmGateway {
     }
 
     /// The host begins no more streams under this policy. If a VM without streams then has one configuration left,
-    /// and a later one was logged before, the host has gone back to it. This VM tells the others, whose streams may
-    /// keep later configurations alive. (Envoy's main thread also reuses a root context, if pushes come faster than
-    /// workers take them.)
+    /// the host serves with that one, and this VM tells the others, whose streams may keep later configurations
+    /// alive. (Envoy's main thread also reuses a root context, if pushes come faster than workers take them.)
     pub fn on_configuration_dropped(&mut self, shared: &impl SharedData, number: PolicyNumber) {
         if self.numbers.last().is_some_and(|(last, _)| *last == number) {
             self.pushes.withdraw();
         }
         self.numbers.retain(|(known, _)| *known != number);
         self.lifecycle.on_policy_dropped(number);
-        if let ([(left, push)], false) = (&*self.numbers, self.lifecycle.had_streams())
-            && self.spoken != Some(*left)
-        {
-            self.pushes.take(shared, push);
-            self.spoken = Some(*left);
+        if let ([(left, push)], false) = (&*self.numbers, self.lifecycle.had_streams()) {
+            self.pushes.settle(shared, push);
+            self.lifecycle.on_policy_alone(*left);
         }
     }
 

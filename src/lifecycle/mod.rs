@@ -152,6 +152,11 @@ impl Lifecycle {
         self.went_back |= self.policies.forget(number);
     }
 
+    /// The host begins streams under this policy alone: it is in force. What it ends is cut at the next tick.
+    pub fn on_policy_alone(&mut self, number: PolicyNumber) {
+        self.went_back |= self.policies.go_back(number);
+    }
+
     /// Whether a stream ever began.
     pub fn had_streams(&self) -> bool {
         self.had_streams

@@ -15,4 +15,5 @@ mod spec_open;
 mod spec_pushes;
 mod vm;
 mod vms;
+mod vms_property;
 mod zones;

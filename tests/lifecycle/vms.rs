@@ -49,9 +49,9 @@ fn long(id: &str) -> Vec<u8> {
     revoking(&format!("{id},{}", "x".repeat(LEFT_BYTES)))
 }
 
-struct Vm<'a> {
+pub(crate) struct Vm<'a> {
     shared: &'a Shared,
-    gateway: VmGateway,
+    pub(crate) gateway: VmGateway,
     milliseconds: u64,
     streams: u32,
     /// Of the configuration that was given last.
@@ -59,7 +59,7 @@ struct Vm<'a> {
 }
 
 impl<'a> Vm<'a> {
-    fn new(shared: &'a Shared, number: u64) -> Self {
+    pub(crate) fn new(shared: &'a Shared, number: u64) -> Self {
         let gateway = VmGateway::new("gateway", number, &RSA_CRATE);
         Self { shared, gateway, milliseconds: 0, streams: 0, under: None }
     }
@@ -70,14 +70,26 @@ impl<'a> Vm<'a> {
     }
 
     fn given(&mut self, configuration: Vec<u8>) -> PolicyNumber {
+        self.given_with(configuration, &mut Vec::new())
+    }
+
+    pub(crate) fn given_with(
+        &mut self,
+        configuration: Vec<u8>,
+        effects: &mut Vec<Effect>,
+    ) -> PolicyNumber {
         let now = self.now();
-        let configured =
-            self.gateway.on_configuration(self.shared, configuration, now, &mut Vec::new());
+        let configured = self.gateway.on_configuration(self.shared, configuration, now, effects);
         self.under = configured.number;
         self.under.unwrap()
     }
 
-    fn tick(&mut self, milliseconds: u64) -> Vec<Effect> {
+    /// The host begins no more streams under this configuration.
+    pub(crate) fn dropped(&mut self, number: PolicyNumber) {
+        self.gateway.on_configuration_dropped(self.shared, number);
+    }
+
+    pub(crate) fn tick(&mut self, milliseconds: u64) -> Vec<Effect> {
         self.milliseconds += milliseconds;
         let (now, mut effects) = (self.now(), Vec::new());
         self.gateway.on_tick(self.shared, now, &mut effects);
@@ -85,7 +97,7 @@ impl<'a> Vm<'a> {
     }
 
     /// The reason for which a stream with this token is refused that begins under `under`.
-    fn refuses(&mut self, name: &str, under: Option<PolicyNumber>) -> Option<String> {
+    pub(crate) fn refuses(&mut self, name: &str, under: Option<PolicyNumber>) -> Option<String> {
         self.streams += 1;
         let text = token(name);
         let request = Request {
@@ -109,11 +121,16 @@ impl<'a> Vm<'a> {
 
     /// Opens a stream with this token, under the configuration that was given last.
     fn opens(&mut self, name: &str) -> StreamId {
+        self.asks(name, self.under).expect("it is refused")
+    }
+
+    /// A stream begins with this token, under `under`. `None` where it is refused.
+    pub(crate) fn asks(&mut self, name: &str, under: Option<PolicyNumber>) -> Option<StreamId> {
         self.streams += 1;
         let (id, text, mut effects) = (StreamId(self.streams), token(name), Vec::new());
         let request = Request {
             stream: id,
-            under: self.under,
+            under,
             head: head(ADS_SOTW, &text),
             request_id: b"",
             header_bytes: 0,
@@ -123,8 +140,11 @@ impl<'a> Vm<'a> {
         let _ = life.on_headers(&request, clock, &mut effects);
         let message = bytes("ingress");
         let step = life.on_body(id, &Shown(&message), false, &|| clock, &mut effects);
-        assert_eq!(step, Step::Continue);
-        id
+        if step == Step::Continue {
+            return Some(id);
+        }
+        life.on_end(id);
+        None
     }
 
     /// As [`Self::refuses`], under the configuration that was given last.
@@ -180,9 +200,9 @@ fn a_worker_hears_what_alone_is_left_on_the_main_thread() {
         let open = (left != last).then(|| worker.opens("good"));
         main.tick(100);
         worker.tick(100);
-        main.gateway.on_configuration_dropped(&shared, of_main[first]);
+        main.dropped(of_main[first]);
         main.tick(100);
-        main.gateway.on_configuration_dropped(&shared, of_main[second]);
+        main.dropped(of_main[second]);
         main.tick(100);
         let cut = worker.tick(100);
         assert!(
@@ -326,7 +346,7 @@ fn what_does_not_stand_is_taken_by_nobody() {
         vm.tick(100);
     }
     let refused = main.given(revoking("id-2"));
-    main.gateway.on_configuration_dropped(&shared, refused);
+    main.dropped(refused);
     for _ in 0..3 {
         main.tick(100);
         worker.tick(100);

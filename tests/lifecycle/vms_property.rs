@@ -1,0 +1,233 @@
+//! Pushes of a few configurations, the same to the byte, in any order of what Envoy's threads do with them.
+//!
+//! Envoy is a model here, as `source/extensions/common/wasm` has it: a push is an object that lives until every thread
+//! has taken a later one. On each thread a configuration has one root context, which lives as long as such an object, or
+//! a stream, needs it. A root context that lives is taken up again without a word.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config as ProptestConfig, TestRunner};
+use zonegate::lifecycle::{Effect, PolicyNumber, StreamId};
+
+use crate::vms::{Shared, Vm, revoking};
+
+/// The configurations by what they revoke, and the token of each id.
+const IDS: [(&str, &str); 3] = [("id-1", "good"), ("id-2", "other"), ("id-3", "short")];
+/// Envoy's main thread, and workers.
+const THREADS: usize = 3;
+const MAIN: usize = 0;
+
+#[derive(Debug, Clone)]
+enum Event {
+    /// A configuration is pushed; the main thread takes it at once.
+    Push(usize),
+    /// A thread does the next thing that waits for it.
+    Step(usize),
+    /// 100 ms pass for a thread.
+    Tick(usize),
+    /// A stream begins on a worker, with the token of a configuration.
+    Open(usize, usize),
+    /// The oldest stream of a worker ends.
+    End(usize),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Waiting {
+    Take(usize),
+    Drop(usize),
+}
+
+struct Root {
+    number: PolicyNumber,
+    pushes: BTreeSet<usize>,
+    streams: usize,
+}
+
+struct Thread<'a> {
+    vm: Vm<'a>,
+    waiting: VecDeque<Waiting>,
+    /// By configuration.
+    roots: BTreeMap<usize, Root>,
+    /// The push that new streams begin under.
+    push: Option<usize>,
+    /// Streams that are open: the configuration under which each began, and that of its token.
+    open: Vec<(StreamId, usize, usize)>,
+}
+
+struct Envoy<'a> {
+    threads: Vec<Thread<'a>>,
+    /// The configuration of each push.
+    pushes: Vec<usize>,
+    /// How many of them were dropped.
+    dropped: usize,
+}
+
+impl Thread<'_> {
+    fn take(&mut self, push: usize, configuration: usize) {
+        self.push = Some(push);
+        if let Some(root) = self.roots.get_mut(&configuration) {
+            root.pushes.insert(push);
+            return;
+        }
+        let mut effects = Vec::new();
+        let number = self.vm.given_with(revoking(IDS[configuration].0), &mut effects);
+        let root = Root { number, pushes: [push].into(), streams: 0 };
+        self.roots.insert(configuration, root);
+        self.perform(&effects);
+    }
+
+    fn release(&mut self, configuration: usize, release: impl FnOnce(&mut Root)) {
+        let Some(root) = self.roots.get_mut(&configuration) else { return };
+        release(root);
+        if root.pushes.is_empty() && root.streams == 0 {
+            let number = root.number;
+            self.roots.remove(&configuration);
+            self.vm.dropped(number);
+        }
+    }
+
+    fn tick(&mut self) {
+        let effects = self.vm.tick(100);
+        self.perform(&effects);
+    }
+
+    fn perform(&mut self, effects: &[Effect]) {
+        for effect in effects {
+            if let Effect::Cut(stream) = effect {
+                let place = self.open.iter().position(|(id, ..)| id == stream).unwrap();
+                self.end(place);
+            }
+        }
+    }
+
+    fn end(&mut self, place: usize) {
+        let (stream, configuration, _) = self.open.remove(place);
+        self.vm.gateway.lifecycle.on_end(stream);
+        self.release(configuration, |root| root.streams -= 1);
+    }
+}
+
+impl<'a> Envoy<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        let thread = |number| Thread {
+            vm: Vm::new(shared, number),
+            waiting: VecDeque::new(),
+            roots: BTreeMap::new(),
+            push: None,
+            open: Vec::new(),
+        };
+        let threads = (1..).take(THREADS).map(thread).collect();
+        Self { threads, pushes: Vec::new(), dropped: 0 }
+    }
+
+    fn on(&mut self, event: &Event) {
+        match *event {
+            Event::Push(configuration) => self.push(configuration),
+            Event::Step(thread) => drop(self.step(thread)),
+            Event::Tick(thread) => self.threads[thread].tick(),
+            Event::Open(worker, token) => self.open(worker, token),
+            Event::End(worker) => {
+                let thread = &mut self.threads[worker];
+                if !thread.open.is_empty() {
+                    thread.end(0);
+                }
+            }
+        }
+    }
+
+    fn push(&mut self, configuration: usize) {
+        let push = self.pushes.len();
+        self.pushes.push(configuration);
+        self.threads[MAIN].take(push, configuration);
+        for worker in &mut self.threads[1..] {
+            worker.waiting.push_back(Waiting::Take(push));
+        }
+    }
+
+    /// Whether there was something to do.
+    fn step(&mut self, thread: usize) -> bool {
+        let thread = &mut self.threads[thread];
+        match thread.waiting.pop_front() {
+            None => return false,
+            Some(Waiting::Take(push)) => thread.take(push, self.pushes[push]),
+            Some(Waiting::Drop(push)) => {
+                thread.release(self.pushes[push], |root| _ = root.pushes.remove(&push));
+            }
+        }
+        // What every thread has taken a later one for is dropped, on each of them in its turn.
+        let oldest = self.threads.iter().map(|thread| thread.push).min().flatten().unwrap_or(0);
+        for push in self.dropped..oldest {
+            for thread in &mut self.threads {
+                thread.waiting.push_back(Waiting::Drop(push));
+            }
+        }
+        self.dropped = self.dropped.max(oldest);
+        true
+    }
+
+    fn open(&mut self, worker: usize, token: usize) {
+        let thread = &mut self.threads[worker];
+        let Some(push) = thread.push else { return };
+        let configuration = self.pushes[push];
+        let under = thread.roots[&configuration].number;
+        if let Some(stream) = thread.vm.asks(IDS[token].1, Some(under)) {
+            assert_ne!(
+                token, configuration,
+                "what the configuration of its time revokes is let in"
+            );
+            thread.roots.get_mut(&configuration).unwrap().streams += 1;
+            thread.open.push((stream, configuration, token));
+        }
+    }
+
+    /// Nothing is pushed any more, and time passes.
+    fn settle(&mut self) {
+        for _ in 0..30 {
+            for thread in 0..THREADS {
+                while self.step(thread) {}
+                self.threads[thread].tick();
+            }
+        }
+    }
+
+    fn assert_the_last_push_is_in_force(&mut self) {
+        let Some(last) = self.pushes.last().copied() else { return };
+        for thread in &mut self.threads[1..] {
+            let open = thread.open.iter().filter(|(_, _, token)| *token == last).count();
+            assert_eq!(open, 0, "streams are open with a token that the last push revokes");
+            let under = Some(thread.roots[&last].number);
+            for (token, (_, name)) in IDS.iter().enumerate() {
+                let refused = thread.vm.refuses(name, under);
+                assert_eq!(refused.as_deref(), (token == last).then_some("revoked"), "{name}");
+            }
+        }
+    }
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let (configuration, thread, worker) = (0..IDS.len(), 0..THREADS, 1..THREADS);
+    prop_oneof![
+        4 => configuration.clone().prop_map(Event::Push),
+        8 => thread.clone().prop_map(Event::Step),
+        4 => thread.prop_map(Event::Tick),
+        3 => (worker.clone(), configuration).prop_map(|(worker, token)| Event::Open(worker, token)),
+        1 => worker.prop_map(Event::End),
+    ]
+}
+
+#[test]
+fn in_any_order_the_last_push_is_in_force_in_the_end() {
+    let cases = std::env::var("ZONEGATE_CASES").map_or(150, |cases| cases.parse().unwrap());
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    let events = proptest::collection::vec(event(), 1..120);
+    let judged = TestRunner::new(config).run(&events, |events| {
+        let shared = Shared::default();
+        let mut envoy = Envoy::new(&shared);
+        events.iter().for_each(|event| envoy.on(event));
+        envoy.settle();
+        envoy.assert_the_last_push_is_in_force();
+        Ok(())
+    });
+    judged.unwrap_or_else(|error| panic!("{error}"));
+}
