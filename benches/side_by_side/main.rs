@@ -122,8 +122,8 @@ async fn measure(arguments: Arguments) -> anyhow::Result<()> {
         floors,
         also,
     };
-    // Four subjects have theirs at the same time, each with a descriptor here; 20,000 is a usual limit.
-    let proxies = if arguments.quick { 1_000 } else { 4_000 };
+    // The proxies of six subjects are connected at the same time, each with a descriptor here; 20,000 is a usual limit.
+    let proxies = if arguments.quick { 1_000 } else { 3_000 };
     let (of_requests, others): (Vec<char>, Vec<char>) =
         arguments.only.iter().partition(|id| matches!(id, 'a'..='d' | 'i'));
     let mut scenarios = lives(&of_requests, &mut bench).await?;

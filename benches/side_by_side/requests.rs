@@ -200,7 +200,7 @@ impl Bench<'_> {
     }
 
     /// The modules that do nothing, going so far.
-    fn floor(&self, steps: &[&'static str]) -> Vec<Subject> {
+    pub(crate) fn floor(&self, steps: &[&'static str]) -> Vec<Subject> {
         let floors = self.floors.iter().flat_map(|module| {
             steps.iter().map(|step| {
                 let form = match Form::of(module) {

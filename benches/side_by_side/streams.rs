@@ -135,10 +135,11 @@ fn subjects(bench: &Bench<'_>) -> Vec<Subject> {
     subjects
 }
 
-/// Those of which all that they take is Envoy's.
+/// The subjects without a process of their own, and their floors.
 fn in_envoy(bench: &Bench<'_>) -> Vec<Subject> {
     let mut subjects = subjects(bench);
     subjects.retain(|subject| subject.name != EXT_PROC);
+    subjects.extend(bench.floor(&["facts"]));
     subjects
 }
 
