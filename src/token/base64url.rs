@@ -17,12 +17,12 @@ const ENGINE: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::RequireNone),
 );
 
-/// Whether `segment` is what an encoder makes of its bytes: no line breaks, and the spare bits are zero.
+/// Whether `segment` is the text that an encoder makes of its bytes: no line breaks, and the spare bits are zero.
 pub(super) fn is_usual(segment: &[u8]) -> bool {
     decode(segment).is_some_and(|bytes| ENGINE.encode(bytes).as_bytes() == segment)
 }
 
-/// The bytes of `segment`, or `None` where Go would refuse it.
+/// The bytes of `segment`, or `None` if Go would refuse it.
 pub(super) fn decode(segment: &[u8]) -> Option<Vec<u8>> {
     if memchr2(b'\r', b'\n', segment).is_some() {
         let joined: Vec<u8> =

@@ -1,18 +1,18 @@
 //! The compact serialisation: three segments between two dots (RFC 7515 §7.1).
 //!
-//! In: the text. Out: the segments, still encoded, and what was signed. Nothing is decoded here.
+//! In: the text. Out: the segments, still encoded, and the text that was signed. Nothing is decoded here.
 
 use memchr::memchr_iter;
 
 use super::TokenError;
 
-/// The three segments of a token, still encoded, none of them believed.
+/// The three segments of a token, still encoded, none of them verified.
 #[derive(Debug, Clone, Copy)]
 pub struct CompactToken<'a> {
     pub(super) header: &'a [u8],
     pub(super) claims: &'a [u8],
     pub(super) signature: &'a [u8],
-    /// `header.claims`, exactly as received: what the signature is over (RFC 7515 §5.2).
+    /// `header.claims`, exactly as received: the text that was signed (RFC 7515 §5.2).
     pub(super) signing_input: &'a [u8],
 }
 
@@ -20,7 +20,7 @@ impl<'a> CompactToken<'a> {
     /// Splits `text` at its two dots.
     ///
     /// # Errors
-    /// [`TokenError::SegmentCount`] when it has more or fewer.
+    /// [`TokenError::SegmentCount`] if it has more or fewer.
     pub fn parse(text: &'a [u8]) -> Result<Self, TokenError> {
         let mut dots = memchr_iter(b'.', text);
         let (Some(first), Some(second), None) = (dots.next(), dots.next(), dots.next()) else {

@@ -1,8 +1,7 @@
 //! DER as far as keys need it, by the rules that Go's `encoding/asn1` and `cryptobyte` share.
 //!
-//! In: bytes. Out: elements, each with its contents; or a guess at what a file is. Tags of one byte,
-//! definite lengths in their shortest form (X.690 §10.1); an element ends within its input. What the
-//! contents mean is not known here.
+//! In: bytes. Out: elements, each with its contents; or a guess at what a file is. Tags of one byte, definite lengths
+//! in their shortest form (X.690 §10.1); an element ends within its input. The contents are not interpreted.
 
 pub(super) const INTEGER: u8 = 0x02;
 pub(super) const BIT_STRING: u8 = 0x03;
@@ -10,7 +9,7 @@ const OCTET_STRING: u8 = 0x04;
 pub(super) const OID: u8 = 0x06;
 pub(super) const SEQUENCE: u8 = 0x30;
 
-/// What a file in DER is, by its shape.
+/// The kind of a file in DER, guessed from its shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DerKind {
     /// `SubjectPublicKeyInfo` (RFC 5280 §4.1).
@@ -30,7 +29,7 @@ pub enum DerKind {
 }
 
 impl DerKind {
-    /// What `der` looks like, if it is one element and no more.
+    /// The kind of `der`, if it is one element of a known shape and nothing else.
     pub fn of(mut der: &[u8]) -> Option<Self> {
         let mut inner = take(&mut der, SEQUENCE).filter(|_| der.is_empty())?;
         let (first, second) = (next(&mut inner)?, next(&mut inner)?.0);
@@ -46,13 +45,13 @@ impl DerKind {
         })
     }
 
-    /// Whether it holds a secret.
+    /// Whether a file of this kind holds a private key.
     pub fn is_private(self) -> bool {
         matches!(self, Self::Pkcs1Private | Self::Pkcs8 | Self::EncryptedPkcs8)
     }
 }
 
-/// The contents of the element that `input` begins with, if it has this tag; `input` goes on behind it.
+/// The contents of the element that `input` begins with, if it has this tag; then `input` is moved behind the element.
 pub(super) fn take<'a>(input: &mut &'a [u8], tag: u8) -> Option<&'a [u8]> {
     let mut rest = *input;
     let (found, contents) = next(&mut rest)?;
@@ -75,7 +74,7 @@ fn next<'a>(input: &mut &'a [u8]) -> Option<(u8, &'a [u8])> {
     Some((*tag, contents))
 }
 
-/// A length of `count` bytes. No input is so long that it needs more than four.
+/// A length of `count` bytes. More than four are refused: no input is that long.
 fn long_length(count: usize, rest: &[u8]) -> Option<(usize, &[u8])> {
     let (bytes, rest) = rest.split_at_checked(count)?;
     let is_shortest = match bytes {
@@ -87,7 +86,7 @@ fn long_length(count: usize, rest: &[u8]) -> Option<(usize, &[u8])> {
     is_shortest.then_some((usize::try_from(length).ok()?, rest))
 }
 
-/// An element.
+/// Encodes an element of this tag with the contents `parts`.
 pub(super) fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let length = parts.iter().fold(0_usize, |sum, part| sum.saturating_add(part.len()));
     let mut der = vec![tag];
@@ -123,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_that_are_not_the_shortest_are_none() {
+    fn lengths_not_in_the_shortest_form_are_refused() {
         for der in [
             &[0x30][..],
             &[0x30, 1],

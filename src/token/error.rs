@@ -28,9 +28,9 @@ impl fmt::Display for Segment {
 /// A claim of the wrong type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MistypedClaim {
-    /// The claim that Go reads it as: names count without case.
+    /// The claim that Go reads it as: Go ignores the case of names.
     pub claim: &'static str,
-    /// As the token spells it.
+    /// The name as the token spells it.
     pub spelled: String,
 }
 
@@ -50,7 +50,7 @@ impl fmt::Display for MistypedClaim {
 
 /// Why a text is not a token that one of our keys signed.
 ///
-/// Holds nothing that an unauthenticated token said, so it is safe to log and to send.
+/// It holds no text of an unauthenticated token, so it is safe to log and to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenError {
     /// Not three segments between two dots (RFC 7515 §7.1).
@@ -61,9 +61,9 @@ pub enum TokenError {
     HeaderJson(JsonError),
     /// The header has a `crit` member; no extension is understood here (RFC 7515 §4.1.11).
     CriticalExtension,
-    /// `alg` is absent or is not RS256 (RFC 7518 §3.3), and no kind of token is allowed another one.
+    /// `alg` is absent or is not RS256 (RFC 7518 §3.3), which is the only algorithm allowed.
     UnsupportedAlgorithm,
-    /// `alg` is absent, is neither RS256 nor ES256, or is not that of the key.
+    /// `alg` is absent, is neither RS256 nor ES256, or is not the algorithm of the key.
     OtherAlgorithm,
     /// The header has no `kid` (Kuma: `pkg/core/tokens/validator.go`).
     MissingKid,
@@ -77,15 +77,15 @@ pub enum TokenError {
     ClaimsJson(JsonError),
     /// A claim has the wrong type.
     ClaimType(MistypedClaim),
-    /// A claim is there twice, in a kind of token in which none may be.
+    /// A claim occurs twice, in a kind of token that must not have duplicates.
     RepeatedClaim(String),
-    /// A claim is not there, in a kind of token that always has it.
+    /// A claim is missing that a token of this kind always has.
     MissingClaim(&'static str),
-    /// A segment has spare bits or line breaks, in a kind of token that is signed without.
+    /// A segment has spare bits or line breaks, which a token of this kind never has.
     Spelling(Segment),
-    /// The header has a name twice, in a kind of token in which none may be.
+    /// The header has a name twice, in a kind of token that must not have duplicates.
     RepeatedHeader(String),
-    /// The header has this member, in a kind of token that changes its meaning by it.
+    /// The header has this member, with a value that a token of this kind never has.
     HeaderMember(&'static str),
 }
 

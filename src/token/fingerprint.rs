@@ -1,7 +1,7 @@
-//! A key's fingerprint: which key this is, in 32 bytes.
+//! The fingerprint of a key: 32 bytes that identify the key.
 //!
-//! In: a `SubjectPublicKeyInfo`. Out: its SHA-256. Two keys are the same if and only if their
-//! fingerprints are, as far as anyone can tell. How a key is read is not known here.
+//! In: a `SubjectPublicKeyInfo`. Out: its SHA-256. Keys with the same fingerprint are the same key, because no
+//! collision of SHA-256 is known. Keys are not parsed here.
 
 use std::fmt;
 

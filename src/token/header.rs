@@ -1,7 +1,7 @@
-//! The JOSE header (RFC 7515 §4): which algorithm, which key.
+//! The JOSE header (RFC 7515 §4): the algorithm and the key.
 //!
-//! In: a [`CompactToken`], and the algorithms that it may have. Out: a [`SignedToken`] that names its key. `typ`, `jku`, `jwk`, `x5c` and
-//! the like are not read, as in Kuma: a token does not choose how it is verified.
+//! In: a [`CompactToken`], and the algorithms that it may have. Out: a [`SignedToken`] that names its key. `typ`,
+//! `jku`, `jwk`, `x5c` and the like are not read, as in Kuma: a token does not choose how it is verified.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -18,8 +18,8 @@ pub struct SignedToken<'a> {
     pub(super) algorithm: Algorithm,
 }
 
-/// The header that was read last, and the kid in it. The tokens of one key all begin with the same
-/// header, to the letter, so as a rule the next one is not read again.
+/// The header that was read last. All tokens of one key usually have the same header, byte for byte, so most headers
+/// need not be parsed again.
 #[derive(Default)]
 pub(crate) struct LastHeader(RefCell<Option<HeaderRead>>);
 
@@ -83,8 +83,8 @@ impl<'a> CompactToken<'a> {
     }
 }
 
-/// The header as Go's `map[string]any`: names by their case, the last duplicate wins, and every
-/// number must fit a float64.
+/// The header as Go's `map[string]any`: names are case-sensitive, the last duplicate wins, and every number must fit a
+/// float64.
 struct Header<'a>(Members<'a>);
 
 impl<'a> Header<'a> {
@@ -116,7 +116,7 @@ mod tests {
     const BOTH: &[Algorithm] = &[Algorithm::Rs256, Algorithm::Es256];
 
     #[test]
-    fn the_last_header_answers_for_itself_only() {
+    fn the_last_header_is_used_for_the_same_header_only() {
         let token = |header: &str| format!("{}.e30.AA", URL_SAFE_NO_PAD.encode(header));
         let [one, two, none] = [
             r#"{"alg":"RS256","kid":"1"}"#,

@@ -1,9 +1,9 @@
-//! RS256 and ES256 by the host that the module runs in: Envoy verifies in machine code, several times faster than
-//! any arithmetic inside a VM.
+//! RS256 and ES256, verified by the host of the module: Envoy verifies in machine code, several times faster than a VM
+//! can.
 //!
-//! In: a [`Host`] that calls the foreign function `verify_signature`. Out: a [`SignatureBackend`] over
-//! it. A host that lacks the function, or says yes to a signature that is wrong, is found by
-//! [`SignatureBackend::or_rsa_crate`], and for ES256 by [`SignatureBackend::verifier`]. How the function is called is the shell's business.
+//! In: a [`Host`] that calls the foreign function `verify_signature`. Out: a [`SignatureBackend`] that uses it.
+//! [`SignatureBackend::or_rsa_crate`], and for ES256 [`SignatureBackend::verifier`], detect a host that lacks the
+//! function or accepts a bad signature. The shell calls the function.
 
 use std::marker::PhantomData;
 
@@ -16,13 +16,12 @@ use super::{KeyError, SignatureBackend, VerificationKey, Verifier};
 
 /// A host with the foreign function `verify_signature`.
 pub trait Host: Send + Sync + 'static {
-    /// Calls it with a `VerifySignatureArguments`. Out: a `VerifySignatureResult`, or `None` where the
-    /// host has no such function or refuses the arguments (Envoy:
-    /// `source/extensions/common/wasm/foreign.cc`).
+    /// Calls the function with a `VerifySignatureArguments`. Out: a `VerifySignatureResult`, or `None` if the host has
+    /// no such function or refuses the arguments (Envoy: `source/extensions/common/wasm/foreign.cc`).
     fn verify_signature(arguments: &[u8]) -> Option<Vec<u8>>;
 }
 
-/// RS256 and ES256 by host `H`.
+/// A backend that verifies RS256 and ES256 by host `H`.
 pub const fn host_backend<H: Host>() -> SignatureBackend {
     SignatureBackend::new("host", prepare::<H>)
 }
@@ -35,7 +34,7 @@ fn prepare<H: Host>(key: &VerificationKey) -> Result<Verifier, KeyError> {
     })
 }
 
-/// A key as the host is given it. It takes keys of any type.
+/// A key of any type, in the form that the host takes.
 struct HostKey<H> {
     /// The fields that are the same for every token, encoded once.
     prefix: Vec<u8>,
@@ -49,7 +48,7 @@ impl<H: Host> HostKey<H> {
         Self { prefix: fixed.encode_to_vec(), host: PhantomData }
     }
 
-    /// The whole message: fields of a protobuf message may be encoded one after the other.
+    /// The whole message: protobuf allows to append encoded fields.
     fn arguments(&self, text: &[u8], signature: &[u8]) -> Vec<u8> {
         // A tag and a length of up to five bytes before each of the two.
         let capacity = [self.prefix.len(), text.len(), signature.len(), 12];
@@ -99,14 +98,14 @@ impl<H: Host> JwtVerifier for HostEs256<H> {
     }
 }
 
-/// `Ecdsa-Sig-Value` (RFC 3279 §2.2.3), which the host takes, of `r` and `s` of 32 bytes each, which
-/// tokens have (RFC 7518 §3.4).
+/// Converts a signature from the form in tokens, `r` and `s` of 32 bytes each (RFC 7518 §3.4), to the form that the
+/// host takes, `Ecdsa-Sig-Value` (RFC 3279 §2.2.3).
 fn ecdsa_der(signature: &[u8]) -> Option<Vec<u8>> {
     let (r, s) = signature.split_at_checked(32).filter(|(_, s)| s.len() == 32)?;
     Some(element(SEQUENCE, &[&unsigned_integer(r), &unsigned_integer(s)]))
 }
 
-/// An INTEGER in its shortest form. It is signed, so that a zero may stand before the digits.
+/// An INTEGER in its shortest form. INTEGER is signed, so a zero precedes digits that begin with a set bit.
 fn unsigned_integer(digits: &[u8]) -> Vec<u8> {
     let start = digits.iter().position(|byte| *byte != 0).unwrap_or(digits.len());
     let digits = digits.get(start..).unwrap_or_default();
@@ -123,8 +122,8 @@ fn push_bytes(message: &mut Vec<u8>, field: u32, bytes: &[u8]) {
     message.extend_from_slice(bytes);
 }
 
-/// `envoy.source.extensions.common.wasm.VerifySignatureArguments`, the fields that do not change.
-/// `signature` is 3 and `text` is 4.
+/// `envoy.source.extensions.common.wasm.VerifySignatureArguments`, the fields that do not change. Field 3 is
+/// `signature`, field 4 is `text`.
 #[derive(Clone, PartialEq, prost::Message)]
 struct FixedArguments {
     #[prost(string, tag = "1")]
@@ -161,9 +160,9 @@ mod tests {
         text: Vec<u8>,
     }
 
-    /// A host that verifies, by the crates.
+    /// A host that verifies correctly, by the crates.
     struct Verifies;
-    /// The same, of keys of RSA only.
+    /// The same, for RSA keys only.
     struct VerifiesRsa;
     /// A host that says yes to everything.
     struct SaysYes;
@@ -227,7 +226,7 @@ mod tests {
         }
     }
 
-    /// Fails one part of the self-test each.
+    /// Each of these two hosts fails one part of the self-test.
     struct TakesAnySignature;
     struct TakesAnyText;
 

@@ -1,10 +1,9 @@
-//! Public keys: from PEM to an RSA key that may verify.
+//! RSA public keys, from PEM or a JWK.
 //!
-//! In: PEM, `RSA PUBLIC KEY` (PKCS#1, RFC 8017 A.1.1) or `PUBLIC KEY` (SPKI, RFC 5280 §4.1), as in
-//! Kuma's `pkg/util/rsa/pem.go`. Out: a [`PublicKey`] with which Go verifies, or what keeps Go from it:
-//! the rules are those of `x509.ParsePKCS1PublicKey`, `x509.ParsePKIXPublicKey` and
-//! `rsa.VerifyPKCS1v15` of Go 1.26, all at once, and held against them by `tests/differential`. Who may
-//! use the key is not known here.
+//! In: PEM, `RSA PUBLIC KEY` (PKCS#1, RFC 8017 A.1.1) or `PUBLIC KEY` (SPKI, RFC 5280 §4.1), as in Kuma's
+//! `pkg/util/rsa/pem.go`. Out: a [`PublicKey`] with which Go verifies, or why Go does not. The rules are those of
+//! `x509.ParsePKCS1PublicKey`, `x509.ParsePKIXPublicKey` and `rsa.VerifyPKCS1v15` of Go 1.26 together;
+//! `tests/differential` compares them with Go. Who may use the key is decided elsewhere.
 
 use std::fmt;
 
@@ -20,12 +19,11 @@ use super::pem::Block;
 /// The smallest modulus. Kuma loads smaller keys, but Go's crypto/rsa never verifies with them
 /// (`checkKeySize`).
 pub const MIN_BITS: u32 = 1024;
-/// The largest modulus: what crate `rsa` and BoringSSL verify; one verification costs 16 times that of a
-/// 2048-bit key.
+/// The largest modulus that crate `rsa` and BoringSSL verify. One verification costs 16 times that of a 2048-bit key.
 pub const MAX_BITS: u32 = 8192;
 
-/// `AlgorithmIdentifier` of RSA: rsaEncryption, and NULL as parameters, which Go wants to be there
-/// (RFC 3279 §2.3.1; `parsePublicKey` in `crypto/x509/parser.go`).
+/// `AlgorithmIdentifier` of RSA: rsaEncryption, and the parameters NULL, which Go requires (RFC 3279 §2.3.1;
+/// `parsePublicKey` in `crypto/x509/parser.go`).
 const RSA_ALGORITHM: &[u8] =
     &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00];
 
@@ -52,7 +50,7 @@ impl PublicKey {
         Self::from_pem_bytes(text.as_bytes())
     }
 
-    /// Reads the first PEM block in a file. What stands around it need not be text.
+    /// Reads the first PEM block in a file. The bytes around it need not be text.
     ///
     /// # Errors
     /// See [`KeyError`].
@@ -72,7 +70,7 @@ impl PublicKey {
     /// Reads a PKCS#1 `RSAPublicKey`, DER (Go: `x509.ParsePKCS1PublicKey`).
     ///
     /// # Errors
-    /// It is none, or Go never verifies with it.
+    /// `der` is not such a key, or Go never verifies with it.
     pub fn from_pkcs1_der(der: &[u8]) -> Result<Self, KeyError> {
         match Numbers::of_pkcs1(der) {
             Some(numbers) => numbers.check(),
@@ -86,11 +84,11 @@ impl PublicKey {
     /// Reads a `SubjectPublicKeyInfo`, DER (Go: `x509.ParsePKIXPublicKey`).
     ///
     /// # Errors
-    /// It is none, or Go never verifies with it.
+    /// `der` is not such a key, or Go never verifies with it.
     fn from_spki_der(der: &[u8]) -> Result<Self, KeyError> {
         let contents = spki_contents(der).ok_or_else(|| KeyError::of_spki(der))?;
         let mut contents = contents.as_slice();
-        // What stands behind the key is left unread by Go.
+        // Go ignores bytes behind the key.
         let numbers = take(&mut contents, SEQUENCE).and_then(Numbers::of_sequence);
         numbers.ok_or(KeyError::Malformed { label: SPKI, other_label_fits: false })?.check()
     }
@@ -104,7 +102,7 @@ impl PublicKey {
             let digits = base64url::decode(text.as_bytes())?;
             let start = digits.iter().position(|byte| *byte != 0)?;
             let digits = digits.get(start..)?;
-            // An INTEGER is signed.
+            // An INTEGER is signed, so a zero precedes digits that begin with a set bit.
             let sign: &[u8] =
                 if digits.first().is_some_and(|first| *first >= 0x80) { &[0] } else { &[] };
             Some([sign, digits].concat())
@@ -152,15 +150,15 @@ impl<'a> Numbers<'a> {
         if der.is_empty() { Self::of_sequence(sequence) } else { None }
     }
 
-    /// What stands behind the two is left unread by Go: `encoding/asn1` lets a SEQUENCE grow.
+    /// Go ignores further elements: `encoding/asn1` allows longer SEQUENCEs.
     fn of_sequence(mut sequence: &'a [u8]) -> Option<Self> {
         let modulus = positive(take(&mut sequence, INTEGER)?)?;
         let exponent = positive(take(&mut sequence, INTEGER)?)?;
         Some(Self { modulus, exponent })
     }
 
-    /// What `rsa.VerifyPKCS1v15` asks of a key (`checkKeySize` in `crypto/rsa/rsa.go`, `checkPublicKey`
-    /// in `crypto/internal/fips140/rsa`). `ParsePKCS1PublicKey` refuses some of it earlier.
+    /// Checks what `rsa.VerifyPKCS1v15` requires of a key (`checkKeySize` in `crypto/rsa/rsa.go`, `checkPublicKey` in
+    /// `crypto/internal/fips140/rsa`). `ParsePKCS1PublicKey` checks some of it earlier.
     fn check(self) -> Result<PublicKey, KeyError> {
         let bits = self.bits();
         if !(MIN_BITS..=MAX_BITS).contains(&bits) {
@@ -208,8 +206,8 @@ fn positive(integer: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// What the BIT STRING of a `SubjectPublicKeyInfo` of an RSA key holds. As in Go, what stands behind the
-/// parameters and behind the BIT STRING is left unread.
+/// The contents of the BIT STRING in a `SubjectPublicKeyInfo` of an RSA key. Like Go, it ignores bytes behind the
+/// parameters and behind the BIT STRING.
 fn spki_contents(mut der: &[u8]) -> Option<Vec<u8>> {
     let mut info = take(&mut der, SEQUENCE).filter(|_| der.is_empty())?;
     let algorithm = take(&mut info, SEQUENCE)?;
@@ -217,8 +215,8 @@ fn spki_contents(mut der: &[u8]) -> Option<Vec<u8>> {
     algorithm.starts_with(RSA_ALGORITHM).then(|| right_aligned(bits)).flatten()
 }
 
-/// The bytes of a BIT STRING, moved to the right by as many bits as it does not use at its end, which must
-/// be zero (Go: `parseBitString` and `RightAlign` in `encoding/asn1`).
+/// The bytes of a BIT STRING, shifted right by the number of its unused bits, which must be zero (Go: `parseBitString`
+/// and `RightAlign` in `encoding/asn1`).
 fn right_aligned(bit_string: &[u8]) -> Option<Vec<u8>> {
     let (unused, bytes) = bit_string.split_first()?;
     let spare = (1_u8.checked_shl(u32::from(*unused))?).wrapping_sub(1);

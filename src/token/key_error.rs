@@ -1,7 +1,7 @@
 //! Why a text is not a public key.
 //!
-//! In: what the reader of keys met. Out: a sentence for the operator, with the command that helps where
-//! there is one. No part of a key is in it; a label is, cut short.
+//! In: what the reader of keys found. Out: a sentence for the operator, with the command that helps if there is one.
+//! The sentence may contain the label of a block, cut short, but no part of a key.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ const RSA_PSS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a];
 /// Why a text is not a public key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyError {
-    /// No PEM block that Go sees; what there is instead.
+    /// Go sees no PEM block; what there is instead.
     NotPem(NotPem),
     /// A private key, which must not leave the issuer.
     PrivateKey,
@@ -36,13 +36,13 @@ pub enum KeyError {
     },
     /// A key of another algorithm.
     NotRsa,
-    /// A key for RSA-PSS, of which Go's `x509` knows no public keys.
+    /// A key for RSA-PSS, which Go's `x509` does not read.
     RsaPss,
-    /// An RSA key without the NULL that Go wants as its algorithm's parameters.
+    /// An RSA key without the parameters NULL, which Go requires.
     NoParameters,
     /// Fewer bits than [`MIN_BITS`] or more than [`MAX_BITS`]; how many.
     Size(u32),
-    /// The modulus is even, so no product of two large primes.
+    /// The modulus is even, so it is not the product of two large primes.
     EvenModulus,
     /// The exponent is even, 1, or above 2³¹ − 1.
     Exponent,
@@ -50,7 +50,7 @@ pub enum KeyError {
     JwkNumber,
     /// `x` or `y` of a JWK is not base64url of 32 bytes (RFC 7518 §6.2.1).
     JwkCoordinate,
-    /// `x` and `y` of a JWK are no point on P-256.
+    /// `x` and `y` of a JWK are not a point on P-256.
     NotOnCurve,
 }
 
@@ -111,7 +111,7 @@ impl KeyError {
         if what.is_private_key() { Self::PrivateKey } else { Self::NotPem(what) }
     }
 
-    /// Why `der` is no `SubjectPublicKeyInfo` of an RSA key.
+    /// Why `der` is not a `SubjectPublicKeyInfo` of an RSA key.
     pub(super) fn of_spki(der: &[u8]) -> Self {
         let is_pkcs1 =
             !matches!(PublicKey::from_pkcs1_der(der), Err(Self::Malformed { label: PKCS1, .. }));

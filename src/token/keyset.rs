@@ -1,8 +1,7 @@
 //! The keys that may have signed a token, by kid.
 //!
-//! In: a [`CompactToken`], then the [`SignedToken`] that it is. Out: a [`VerifiedToken`], whose payload
-//! was signed by the key it names. One key is tried, the one of that kid; a token cannot make the gate
-//! try them all.
+//! In: a [`SignedToken`]. Out: a [`VerifiedToken`], whose payload was signed by the key that the token names. Only the
+//! key of that kid is tried, so a token cannot make the gate try all keys.
 
 use std::fmt;
 use std::sync::Arc;
@@ -33,17 +32,17 @@ struct Key {
 pub struct VerifiedToken<'a> {
     /// The configured kid of the key that signed it.
     pub kid: Arc<str>,
-    /// That key.
+    /// The fingerprint of that key.
     pub key: Fingerprint,
     /// The name under which tokens of that key are counted.
     pub key_label: Arc<str>,
-    /// How long its text is, in bytes.
+    /// The length of its text, in bytes.
     pub length: usize,
     header: &'a [u8],
     claims: &'a [u8],
 }
 
-/// No keys, and those that are added verify by crates `rsa` and `p256`.
+/// No keys. Added keys verify by crates `rsa` and `p256`.
 impl Default for KeySet {
     fn default() -> Self {
         Self::new(&RSA_CRATE)
@@ -51,20 +50,20 @@ impl Default for KeySet {
 }
 
 impl KeySet {
-    /// No keys yet; those that are added verify by `backend`.
+    /// A set without keys. Added keys verify by `backend`.
     pub fn new(backend: &'static SignatureBackend) -> Self {
         Self::with_label_prefix(backend, String::new())
     }
 
-    /// As [`Self::new`]; the tokens of a key are counted under its kid behind `label_prefix`.
+    /// As [`Self::new`]. The tokens of a key are counted under `label_prefix` followed by its kid.
     pub fn with_label_prefix(backend: &'static SignatureBackend, label_prefix: String) -> Self {
         Self { keys: Vec::new(), backend, label_prefix }
     }
 
-    /// Adds a key. One that is there under its kid is replaced.
+    /// Adds a key. It replaces a key of the same kid.
     ///
     /// # Errors
-    /// The text of the backend's error, where it cannot use the key.
+    /// The text of the backend's error, if it cannot use the key.
     pub fn insert(
         &mut self,
         kid: String,
@@ -87,7 +86,7 @@ impl KeySet {
         Ok(())
     }
 
-    /// Whether a key of this kid is there.
+    /// Whether there is a key of this kid.
     pub fn contains(&self, kid: &str) -> bool {
         self.key(kid).is_some()
     }
@@ -97,7 +96,7 @@ impl KeySet {
         self.key(kid).map(|key| &key.public)
     }
 
-    /// Whether the key of this kid is the one of this fingerprint.
+    /// Whether the key of this kid has this fingerprint.
     pub fn holds(&self, kid: &str, fingerprint: Fingerprint) -> bool {
         self.fingerprint(kid) == Some(fingerprint)
     }
@@ -168,7 +167,8 @@ impl VerifiedToken<'_> {
         base64url::decode(self.header).ok_or(TokenError::Base64(Segment::Header))
     }
 
-    /// Whether a segment that was signed is what an encoder makes of its bytes, which no other text is.
+    /// Whether a signed segment is the text that an encoder makes of its bytes. The signature itself is not signed:
+    /// always true.
     pub(crate) fn is_usual_spelling(&self, segment: Segment) -> bool {
         match segment {
             Segment::Header => base64url::is_usual(self.header),

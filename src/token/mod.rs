@@ -9,8 +9,8 @@
 //!        three segments  header read    RS256, ES256     claims text     claims read
 //! ```
 //!
-//! Not checked here: what the claims mean, for each kind of token has its own (see [`crate::credential`]);
-//! time and revocation, which depend on when a token is used (see [`crate::gate`]).
+//! Not checked here: the meaning of the claims, which depends on the kind of token (see [`crate::credential`]); time
+//! and revocation, which depend on when a token is used (see [`crate::gate`]).
 
 mod base64url;
 mod compact;

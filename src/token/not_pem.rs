@@ -1,8 +1,8 @@
-//! What stands where a PEM block should.
+//! Texts that should be a PEM block and are not.
 //!
-//! In: bytes in which Go's `pem.Decode` sees no block. Out: what they are, and how they become one. A
-//! guess for the one who reads the message; nothing is accepted by it. kuma-cp does not ask: its
-//! `pkg/util/rsa/pem.go` follows the block that is not there and the process ends.
+//! In: bytes in which Go's `pem.Decode` sees no block. Out: what they are, and how to convert them. This is a guess for
+//! messages: no key is accepted by it. kuma-cp does not check for a missing block: its `pkg/util/rsa/pem.go`
+//! dereferences nil, and the process crashes.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use super::pem::{self, BEGIN};
 /// What a text is in which Go sees no PEM block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotPem {
-    /// Nothing that is known.
+    /// Unknown.
     Other,
     /// White space.
     Empty,
@@ -48,7 +48,7 @@ pub enum NotPem {
     Der(DerKind),
     /// A JSON Web Key (RFC 7517), or a set of them.
     Jwk,
-    /// A public key as ssh has it.
+    /// A public key in a format of ssh.
     Ssh,
 }
 
@@ -111,7 +111,7 @@ impl fmt::Display for NotPem {
 }
 
 impl NotPem {
-    /// What `text` is, in which there is no [`Block`](pem::Block).
+    /// What `text` is, which must have no [`Block`](pem::Block).
     pub fn of(text: &[u8]) -> Self {
         if let Some(kind) = DerKind::of(text) {
             return Self::Der(kind);
@@ -148,7 +148,7 @@ fn without_armour(text: &[u8]) -> NotPem {
     }
 }
 
-/// What keeps Go from seeing the block that begins with `armour`; `before` is what stands before it.
+/// Why Go does not see the block that begins with `armour`; `before` is the text before it.
 fn damage(before: &[u8], armour: &[u8]) -> NotPem {
     let line_before = before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
     let has = |word: &[u8]| pem::find(armour, word).is_some();
@@ -161,7 +161,7 @@ fn damage(before: &[u8], armour: &[u8]) -> NotPem {
     let (first, rest) = pem::split_line(armour);
     let label = first.strip_prefix(BEGIN).and_then(|line| line.strip_suffix(b"-----"));
     match label {
-        // Also where the one line has an END at its end.
+        // Tested before the label, because a PEM on one line ends in dashes too.
         _ if pem::find(first, b"-----END ").is_some() && first.contains(&b'\r') => {
             NotPem::CarriageReturns
         }
@@ -206,7 +206,7 @@ mod tests {
     const GOOD: &str = include_str!("../../tests/data/key-1.pub.pem");
 
     #[test]
-    fn each_is_named_for_what_it_is() {
+    fn texts_without_armour_are_recognised() {
         let utf16: Vec<u8> = GOOD.encode_utf16().flat_map(u16::to_le_bytes).collect();
         let base64 = STANDARD.encode(GOOD);
         let body: String = GOOD.lines().filter(|line| !line.starts_with('-')).collect();
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn damaged_armour_is_named_for_its_damage() {
+    fn damage_of_the_armour_is_recognised() {
         let indented: String = GOOD.lines().map(|line| format!("  {line}\n")).collect();
         let no_end = GOOD.split("-----END").next().unwrap();
         for (text, wanted) in [

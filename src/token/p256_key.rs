@@ -1,7 +1,7 @@
 //! P-256 public keys, from a JWK.
 //!
-//! In: the members `x` and `y` of a JWK of type EC and curve P-256 (RFC 7518 §6.2.1). Out: a [`P256Key`],
-//! a point on the curve. Who may use the key is not known here.
+//! In: the members `x` and `y` of a JWK of type EC and curve P-256 (RFC 7518 §6.2.1). Out: a [`P256Key`], a point on
+//! the curve. Who may use the key is decided elsewhere.
 
 use std::fmt;
 
@@ -9,13 +9,13 @@ use p256::ecdsa::VerifyingKey;
 
 use super::{Fingerprint, KeyError, base64url};
 
-/// What stands before the point in a `SubjectPublicKeyInfo` of a P-256 key (RFC 5480 §2): all of it is
-/// fixed, the lengths too.
+/// The bytes before the point in a `SubjectPublicKeyInfo` of a P-256 key (RFC 5480 §2). They are the same for every
+/// key.
 const SPKI_PREFIX: [u8; 26] = [
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
     0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
-/// The form of a point that has both coordinates (SEC 1 §2.3.3).
+/// The first byte of a point with both coordinates (SEC 1 §2.3.3).
 const UNCOMPRESSED: u8 = 0x04;
 
 /// A P-256 public key.
@@ -70,7 +70,7 @@ mod tests {
     fn a_key_is_a_point_on_the_curve_with_coordinates_of_full_length() {
         assert!(P256Key::from_jwk(KNOWN_X, KNOWN_Y).is_ok());
         let one = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE";
-        // The order of the field: a coordinate is below it.
+        // The order of the field, which is too large for a coordinate.
         let order = "_____wAAAAEAAAAAAAAAAAAAAAD_______________8";
         for (x, y, wanted) in [
             (KNOWN_Y, KNOWN_X, KeyError::NotOnCurve),

@@ -1,13 +1,12 @@
 //! PEM, read by the rules of Go's `encoding/pem` (`Decode`, Go 1.26), by which kuma-cp and kumactl read
 //! every key.
 //!
-//! In: bytes. Out: their first [`Block`], or nothing where Go sees none; what stands there instead is
-//! [`NotPem`](super::NotPem)'s to say. What the block holds is not read. It may be a private key, so the
-//! contents and the working copies are wiped.
+//! In: bytes. Out: their first [`Block`], or nothing if Go sees none; [`NotPem`](super::NotPem) then says what the
+//! bytes are. The contents are not parsed. They may be a private key, so the contents and the working copies are wiped.
 //!
-//! Where Go differs from RFC 7468, the gate does: text may stand before and after the block, headers
-//! (RFC 1421) and blank lines in it, white space is a space, a tab, CR and LF; but BEGIN and END must each
-//! start a line, a line ends in LF or CR LF, and a block that is damaged is passed over.
+//! The gate differs from RFC 7468 as Go does. Text may stand before and after the block, and headers (RFC 1421) and
+//! blank lines in it. White space is space, tab, CR and LF. But BEGIN and END must each start a line, a line ends in LF
+//! or CR LF, and a damaged block is skipped.
 
 use base64::Engine;
 use base64::alphabet::STANDARD;
@@ -18,7 +17,7 @@ pub(super) const BEGIN: &[u8] = b"-----BEGIN ";
 const LINE_AND_END: &[u8] = b"\n-----END ";
 const DASHES: &[u8] = b"-----";
 
-/// As Go's `base64.StdEncoding`: padding is required, spare bits of the last character may be anything.
+/// As Go's `base64.StdEncoding`: padding is required, and spare bits of the last character may be anything.
 const ENGINE: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new()
@@ -28,16 +27,16 @@ const ENGINE: GeneralPurpose = GeneralPurpose::new(
 
 /// A PEM block.
 pub struct Block<'a> {
-    /// What stands behind BEGIN and END, for example `PUBLIC KEY`.
+    /// The text behind BEGIN and END, for example `PUBLIC KEY`.
     pub label: &'a [u8],
     /// The lines of its headers, for example `Proc-Type: 4,ENCRYPTED`.
     pub headers: &'a [u8],
-    /// What the base64 says.
+    /// The bytes that the base64 encodes.
     pub contents: Zeroizing<Vec<u8>>,
 }
 
 impl<'a> Block<'a> {
-    /// The first block in `text` that Go's `pem.Decode` takes for one.
+    /// The first block that Go's `pem.Decode` finds in `text`.
     pub fn first(text: &'a [u8]) -> Option<Self> {
         let mut rest = text;
         loop {
@@ -56,7 +55,7 @@ impl<'a> Block<'a> {
 
 enum Attempt<'a> {
     Block(Block<'a>),
-    /// What stands behind the END that was looked at.
+    /// The text behind the word END that was tried.
     PassedOver {
         rest: &'a [u8],
     },
@@ -77,7 +76,7 @@ fn attempt(text: &[u8]) -> Option<Attempt<'_>> {
     let body = behind_headers(first_line);
     let has_headers = body.len() < first_line.len();
     if has_headers && body.len() < end.len() {
-        // The headers go on over END. Go gives up where they end behind the word itself.
+        // The headers extend over END. Go gives up if they end behind the word itself.
         return if body.len() < trailer.len() { None } else { passed_over };
     }
     if !is_end_of(label, trailer) {
@@ -95,7 +94,7 @@ fn starts_a_line(text: &[u8], at: usize) -> bool {
     text.get(..at).is_some_and(|before| before.is_empty() || before.ends_with(b"\n"))
 }
 
-/// Lines with a colon are headers.
+/// The text behind the headers, which are the lines with a colon.
 fn behind_headers(mut text: &[u8]) -> &[u8] {
     while !text.is_empty() {
         let (line, next) = split_line(text);
@@ -107,13 +106,14 @@ fn behind_headers(mut text: &[u8]) -> &[u8] {
     text
 }
 
-/// Whether what stands behind `-----END ` closes a block of this label: dashes, and no more on the line.
+/// Whether `trailer`, the text behind `-----END `, closes a block of this label: the label, dashes, and nothing else on
+/// the line.
 fn is_end_of(label: &[u8], trailer: &[u8]) -> bool {
     let behind = trailer.strip_prefix(label).and_then(|rest| rest.strip_prefix(DASHES));
     behind.is_some_and(|rest| split_line(rest).0.is_empty())
 }
 
-/// The first line without its end (LF or CR LF) and the spaces and tabs before that, and what follows it.
+/// The first line without its end (LF or CR LF) and the spaces and tabs before that; then the text behind it.
 pub(super) fn split_line(text: &[u8]) -> (&[u8], &[u8]) {
     let (line, rest) = match memchr::memchr(b'\n', text).and_then(|at| text.split_at_checked(at)) {
         Some((line, rest)) => (line.strip_suffix(b"\r").unwrap_or(line), rest.get(1..)),
@@ -126,7 +126,7 @@ pub(super) fn split_line(text: &[u8]) -> (&[u8], &[u8]) {
 
 /// The bytes of which `text` is the base64, in one line or several.
 pub fn decode(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    // All the room at once: a buffer that grows leaves copies behind.
+    // Allocated at full size, because a buffer that grows leaves copies behind.
     let mut packed = Zeroizing::new(Vec::with_capacity(text.len()));
     packed.extend(text.iter().filter(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n')));
     let mut bytes = Zeroizing::new(vec![0; base64::decoded_len_estimate(packed.len())]);
@@ -155,9 +155,9 @@ mod tests {
         Some((block.label_text(), block.contents.to_vec()))
     }
 
-    /// Each was asked of Go 1.26.
+    /// Go 1.26 gave each of these results.
     #[test]
-    fn what_go_reads_is_read() {
+    fn blocks_that_go_reads_are_read() {
         for text in [
             GOOD.to_owned(),
             GOOD.trim_end().to_owned(),
@@ -170,7 +170,7 @@ mod tests {
             format!("-----BEGIN A-----\n{GOOD}"),
             format!("-----BEGIN A-----\nQ*JD\n-----END A-----\n{GOOD}"),
             format!("-----END A-----\n{GOOD}"),
-            // Go takes what stands behind END for the start of a line.
+            // Go takes the text behind END for the start of a line.
             format!("\n-----END {GOOD}"),
         ] {
             assert_eq!(read(&text), Some(("A".into(), b"ABC".to_vec())), "{text:?}");
@@ -181,9 +181,9 @@ mod tests {
         assert_eq!(read(&spare_bits), Some(("A".into(), b"A".to_vec())));
     }
 
-    /// Each was asked of Go 1.26.
+    /// Go 1.26 gave each of these results.
     #[test]
-    fn what_go_does_not_see_is_not_seen() {
+    fn blocks_that_go_does_not_see_are_not_read() {
         for text in [
             "".to_owned(),
             GOOD.replace('\n', " "),

@@ -1,15 +1,15 @@
 //! The registered claims of a token (RFC 7519 §4.1), and how the claims of any kind of token are read.
 //!
-//! In: the payload of a token whose signature was verified. Out: [`Registered`], and the claims of a
-//! kind, types checked as Go checks them: a wrong type is an error, never "absent". No date is compared
-//! here, and what the claims of a kind mean is not known.
+//! In: the payload of a token whose signature was verified. Out: [`Registered`], and the claims of a kind, types
+//! checked as Go checks them: a wrong type is an error, never "absent". Dates are not compared, and the claims of a
+//! kind are not interpreted here.
 
 use serde::de::IgnoredAny;
 
 use super::{MistypedClaim, TokenError};
 use crate::go_json::{fold_name, members, normalise, plain_string};
 
-/// What a token of any kind says. An absent string is empty, as in Go.
+/// The claims that every kind of token may have. An absent string is empty, as in Go.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Registered {
     /// `jti`: its ID, by which it can be revoked (RFC 7519 §4.1.7).
@@ -18,7 +18,7 @@ pub struct Registered {
     pub expires_at: Option<NumericDate>,
     /// `nbf` (RFC 7519 §4.1.5).
     pub not_before: Option<NumericDate>,
-    /// `iat` (RFC 7519 §4.1.6). No date is compared with it.
+    /// `iat` (RFC 7519 §4.1.6). It is not compared with the time here.
     pub issued_at: Option<NumericDate>,
 }
 
@@ -27,20 +27,20 @@ pub trait PrivateClaims: Default {
     /// Takes one member; `name` is folded. Of several spellings and duplicates the last wins.
     ///
     /// # Errors
-    /// The name of the claim, where `value` has the wrong type for it.
+    /// The name of the claim, if `value` has the wrong type for it.
     fn set(&mut self, name: &str, value: &str) -> Result<(), &'static str>;
 }
 
-/// Whole seconds since 1970-01-01T00:00:00Z (RFC 7519 §2), as golang-jwt makes them of a JSON
-/// number: read as float64, truncated down, beyond the range of Go's clock in the far past.
+/// Whole seconds since 1970-01-01T00:00:00Z (RFC 7519 §2), as golang-jwt reads them from a JSON number: as a float64,
+/// rounded down. Beyond the range of Go's clock they are in the far past.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NumericDate(
     /// Seconds.
     pub i64,
 );
 
-/// Reads the claims in `payload`, the decoded second segment, as Go's `encoding/json` reads them into a
-/// struct: names count without case.
+/// Reads the claims in `payload`, the decoded second segment, as Go's `encoding/json` reads them into a struct: the
+/// case of names is ignored.
 ///
 /// # Errors
 /// [`TokenError::ClaimsJson`] or [`TokenError::ClaimType`].
@@ -84,7 +84,7 @@ impl Registered {
     }
 }
 
-/// Takes a string; `null` leaves what was there. `None` is the wrong type.
+/// Sets `claim` to a string; `null` leaves it unchanged. `None` means the wrong type.
 pub(crate) fn set_string(claim: &mut String, value: &str) -> Option<()> {
     if let Some(text) = plain_string(value) {
         text.clone_into(claim);
@@ -94,8 +94,8 @@ pub(crate) fn set_string(claim: &mut String, value: &str) -> Option<()> {
     Some(())
 }
 
-/// A list of strings, or `null`, which is empty. A `null` element is an empty string. (Go would keep what
-/// an earlier duplicate had there: that can only add to the list, so it is left out.)
+/// A list of strings, or `null`, which is empty. A `null` element is an empty string. (Go keeps the element of an
+/// earlier duplicate there. That can only add to the list, so it is not imitated.)
 pub(crate) fn string_list(value: &str) -> Option<Vec<String>> {
     let list: Option<Vec<Option<String>>> = serde_json::from_str(value).ok()?;
     Some(list.into_iter().flatten().map(Option::unwrap_or_default).collect())
@@ -109,8 +109,8 @@ fn audience(value: &str) -> Option<()> {
     serde_json::from_str::<Vec<String>>(value).ok().map(drop)
 }
 
-/// `null`, a number, or a string that holds a number (golang-jwt's `NumericDate` over
-/// `json.Number`). The outer `None` is the wrong type.
+/// `null`, a number, or a string that holds a number (golang-jwt's `NumericDate` over `json.Number`). The outer `None`
+/// means the wrong type.
 fn date(value: &str) -> Option<Option<NumericDate>> {
     if value == "null" {
         return Some(None);
@@ -130,8 +130,8 @@ fn date(value: &str) -> Option<Option<NumericDate>> {
     seconds.is_finite().then(|| Some(NumericDate::from_seconds(seconds)))
 }
 
-/// The number that a value is where it is written in digits alone, as almost every date is; `None` is any
-/// other value. A float64 holds every number of 15 digits.
+/// The number, if `value` has only digits, as almost every date has; `None` for any other value. A float64 holds every
+/// number of 15 digits.
 fn whole_seconds(value: &str) -> Option<i64> {
     const EXACT: usize = 15;
     let is_plain = (1..=EXACT).contains(&value.len())
@@ -151,7 +151,7 @@ impl NumericDate {
     /// year 1, 62,135,596,800 seconds before 1970, in an int64.
     const LATEST: i64 = i64::MAX - 62_135_596_800;
 
-    /// Reads the JSON value of a date; `None` where it is none.
+    /// Reads the JSON value of a date; `None` if it is not a date.
     pub fn from_json(value: &str) -> Option<Self> {
         date(value).flatten()
     }
@@ -168,7 +168,7 @@ impl NumericDate {
 mod tests {
     use super::*;
 
-    /// Each JSON value with the date that it is; `Err` is the wrong type, `Ok(None)` no date.
+    /// Each JSON value with its date; `Err` means the wrong type, `Ok(None)` no date.
     #[test]
     fn a_date_is_what_golang_jwt_makes_of_it() {
         let at = |seconds| Ok(Some(NumericDate(seconds)));
@@ -186,7 +186,7 @@ mod tests {
             (r#""1""#, at(1)),
             (r#""-1.5e1""#, at(-15)),
             (r#""1E+2""#, at(100)),
-            // What is in a string must be a number and nothing else.
+            // A string must hold a number and nothing else.
             (r#""1 ""#, Err(())),
             (r#"" 1""#, Err(())),
             (r#""1\n""#, Err(())),

@@ -1,7 +1,7 @@
-//! Whether two texts are the same, to the letter.
+//! Whether two texts have the same bytes.
 //!
-//! In: two texts. Out: yes or no, after a look at all of both where they are as long: a compiler makes
-//! of it 16 bytes at a time, where the `memcmp` of WebAssembly takes one.
+//! In: two texts. Out: yes or no. Texts of the same length are compared to their end: the compiler turns this into
+//! steps of 16 bytes, where the `memcmp` of WebAssembly compares one byte at a time.
 
 /// Whether `one` and `other` are the same bytes.
 pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {

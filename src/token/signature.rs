@@ -1,14 +1,13 @@
-//! The signature seam: RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518 §3.3, RFC 8017 §8.2.2), and ECDSA on
-//! P-256 with SHA-256 (RFC 7518 §3.4).
+//! Signatures: RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518 §3.3, RFC 8017 §8.2.2), and ECDSA on P-256 with SHA-256
+//! (RFC 7518 §3.4).
 //!
-//! In: a [`VerificationKey`]. Out: a [`Verifier`], prepared once per configuration. The arithmetic behind
-//! it is that of a [`SignatureBackend`]: crates `rsa` and `p256` here, the host's in
-//! [`host_signature`](super::host_signature).
+//! In: a [`VerificationKey`]. Out: a [`Verifier`], prepared once per configuration. A [`SignatureBackend`] does the
+//! arithmetic: crates `rsa` and `p256` here, the host in [`host_signature`](super::host_signature).
 //!
-//! jsonwebtoken stands behind this seam: a verifier is its [`JwtVerifier`]. Its `CryptoProvider` is not
-//! used, because the verifiers of one cannot be shared by threads; nor is its `decode`: that reads a
-//! token more strictly than Kuma in some places (line breaks and spare bits in base64, duplicate
-//! members) and more laxly in others (dates), and the gate must read it exactly as Kuma does.
+//! A verifier is a [`JwtVerifier`] of jsonwebtoken. Its `CryptoProvider` is not used, because threads cannot share the
+//! verifiers of one. Its `decode` is not used either: it reads a token more strictly than Kuma in some places (line
+//! breaks and spare bits in base64, duplicate members) and more laxly in others (dates), and the gate must read it
+//! exactly as Kuma does.
 
 use std::fmt;
 
@@ -21,10 +20,10 @@ use sha2::Sha256;
 
 use super::{KeyError, P256Key, PublicKey, VerificationKey};
 
-/// The algorithm of one key, by that key. A signature of ES256 is `r` and `s`, 32 bytes each.
+/// Verifies signatures by one key. A signature of ES256 is `r` and `s`, 32 bytes each.
 pub type Verifier = Box<dyn JwtVerifier + Send + Sync>;
 
-/// Whose arithmetic verifies signatures.
+/// An implementation of the arithmetic that verifies signatures.
 pub struct SignatureBackend {
     name: &'static str,
     prepare: fn(&VerificationKey) -> Result<Verifier, KeyError>,
@@ -33,7 +32,7 @@ pub struct SignatureBackend {
 /// RS256 by crate `rsa`, ES256 by crate `p256`.
 pub static RSA_CRATE: SignatureBackend = SignatureBackend::new("crate", crates);
 
-/// A VM configuration that means nothing.
+/// A VM configuration that is not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnknownVmConfiguration;
 
@@ -43,7 +42,7 @@ impl fmt::Display for UnknownVmConfiguration {
     }
 }
 
-/// Keys that were made for the self-test, and thrown away, with their signatures of [`KNOWN_TEXT`].
+/// Public keys for the self-test, whose private keys were thrown away, with their signatures of [`KNOWN_TEXT`].
 pub(super) const KNOWN_KEY: &str = include_str!("self_test/key.pem");
 pub(super) const KNOWN_SIGNATURE: &[u8] = include_bytes!("self_test/signature.bin");
 pub(super) const KNOWN_X: &str = "XXAEGjbRXKtyPMztq4gRJl938IDGlfdtu-2akNp_7dQ";
@@ -66,30 +65,30 @@ impl SignatureBackend {
         Self { name, prepare }
     }
 
-    /// Its one spelling.
+    /// Its name, as in the log.
     pub fn name(&self) -> &'static str {
         self.name
     }
 
-    /// A verifier of signatures by `key`. Where this backend does not judge ES256 rightly, that is
-    /// crate `p256`'s: a host may have one algorithm and not the other.
+    /// A verifier of signatures by `key`. If this backend fails the self-test of ES256, the verifier is that of crate
+    /// `p256`: a host may have one algorithm and not the other.
     ///
     /// # Errors
     /// The backend cannot use the key. [`RSA_CRATE`] uses every [`VerificationKey`].
     pub fn verifier(&self, key: &VerificationKey) -> Result<Verifier, KeyError> {
         match key {
-            // Whether it judges RS256 rightly is asked once, when it is chosen.
+            // RS256 is tested once, when the backend is chosen.
             VerificationKey::Rsa(_) => (self.prepare)(key),
             VerificationKey::P256(_) if self.judges_es256() == Some(true) => (self.prepare)(key),
             VerificationKey::P256(_) => crates(key),
         }
     }
 
-    /// The backend for a module of this VM configuration: this one, or [`RSA_CRATE`] where this one does
-    /// not judge rightly or the text is `crypto=crate`.
+    /// The backend for a module of this VM configuration: this one, or [`RSA_CRATE`] if this one fails the self-test or
+    /// the text is `crypto=crate`.
     ///
     /// # Errors
-    /// The text is another one, and not empty.
+    /// The text is neither empty nor `crypto=crate`.
     pub fn choose(
         &'static self,
         vm_configuration: &[u8],
@@ -101,7 +100,7 @@ impl SignatureBackend {
         }
     }
 
-    /// This backend where it judges known signatures of RS256 rightly, otherwise [`RSA_CRATE`].
+    /// This backend if it passes the self-test of RS256, otherwise [`RSA_CRATE`].
     pub fn or_rsa_crate(&'static self) -> &'static Self {
         match self.judges_rs256() {
             Some(true) => self,
@@ -119,8 +118,8 @@ impl SignatureBackend {
         self.judges_known(&key.into(), KNOWN_ES256_SIGNATURE)
     }
 
-    /// Whether the backend judges one good signature and two bad ones rightly; `None` where it cannot
-    /// be tried.
+    /// The self-test: whether the backend accepts one good signature and refuses two bad ones; `None` if it cannot be
+    /// tried.
     fn judges_known(&self, key: &VerificationKey, signature: &[u8]) -> Option<bool> {
         let verifier = (self.prepare)(key).ok()?;
         let mut altered = signature.to_vec();

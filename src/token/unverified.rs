@@ -1,8 +1,7 @@
-//! What a token says of itself, believed by nobody. For people to look at: the gate makes none of
-//! these.
+//! The contents of a token without verification, for people to look at. The gate does not use this.
 //!
-//! In: any text. Out: each segment on its own, with the error that the gate's own reader has for it.
-//! No signature is checked, and no date.
+//! In: any text. Out: each segment on its own, with the error that the gate's own reader has for it. Neither signature
+//! nor dates are checked.
 
 use super::{Algorithm, CompactToken, Segment, TokenError, base64url};
 use crate::go_json::{members, normalise};
@@ -24,7 +23,7 @@ impl<'a> Unverified<'a> {
         self.text.split(|byte| *byte == b'.').count()
     }
 
-    /// A segment as it stands; `None` where it is missing.
+    /// A segment, still encoded; `None` if it is missing.
     pub fn encoded(self, segment: Segment) -> Option<&'a [u8]> {
         let position = match segment {
             Segment::Header => 0,
@@ -34,7 +33,7 @@ impl<'a> Unverified<'a> {
         self.text.split(|byte| *byte == b'.').nth(position)
     }
 
-    /// The bytes of a segment; `None` where it is missing.
+    /// The bytes of a segment; `None` if it is missing.
     ///
     /// # Errors
     /// [`TokenError::Base64`].
@@ -49,7 +48,7 @@ impl<'a> Unverified<'a> {
         normalise(&bytes).is_ok_and(|text| members(&text).is_ok())
     }
 
-    /// The kid that the header names, where its algorithm is one of `allowed`.
+    /// The kid that the header names, if its algorithm is one of `allowed`.
     ///
     /// # Errors
     /// As [`CompactToken::read_header`].
@@ -59,7 +58,7 @@ impl<'a> Unverified<'a> {
         compact.read_header(allowed).map(|signed| (*signed.kid).to_owned())
     }
 
-    /// The claims, decoded and not yet read; `None` where they are missing.
+    /// The claims, decoded and not yet read; `None` if they are missing.
     ///
     /// # Errors
     /// They are not base64url.

@@ -1,7 +1,7 @@
 //! Keys of every algorithm with which tokens are signed.
 //!
-//! In: a public key. Out: a [`VerificationKey`], which knows the one [`Algorithm`] that it verifies: a
-//! token does not choose (RFC 8725 §3.1). How keys are read is written next door.
+//! In: a public key. Out: a [`VerificationKey`], which knows the one [`Algorithm`] that it verifies: a token does not
+//! choose the algorithm (RFC 8725 §3.1). Other modules read keys.
 
 use super::{Fingerprint, P256Key, PublicKey};
 
@@ -34,7 +34,7 @@ impl Algorithm {
 }
 
 impl VerificationKey {
-    /// What it verifies.
+    /// The algorithm that it verifies.
     pub fn algorithm(&self) -> Algorithm {
         match self {
             Self::Rsa(_) => Algorithm::Rs256,
@@ -50,7 +50,7 @@ impl VerificationKey {
         }
     }
 
-    /// The SHA-256 of it.
+    /// The SHA-256 of [`Self::spki_der`].
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of(self.spki_der())
     }

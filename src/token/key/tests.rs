@@ -22,7 +22,7 @@ fn spki(algorithm: &[u8], bits: &[u8]) -> Vec<u8> {
     element(SEQUENCE, &[&algorithm, &element(BIT_STRING, &[bits])])
 }
 
-/// An odd number of so many bits.
+/// An odd number of this many bits.
 fn modulus(bits: usize) -> Vec<u8> {
     let mut number = vec![0xA5; bits.div_ceil(8)];
     number[0] = 1 << ((bits - 1) % 8);
@@ -43,7 +43,7 @@ fn every_spelling_of_a_key_is_the_same_key() {
 }
 
 #[test]
-fn what_go_does_not_verify_with_is_refused_by_name() {
+fn keys_that_go_does_not_verify_with_are_refused_with_the_reason() {
     let n = modulus(2048);
     let even = [&n[..256], &[0xA4]].concat();
     let good = pkcs1(&n, &[1, 0, 1]);
