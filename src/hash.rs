@@ -1,11 +1,11 @@
 //! A hash that tells texts apart, the same on every platform.
 //!
-//! In: bytes. Out: 64 bits, at eight bytes a step: a configuration can have a million ids, and a worker
-//! waits for it. Not against an adversary: who gives configurations may do more than confuse them.
+//! In: bytes. Out: 64 bits, computed from eight bytes a step, because a configuration can have a million ids and a
+//! worker waits for the hash. It is not safe against an adversary, but who can give configurations can do greater harm.
 
 /// The hash of `bytes`.
 pub(crate) fn of(bytes: &[u8]) -> u64 {
-    // The fraction of the golden ratio, whose product is well mixed in its upper half.
+    // The fractional part of the golden ratio. A product with it is well mixed in its upper half.
     const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
     let step = |hash: u64, word: u64| (hash ^ word).wrapping_mul(MULTIPLIER).rotate_left(29);
     let (words, rest) = bytes.as_chunks::<8>();

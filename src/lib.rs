@@ -6,9 +6,9 @@
 //!                  └────── gate ──────┘ └──────────── token ───────────────┘ └──────────── gate ────────────┘
 //! ```
 //!
-//! - [`token`] says what a token is, and that one of our keys signed it.
-//! - [`credential`] says what each kind of token proves, and of whom.
-//! - [`gate`] decides whether a request may pass: one pure function, a [`gate::Verdict`] out.
+//! - [`token`] parses a token and verifies that one of our keys signed it.
+//! - [`credential`] has the kinds of tokens: what each proves, and about whom.
+//! - [`gate`] decides whether a request may pass: one pure function that returns a [`gate::Verdict`].
 //! - [`revocation`] is the list of revoked ids, and its reader.
 //! - [`config`] makes a [`gate::Policy`] of the plugin configuration.
 //!

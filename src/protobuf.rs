@@ -1,7 +1,7 @@
-//! Protobuf messages, looked at where they lie.
+//! A reader of protobuf messages that copies nothing.
 //!
-//! In: an encoded message. Out: its fields in order, nothing copied. What they mean is the caller's to
-//! say: an embedded message that comes twice is both of them, of any other field the last one counts.
+//! In: an encoded message. Out: its fields in order. The caller merges repeated fields: an embedded message that occurs
+//! twice is both together; of any other field, the last counts.
 
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 
@@ -10,15 +10,15 @@ use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_f
 pub(crate) struct Field<'a> {
     pub(crate) number: u32,
     pub(crate) wire: WireType,
-    /// Its value, if that is length-delimited.
+    /// Its value, if that is length-delimited; otherwise empty.
     pub(crate) bytes: &'a [u8],
 }
 
-/// What is not protobuf.
+/// The message is not protobuf.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
-/// The fields of a message; after what is malformed there is nothing more.
+/// The fields of a message, up to the first malformed one.
 pub(crate) struct Fields<'a>(&'a [u8]);
 
 /// The fields of `message`.
@@ -57,7 +57,7 @@ impl<'a> Fields<'a> {
 }
 
 impl<'a> Field<'a> {
-    /// Its value, where it is text, bytes or an embedded message.
+    /// Its value, if it is text, bytes or an embedded message.
     pub(crate) fn value(self) -> Result<&'a [u8], Malformed> {
         match self.wire {
             WireType::LengthDelimited => Ok(self.bytes),
@@ -65,7 +65,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// Its value, where it is text.
+    /// Its value, if it is text.
     pub(crate) fn text(self) -> Result<&'a str, Malformed> {
         std::str::from_utf8(self.value()?).map_err(|_| Malformed)
     }
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_field_is_seen_and_what_is_no_protobuf_is_not() {
+    fn fields_are_read_and_malformed_messages_are_errors() {
         // 1: "ab", 2: 300, 3: fixed64, 4: fixed32, 5: group of nothing, 6: "".
         let message = b"\x0a\x02ab\x10\xac\x02\x19\0\0\0\0\0\0\0\0\x25\0\0\0\0\x2b\x2c\x32\0";
         let seen: Vec<Field<'_>> = fields(message).map(Result::unwrap).collect();
@@ -89,7 +89,7 @@ mod tests {
             let cut = message.get(..end).unwrap();
             assert_eq!(fields(cut).last().unwrap(), Err(Malformed), "{cut:?}");
         }
-        // Field 0, a wire type that is none, the end of no group, a length beyond all.
+        // Field 0, an unknown wire type, the end of a group that did not begin, a length beyond the message.
         for wrong in
             [&b"\x02\0"[..], b"\x0e", b"\x0c", b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"]
         {

@@ -1,16 +1,15 @@
-//! What the VMs of one host share: bytes under a name, with a version that changes with each write.
+//! Data that the VMs of one host share: bytes under a name, with a version that changes with each write.
 //!
-//! In: nothing. Out: a trait that a shell implements. What the bytes mean is known to
-//! [`shared_gauge`](crate::shared_gauge) and [`push_log`](crate::push_log).
+//! In: nothing. Out: a trait that a shell implements. [`shared_gauge`](crate::shared_gauge) and
+//! [`push_log`](crate::push_log) interpret the bytes.
 
 /// Bytes that a host keeps for all VMs.
 pub trait SharedData {
-    /// The bytes under `key` and their version; `None` where nothing was written yet.
+    /// The bytes under `key` and their version; `None` if nothing was written yet.
     fn get(&self, key: &str) -> Option<(Vec<u8>, u32)>;
 
-    /// Writes, unless the version is no longer `version`; whether it was written. Without a version,
-    /// and where nothing was written yet, it is written in any case
-    /// (proxy-wasm-cpp-host: `src/shared_data.cc`).
+    /// Writes `bytes` if their version is still `version`; returns whether it did. Without a version, or if nothing was
+    /// written yet, it always writes (proxy-wasm-cpp-host: `src/shared_data.cc`).
     fn set(&self, key: &str, bytes: &[u8], version: Option<u32>) -> bool;
 }
 

@@ -235,7 +235,7 @@ mod tests {
         super::report(host, vm, gauges, now).unwrap_or_default()
     }
 
-    /// By how much the three change.
+    /// The changes of the three gauges.
     fn changes(changes: &Changes) -> [i64; 3] {
         [Gauge::Open, Gauge::Held, Gauge::Shadowed].map(|gauge| {
             let of_it = |(metric, _): &&(Metric, Change)| *metric == Metric::Gauge(gauge.clone());
@@ -288,9 +288,9 @@ mod tests {
         assert_eq!(all.sums(), gauges(6, 8, 2));
     }
 
-    /// A VM of days and one that was started just now, two gateways in one of them.
+    /// A VM that has run for a day, and a VM with two gateways that has just started.
     #[test]
-    fn clocks_that_began_at_other_times_are_one() {
+    fn vms_that_started_at_different_times_share_one_clock() {
         let host = Host::default();
         begin(&host);
         let (mut old, mut young, mut other) = (Member::new(1), Member::new(2), Member::new(3));
@@ -303,14 +303,14 @@ mod tests {
             assert_eq!(changes(&other.report(&host, open(4), second)), [4 * first, 0, 0]);
             assert_eq!(changes(&old.report(&host, open(1), day + second)), [0; 3]);
         }
-        // The two others are silent.
+        // The two others have not reported.
         let late = Duration::from_secs(25);
         assert_eq!(changes(&young.report(&host, open(2), late)), [-5, 0, 0]);
     }
 
-    /// One that was beaten by another VM says it again at once.
+    /// A report that failed because another VM wrote at the same time is repeated at once.
     #[test]
-    fn what_is_not_new_is_said_once_a_second() {
+    fn an_unchanged_report_is_repeated_once_a_second() {
         let host = Host::default();
         begin(&host);
         let mut member = Member::new(1);

@@ -1,4 +1,4 @@
-//! What one VM of a host has: its gateways, which outlive the configurations that the host gives.
+//! The gateways of one VM of a host. They outlive the configurations that the host gives.
 //!
 //! In: names. Out: gateways. What a gateway does is in [`vm_gateway`](crate::vm_gateway).
 //!
@@ -30,7 +30,7 @@ impl Vm {
         self.backend = backend;
     }
 
-    /// The gateway of this name. It begins when it is asked for first.
+    /// The gateway of this name. It is made when it is first asked for.
     pub fn gateway(&mut self, name: &Arc<str>) -> &mut VmGateway {
         self.gateways.entry(Arc::clone(name)).or_insert_with(|| {
             let number = self.number ^ hash::of(name.as_bytes());

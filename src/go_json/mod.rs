@@ -1,8 +1,8 @@
 //! JSON as Go's `encoding/json` reads it, where that differs from serde_json.
 //!
-//! In: bytes. Out: the members of one object, in order, values still text. serde_json does the
-//! parsing; this file settles what it leaves open: invalid UTF-8 and lone surrogates become U+FFFD,
-//! duplicates are kept for the caller, nesting is bounded.
+//! In: bytes. Out: the members of one object, in order, values still text. serde_json does the parsing. This module
+//! does the rest: invalid UTF-8 and lone surrogates become U+FFFD, duplicates are kept for the caller, nesting is
+//! bounded.
 
 mod numbers;
 
@@ -15,8 +15,7 @@ use serde_json::value::RawValue;
 
 pub(crate) use numbers::numbers_fit;
 
-/// How deep JSON may nest. Kuma's tokens and bootstrap requests stay under 5; Go would follow
-/// 10,000 levels of whatever anyone sends.
+/// How deep JSON may nest. Kuma's tokens and bootstrap requests stay under 5 levels; Go would read 10,000 from anyone.
 pub const MAX_DEPTH: usize = 64;
 
 const REPLACEMENT: &str = "\u{FFFD}";
@@ -104,7 +103,7 @@ impl<'de> Deserialize<'de> for Members<'de> {
     }
 }
 
-/// The name of a member: a part of the text where nothing in it is escaped. (`Cow` alone always copies.)
+/// The name of a member, borrowed from the text if nothing in it is escaped. (`Cow` alone always copies.)
 struct Name<'a>(Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Name<'de> {
@@ -147,7 +146,7 @@ pub fn normalise(bytes: &[u8]) -> Result<Cow<'_, str>, JsonError> {
 }
 
 fn check_depth(bytes: &[u8]) -> Result<(), JsonError> {
-    // As a rule there are not even that many brackets.
+    // Most texts have fewer brackets.
     if bytes.iter().filter(|byte| matches!(byte, b'{' | b'[')).count() <= MAX_DEPTH {
         return Ok(());
     }
@@ -221,7 +220,7 @@ fn replace_lone_surrogates(text: Cow<'_, str>) -> Cow<'_, str> {
         replaced.extend_from_slice(piece);
         rest = after;
     }
-    // Only ASCII was put in, in place of ASCII.
+    // ASCII was replaced by ASCII, so the bytes are still UTF-8.
     String::from_utf8(replaced).map_or(text, Cow::Owned)
 }
 
@@ -240,10 +239,10 @@ fn first(text: &[u8], length: usize) -> &[u8] {
     text.get(..length).unwrap_or(text)
 }
 
-/// Folds a member name as Go matches it to a struct field: ASCII without case, and the two runes
-/// outside ASCII that fold to a letter of it (`foldName` in `encoding/json/fold.go`).
+/// Folds a member name as Go matches it to a struct field: ASCII letters to lower case, and the two runes outside ASCII
+/// that fold to an ASCII letter (`foldName` in `encoding/json/fold.go`).
 pub fn fold_name(name: &str) -> Cow<'_, str> {
-    // As a rule there is nothing to fold.
+    // Most names need no folding.
     if name.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
         return Cow::Borrowed(name);
     }

@@ -1,14 +1,13 @@
-//! The numbers of a JSON text, each of which must fit a float64, as Go's `any` wants it.
+//! The numbers of a JSON text. Go's `any` requires that each fits a float64.
 //!
-//! In: JSON text. Out: whether they fit. Nothing of it is kept.
+//! In: JSON text. Out: whether its numbers fit.
 
 use super::outside_strings;
 
 /// Whether every number in `text`, which is JSON, fits a float64.
 ///
-/// Reading it as a `serde_json::Value` would tell as well, but with the feature `raw_value` that takes
-/// an object with one magic member for the JSON text in that member. Nothing that a token brings is
-/// read as a `Value`.
+/// `serde_json::Value` would check this too. But with the feature `raw_value`, it takes an object with one magic member
+/// for the JSON text in that member, so no text of a token is read as a `Value`.
 pub(crate) fn numbers_fit(text: &str) -> bool {
     numbers(text).all(fits_float64)
 }

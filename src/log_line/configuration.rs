@@ -1,4 +1,4 @@
-//! What is said of configurations, in every form of the gate.
+//! Log lines about configurations, the same in every form of the gate.
 //!
 //! In: a configuration, or what is wrong with it. Out: lines, each with its level. Which VM or worker writes
 //! them is decided elsewhere.
@@ -10,21 +10,21 @@ use crate::config::{Config, ConfigError};
 use crate::gate::{Mode, Profile};
 use crate::text::Quoted;
 
-/// Said where another module was given a configuration that this one cannot read.
+/// Logged when another module was given a configuration that this one cannot read.
 pub const UNREADABLE: (Level, &str) = (
     Level::Warn,
     "zonegate: another module serves this gateway now, with a configuration that this one does not know: \
      its streams are cut",
 );
 
-/// Said of a configuration that is in force now; `crypto` names what verifies signatures.
+/// The lines for a configuration that is now in force; `crypto` names the backend that verifies signatures.
 pub fn of_accepted(config: &Config, crypto: &str) -> impl Iterator<Item = (Level, String)> {
     let warning = |warning| (Level::Warn, format!("zonegate: configuration: {warning}"));
     let warnings = config.warnings.iter().map(warning);
     std::iter::once((Level::Info, accepted(config, crypto))).chain(warnings)
 }
 
-/// Said of a configuration that is refused.
+/// The line for a configuration that is refused.
 pub fn of_refused(error: &ConfigError) -> (Level, String) {
     (Level::Error, format!("zonegate: configuration refused: {error}"))
 }

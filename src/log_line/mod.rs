@@ -21,16 +21,17 @@ use crate::text::Quoted;
 /// Facts of a request that help to find who was refused.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origin {
-    /// `:path`, without the query, in which someone may have put a secret.
+    /// `:path`, without the query, because a query may contain a secret.
     path: Box<[u8]>,
     /// `x-request-id`.
     request_id: Box<[u8]>,
 }
 
 impl Origin {
-    /// Keeps as much of both as a line shows.
+    /// Keeps as much of each text as a line shows.
     pub fn new(path: &[u8], request_id: &[u8]) -> Self {
-        // A character takes four bytes at most. One character more than is shown says that the text was cut.
+        // A character takes four bytes at most. One more character than is shown is kept, to tell that the text was
+        // cut.
         const KEPT: usize = 4 * (Quoted::LIMIT + 1);
         let kept = |bytes: &[u8]| bytes.get(..KEPT).unwrap_or(bytes).into();
         let path = memchr(b'?', path).and_then(|query| path.get(..query)).unwrap_or(path);
@@ -38,29 +39,29 @@ impl Origin {
     }
 }
 
-/// How much a line matters.
+/// The severity of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
-    /// Something was done as it was meant.
+    /// Something was done as intended.
     Info,
     /// Something was refused or ended.
     Warn,
-    /// What was asked for could not be done.
+    /// Something that was asked for could not be done.
     Error,
 }
 
 /// A line about a stream or the policy in force.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LogLine {
-    /// A stream is refused, or would be.
+    /// A stream is refused, or would be in enforce mode.
     Refused {
-        /// Which.
+        /// The stream.
         stream: StreamId,
-        /// Whether the refusal is carried out.
+        /// Whether the refusal is enforced.
         mode: Mode,
-        /// Why, and whose token it was if that was verified.
+        /// The reason, and the token if it was verified.
         denial: Denial,
-        /// Where it came from.
+        /// Where the request came from.
         origin: Origin,
         /// How many lines were left out before this one.
         suppressed: u64,
@@ -69,7 +70,7 @@ pub enum LogLine {
     Cut {
         /// Why.
         why: Cut,
-        /// Whose it was; `None` where no token was verified.
+        /// The identity of its token; `None` if no token was verified.
         identity: Option<Arc<Identity>>,
         /// How many lines were left out before this one.
         suppressed: u64,
@@ -81,7 +82,7 @@ pub enum LogLine {
 }
 
 impl LogLine {
-    /// How much it matters.
+    /// The severity of the line.
     pub fn level(&self) -> Level {
         match self {
             Self::WentBack => Level::Info,
@@ -138,7 +139,7 @@ fn refusal(mode: Mode, denial: &Denial, origin: &Origin, peer: &str, suppressed:
     line
 }
 
-/// Whose a token is, as far as its kind says it.
+/// Appends the identity of a token, as far as its kind has it.
 fn write_identity(line: &mut String, identity: &Identity) {
     let Identity { kind, kid, id, zone, mesh, .. } = identity;
     // Writing to a String does not fail.
@@ -157,7 +158,7 @@ fn note_suppressed(line: &mut String, suppressed: u64) {
     }
 }
 
-/// A refusal in one word: carried out, or only counted.
+/// A refusal in one word: enforced, or only counted.
 fn denied(mode: Mode) -> &'static str {
     match mode {
         Mode::Enforce => "denied",
@@ -175,11 +176,11 @@ fn cut(why: Cut, identity: Option<&Identity>, suppressed: u64) -> String {
     line
 }
 
-/// How many lines a worker may write: [`RateLimit::BURST`] at once, then as many a second. A flood
-/// of bad connections must not become a flood of log.
+/// Limits the lines that a worker writes to [`RateLimit::BURST`] a second, so that a flood of bad connections does not
+/// flood the log.
 #[derive(Debug, Default)]
 pub struct RateLimit {
-    /// When the second began in which lines are counted.
+    /// The start of the second in which lines are counted.
     since: Duration,
     written: u32,
     suppressed: u64,
@@ -190,8 +191,8 @@ impl RateLimit {
     pub const BURST: u32 = 10;
     const WINDOW: Duration = Duration::from_secs(1);
 
-    /// Whether a line may be written at `now`, on a clock that cannot go back: how many were left out
-    /// before it, or `None`.
+    /// How many lines were left out before a line at `now`, on a clock that cannot go back. `None` if the line may not
+    /// be written.
     pub fn admit(&mut self, now: Duration) -> Option<u64> {
         if now.saturating_sub(self.since) >= Self::WINDOW {
             (self.since, self.written) = (now, 0);

@@ -1,7 +1,7 @@
 //! Text for people: quoted, escaped, bounded.
 //!
-//! In: values, some of them from outside. Out: text that can go into a log line, an answer or a table. What a
-//! value means is not known here.
+//! In: values, some of them from outside. Out: text that can go into a log line, an answer or a table. Values are not
+//! interpreted.
 
 mod human_duration;
 mod quoted;

@@ -19,7 +19,7 @@ impl Quoted<'_> {
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const LIMIT: usize = Quoted::LIMIT;
-        // An id, as a rule: nothing in it is to be escaped.
+        // Most texts are ids, which need no escapes.
         let is_plain = |byte| matches!(byte, b'-' | b'_' | b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9');
         if self.0.len() <= LIMIT && self.0.bytes().all(is_plain) {
             return write!(f, "\"{}\"", self.0);
@@ -32,8 +32,8 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// Puts `value` behind `text` as the value of a `name=value`: as it is where that cannot be misread, otherwise
-/// quoted and escaped to printable ASCII. It is not cut.
+/// Appends `value` to `text` as the value of a `name=value`: unchanged if it cannot be misread, otherwise quoted and
+/// escaped to printable ASCII. It is not cut.
 pub fn push_pair_value(text: &mut String, value: &str) {
     let is_plain = |byte| {
         matches!(byte, b'-' | b'_' | b'.' | b':' | b'/' | b'*' | b'@'
