@@ -1,7 +1,8 @@
 //! A hash that tells texts apart, the same on every platform.
 //!
 //! In: bytes. Out: 64 bits, computed from eight bytes a step, because a configuration can have a million ids and a
-//! worker waits for the hash. It is not safe against an adversary, but who can give configurations can do greater harm.
+//! worker waits for the hash. It is not safe against an adversary, but anyone who can give configurations can do
+//! greater harm.
 
 /// The hash of `bytes`.
 pub(crate) fn of(bytes: &[u8]) -> u64 {
