@@ -1,7 +1,6 @@
-//! What verifies signatures: ring, which TLS needs anyway.
+//! The backend that verifies signatures: ring, which TLS needs anyway.
 //!
-//! In: public keys. Out: verifiers. A backend that does not judge known signatures rightly is not used:
-//! [`SignatureBackend::or_rsa_crate`].
+//! In: public keys. Out: verifiers. A backend that fails the self-test is not used: [`SignatureBackend::or_rsa_crate`].
 
 use std::sync::OnceLock;
 
@@ -12,14 +11,14 @@ use zonegate::token::{KeyError, RSA_CRATE, SignatureBackend, VerificationKey, Ve
 
 static RING: SignatureBackend = SignatureBackend::new("ring", prepare);
 
-/// Chooses, by trying, for as long as the process lives.
+/// Chooses the backend by the self-test, once for the process.
 pub(crate) fn choose() -> &'static SignatureBackend {
     static CHOSEN: OnceLock<&'static SignatureBackend> = OnceLock::new();
     CHOSEN.get_or_init(|| RING.or_rsa_crate())
 }
 
-/// ring has bounds of its own for exponents and odd sizes, and names none of them before it verifies. A key
-/// that is not of the usual kind is used by crate `rsa`.
+/// ring has its own limits for exponents and sizes of keys, and does not report them before it verifies. So crate `rsa`
+/// verifies by all keys that are not of a usual kind.
 fn prepare(key: &VerificationKey) -> Result<Verifier, KeyError> {
     match key {
         VerificationKey::Rsa(rsa) if is_usual(rsa.pkcs1_der()) => {
@@ -29,7 +28,7 @@ fn prepare(key: &VerificationKey) -> Result<Verifier, KeyError> {
     }
 }
 
-/// Whether it has 2048, 3072 or 4096 bits and the exponent 65537, by the form that such a key has in DER.
+/// Whether the key has 2048, 3072 or 4096 bits and the exponent 65537, by the length and the end of its DER.
 fn is_usual(pkcs1_der: &[u8]) -> bool {
     const LENGTHS: [usize; 3] = [270, 398, 526];
     const EXPONENT: &[u8] = &[0x02, 0x03, 0x01, 0x00, 0x01];

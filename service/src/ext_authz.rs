@@ -56,8 +56,8 @@ impl Authorization for Authorizer {
     }
 }
 
-/// The headers as Envoy has them. With `encode_raw_headers` each is there by itself, and need not be UTF-8; otherwise
-/// those of one name are joined by commas, which no token contains.
+/// The headers as Envoy has them. With `encode_raw_headers` each header is separate, and need not be UTF-8. Otherwise
+/// the values of one name are joined by commas, which no token contains.
 fn headers(http: &HttpRequest) -> Vec<(&[u8], &[u8])> {
     let own = [(&b":method"[..], http.method.as_bytes()), (b":path", http.path.as_bytes())];
     let joined = http.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
@@ -72,7 +72,7 @@ fn peer(peer: &Peer) -> String {
     }
 }
 
-/// Under the namespace of Envoy's filter, `envoy.filters.http.ext_authz`.
+/// Envoy puts it under the namespace of its filter, `envoy.filters.http.ext_authz`.
 fn metadata(facts: &Facts) -> Struct {
     let fields = facts.values().map(|(name, value)| {
         let name = name.rsplit('.').next().unwrap_or(name);

@@ -64,21 +64,21 @@ struct Exchange {
     stream: Stream,
     phase: Phase,
     kept: Kept,
-    /// What Envoy is still to be told for its access log.
+    /// Facts for Envoy's access log that were not sent yet.
     facts: Option<Facts>,
     answers: VecDeque<Result<ProcessingResponse, Status>>,
 }
 
-/// What is known of a request.
+/// The state of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// It is not judged yet, and kept here.
+    /// Not judged yet, and kept here.
     Kept,
-    /// It is not judged yet, and passes: shadow mode.
+    /// Not judged yet, but passing: shadow mode.
     Passing,
-    /// It was let in.
+    /// Allowed.
     Allowed,
-    /// It was answered or cut.
+    /// Answered or cut.
     Ended,
 }
 
@@ -101,7 +101,7 @@ impl Exchange {
         Ok(this)
     }
 
-    /// What Envoy is told next; `None` ends the call.
+    /// The next message to Envoy; `None` ends the call.
     async fn next(&mut self) -> Option<Result<ProcessingResponse, Status>> {
         loop {
             if let Some(answer) = self.answers.pop_front() {
@@ -181,7 +181,7 @@ impl Exchange {
         }
     }
 
-    /// Lets go what was kept, where it goes on.
+    /// If the request continues, sends Envoy what was kept.
     fn go_on(&mut self, step: Step) {
         if step == Step::Pause || self.phase == Phase::Ended {
             return;
@@ -197,7 +197,7 @@ impl Exchange {
     }
 
     fn let_headers_go(&mut self) {
-        // Not judged, and not held: it passes.
+        // The request is neither judged nor held: it passes.
         if self.phase == Phase::Kept {
             self.phase = Phase::Passing;
         }
@@ -253,7 +253,7 @@ impl Phase {
 /// Names and values, in their order.
 pub(crate) fn pairs(headers: Option<&HeaderMap>) -> impl Iterator<Item = (&[u8], &[u8])> {
     headers.into_iter().flat_map(|headers| &headers.headers).map(|header| {
-        // Envoy sets the one or the other.
+        // Envoy sets one of the two.
         let value = match header.raw_value.as_slice() {
             [] => header.value.as_bytes(),
             raw => raw,

@@ -1,8 +1,7 @@
-//! The gate of the process: the life of its connections, in as many parts as there are threads to serve them.
+//! The gate of the process: its connections, split into parts, one for each thread.
 //!
-//! In: policies, events of streams, ticks. Out: a [`Step`] for the stream of the event, and [`Order`]s, which each
-//! stream finds in its own queue. Nothing is decided here: each part has a [`Lifecycle`] of the core behind a lock,
-//! as each worker of an Envoy has one.
+//! In: policies, events of streams, ticks. Out: a [`Step`] for the stream of the event, and [`Order`]s in the queue of
+//! each stream. The core decides: each part has its own [`Lifecycle`] behind a lock, as each worker of an Envoy does.
 
 mod shown;
 mod stream;
@@ -30,19 +29,19 @@ use crate::backend;
 use crate::metrics::Metrics;
 use shown::Shown;
 
-/// Where log lines go.
+/// Writes a log line.
 pub type Log = fn(Level, &str);
 
-/// What a stream is told.
+/// An order to a stream.
 #[derive(Debug)]
 pub(crate) enum Order {
-    /// To go on.
+    /// Continue.
     Resume,
-    /// To answer.
+    /// Answer the client.
     Answer(Answer),
-    /// To end.
+    /// End the stream.
     Cut,
-    /// What is known of it.
+    /// The facts of the request.
     Facts(Facts),
 }
 
@@ -54,7 +53,7 @@ pub(crate) struct Gate {
     streams: AtomicUsize,
     most_streams: usize,
     metrics: Metrics,
-    /// What the gauges of streams showed last.
+    /// The last values of the gauges of streams.
     reported: Mutex<StreamGauges>,
     shown: Shown,
     start: Instant,
@@ -71,7 +70,7 @@ struct Part {
     last: u32,
 }
 
-/// Where a stream is told.
+/// The queue and the peer of a stream.
 #[derive(Debug)]
 struct Seat {
     orders: mpsc::UnboundedSender<Order>,
@@ -79,7 +78,7 @@ struct Seat {
 }
 
 impl Gate {
-    /// A gate in so many parts, without a policy: nothing passes.
+    /// A gate with this many parts. It has no policy yet, so nothing passes.
     pub(crate) fn new(parts: usize, most_streams: usize, log: Log) -> Arc<Self> {
         Arc::new(Self {
             parts: (0..parts).map(|_| Arc::default()).collect(),
@@ -95,13 +94,13 @@ impl Gate {
         })
     }
 
-    /// Takes a plugin configuration, JSON. One that cannot be honoured is counted and leaves the policy before in
+    /// Takes a plugin configuration, JSON. A configuration that is refused is counted and leaves the previous policy in
     /// force.
     pub(crate) fn configure(&self, json: Vec<u8>) {
         let backend = backend::choose();
         match Config::from_host(json, backend) {
             Ok(mut config) => {
-                // Headers can be held, so nothing need pass.
+                // This host can hold headers, so nothing needs to pass before it is judged.
                 config.policy.hold_everything();
                 for (level, line) in log_line::of_accepted(&config, backend.name()) {
                     self.say(level, &line);
@@ -117,7 +116,7 @@ impl Gate {
         }
     }
 
-    /// A configuration could not be taken.
+    /// Records that a configuration could not be taken.
     pub(crate) fn refuse(&self, level: Level, line: &str) {
         self.metrics.change(&Metric::Counter(Counter::ConfigRejected), Change::Count);
         self.shown.refused(line, wall().0);
@@ -133,7 +132,7 @@ impl Gate {
         for part in &self.parts {
             let (mut part, mut effects) = (lock(part), Vec::new());
             let number = part.lifecycle.on_policy(Arc::clone(&policy), self.clocks(), &mut effects);
-            // No stream begins under an earlier one.
+            // No stream begins under an earlier policy.
             if let Some(before) = part.number.replace(number) {
                 part.lifecycle.on_policy_dropped(before);
             }
@@ -147,7 +146,7 @@ impl Gate {
         self.is_ready.subscribe()
     }
 
-    /// Time has passed.
+    /// Tells the gate that time has passed.
     pub(crate) fn tick(&self) {
         for part in &self.parts {
             let (mut part, mut effects) = (lock(part), Vec::new());
@@ -157,7 +156,7 @@ impl Gate {
         self.shown.note(self.start.elapsed(), || self.metrics.counts(None));
     }
 
-    /// A stream begins; `None` where there are too many.
+    /// Begins a stream; `None` if there are too many.
     pub(crate) fn begin(self: &Arc<Self>, peer: &str) -> Option<Stream> {
         let part = self.next_part()?;
         if self.streams.fetch_add(1, Ordering::Relaxed) >= self.most_streams {
@@ -169,7 +168,7 @@ impl Gate {
         Some(Stream { gate: Arc::clone(self), part, id, orders })
     }
 
-    /// Judges a request by its headers alone. Out: the answer, where it is refused, and what is known of it.
+    /// Judges a request by its headers alone. Out: the answer, if it is refused, and its facts.
     pub(crate) fn judge_headers<'h>(
         self: &Arc<Self>,
         peer: &str,
@@ -195,7 +194,7 @@ impl Gate {
         HeadersJudged { step, answer, facts }
     }
 
-    /// What is counted, for Prometheus.
+    /// The metrics, for Prometheus.
     pub(crate) fn metrics_text(&self) -> String {
         self.count_streams();
         self.metrics.text()
@@ -249,7 +248,7 @@ impl Gate {
         Clocks { wall: wall(), monotonic: self.start.elapsed() }
     }
 
-    /// One after the other.
+    /// The parts take turns.
     fn next_part(&self) -> Option<Arc<Mutex<Part>>> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed).checked_rem(self.parts.len())?;
         self.parts.get(turn).cloned()
@@ -257,7 +256,7 @@ impl Gate {
 }
 
 impl Part {
-    /// Gives a stream a number that no other has.
+    /// Gives a stream a number that no other stream has.
     fn seat(&mut self, seat: Seat) -> StreamId {
         loop {
             self.last = self.last.wrapping_add(1);
@@ -267,7 +266,7 @@ impl Part {
         }
     }
 
-    /// A stream that is gone needs nothing any more.
+    /// Sends an order; a stream that has ended is ignored.
     fn tell(&self, id: StreamId, order: Order) {
         if let Some(seat) = self.seats.get(&id) {
             let _ = seat.orders.send(order);
@@ -276,7 +275,7 @@ impl Part {
 }
 
 fn lock(part: &Mutex<Part>) -> MutexGuard<'_, Part> {
-    // A release build ends with a panic.
+    // In a release build a panic ends the process, so no lock is poisoned.
     part.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -284,7 +283,7 @@ fn wall() -> Now {
     Now(UnixTime::of(SystemTime::now()))
 }
 
-/// What a request is judged to be by its headers alone.
+/// The judgement of a request by its headers alone.
 #[derive(Debug)]
 pub(crate) struct HeadersJudged {
     pub(crate) step: Step,

@@ -1,11 +1,11 @@
-//! What is asked by plain HTTP: `/auth` by nginx, `/forward-auth` by Traefik and its like, `/metrics`, `/ready`, and
-//! the page for people.
+//! Plain HTTP: `/auth` for nginx, `/forward-auth` for Traefik and similar proxies, `/metrics`, `/ready`, and the page
+//! for people.
 //!
-//! In: the headers of a subrequest, in which a proxy says what it was asked for. Out: 200, or 401 and 403 with status
-//! and message in headers. As with [`crate::ext_authz`] only headers are seen.
+//! In: the headers of a subrequest, in which a proxy describes the request of its client. Out: 200, or 401 or 403 with
+//! status and message in headers. Like [`crate::ext_authz`], it sees only headers.
 //!
-//! Each dialect has a path of its own, and its two headers must be there once: a client can send those of the other
-//! dialect, which its proxy would hand on.
+//! Each dialect has its own path, and its two headers must occur once. A client can send the headers of the other
+//! dialect, and its proxy would pass them on.
 //!
 //! `/` answers with a redirect to the page, never with 200. A proxy that is configured with the address of the service and
 //! no path asks `/`, and would take 200 for a yes.
@@ -26,7 +26,7 @@ use zonegate_page::{NotShown, may_see};
 
 use crate::gate::{Gate, HeadersJudged};
 
-/// Where a proxy says what it was asked for.
+/// The headers in which a proxy describes the request of its client.
 #[derive(Debug, Clone, Copy)]
 struct Dialect {
     method: &'static str,
@@ -34,10 +34,10 @@ struct Dialect {
     statuses: Statuses,
 }
 
-/// Which statuses a proxy hands on to its client.
+/// The statuses that a proxy passes on to its client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Statuses {
-    /// nginx makes 500 of all others.
+    /// nginx turns all other statuses into 500.
     Only401And403,
     All,
 }
@@ -50,19 +50,19 @@ const AUTH_REQUEST: Dialect = Dialect {
 const FORWARD_AUTH: Dialect =
     Dialect { method: "x-forwarded-method", uri: "x-forwarded-uri", statuses: Statuses::All };
 
-/// The status, in the words of gRPC, for a proxy to hand on.
+/// The gRPC status, for a proxy to pass on.
 const GRPC_STATUS: &str = "x-zonegate-grpc-status";
-/// The message, as `grpc-message` has it.
+/// The message, encoded as in `grpc-message`.
 const GRPC_MESSAGE: &str = "x-zonegate-grpc-message";
 
-/// Where the page is.
+/// The path of the page.
 pub(crate) const PAGE: &str = "/status";
 
-/// Who asks, by the address of the connection; requests for the page have it.
+/// The address of the peer. Only requests for the page have it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer(pub(crate) IpAddr);
 
-/// All paths.
+/// The routes of all paths.
 pub(crate) fn routes(gate: Arc<Gate>) -> Router {
     Router::new()
         .route("/auth", any(auth_request))
@@ -84,7 +84,7 @@ pub(crate) async fn only_grpc(request: Request, next: Next) -> Response<Body> {
     }
 }
 
-/// What nobody serves. A gRPC client takes it for UNIMPLEMENTED.
+/// The answer for unknown paths. A gRPC client takes it for UNIMPLEMENTED.
 pub(crate) async fn nowhere() -> Response<Body> {
     text(
         StatusCode::NOT_FOUND,

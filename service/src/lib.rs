@@ -39,10 +39,10 @@ use gate::Gate;
 use tls::{Tls, WatchedFiles};
 use watched::{LOOK, Watched};
 
-/// The largest message that Envoy may send: it sends a body in pieces of what its buffer holds, and that must be
-/// more than the largest first message, 1 MiB.
+/// The largest message that Envoy may send: it sends a body in pieces as large as its buffer, which must hold more than
+/// the largest first message, 1 MiB.
 const MESSAGE_BYTES: usize = 4 * 1024 * 1024;
-/// Open calls of external processing, all connections together. Each takes some KiB.
+/// The most open calls of external processing on all connections together. Each takes some KiB.
 const STREAMS: usize = 100_000;
 
 /// Finds the plugin configuration, as JSON, in a file of any form.
@@ -51,17 +51,17 @@ pub type FindPolicy = fn(&[u8]) -> Result<Vec<u8>, String>;
 /// How the service runs.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The file with the policy; it is looked at again and again.
+    /// The file with the policy; it is polled for changes.
     pub policy: PathBuf,
-    /// The most bytes that it may have.
+    /// The largest size of this file, in bytes.
     pub policy_bytes: usize,
-    /// What finds the plugin configuration in it.
+    /// Finds the plugin configuration in the file.
     pub find_policy: FindPolicy,
-    /// With which certificate, if any.
+    /// The certificate, if the service uses TLS.
     pub tls: Option<TlsFiles>,
-    /// In how many parts the connections are judged: one for each thread.
+    /// The number of parts of the gate: one for each thread.
     pub parts: usize,
-    /// Where log lines go.
+    /// Writes a log line.
     pub log: Log,
 }
 
@@ -86,12 +86,12 @@ impl Service {
         Ok(Self { gate, settings, tls, certificates })
     }
 
-    /// Whether there is a policy: until then everything is refused.
+    /// Whether there is a policy. Without a policy everything is refused.
     pub fn readiness(&self) -> watch::Receiver<bool> {
         self.gate.readiness()
     }
 
-    /// Serves until `stop` is true. What is open then is cut when the process ends.
+    /// Serves until `stop` is true. Open streams are cut when the process ends.
     pub async fn serve(self, listener: TcpListener, stop: watch::Receiver<bool>) {
         let Self { gate, settings, tls, certificates } = self;
         let routes = routes(&gate).await;
@@ -141,7 +141,7 @@ async fn tick(gate: Arc<Gate>) {
     }
 }
 
-/// Reading a long list takes a while, and others wait for this thread.
+/// Reads the files in a blocking thread: reading a long list takes a while, and other tasks wait for this thread.
 async fn watch_files(
     gate: Arc<Gate>,
     settings: Settings,

@@ -1,6 +1,6 @@
-//! What is counted, and how Prometheus is shown it: under the names and labels that a filter's metrics have.
+//! The metrics, and their text for Prometheus, with the names and labels of the filter's metrics.
 //!
-//! In: changes. Out: text. When something is counted is the core's business.
+//! In: changes. Out: text. The core decides when to count.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,7 +13,7 @@ use zonegate_page::{Counts, InForce};
 #[derive(Debug)]
 pub(crate) struct Metrics(Mutex<BTreeMap<Metric, u64>>);
 
-/// In a name, what stands before a label, and what may stand behind it; and the name of the label. As in
+/// The part of a name before a label, the parts that may follow the label, and the name of the label. As in
 /// `envoy/gateway.yaml`.
 const LABELLED: [(&str, &[&str], &str); 6] = [
     ("zonegate.denied.", &[""], "reason"),
@@ -25,7 +25,7 @@ const LABELLED: [(&str, &[&str], &str); 6] = [
 ];
 
 impl Default for Metrics {
-    /// All of them are there from the start, but for those of keys and zones.
+    /// Defines all metrics but those of keys and zones.
     fn default() -> Self {
         let metrics = Self(Mutex::default());
         metrics.define(&Labels::default());
@@ -34,7 +34,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Shows what there can be with these labels, from 0.
+    /// Defines the metrics with these labels; each begins at 0.
     pub(crate) fn define(&self, labels: &Labels) {
         let mut values = self.values();
         for metric in Metric::all(labels) {
@@ -42,7 +42,7 @@ impl Metrics {
         }
     }
 
-    /// Changes one that is there.
+    /// Changes a metric, if it is defined.
     pub(crate) fn change(&self, metric: &Metric, change: Change) {
         if let Some(value) = self.values().get_mut(metric) {
             *value = match change {
@@ -53,13 +53,13 @@ impl Metrics {
         }
     }
 
-    /// What the page shows of them, where this policy is in force.
+    /// The counts that the page shows while this policy is in force.
     pub(crate) fn counts(&self, policy: Option<&InForce>) -> Counts {
         let values = self.values();
         Counts::read(policy, |metric| values.get(metric).copied())
     }
 
-    /// All of them, in Prometheus' text format.
+    /// All metrics, in Prometheus' text format.
     pub(crate) fn text(&self) -> String {
         let mut families: BTreeMap<String, (&str, String)> = BTreeMap::new();
         for (metric, value) in self.values().iter() {
@@ -148,7 +148,7 @@ mod tests {
             "zonegate_denied{reason=\"revoked\"} 0",
             "# TYPE zonegate_streams_open gauge",
             "zonegate_streams_open 7",
-            // It was not there yet when it was counted.
+            // It was not defined yet when it was counted.
             "zonegate_kid_allowed{kid=\"1\"} 0",
         ] {
             assert!(text.lines().any(|seen| seen == line), "{line}:\n{text}");

@@ -1,7 +1,7 @@
 //! Connections.
 //!
-//! In: a listener. Out: every protocol on its port: gRPC by HTTP/2, the rest by HTTP/1.1 or HTTP/2. What a request
-//! means is written in the modules of the protocols; here is how much of everything there may be.
+//! In: a listener. Out: every protocol on its port: gRPC by HTTP/2, the rest by HTTP/1.1 or HTTP/2. This module sets
+//! the limits; the modules of the protocols handle requests.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -23,25 +23,26 @@ use tokio_rustls::TlsAcceptor;
 use crate::http::{self, Peer};
 use crate::tls::Tls;
 
-/// Connections at the same time. An Envoy opens one for each worker and each [`STREAMS`] requests.
+/// The most connections at the same time. An Envoy opens one for each worker and each [`STREAMS`] requests.
 const CONNECTIONS: usize = 10_000;
-/// Requests at the same time on one connection.
+/// The most requests at the same time on one connection.
 const STREAMS: u32 = 1_000;
-/// What a peer may send of one request before it is read: more than the first message of a proxy, which is held.
+/// The most bytes of one request that a peer may send before they are read. It is more than the first message of a
+/// proxy, which is held.
 const STREAM_WINDOW: u32 = 1_310_720;
-/// The same, of all requests of a connection. One that is not read must not hold up the others.
+/// The same for all requests of a connection together. A request that is not read must not block the others.
 const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
-/// What is written and not taken of one request.
+/// The most bytes that are written to one request and not yet taken.
 const SEND_BUFFER: usize = 256 * 1024;
-/// More than Envoy lets through of the headers of a client.
+/// The largest headers: more than Envoy accepts from a client.
 const HEADER_BYTES: u32 = 128 * 1024;
-/// For a handshake, and for the headers of HTTP/1.1.
+/// The time for a handshake, and for the headers of HTTP/1.1.
 const HEADERS: Duration = Duration::from_secs(10);
-/// Whether a peer is still there, and how long it may take to say so.
+/// How often a peer is asked whether it is still there, and how long it may take to answer.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 const KEEPALIVE_ANSWER: Duration = Duration::from_secs(10);
 
-/// Serves until `stop` says so.
+/// Serves until `stop` is true.
 pub(crate) async fn serve(
     listener: TcpListener,
     routes: Router,
@@ -81,7 +82,7 @@ async fn accept(
 ) -> Option<(TcpStream, IpAddr, tokio::sync::OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.ok()?;
     let (stream, peer) = listener.accept().await.ok()?;
-    // Small messages, each of which someone waits for.
+    // Messages are small, and a peer waits for each.
     let _ = stream.set_nodelay(true);
     Some((stream, peer.ip(), place))
 }

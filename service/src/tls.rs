@@ -1,7 +1,7 @@
-//! The certificate of the service, and whose clients may ask it.
+//! The certificate of the service, and the CA of its clients.
 //!
-//! In: files, looked at again and again. Out: what a handshake begins with. Files that do not fit together leave the
-//! certificate before in use.
+//! In: files, polled for changes. Out: the configuration of handshakes. If the files do not fit together, the previous
+//! certificate stays in use.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -20,18 +20,18 @@ use crate::watched::Watched;
 /// Certificates and keys take a few KiB.
 const MAX_BYTES: usize = 1024 * 1024;
 
-/// Where certificate, key and CA are.
+/// The paths of certificate, key and CA.
 #[derive(Debug, Clone)]
 pub struct TlsFiles {
-    /// The certificate, PEM, with those that lead to its CA.
+    /// The certificate, PEM, followed by the chain to its CA.
     pub certificate: PathBuf,
     /// Its private key, PEM.
     pub key: PathBuf,
-    /// The CA of clients, PEM: where it is given, a client must have a certificate of it.
+    /// The CA of clients, PEM. If it is given, a client must have a certificate of this CA.
     pub client_ca: Option<PathBuf>,
 }
 
-/// What handshakes begin with now.
+/// The current configuration of handshakes.
 #[derive(Debug)]
 pub(crate) struct Tls {
     now: RwLock<Arc<ServerConfig>>,
@@ -49,17 +49,17 @@ impl fmt::Display for TlsError {
 
 impl std::error::Error for TlsError {}
 
-/// The files, as they were looked at last.
+/// The files, and their state at the last poll.
 #[derive(Debug)]
 pub(crate) struct WatchedFiles {
     files: TlsFiles,
     watched: Vec<Watched>,
-    /// Whether one of them is new, and not all of them could be read since.
+    /// Whether a file has changed, and not all files could be read since.
     is_new: bool,
 }
 
 impl Tls {
-    /// With what is in the files now.
+    /// Reads the files for the first time.
     ///
     /// # Errors
     /// They cannot be read, or do not fit together.
@@ -71,12 +71,12 @@ impl Tls {
         Ok((Self { now: RwLock::new(config) }, watched))
     }
 
-    /// What a handshake begins with.
+    /// The configuration for a handshake.
     pub(crate) fn now(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Takes what is new in the files.
+    /// Uses the files, if they have changed.
     pub(crate) fn renew(&self, files: &mut WatchedFiles, log: Log) {
         match files.read() {
             Ok(None) => {}
@@ -90,7 +90,7 @@ impl Tls {
 }
 
 impl WatchedFiles {
-    /// Reads all files where one of them is new.
+    /// Reads all files, if one of them has changed.
     fn read(&mut self) -> Result<Option<Arc<ServerConfig>>, TlsError> {
         for watched in &mut self.watched {
             let path = watched.path().display().to_string();

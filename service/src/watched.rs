@@ -1,10 +1,9 @@
-//! A file that is looked at again and again.
+//! A file that is polled for changes.
 //!
-//! In: a path. Out: its bytes, when there is something new: another file was put there by a rename, the symbolic link
-//! leads elsewhere, or the file was written to. What is in it is not looked at.
+//! In: a path. Out: the bytes of the file, when they have changed: by a rename, a symbolic link to another file, or a
+//! write. The bytes are not interpreted.
 //!
-//! Looking costs one call of the system, sees what every way of mounting a file does, and needs no watch that may
-//! be lost.
+//! Polling costs one system call, works with every way of mounting a file, and cannot lose events as a watch can.
 
 use std::fs::{self, File, Metadata};
 use std::hash::{BuildHasher, RandomState};
@@ -13,23 +12,23 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// How often one is looked at: what is revoked is cut within a second.
+/// The time between two polls, so that revoked streams are cut within a second.
 pub(crate) const LOOK: Duration = Duration::from_millis(200);
-/// A file that was written to so lately may be written to again without looking different.
+/// A file that was written this recently may be written again without a change of its metadata.
 const FRESH: Duration = Duration::from_secs(2);
 
-/// A file that is looked at.
+/// A polled file.
 #[derive(Debug)]
 pub(crate) struct Watched {
     path: PathBuf,
     limit: usize,
     seen: Option<Seen>,
     hasher: RandomState,
-    /// The last error, so that it is told once.
+    /// The last error, so that it is reported once.
     failed: Option<io::ErrorKind>,
 }
 
-/// What a file looked like when it was read.
+/// The state of a file when it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Seen {
     identity: [i64; 6],
@@ -38,7 +37,7 @@ struct Seen {
 }
 
 impl Watched {
-    /// At most so many bytes are read.
+    /// The file at `path`, of which at most `limit` bytes are read.
     pub(crate) fn new(path: &Path, limit: usize) -> Self {
         Self { path: path.to_owned(), limit, seen: None, hasher: RandomState::new(), failed: None }
     }
@@ -48,10 +47,11 @@ impl Watched {
         &self.path
     }
 
-    /// What is in it, where that is new. An error is told once, until another comes or the file is there again.
+    /// The bytes of the file, if they have changed. An error is reported once, until another error occurs or the file
+    /// can be read again.
     ///
     /// # Errors
-    /// It cannot be read, or is too long.
+    /// The file cannot be read, or is too long.
     pub(crate) fn news(&mut self) -> io::Result<Option<Vec<u8>>> {
         match self.read_if_new() {
             Ok(news) => {
@@ -139,7 +139,7 @@ mod tests {
         fs::write(folder.join("new"), "three").unwrap();
         fs::rename(folder.join("new"), &place).unwrap();
         assert_eq!(text(watched.news()).as_deref(), Some("three"));
-        // As Kubernetes does it.
+        // As Kubernetes updates a mounted file.
         for (version, content) in [("v1", "four"), ("v2", "five")] {
             fs::create_dir_all(folder.join(version)).unwrap();
             fs::write(folder.join(version).join("policy"), content).unwrap();

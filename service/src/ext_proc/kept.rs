@@ -1,13 +1,13 @@
-//! What is kept of a request that is held.
+//! The kept parts of a held request.
 //!
-//! In: pieces of its body. Out: all of them, for the core to read and for Envoy to get back. How much of it there may be
-//! is the core's business.
+//! In: pieces of its body. Out: the whole body, for the core to read and to send back to Envoy. The core limits its
+//! size.
 
 use std::borrow::Cow;
 
 use zonegate::lifecycle::RequestBody;
 
-/// What has come of a request that is held.
+/// The parts of a held request that have come.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     pub(super) body: Vec<u8>,
@@ -17,7 +17,7 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// Another piece of the body.
+    /// Adds a piece of the body.
     pub(super) fn add(&mut self, piece: Vec<u8>, is_end: bool) {
         self.has_body = true;
         self.has_ended |= is_end;

@@ -1,6 +1,6 @@
-//! What Envoy is told, in its words.
+//! Messages to Envoy, and from Envoy.
 //!
-//! In: an answer of the core, or what Envoy has sent. Out: protobuf.
+//! In: an answer of the core, or a message of Envoy. Out: protobuf, or the address of the peer.
 
 use std::collections::HashMap;
 
@@ -16,15 +16,15 @@ use envoy_types::pb::google::protobuf::{Struct, Value};
 use zonegate::gate::Status;
 use zonegate::lifecycle::{Answer, Facts, Protocol};
 
-/// The namespace of dynamic metadata in which access logs and later filters find what is known of a request.
+/// The namespace of dynamic metadata in which access logs and later filters find the facts of a request.
 const NAMESPACE: &str = "zonegate";
 
-/// The headers go on as they came.
+/// The headers continue unchanged.
 pub(super) fn headers() -> ProcessingResponse {
     response(Response::RequestHeaders(HeadersResponse::default()))
 }
 
-/// This piece of the body goes on.
+/// This piece of the body continues.
 pub(super) fn body(body: Vec<u8>, end_of_stream: bool) -> ProcessingResponse {
     let streamed = StreamedBodyResponse { body, end_of_stream, ..StreamedBodyResponse::default() };
     let mutation = BodyMutation { mutation: Some(Mutation::StreamedResponse(streamed)) };
@@ -32,7 +32,7 @@ pub(super) fn body(body: Vec<u8>, end_of_stream: bool) -> ProcessingResponse {
     response(Response::RequestBody(BodyResponse { response: Some(common) }))
 }
 
-/// The trailers go on as they came.
+/// The trailers continue unchanged.
 pub(super) fn trailers() -> ProcessingResponse {
     response(Response::RequestTrailers(TrailersResponse::default()))
 }
@@ -56,7 +56,7 @@ pub(super) fn immediate(answer: &Answer, facts: Option<&Facts>) -> ProcessingRes
     response
 }
 
-/// What access logs show of a request, under the names that a filter has for it.
+/// The facts of a request for access logs, under the names that the filter uses.
 pub(super) fn metadata(facts: &Facts) -> Struct {
     let values = facts.values().map(|(name, value)| {
         let name = name.rsplit('.').next().unwrap_or(name);
@@ -67,7 +67,7 @@ pub(super) fn metadata(facts: &Facts) -> Struct {
     Struct { fields: HashMap::from([(NAMESPACE.to_owned(), known)]) }
 }
 
-/// Address and port of the client, where Envoy was told to send them.
+/// Address and port of the client, if Envoy sends them.
 pub(super) fn peer(request: &ProcessingRequest) -> String {
     let address = request.attributes.values().find_map(|all| all.fields.get("source.address"));
     match address.and_then(|value| value.kind.as_ref()) {

@@ -1,6 +1,6 @@
-//! What the page shows of this gate.
+//! The state of this gate that the page shows.
 //!
-//! In: pushes as they come, and what is counted. Out: the page. What it looks like is `zonegate_page`'s business.
+//! In: pushes as they come, and the counters. Out: the page, which `zonegate_page` renders.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use zonegate::gate::UnixTime;
 use zonegate_page::{Counts, Gateway, History, InForce, Page, Push, Server};
 
-/// What was seen of this gate.
+/// The state of this gate.
 #[derive(Debug, Default)]
 pub(super) struct Shown(Mutex<Seen>);
 
@@ -20,14 +20,14 @@ struct Seen {
 }
 
 impl Shown {
-    /// A push was accepted.
+    /// Records that a push was accepted.
     pub(super) fn accepted(&self, policy: InForce, at: Option<UnixTime>) {
         let mut seen = self.seen();
         seen.policy = Some((policy, at));
         seen.push = Some(Push { at, refused: None });
     }
 
-    /// A push was refused, or could not be read; the line that says so.
+    /// Records that a push was refused, or could not be read. `line` is the log line about it.
     pub(super) fn refused(&self, line: &str, at: Option<UnixTime>) {
         let why = line.strip_prefix("zonegate: ").unwrap_or(line);
         let why = why.strip_prefix("configuration refused: ").unwrap_or(why);

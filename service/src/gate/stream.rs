@@ -1,6 +1,6 @@
-//! One stream, as the module of a protocol has it.
+//! One stream, as the module of a protocol uses it.
 //!
-//! In: what comes of a request. Out: a [`Step`], and orders in its queue. When it is dropped, the stream has ended.
+//! In: the parts of a request as they come. Out: a [`Step`], and orders in its queue. Dropping it ends the stream.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -10,13 +10,13 @@ use zonegate::lifecycle::{Effect, Request, RequestBody, Step, StreamId};
 
 use super::{Gate, Order, Part, lock, wall};
 
-/// A stream that has begun. Dropped, it has ended.
+/// A stream that has begun. Dropping it ends the stream.
 #[derive(Debug)]
 pub(crate) struct Stream {
     pub(super) gate: Arc<Gate>,
     pub(super) part: Arc<Mutex<Part>>,
     pub(super) id: StreamId,
-    /// What it is told: a handful of orders at most, for each stream is answered once.
+    /// Its orders. There are only a few, because each stream is answered once.
     pub(crate) orders: mpsc::UnboundedReceiver<Order>,
 }
 
