@@ -2,9 +2,9 @@
 //!
 //! In: a body, in which `TOKEN0` to `TOKEN7` stand for tokens. Out: a panic, unless
 //!
-//! - what is read means the same once it is written and read again;
-//! - the request ends in the same way in whatever pieces its body comes;
-//! - the lifecycle decides as the judge does who is asked by itself;
+//! - a request that is read means the same once it is written and read again;
+//! - the request ends in the same way, no matter in which pieces its body comes;
+//! - the lifecycle decides as the judge alone does;
 //! - nothing passes without the right token.
 
 use serde_json::json;
@@ -36,7 +36,7 @@ pub fn bootstrap(bytes: &[u8]) {
         assert_eq!(end(&POLICY, &head, &body, &cuts), whole, "{cuts:?}");
     }
     let passes = matches!(whole, End::Passes(_));
-    // A token may be in it by any spelling of JSON, so the text is that of the reader.
+    // JSON can spell a token in many ways, so the text is taken from the reader.
     let named = BootstrapRequest::parse(&body).map(|request| request.token).unwrap_or_default();
     let good = &TOKENS[..4];
     assert!(!passes || good.iter().any(|token| same_signed_text(token, &named)), "{whole:?}");
@@ -47,7 +47,7 @@ pub fn bootstrap(bytes: &[u8]) {
     }
 }
 
-/// A signature may be spelled with spare bits and line breaks, as in Go; what is signed may not.
+/// A signature may be spelled with spare bits and line breaks, as in Go; the signed text may not.
 fn same_signed_text(token: &str, named: &str) -> bool {
     let signed = |text: &str| text.rsplit_once('.').map(|(signed, _)| signed.to_owned());
     signed(token) == signed(named)

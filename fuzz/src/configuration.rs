@@ -1,9 +1,9 @@
 //! Plugin configurations.
 //!
-//! In: a plugin configuration, or a file of an operator in which one stands. Out: a panic, unless
+//! In: a plugin configuration, or a file of an operator that contains one. Out: a panic, unless
 //!
 //! - JSON, the same JSON as a text of protobuf, and the same as a Struct are one policy or one refusal;
-//! - what is accepted has a key for each way to connect with a token;
+//! - an accepted configuration has a key for each way to connect with a token;
 //! - an error is bounded, and the tool finds and judges the configuration as the filter does.
 
 use std::cell::Cell;
@@ -19,7 +19,7 @@ use zonegate_tool::plugin_config::settings;
 
 use crate::revocations::struct_of;
 
-/// Deeper JSON is not protobuf any more: decoders bound how deep messages are.
+/// Deeper JSON cannot be protobuf: decoders limit the depth of messages.
 const DEPTH: usize = 16;
 /// Every number in a Struct is a double; larger ones are not exact.
 const EXACT: f64 = 9e15;
@@ -44,7 +44,7 @@ pub fn configuration(bytes: &[u8]) {
     in_a_file(bytes, &read);
 }
 
-/// Anything protobuf decodes may come, too.
+/// The bytes may also be a protobuf message.
 fn in_a_file(bytes: &[u8], read: &Result<String, String>) {
     let of_protobuf = Config::from_host(bytes.to_vec(), &RSA_CRATE);
     if let Ok(config) = &of_protobuf {
@@ -84,7 +84,7 @@ fn shown(config: Config) -> String {
     format!("{policy:?} {warnings:?} {generation:?}")
 }
 
-/// No way to connect with a token is open where no key could verify one.
+/// Every way to connect with a token has a key that can verify one.
 fn has_its_keys(policy: &Policy) {
     match &policy.profile {
         Profile::GlobalKds(_) => assert!(policy.issuers.has_keys(Kind::ZoneToken)),

@@ -1,7 +1,7 @@
 //! One request at the gate, with its body in one piece or in several.
 //!
-//! In: a policy, headers, a body and where it is cut. Out: what becomes of the request. The host is one that keeps
-//! what is held and shows all of it with each piece, as Envoy does.
+//! In: a policy, headers, a body, and the places at which the body is cut. Out: how the request ends. The host keeps a
+//! held body and shows all of it with each piece, as Envoy does.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -13,14 +13,14 @@ use zonegate::lifecycle::{
     Clocks, Decision, Effect, Lifecycle, Request, RequestBody, Step, StreamId,
 };
 
-/// When every conversation takes place.
+/// The time of every conversation.
 pub(crate) const NOW: Now = Now(Some(UnixTime::from_secs(1_800_000_000)));
 const ID: StreamId = StreamId(7);
 
-/// What becomes of a request.
+/// How a request ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum End {
-    /// It passes; the id of the token that lets it, where one does.
+    /// It passes; the id of the token, if a token let it pass.
     Passes(Option<String>),
     /// It is answered: the reason and the text.
     Refused(Option<Reason>, String),
@@ -42,7 +42,7 @@ impl RequestBody for Shown<'_> {
     }
 }
 
-/// What becomes of the request, whose body is cut at these places; the places are in order.
+/// How the request ends if its body is cut at these places, which are in order.
 pub(crate) fn end(policy: &Arc<Policy>, head: &Head<'_>, body: &[u8], cuts: &[usize]) -> End {
     let (mut life, mut effects) = (Lifecycle::default(), Vec::new());
     let clocks = Clocks { wall: NOW, monotonic: Duration::ZERO };
@@ -59,7 +59,7 @@ pub(crate) fn end(policy: &Arc<Policy>, head: &Head<'_>, body: &[u8], cuts: &[us
     let (reads, mut from) = (Cell::new(0), 0);
     let ends = cuts.iter().copied().filter(|cut| *cut < body.len()).chain([body.len()]);
     for to in ends {
-        // What was let pass is not shown again.
+        // Bytes that passed are not shown again.
         let bytes = if step == Step::Pause { &body[..to] } else { &body[from..to] };
         let shown = Shown { bytes, reads: &reads };
         step = life.on_body(ID, &shown, to == body.len(), &|| NOW, &mut effects);
@@ -100,12 +100,12 @@ fn of(effects: &[Effect], life: &Lifecycle) -> End {
     }
 }
 
-/// Where bodies are cut: at every place of a short one, and at some of a long one.
+/// The places to cut bodies: every place of a short body, and some of a long one.
 pub(crate) fn cuts(length: usize) -> Vec<Vec<usize>> {
     let middle = length / 2;
     let mut cuts =
         vec![vec![1], vec![4], vec![5], vec![6], vec![middle], vec![length.saturating_sub(1)]];
-    // Empty pieces, too.
+    // With empty pieces, too.
     cuts.push(vec![0, 1, 1, middle, middle]);
     cuts.push((0..length).step_by((length / 40).max(1)).collect());
     cuts.iter_mut().for_each(|cuts| cuts.sort_unstable());

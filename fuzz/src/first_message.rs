@@ -1,11 +1,11 @@
 //! First messages of discovery streams.
 //!
-//! In: a byte that picks the method, one that picks the token, and the body of the request, framed as gRPC frames it.
-//! Out: a panic, unless
+//! In: a byte that picks the method, a byte that picks the token, and the body of the request, in gRPC frames. Out: a
+//! panic, unless
 //!
-//! - the node is the one that a whole decoder of protobuf finds;
-//! - the request ends in the same way in whatever pieces its body comes;
-//! - the lifecycle decides as the judge does who is asked by itself;
+//! - the node is the same as that of a full protobuf decoder;
+//! - the request ends in the same way, no matter in which pieces its body comes;
+//! - the lifecycle decides as the judge alone does;
 //! - nothing passes without the right token.
 
 use std::sync::{Arc, LazyLock};
@@ -26,8 +26,9 @@ use zonegate::gate::{
 use crate::conversation::{End, NOW, cuts, end};
 use crate::stand_in::{STAND_IN, key, pem, sign};
 
-/// Keys of one kid for zones and two meshes, so that the message says whose keys count. Zone tokens have a key of
-/// their own: under one that meshes have as well, each would be a dataplane token that is bound to nothing, as in Kuma.
+/// Zones and two meshes have a key of the same kid, so that the message decides whose key counts. The key of zones
+/// differs from that of meshes: with the same key, a zone token would also be a dataplane token without restrictions,
+/// as in Kuma.
 pub(crate) static POLICY: LazyLock<Arc<Policy>> = LazyLock::new(|| {
     let of =
         |mesh: &str, kid: &str, key: &str| json!({ "mesh": mesh, "kid": kid, "key": pem(key) });
@@ -43,7 +44,7 @@ pub(crate) static POLICY: LazyLock<Arc<Policy>> = LazyLock::new(|| {
     Arc::new(Config::from_host(config.to_string().into_bytes(), &STAND_IN).unwrap().policy)
 });
 
-/// Tokens by the bytes that pick them.
+/// The tokens, in the order of the bytes that pick them.
 pub(crate) static TOKENS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let claims = |own: serde_json::Value| {
         let mut claims = json!({ "exp": 1_800_003_600, "jti": "id" });
@@ -60,14 +61,14 @@ pub(crate) static TOKENS: LazyLock<Vec<String>> = LazyLock::new(|| {
         sign("1", "2", json!({ "Mesh": "other" })),
         sign("all", "2", json!({ "Tags": { "kuma.io/service": ["web"] } })),
         sign("1", "2", json!({ "Mesh": "default", "jti": "id-revoked" })),
-        // Nobody's.
+        // Tokens that are good for nobody.
         sign("1", "1", json!({ "Zone": "zone-2", "Scope": ["ingress"] })),
         sign("all", "1", json!({})),
         String::new(),
     ]
 });
 
-/// Which of them are good for somebody.
+/// The number of tokens that are good for somebody; these come first.
 const GOOD: usize = 4;
 
 /// See the module.
@@ -113,7 +114,8 @@ fn is_allowed(head: &Head<'_>, message: Option<&[u8]>) -> bool {
     }
 }
 
-/// Of a message that is one to the decoder. The gate reads no more of it than it must, so others may be one to it.
+/// Compares the node with that of the decoder, if the decoder accepts the message. The gate reads only the parts that
+/// it needs, so it accepts more messages.
 fn is_what_a_decoder_finds(variant: XdsVariant, message: &[u8]) {
     let Some(node) = decoded(variant, message) else { return };
     let node = node.unwrap_or_default();
@@ -143,7 +145,7 @@ fn is_what_a_decoder_finds(variant: XdsVariant, message: &[u8]) {
     }
 }
 
-/// The node, by a decoder; the outer `None` is no message.
+/// The node, by a decoder; the outer `None` means that the message is malformed.
 #[allow(clippy::option_option)] // no message, no node, a node
 fn decoded(variant: XdsVariant, message: &[u8]) -> Option<Option<Node>> {
     match variant {

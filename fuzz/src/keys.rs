@@ -1,9 +1,9 @@
 //! Public keys, as operators and clusters hand them over.
 //!
-//! In: a file: PEM, DER, a JWK Set, or anything. Out: a panic, unless
+//! In: a file: PEM, DER, a JWK Set, or any other bytes. Out: a panic, unless
 //!
 //! - a key that is read can verify, and is the same once it is written and read again, in each form;
-//! - nothing that says that it is private is taken for public;
+//! - no private key is taken for a public key;
 //! - an error is one short line.
 
 use base64::Engine;
@@ -16,7 +16,7 @@ use zonegate::token::{
     VerificationKey,
 };
 
-/// Longer than any error about a key.
+/// More bytes than any error about a key has.
 const LINE: usize = 400;
 
 /// See the module.
@@ -33,7 +33,7 @@ pub fn keys(bytes: &[u8]) {
     {
         assert_eq!(PublicKey::from_pem_bytes(bytes), Err(KeyError::PrivateKey));
     }
-    // Any bytes may be what stands in a block.
+    // The contents of a block may be any bytes.
     for label in ["PUBLIC KEY", "RSA PUBLIC KEY"] {
         read(&PublicKey::from_pem_bytes(&pem(label, bytes)));
     }
@@ -42,7 +42,7 @@ pub fn keys(bytes: &[u8]) {
     }
 }
 
-/// What is promised of a key, or of what is wrong with it.
+/// Checks the promises about a key, or about an error.
 fn read(key: &Result<PublicKey, KeyError>) {
     match key {
         Ok(key) => is_whole(key),
@@ -67,7 +67,7 @@ fn pem(label: &str, der: &[u8]) -> Vec<u8> {
     format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n").into_bytes()
 }
 
-/// The set as a cluster's, and each key of it by itself.
+/// Reads the set as that of a cluster, and each key by itself.
 fn jwk_set(jwks: &Value) {
     for jwk in jwks["keys"].as_array().into_iter().flatten() {
         let text = |name: &str| jwk[name].as_str().unwrap_or_default();

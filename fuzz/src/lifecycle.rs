@@ -1,9 +1,9 @@
 //! The life of connections.
 //!
-//! In: bytes, which are read as a sequence of events. Out: a panic, unless all holds that
+//! In: bytes, which are read as a sequence of events. Out: a panic, unless all properties hold that
 //! `tests/lifecycle/model.rs` lists.
 //!
-//! The first byte of an event says which it is, the next ones what of it. What is left at the end is no event.
+//! The first byte of an event picks its kind, the next bytes its details. Bytes left at the end are ignored.
 
 #[allow(dead_code)] // the tables of the tests use the rest
 #[path = "../../tests/lifecycle/host.rs"]
@@ -13,7 +13,7 @@ mod model;
 
 use model::{Event, Model, PATHS, PIECES, POLICIES, STREAMS, TOKENS};
 
-/// More than a story needs; a body of a few events is 100 KiB.
+/// The most events. A bug needs fewer, and a body of a few events is 100 KiB.
 const MOST: usize = 200;
 
 /// See the module.

@@ -1,12 +1,11 @@
 //! Revoked ids, and rules that revoke.
 //!
-//! In: the text of the secret; or, where the first byte is a bracket, the JSON of `revocationRules`. Out: a panic,
-//! unless
+//! In: the text of the secret; or, if the first byte is a bracket, the JSON of `revocationRules`. Out: a panic, unless
 //!
 //! - every id that Kuma would read in the text is revoked;
 //! - the gate's list, the tool's entries and both forms of a configuration agree;
 //! - a list means the same once it is written and read again;
-//! - rules only add to what ids revoke, and mean the same once they are written and read again.
+//! - rules revoke tokens in addition to ids, and mean the same once they are written and read again.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
@@ -22,7 +21,7 @@ use zonegate::token::NumericDate;
 
 use crate::stand_in::{STAND_IN, key, pem};
 
-/// As long as the longest token: a longer id is in none.
+/// The length of the longest token. No token has a longer id.
 const MAX_ID: usize = 65_536;
 const NOW: Now = Now(Some(UnixTime::from_secs(1_800_000_000)));
 
@@ -60,7 +59,7 @@ fn list(bytes: &[u8]) {
         assert!(!line.chars().any(char::is_control), "{line:?}");
         assert!(kind.oddity != Oddity::Token || kind.example.is_empty(), "a token is repeated");
     }
-    // A mark at the start would be taken for the text's own.
+    // A byte order mark at the start of the first id would be taken for that of the text.
     if all.first().is_some_and(|first| !first.id.starts_with('\u{feff}')) {
         let written: Vec<&str> = all.iter().map(|entry| entry.id).collect();
         let again = RevocationList::from_text((written.join(",") + "\n").as_bytes()).unwrap();
@@ -70,15 +69,15 @@ fn list(bytes: &[u8]) {
     in_configurations(text, &list, &ids);
 }
 
-/// What kuma-cp makes of the text (`pkg/core/tokens/revocation.go`). A mark at the start is none of an id that a
-/// token has.
+/// The ids that kuma-cp reads in the text (`pkg/core/tokens/revocation.go`), without a lone byte order mark, which is
+/// no id of a token.
 fn ids_of_kuma(text: &str) -> impl Iterator<Item = &str> {
     let data = text.strip_suffix('\n').unwrap_or(text);
     let ids = (!text.is_empty()).then(|| data.split(','));
     ids.into_iter().flatten().filter(|id| *id != "\u{feff}")
 }
 
-/// As JSON and as protobuf, the same text is the same list.
+/// The text is the same list in a configuration as JSON and as protobuf.
 fn in_configurations(text: &str, list: &RevocationList, ids: &BTreeSet<&str>) {
     let config = json!({ "zone": "east", "publicKeys": [{ "kid": "1", "key": pem("1") }], "revocations": text });
     let as_json = Config::from_json(config.to_string().as_bytes()).unwrap().policy;
@@ -124,7 +123,7 @@ fn with_rules(rules: &Value) -> Result<Policy, String> {
     read.map(|config| config.policy).map_err(|error| error.to_string())
 }
 
-/// Tokens of which a rule may say something.
+/// Tokens that a rule may revoke.
 static TOKENS: LazyLock<Vec<Arc<Token>>> = LazyLock::new(|| {
     let mut tokens = Vec::new();
     for (zone, id) in [("east", "id-1"), ("east", "id-2"), ("", "id-2")] {
@@ -181,7 +180,7 @@ fn rules(bytes: &[u8]) {
     }
 }
 
-/// A rule as JSON; `None` where its times are not of years with four digits.
+/// A rule as JSON; `None` if a time is outside the years with four digits.
 fn written(rule: &RevocationRule) -> Option<Value> {
     let RevocationRule { zone, mesh, name, kid, issued_before, until, note } = rule;
     let mut fields = serde_json::Map::new();

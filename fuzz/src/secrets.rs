@@ -1,10 +1,10 @@
-//! What an operator takes from Kuma: secrets, and kuma-cp's own configuration.
+//! Inputs that an operator takes from Kuma: secrets, and the configuration of kuma-cp.
 //!
-//! In: what kumactl or kubectl prints, or a file of kuma-cp. Out: a panic, unless
+//! In: output of kumactl or kubectl, or a configuration file of kuma-cp. Out: a panic, unless
 //!
 //! - keys and revocations mean the same once they are written as secrets and read again;
-//! - what is wrong is said without the contents of a secret;
-//! - what is kept of a signing key is its public half.
+//! - errors do not repeat the contents of a secret;
+//! - only the public half of a signing key is kept.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -14,7 +14,7 @@ use zonegate_tool::kuma_inputs::Secrets;
 use zonegate_tool::kuma_inputs::control_plane::ControlPlane;
 use zonegate_tool::readers::Document;
 
-/// Shorter texts may stand in an error by chance.
+/// Shorter texts may be in an error by chance.
 const CONTENTS: usize = 16;
 
 /// See the module.
@@ -39,12 +39,12 @@ pub fn secrets(bytes: &[u8]) {
     }
 }
 
-/// The data of no secret stand in `said`.
+/// Checks that `said` contains no data of a secret.
 fn repeats_no_contents(text: &str, said: &str) {
     let Ok(documents) = Document::all(text) else { return };
     for document in documents.iter() {
         contents(document, &mut |contents| {
-            // What is a name as well may be said, and so may words of Kuma's.
+            // Errors may contain a text that occurs elsewhere too, such as a name, and words of Kuma.
             let is_elsewhere = text.matches(contents).count() > 1;
             let is_a_word = ["kuma", "oken", "ecret"].iter().any(|word| contents.contains(word));
             assert!(is_elsewhere || is_a_word || !said.contains(contents), "{said}");
@@ -67,7 +67,8 @@ fn contents(value: &Value, look: &mut impl FnMut(&str)) {
     }
 }
 
-/// Keys of meshes have signing keys only, which are not here.
+/// Writes the secrets and reads them again, but for the keys of meshes: these have only signing keys, which are not
+/// kept.
 fn means_the_same(secrets: &Secrets) {
     let mut items = Vec::new();
     let keys = |secrets: &Secrets| -> Vec<(String, PublicKey)> {

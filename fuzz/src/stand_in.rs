@@ -1,8 +1,8 @@
-//! Signatures that anyone can make, so that a fuzzer gets past them.
+//! Signatures that anyone can make, so that a fuzzer passes the check of the signature.
 //!
-//! In: a public key and what is to be signed. Out: the token; and a [`SignatureBackend`] that takes these signatures
-//! and no others. Such a signature is a hash of the key and of the text, so it is still good for one key and one
-//! text only. Everything else of the gate is the real thing.
+//! In: a public key, a header and claims. Out: the token; and a [`SignatureBackend`] that accepts only these
+//! signatures. Such a signature is a hash of the key and the text, so it is good for one key and one text only. The
+//! rest of the gate is the real code.
 
 use std::sync::LazyLock;
 
@@ -14,10 +14,10 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use zonegate::token::{KeyError, KeySet, PublicKey, SignatureBackend, VerificationKey, Verifier};
 
-/// Takes the signatures of [`sign`].
+/// Accepts the signatures of [`sign`].
 pub(crate) static STAND_IN: SignatureBackend = SignatureBackend::new("stand-in", prepare);
 
-/// Public keys whose private halves nobody kept.
+/// Public keys whose private halves were thrown away.
 pub(crate) static RECORDED: LazyLock<Value> = LazyLock::new(|| {
     serde_json::from_str(include_str!("../../tests/data/kuma-zone-token.json")).unwrap()
 });
@@ -53,7 +53,7 @@ fn signature(key: &VerificationKey, text: &[u8]) -> Vec<u8> {
     Sha256::new().chain_update(key.spki_der()).chain_update(text).finalize().to_vec()
 }
 
-#[allow(clippy::unnecessary_wraps)] // as the backend wants it
+#[allow(clippy::unnecessary_wraps)] // the type of a backend
 fn prepare(key: &VerificationKey) -> Result<Verifier, KeyError> {
     Ok(Box::new(StandIn(key.clone())))
 }

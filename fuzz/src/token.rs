@@ -1,12 +1,12 @@
 //! Tokens.
 //!
-//! In: the text of a token; or, where the first byte is a brace, a header on the first line and claims behind it,
-//! which are signed here. Out: a panic, unless
+//! In: the text of a token; or, if the first byte is a brace, a header on the first line and claims behind it, which
+//! are signed here. Out: a panic, unless
 //!
-//! - nothing verifies but what was signed, with the key that signed it;
+//! - only a signed text verifies, and only with the key that signed it;
 //! - the gate and the reader for people read the same header and the same claims;
 //! - claims that were read mean the same once they are written and read again;
-//! - a policy that remembers tokens judges as one that does not.
+//! - a policy with a cache of tokens judges as a policy without one.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -22,13 +22,13 @@ use zonegate::token::{
 
 use crate::stand_in::{RECORDED, STAND_IN, key, key_set, pem, sign};
 
-/// The real keys, the real signatures.
+/// The recorded keys, with real verification.
 static REAL: LazyLock<KeySet> = LazyLock::new(|| key_set(&RSA_CRATE, ["1", "2"]));
 static KEYS: LazyLock<KeySet> = LazyLock::new(|| key_set(&STAND_IN, ["1", "2"]));
 /// The same keys under each other's kids.
 static EXCHANGED: LazyLock<KeySet> = LazyLock::new(|| key_set(&STAND_IN, ["2", "1"]));
 static KEY: LazyLock<VerificationKey> = LazyLock::new(|| key("1"));
-/// All that was ever signed with the real keys.
+/// All texts that were ever signed with the recorded keys.
 static SIGNED: LazyLock<BTreeSet<Vec<u8>>> = LazyLock::new(|| {
     let vectors = RECORDED["vectors"].as_array().unwrap().iter();
     let texts = vectors.filter_map(|vector| vector["authorization"][0].as_str());
@@ -94,7 +94,7 @@ fn signed(header: &[u8], claims: &[u8]) {
             Err(TokenError::OtherAlgorithm) => {}
             Err(error) => {
                 assert!(read.is_ok() || read.as_ref() == Err(&error), "{error}");
-                // Of a kind that may not even have a line break, what is around the claims is judged as well.
+                // For service-account tokens, the header and the spelling of the segments are judged as well.
                 let is_of_claims = read.is_ok() && kind != Kind::ServiceAccountToken;
                 assert!(!is_of_claims || shown.as_ref() == Err(&error), "{error}");
             }
@@ -113,13 +113,13 @@ fn assert_no_other_text_verifies(text: &[u8], kind: Kind) {
     }
 }
 
-/// What was read of the claims, written and read again.
+/// Writes the claims that were read, and reads them again.
 fn assert_means_the_same(kind: Kind, token: &Token) {
     let Some(mut claims) = written(&token.claims) else { return };
     let Token { identity, not_before, .. } = token;
     claims["jti"] = json!(identity.id);
     let dates = [("exp", identity.expires_at), ("nbf", *not_before), ("iat", identity.issued_at)];
-    // Dates are read as float64: those beyond 2^53 may not be what was written.
+    // Dates are read as float64: a date beyond 2^53 may differ from the text.
     let is_exact = |date: NumericDate| date.0.unsigned_abs() < 1 << 53;
     if !dates.iter().all(|(_, date)| date.is_none_or(is_exact)) {
         return;
@@ -144,12 +144,12 @@ fn written(claims: &Claims) -> Option<Value> {
         Claims::Dataplane(claims) => Some(json!({
             "Name": claims.name, "Mesh": claims.mesh, "Tags": claims.tags, "Workload": claims.workload,
         })),
-        // Its dates are not those of the claims alone.
+        // Its dates depend on more than one claim.
         Claims::ServiceAccount(_) => None,
     }
 }
 
-/// With and without a memory of tokens.
+/// Judges with and without a cache of tokens.
 fn judged(text: &[u8]) {
     let head = Head {
         method: b"POST",

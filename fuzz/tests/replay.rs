@@ -1,4 +1,4 @@
-//! Every file of every corpus, in its target: `make test` and `make check` run it without a fuzzer.
+//! Runs every file of every corpus in its target, without a fuzzer, in `make test` and `make check`.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::arithmetic_side_effects)] // a test may panic
 
 use std::fs;
@@ -7,12 +7,12 @@ use std::path::Path;
 
 use zonegate_fuzz::TARGETS;
 
-/// What is kept is small: replaying it takes seconds.
+/// The corpora are small, so that replaying them takes seconds.
 const MOST_FILES: usize = 200;
 const LARGEST_FILE: u64 = 16 * 1024;
 
 #[test]
-fn everything_that_was_found_once_holds() {
+fn every_file_of_the_corpora_passes_its_target() {
     let mut broken = Vec::new();
     for (name, target) in TARGETS {
         let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
