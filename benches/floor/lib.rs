@@ -1,10 +1,10 @@
-//! The floor of the measurement: a module that asks of Envoy what the filter must ask, and does nothing
-//! with it. What it costs, no filter in a VM can do without; what the filter costs more is its own.
+//! The floor of the measurement: a module that makes the calls to Envoy that the filter must make, and ignores the
+//! results. No filter in a VM can cost less. The filter's own cost is the difference.
 //!
-//! The plugin configuration is one word; see [`Step`]. It lets everything pass, or refuses everything,
-//! and is never to be used as a gateway.
+//! The plugin configuration is one word; see [`Step`]. The module lets everything pass, or refuses everything. Never
+//! use it in a gateway.
 #![cfg(target_family = "wasm")]
-#![allow(missing_docs, unsafe_code)] // of the entry point that the SDK makes
+#![allow(missing_docs, unsafe_code)] // in the entry point that the SDK generates
 
 use std::rc::Rc;
 
@@ -19,21 +19,21 @@ proxy_wasm::main! {{
     proxy_wasm::set_root_context(|_| Box::<Root>::default());
 }}
 
-/// How far it goes. Each of the first five is the one before and something more.
+/// The calls that the module makes. Each of the first five steps adds to the one before.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
-    /// It is called.
+    /// None: Envoy calls the module.
     #[default]
     Nothing,
     /// It reads the headers.
     Headers,
-    /// It holds the request until the first message is there, and reads it.
+    /// It holds the request until the first message has come, and reads the message.
     Message,
-    /// It looks at the clock, sets the values for the access log, and counts.
+    /// It reads the clock, sets the values for the access log, and counts.
     Facts,
-    /// It has Envoy verify a signature, always the same.
+    /// It has Envoy verify a signature, always the same one.
     Signature,
-    /// It reads the headers, looks at the clock, sets the values of a refusal, counts, and refuses.
+    /// It reads the headers and the clock, sets the values of a refusal, counts, and refuses.
     Refusal,
 }
 
@@ -50,7 +50,7 @@ struct Stream {
     signature: Rc<[u8]>,
 }
 
-/// What Envoy's `verify_signature` takes, for a signature that is good.
+/// The arguments of Envoy's `verify_signature` for a good signature.
 fn known_signature() -> Option<Rc<[u8]>> {
     let key = include_str!("../../src/token/self_test/key.pem");
     let key = rsa::PublicKey::from_pkcs1_pem(key).ok()?.to_public_key_der().ok()?;
@@ -108,7 +108,7 @@ impl HttpContext for Stream {
         if self.step == Step::Signature {
             let answer =
                 hostcalls::call_foreign_function("verify_signature", Some(&self.signature));
-            // It says yes, or this would be no floor.
+            // The signature is good. If Envoy refuses it, the measurement is wrong, so the request hangs.
             if answer.ok().flatten().as_deref() != Some(&[8, 1]) {
                 return Action::Pause;
             }

@@ -1,25 +1,25 @@
-//! The configuration: how far the floor goes.
+//! The configuration: the calls that the floor makes.
 
 use std::sync::Arc;
 
 use crate::abi::Host;
 
-/// How far it goes. Each of the first four is the one before and something more.
+/// The calls that the library makes. Each of the first four steps adds to the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Step {
-    /// It is called.
+    /// None: Envoy calls the library.
     Nothing,
     /// It reads the headers.
     Headers,
-    /// It holds the request until the first message is there, and reads it.
+    /// It holds the request until the first message has come, and reads the message.
     Message,
-    /// It looks at the clock, sets the values for the access log, and counts.
+    /// It reads the clock, sets the values for the access log, and counts.
     Facts,
-    /// It reads the headers, looks at the clock, sets the values of a refusal, counts, and refuses.
+    /// It reads the headers and the clock, sets the values of a refusal, counts, and refuses.
     Refusal,
 }
 
-/// A configuration, as long as Envoy has it.
+/// A configuration, which lives as long as Envoy keeps it.
 #[derive(Debug)]
 pub(crate) struct Configuration {
     pub(crate) step: Step,

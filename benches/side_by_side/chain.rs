@@ -1,7 +1,7 @@
-//! What is compared: the chains of filters that check a token.
+//! The subjects of the comparison: chains of filters that check a token.
 //!
-//! In: the key, and which ids are revoked. Out: the filters of one Envoy, as JSON. Everything around
-//! them is the same for all; see [`crate::envoy`].
+//! In: the key, and the revoked ids. Out: the filters of one Envoy, as JSON. The rest of the Envoy is the same for all
+//! subjects; see [`crate::envoy`].
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ use crate::tokens::{DATAPLANE_KID, KID, MESH, ZONE, revoked_ids};
 /// The name of the service's cluster.
 const SERVICE: &str = "zonegate-serve";
 
-/// Names of subjects, as they stand in the results.
+/// Names of subjects, as in the results.
 pub(crate) const NO_FILTER: &str = "no filter";
 pub(crate) const JWT: &str = "jwt_authn";
 pub(crate) const JWT_CACHE: &str = "jwt_authn, token cache";
@@ -38,37 +38,37 @@ pub(crate) enum Check {
     None,
     /// Envoy's own JWT filter.
     Jwt {
-        /// Whether it remembers verified tokens.
+        /// Whether it caches verified tokens.
         cache: bool,
-        /// How many ids an RBAC filter behind it denies; 0 is no such filter.
+        /// How many ids an RBAC filter behind it denies; with 0 there is no such filter.
         denied: usize,
     },
-    /// A service that judges as this filter does, natively.
+    /// A service that judges as this filter does, in machine code.
     Service {
         /// By which protocol Envoy asks it.
         protocol: ServiceProtocol,
         /// How many ids it has on its list.
         revoked: usize,
     },
-    /// A module that asks of Envoy what a filter in a VM must, and does nothing with it; `step` says how
-    /// much (`benches/floor/lib.rs`, `benches/floor_native/lib.rs`).
+    /// A module that makes the calls that a filter must make, and ignores the results; `step` says which calls
+    /// (`benches/floor/lib.rs`, `benches/floor_native/lib.rs`).
     Floor { module: PathBuf, step: &'static str },
     /// This filter, in the form of its file.
     Zonegate {
         module: PathBuf,
-        /// Whose arithmetic verifies signatures.
+        /// The backend that verifies signatures.
         crypto: Crypto,
         /// How many ids it has on its list.
         revoked: usize,
     },
 }
 
-/// Whose arithmetic verifies signatures.
+/// The backend that verifies signatures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Crypto {
-    /// What the filter chooses: in Envoy, the host's.
+    /// The backend that the filter chooses: in Envoy, the host.
     Chosen,
-    /// The crate's, in the VM, as on a host that has none.
+    /// The crate, in the VM, as on a host without `verify_signature`.
     Crate,
 }
 
@@ -99,7 +99,7 @@ impl Subject {
     }
 }
 
-/// The policy of the contract, with this key.
+/// The policy of zonegate, with this key and this many revoked ids.
 pub(crate) fn policy(key: &SigningKey, revoked: usize) -> Value {
     json!({
         "zone": ZONE,
@@ -112,7 +112,7 @@ pub(crate) fn policy(key: &SigningKey, revoked: usize) -> Value {
     })
 }
 
-/// The filter as it is shipped, with another file as its module.
+/// The filter as in the shipped files, with `module` as its module.
 fn shipped(module: &Path) -> anyhow::Result<Value> {
     let form = Form::of(module);
     let file: Value = serde_saphyr::from_str(form.ecds())?;
@@ -147,7 +147,7 @@ fn zonegate(
     Ok(json!({ "name": "zonegate", "typed_config": filter }))
 }
 
-/// The filters that ask a service, as they are shipped.
+/// The filters that ask a service, as in the shipped files.
 fn asking(protocol: ServiceProtocol) -> anyhow::Result<Vec<Value>> {
     let parts: Value = serde_saphyr::from_str(protocol.parts())?;
     parts["http_filters"].as_array().cloned().context("envoy/service")
@@ -158,7 +158,7 @@ pub(crate) fn service_cluster(address: SocketAddr) -> Value {
     cluster(SERVICE, address)
 }
 
-/// One HTTP/2 server.
+/// A cluster of one HTTP/2 server.
 pub(crate) fn cluster(name: &str, address: SocketAddr) -> Value {
     let socket = json!({ "address": address.ip(), "port_value": address.port() });
     json!({
@@ -183,7 +183,7 @@ pub(crate) fn cluster(name: &str, address: SocketAddr) -> Value {
     })
 }
 
-/// The same header, the same key by the same kid, and like Kuma no check of issuer or audience.
+/// It reads the same header, has the same key under the same kids, and like Kuma does not check issuer or audience.
 fn jwt_authn(key: &SigningKey, cache: bool) -> anyhow::Result<Value> {
     let mut provider = json!({
         "local_jwks": { "inline_string": jwks(key)?.to_string() },
@@ -192,7 +192,7 @@ fn jwt_authn(key: &SigningKey, cache: bool) -> anyhow::Result<Value> {
         "payload_in_metadata": "token",
     });
     if cache {
-        // Room for every token of a scenario that repeats them.
+        // Large enough for every token of a scenario that repeats tokens.
         provider["jwt_cache_config"] = json!({ "jwt_cache_size": 25_000 });
     }
     Ok(json!({
@@ -215,7 +215,7 @@ fn jwks(key: &SigningKey) -> anyhow::Result<Value> {
     Ok(json!({ "keys": keys }))
 }
 
-/// The documented way to deny ids: one matcher each, over the claims that jwt_authn left.
+/// The documented way to deny ids: one matcher for each, on the claims in the metadata of jwt_authn.
 fn rbac(denied: usize) -> Value {
     let matcher = |id: String| {
         json!({ "metadata": {

@@ -1,7 +1,7 @@
 //! Charts of a run, as SVG for the docs.
 //!
-//! In: results. Out: two files. Their colours follow the reader's, light or dark: plotters draws with
-//! fixed ones, which a style sheet in the file replaces.
+//! In: results. Out: two files. Their colours follow the colour scheme of the reader, light or dark: a style sheet in
+//! the file replaces the fixed colours with which plotters draws.
 
 use std::fs;
 use std::path::Path;
@@ -21,7 +21,7 @@ const OURS: RGBColor = RGBColor(9, 105, 218);
 const LIBRARY: RGBColor = RGBColor(26, 127, 55);
 const ENVOYS: RGBColor = RGBColor(191, 135, 0);
 const SERVICE: RGBColor = RGBColor(130, 80, 223);
-/// Drawn, and in the dark.
+/// The colours as drawn, and their dark replacements.
 const DARK: [(RGBColor, &str); 6] = [
     (INK, "#e6edf3"),
     (FAINT, "#3d444d"),
@@ -36,7 +36,7 @@ const LONGEST: f64 = 80.0;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// Writes the charts that the scenarios of `results` make up to `folder`.
+/// Writes those charts to `folder` whose scenarios are in `results`.
 pub(crate) fn write(results: &Results, folder: &Path) -> anyhow::Result<()> {
     let groups = groups(results);
     if !groups.is_empty() {
@@ -80,7 +80,7 @@ fn dark_too(svg: &str) -> String {
     }
 }
 
-/// A scenario, and the subjects that answer it: name, colour, added µs.
+/// A scenario, and its subjects: name, colour, added µs.
 type Group = (String, Vec<(String, RGBColor, f64)>);
 
 fn groups(results: &Results) -> Vec<Group> {
@@ -135,7 +135,7 @@ fn bars(area: &Area<'_>, groups: &[Group]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Beyond the end of a bar it says so.
+/// The value beside a bar, with a mark if the bar was cut off.
 fn shown(value: f64) -> String {
     match value {
         value if value > LONGEST => format!("{value:.0} ▸"),
@@ -192,7 +192,7 @@ fn lines(area: &Area<'_>, lists: &[Line]) -> anyhow::Result<()> {
         let dots = points.iter().map(|point| Circle::new(*point, 4, colour.filled()));
         chart.draw_series(dots).map_err(failed)?;
         let style = font(13).into_text_style(area).color(colour);
-        // Below the second point and right of it, where the line does not go.
+        // The name goes below and right of the second point, clear of the line.
         let second = points.iter().skip(1).take(1);
         let named = second
             .map(|(x, y)| Text::new((*name).to_owned(), (*x * 1.15, y * 0.72), style.clone()));

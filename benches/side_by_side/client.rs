@@ -1,11 +1,11 @@
-//! A zone proxy's side of a connection, as cheap as can be.
+//! The client side of a zone proxy's connection, with little work of its own.
 //!
-//! In: tokens. Out: the verdict and the time of each request. On each connection one at a time, as a
-//! proxy connects.
+//! In: tokens. Out: the verdict and the time of each request. Each connection has one request at a time, as that of a
+//! proxy.
 //!
-//! HTTP/2, as gRPC has it. The stream stays open after its first message, as a discovery stream does,
-//! so the answer ends it the same way for every subject; in HTTP/1.1 an answer before the end of the
-//! request costs the connection.
+//! It uses HTTP/2, as gRPC does. The stream stays open after its first message, as a discovery stream does, so the
+//! answer ends it in the same way for every subject. In HTTP/1.1 an answer before the end of the request ends the
+//! connection.
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -25,16 +25,16 @@ use zonegate_testkit::zone_proxy::{Claimed, discovery_request};
 
 use crate::envoy::PASSED;
 
-/// What became of a request.
+/// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It got as far as the route.
+    /// It reached the route.
     Passed,
     /// A filter refused it.
     Refused,
 }
 
-/// What a proxy says of itself.
+/// The identity that a proxy claims.
 #[derive(Clone, Copy)]
 pub(crate) struct ClaimedProxy {
     pub(crate) node_id: &'static str,
@@ -52,13 +52,13 @@ pub(crate) struct Open {
 }
 
 impl Open {
-    /// Waits until it is cut.
+    /// Waits until the stream is cut.
     pub(crate) async fn ended(&mut self) {
         while let Some(Ok(_)) = self.responses.data().await {}
     }
 }
 
-/// Room for the largest message, in every stream and connection: nobody waits for a window.
+/// The window of every stream and connection. It is larger than the largest message, so no side waits for it.
 pub(crate) const WINDOW: u32 = 8 * 1024 * 1024;
 
 /// One connection.
@@ -76,7 +76,7 @@ impl Client {
         let mut builder = h2::client::Builder::new();
         builder.initial_window_size(WINDOW).initial_connection_window_size(WINDOW);
         let (sender, connection) = builder.handshake(tcp).await?;
-        // It ends with its sender.
+        // This task ends when the sender is dropped.
         tokio::spawn(connection);
         Ok(Self {
             sender: sender.ready().await?,
@@ -85,7 +85,7 @@ impl Client {
         })
     }
 
-    /// Opens a stream with `token`; until it is answered.
+    /// Opens a stream with `token`, and waits for the answer.
     pub(crate) async fn ask(&mut self, token: HeaderValue) -> anyhow::Result<(Verdict, Duration)> {
         let request = self.request(token)?;
         let start = Instant::now();
@@ -94,12 +94,12 @@ impl Client {
         let answer = answer.await?;
         let took = start.elapsed();
         let verdict = verdict(answer.headers())?;
-        // The answer ended one half, this ends the other.
+        // The answer ended one half of the stream, the reset ends the other.
         poll_fn(|context| body.poll_reset(context)).await?;
         Ok((verdict, took))
     }
 
-    /// Opens a stream with `token` that a control plane answers; until its headers are there.
+    /// Opens a stream with `token` to a control plane, and waits for the headers of the answer.
     pub(crate) async fn open(&mut self, token: HeaderValue) -> anyhow::Result<Open> {
         let request = self.request(token)?;
         let (answer, mut requests) = self.sender.send_request(request, false)?;
@@ -111,7 +111,7 @@ impl Client {
         Ok(Open { requests, responses: answer.into_body() })
     }
 
-    /// How many bytes every stream begins with.
+    /// The length of the first message of every stream, in bytes.
     pub(crate) fn first_message_length(&self) -> usize {
         self.first_message.len()
     }

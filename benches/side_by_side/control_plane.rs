@@ -1,7 +1,7 @@
-//! What stands behind the gate where something must: it takes every stream, answers with headers at
-//! once, and hands both of its ends over.
+//! A control plane for scenarios that need one behind the gate. It accepts every stream, answers with headers at once,
+//! and hands over both directions of the stream.
 //!
-//! The demo's control plane does more than a measurement of the gateway wants to wait for.
+//! The control plane of the demo does more work, which would distort the measurement.
 
 use std::net::SocketAddr;
 
@@ -16,13 +16,13 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::client::WINDOW;
 
-/// A stream at its far end.
+/// A stream at the control plane.
 pub(crate) struct Arrived {
     pub(crate) requests: RecvStream,
     pub(crate) responses: SendStream<Bytes>,
 }
 
-/// A running one. Dropped, it breaks off everything.
+/// A running control plane. Dropping it ends all connections.
 pub(crate) struct ControlPlane {
     pub(crate) address: SocketAddr,
     arrivals: UnboundedReceiver<Arrived>,
@@ -48,7 +48,7 @@ impl ControlPlane {
         self.arrivals.recv().await.context("the control plane has ended")
     }
 
-    /// Breaks everything off, and waits until nothing listens.
+    /// Ends all connections, and waits until the listener is closed.
     pub(crate) async fn stop(mut self) {
         self.accepting.abort();
         let _ = (&mut self.accepting).await;

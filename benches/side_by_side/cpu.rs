@@ -1,14 +1,14 @@
-//! What a process has cost so far.
+//! The cost of a process so far.
 //!
-//! In: a process id. Out: nanoseconds of CPU, user and system, and bytes of resident memory, as the
-//! kernel counts them. Threads that have ended are not counted: Envoy's live as long as it does.
+//! In: a process id. Out: nanoseconds of CPU, user and system, and bytes of resident memory, as the kernel counts them.
+//! Threads that have ended are not counted; the threads of Envoy live as long as Envoy does.
 
 use std::fs;
 
 use anyhow::Context;
 
-/// Nanoseconds of CPU, all threads together. `/proc/PID/stat` counts in hundredths of a second;
-/// `schedstat` counts what the scheduler does, in nanoseconds.
+/// Nanoseconds of CPU, all threads together. `/proc/PID/stat` counts in hundredths of a second; `schedstat` counts in
+/// nanoseconds, from the scheduler.
 pub(crate) fn nanoseconds(pid: u32) -> anyhow::Result<u64> {
     let mut total: u64 = 0;
     for task in fs::read_dir(format!("/proc/{pid}/task")).context("the process has ended")? {

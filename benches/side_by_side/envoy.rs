@@ -1,7 +1,7 @@
-//! One Envoy for one subject: the listener of `envoy/gateway.yaml` without TLS and access log, so
-//! that the filters make the difference.
+//! One Envoy for one subject: the listener of `envoy/gateway.yaml` without TLS and access log, so that subjects differ
+//! only in their filters.
 //!
-//! In: a subject. Out: a running Envoy that answers a request by itself once the filters let it pass.
+//! In: a subject. Out: a running Envoy that itself answers requests that pass the filters.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -18,17 +18,17 @@ use crate::service::Service;
 const GATEWAY: &str = include_str!("../../envoy/gateway.yaml");
 const CHAIN: &str = "/static_resources/listeners/0/filter_chains/0";
 
-/// What a request gets that passes: an HTTP status that becomes gRPC 13, which nothing else gives.
+/// The status of requests that pass: an HTTP status that becomes gRPC 13, which no filter gives.
 pub(crate) const PASSED: &str = "13";
 const PASSED_HTTP: u16 = 400;
 
 /// The cluster that the shipped route goes to.
 const CONTROL_PLANE: &str = "control-plane";
 
-/// What is behind the filters.
+/// The server behind the filters.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Behind {
-    /// Envoy answers by itself.
+    /// Envoy itself answers.
     Nothing,
     /// A control plane, by the shipped route.
     ControlPlane(SocketAddr),
@@ -44,7 +44,7 @@ pub(crate) struct Envoy {
 }
 
 impl Envoy {
-    /// Starts one that answers by itself, with a single worker.
+    /// Starts an Envoy that itself answers, with one worker.
     pub(crate) async fn start(
         envoy: PathBuf,
         subject: &Subject,
@@ -53,7 +53,7 @@ impl Envoy {
         Self::start_with(envoy, subject, key, Behind::Nothing, 1).await
     }
 
-    /// Starts one with `concurrency` workers.
+    /// Starts an Envoy with `concurrency` workers.
     pub(crate) async fn start_with(
         envoy: PathBuf,
         subject: &Subject,
@@ -78,14 +78,14 @@ impl Envoy {
         Ok(Self { name, address: gateway.address(), gateway, pid, service })
     }
 
-    /// Nanoseconds of CPU: its own, and those of the service that it asks.
+    /// Nanoseconds of CPU of this Envoy, and of the service that it asks.
     pub(crate) fn cpu(&self) -> anyhow::Result<(u64, u64)> {
         let own = cpu::nanoseconds(self.pid).with_context(|| self.gateway.log_tail())?;
         let service = self.service.as_ref().map(|service| cpu::nanoseconds(service.pid));
         Ok((own, service.transpose()?.unwrap_or_default()))
     }
 
-    /// Whether it asks a service.
+    /// Whether this Envoy asks a service.
     pub(crate) fn has_service(&self) -> bool {
         self.service.is_some()
     }
@@ -126,7 +126,7 @@ fn options(envoy: PathBuf, chain: Value, clusters: Vec<Value>, concurrency: u32)
     }
 }
 
-/// The connection manager as it is shipped, but for the access log, the filters and the route.
+/// The connection manager as in `envoy/gateway.yaml`, but for the access log, the filters and the route.
 fn filter_chain(mut filters: Vec<Value>, behind: Behind) -> anyhow::Result<Value> {
     let gateway: Value = serde_saphyr::from_str(GATEWAY)?;
     let manager = gateway.pointer(&format!("{CHAIN}/filters/0"));

@@ -18,12 +18,12 @@ impl Fleet {
         Self { envoy, running: Vec::new() }
     }
 
-    /// The program.
+    /// The path of the program.
     pub(crate) fn envoy(&self) -> &Path {
         &self.envoy
     }
 
-    /// One for each of `subjects`, in their order.
+    /// An Envoy for each of `subjects`, in their order.
     pub(crate) async fn all(
         &mut self,
         subjects: &[Subject],
@@ -39,7 +39,7 @@ impl Fleet {
         Ok(subjects.iter().filter_map(|subject| named(&subject.name)).collect())
     }
 
-    /// Ends them all; what is needed again is started anew.
+    /// Ends all Envoys. Those that are needed again are started anew.
     pub(crate) async fn stop(&mut self) {
         for envoy in self.running.drain(..) {
             envoy.stop().await;

@@ -1,4 +1,4 @@
-//! What is to be reached.
+//! The goals of the measurement.
 //!
 //! In: results. Out: for each goal the measured value and whether it holds. A goal whose scenario was
 //! not run is left out.
@@ -13,12 +13,12 @@ use crate::results::{ADDED, CPU, Results};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Goal {
     pub(crate) what: String,
-    /// At most.
+    /// The largest value that meets the goal.
     pub(crate) limit: f64,
     pub(crate) unit: String,
-    /// By the medians of all rounds.
+    /// The value by the medians of all rounds.
     pub(crate) measured: f64,
-    /// By the least of all rounds: with less of the noise of the machine.
+    /// The value by the minima of all rounds, which have less noise of the machine.
     pub(crate) at_best: f64,
     pub(crate) met: bool,
 }
@@ -30,7 +30,8 @@ impl Goal {
     }
 }
 
-/// The added cost of zonegate in a scenario, at most `limit` times that of a subject in another.
+/// A goal: the added cost of zonegate in a scenario is at most `limit` times that of a subject in the same or another
+/// scenario.
 struct Ratio {
     what: &'static str,
     scenario: &'static str,
@@ -69,8 +70,8 @@ const RATIOS: &[Ratio] = &[
     },
 ];
 
-/// Of the filter as a dynamic module: scenario, limit, and subject to compare with. An RBAC list is one of a
-/// thousand ids.
+/// The goals of the dynamic module: name, scenario, limit, and subject to compare with. An RBAC list has a thousand
+/// ids.
 const NATIVE_RATIOS: &[(&str, &str, f64, Against)] = &[
     ("every token new", "a", 0.75, Against::Named(JWT)),
     ("every token new, cache filling", "a", 0.62, Against::Named(JWT_CACHE)),
@@ -83,14 +84,14 @@ const NATIVE_RATIOS: &[(&str, &str, f64, Against)] = &[
     ("revoked, seen before", "c revoked", 0.15, Against::Rbac),
 ];
 
-/// What the dynamic module is compared with.
+/// The subject with which the dynamic module is compared.
 #[derive(Clone, Copy)]
 enum Against {
     Named(&'static str),
     Rbac,
 }
 
-/// The goals that the scenarios of `results` can tell of.
+/// The goals whose scenarios are in `results`.
 pub(crate) fn judge(results: &Results) -> Vec<Goal> {
     let mut goals: Vec<Goal> = RATIOS.iter().filter_map(|ratio| ratio.judge(results)).collect();
     goals.extend(NATIVE_RATIOS.iter().filter_map(|(what, scenario, limit, against)| {
@@ -116,7 +117,7 @@ pub(crate) fn judge(results: &Results) -> Vec<Goal> {
     goals
 }
 
-/// What a dataplane token costs beside a zone token: the gate reads the resource of its holder, too.
+/// The cost of a dataplane token compared with a zone token: the gate also reads the resource of its holder.
 fn of_dataplanes(results: &Results) -> Vec<Goal> {
     let goals = [
         ("new", "a", ZONEGATE),
@@ -175,7 +176,7 @@ fn added(results: &Results, scenario: &str, subject: &str) -> Option<f64> {
     results.value(scenario, subject, ADDED).map(|value| value.median)
 }
 
-/// The least CPU time of a subject over the least of the chain without a filter.
+/// The least CPU time of a subject, minus the least of the chain without a filter.
 fn added_at_best(results: &Results, scenario: &str, subject: &str) -> Option<f64> {
     let least = |subject| results.value(scenario, subject, CPU).map(|value| value.min);
     Some(least(subject)? - least(NO_FILTER)?)

@@ -1,7 +1,7 @@
-//! Scenarios f and g: thousands of proxies, each with a connection and a stream of its own.
+//! Scenarios f and g: thousands of proxies, each with its own connection and stream.
 //!
-//! f: what a stream that is open takes of Envoy's memory. g: the control plane goes away and comes
-//! back, and all proxies open their streams again at once.
+//! f: the memory that Envoy needs for an open stream. g: the control plane goes away and comes back, and all proxies
+//! open their streams again at once.
 
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use crate::client::{ClaimedProxy, Client, Open};
 use crate::control_plane::{Arrived, ControlPlane};
 use crate::envoy::Envoy;
 
-/// How many proxies connect at the same time, while they are still getting ready.
+/// How many proxies connect at the same time before the measurement begins.
 const AT_ONCE: usize = 50;
 
 /// Proxies in front of one Envoy, and the control plane behind it.
@@ -29,10 +29,10 @@ struct Proxy {
     stream: Option<Open>,
 }
 
-/// What it took until all were back.
+/// The cost until all proxies were back.
 pub(crate) struct Storm {
     pub(crate) milliseconds: f64,
-    /// Microseconds of CPU of Envoy for each proxy.
+    /// Microseconds of Envoy's CPU for each proxy.
     pub(crate) cpu: f64,
 }
 
@@ -52,7 +52,7 @@ impl Herd {
         Ok(herd)
     }
 
-    /// The control plane goes away and comes back, and all open their streams again.
+    /// Stops and restarts the control plane; all proxies open their streams again.
     pub(crate) async fn storm(mut self, envoy: &Envoy) -> anyhow::Result<(Self, Storm)> {
         let address = self.plane.address;
         self.plane.stop().await;

@@ -1,4 +1,4 @@
-//! Where and with what it was measured.
+//! The machine and the versions of a measurement.
 
 use std::fs;
 use std::path::Path;
@@ -18,12 +18,12 @@ pub(crate) struct Machine {
     pub(crate) cpu: String,
     pub(crate) cores: usize,
     pub(crate) kernel: String,
-    /// How busy it was at the start: `/proc/loadavg`. Over one, other work disturbs.
+    /// The load at the start: `/proc/loadavg`. With a load over one, other work disturbs the measurement.
     pub(crate) load: String,
     pub(crate) envoy: String,
     pub(crate) zonegate: String,
     pub(crate) module_bytes: u64,
-    /// Callbacks for responses that the module takes: exports by these names.
+    /// The names of the callbacks for responses that the module exports.
     pub(crate) response_callbacks: Vec<String>,
 }
 
@@ -46,7 +46,7 @@ impl Machine {
     }
 }
 
-/// Envoy calls into the VM only where the module has the export.
+/// The callbacks for responses that `module` exports. Envoy calls into the VM only if an export exists.
 fn response_callbacks(module: &[u8]) -> anyhow::Result<Vec<String>> {
     let mut names = Vec::new();
     for payload in Parser::new(0).parse_all(module) {

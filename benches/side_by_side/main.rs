@@ -1,9 +1,9 @@
-//! The side-by-side measurement: what this filter costs, and what its alternatives cost, in one run.
+//! The side-by-side measurement: the cost of this filter and of its alternatives, in one run.
 //!
-//! `make bench` names the Envoy and the module. In: scenarios to run. Out: a table on the terminal and
-//! `target/bench/results.json`. Everything is on loopback, each subject in an Envoy of its own with
-//! one worker; what counts is CPU time of the Envoy process for one operation, as the kernel counts
-//! it, and the ratio of two subjects in one run.
+//! `make bench` gives the Envoy and the module. In: scenarios to run. Out: a table on the terminal and
+//! `target/bench/results.json`. Everything is on loopback, each subject in its own Envoy with one worker. The measures
+//! are the CPU time of the Envoy process for one operation, as the kernel counts it, and the ratio of two subjects in
+//! one run.
 #![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)] // a measurement may panic
 #![allow(clippy::cast_precision_loss)] // of microseconds
 
@@ -82,7 +82,7 @@ struct Arguments {
     bench: bool,
 }
 
-/// On one thread: the other core is Envoy's.
+/// On one thread, to leave the other core to Envoy.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     if std::env::args().nth(1).as_deref() == Some(service::SERVE) {
@@ -91,7 +91,7 @@ async fn main() -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
         done = measure(Arguments::parse()) => done,
-        // Dropped, it ends the Envoys that it has started.
+        // Dropping the measurement ends the Envoys that it has started.
         _ = terminate.recv() => bail!("ended by a signal"),
         _ = ctrl_c() => bail!("ended by a signal"),
     }
@@ -166,8 +166,8 @@ fn settings(arguments: &Arguments) -> Settings {
     }
 }
 
-/// Scenarios of requests, in several lives of every Envoy. Where a process happens to lie in memory makes
-/// it faster or slower for as long as it lives, and no number of rounds tells.
+/// Scenarios of requests, in several lives of every Envoy. The layout of a process in memory makes it faster or slower
+/// for as long as it lives, and more rounds in one life do not even this out.
 async fn lives(only: &[char], bench: &mut Bench<'_>) -> anyhow::Result<Vec<Scenario>> {
     if only.is_empty() {
         return Ok(Vec::new());

@@ -1,7 +1,7 @@
-//! Scenario e: messages on streams that are open, in both directions.
+//! Scenario e: messages on open streams, in both directions.
 //!
-//! On each stream one message at a time, which is waited for at the far end. What a filter adds here is
-//! paid for as long as a stream lives.
+//! Each stream carries one message at a time, and the next one is sent when the far end has it. A filter adds this cost
+//! for as long as a stream lives.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use crate::envoy::Envoy;
 use crate::results::{Row, Scenario};
 use crate::rounds::{alternate, metered};
 
-/// Which way.
+/// The direction of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Direction {
     /// From the proxy to the control plane.
@@ -25,22 +25,22 @@ pub(crate) enum Direction {
     Responses,
 }
 
-/// How large, and how many a turn.
+/// The size of messages, and how many a turn has.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Size {
     pub(crate) name: &'static str,
     pub(crate) bytes: usize,
-    /// Of the requests of a turn, one in how many.
+    /// The number of messages in a turn is the number of requests in a turn, divided by this.
     pub(crate) share: usize,
 }
 
-/// Those that are measured.
+/// The sizes that are measured.
 pub(crate) const SIZES: [Size; 2] = [
     Size { name: "small", bytes: 200, share: 1 },
     Size { name: "1 MiB", bytes: 1024 * 1024, share: 20 },
 ];
 
-/// One stream, at both of its ends.
+/// One stream, with both of its ends.
 pub(crate) struct Stream {
     _client: Client,
     near: Open,
@@ -48,7 +48,7 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// Opens one through `envoy` to `plane`.
+    /// Opens a stream through `envoy` to `plane`.
     pub(crate) async fn open(
         envoy: &Envoy,
         plane: &mut ControlPlane,
@@ -114,7 +114,7 @@ async fn exchange(
     read(to, length).await
 }
 
-/// Reads as much.
+/// Reads `length` bytes.
 async fn read(from: &mut RecvStream, mut length: usize) -> anyhow::Result<()> {
     while length > 0 {
         let Some(piece) = from.data().await else { bail!("the stream has ended") };

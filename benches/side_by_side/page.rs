@@ -1,4 +1,4 @@
-//! The tables of `docs/performance.md`, written between two marks from results.
+//! Writes the tables of `docs/performance.md`, between two marks, from results.
 
 use std::fmt::Write;
 use std::fs;
@@ -14,7 +14,7 @@ use crate::table::names;
 const BEGIN: &str = "<!-- make bench DOCS=1 writes from here -->\n";
 const END: &str = "<!-- to here -->\n";
 
-/// Replaces what is between the marks of `file`.
+/// Replaces the text between the marks of `file`.
 pub(crate) fn write(results: &Results, file: &Path) -> anyhow::Result<()> {
     let page = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
     let missing = || format!("{}: its two marks are missing", file.display());
@@ -59,7 +59,7 @@ fn goals(text: &mut String, results: &Results) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What all proxies together cost when they connect at once.
+/// The cost of all proxies together when they connect at once.
 fn sizes(text: &mut String, results: &Results) -> anyhow::Result<()> {
     let sums = [
         ("zonegate, all tokens new", results.value("a", ZONEGATE, ADDED)),
@@ -106,7 +106,7 @@ fn table(text: &mut String, scenario: &Scenario) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The median, and in small the least and the most.
+/// The median, and in small print the minimum and the maximum.
 fn cell(value: &Value) -> String {
     let Value { median, min, max, .. } = value;
     let digits = usize::from(median.abs() < 100.0);

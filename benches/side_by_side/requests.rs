@@ -1,7 +1,7 @@
 //! Scenarios a to d and i: one request after another, each with a token to judge.
 //!
-//! a: every token new. b: the same tokens again. c: floods of what must be refused. d: as b, with
-//! revocation lists of growing length. i: as a and b, with dataplane tokens.
+//! a: every token new. b: the same tokens again. c: floods of requests that must be refused. d: as b, with revocation
+//! lists of growing length. i: as a and b, with dataplane tokens.
 
 use std::path::PathBuf;
 
@@ -19,12 +19,12 @@ use crate::tokens::{
     DATAPLANE, Kind, Tokens, garbage_like, with_unknown_kid, with_wrong_signatures,
 };
 
-/// How many ids the gates of these scenarios know as revoked.
+/// How many ids are revoked in these scenarios.
 const REVOKED: usize = 1_000;
-/// How many tokens "the same tokens" are.
+/// The number of tokens that a scenario repeats.
 const SAME: usize = 64;
 
-/// The name of a zonegate with a list of this length.
+/// The name of the subject zonegate with a revocation list of this length.
 pub(crate) fn with_list(ids: usize) -> String {
     format!("{ZONEGATE}, {} ids", thousands(ids))
 }
@@ -34,7 +34,7 @@ pub(crate) fn native_with_list(ids: usize) -> String {
     format!("{NATIVE}, {} ids", thousands(ids))
 }
 
-/// The name of a jwt_authn with an RBAC list of this length.
+/// The name of the subject jwt_authn with an RBAC list of this length.
 pub(crate) fn rbac_name(ids: usize) -> String {
     format!("{JWT_CACHE}, RBAC {} ids", thousands(ids))
 }
@@ -51,12 +51,12 @@ fn thousands(number: usize) -> String {
     }
 }
 
-/// What the scenarios need.
+/// The inputs of the scenarios.
 pub(crate) struct Bench<'a> {
     pub(crate) fleet: &'a mut Fleet,
     pub(crate) tokens: &'a Tokens,
     pub(crate) settings: Settings,
-    /// Whether the subjects that take long have a part: once is enough for what they have to tell.
+    /// Whether the slow subjects take part. One life is enough for them.
     pub(crate) with_slow: bool,
     pub(crate) module: PathBuf,
     /// The filter as a dynamic module, if there is one.
@@ -68,7 +68,7 @@ pub(crate) struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// Every token new.
+    /// Scenario a: every token new.
     pub(crate) async fn every_token_new(&mut self) -> anyhow::Result<Scenario> {
         let tokens = self.tokens.of(Kind::Good, self.fresh())?;
         let requests = Requests::fresh(&tokens, self.settings, Verdict::Passed);
@@ -78,12 +78,12 @@ impl Bench<'_> {
             let check = Check::Zonegate { module, crypto, revoked: REVOKED };
             subjects.push(Subject::new(ZONEGATE_CRATE, check));
         }
-        // The dynamic module verifies signatures by itself: that is no cost of Envoy's.
+        // The dynamic module verifies signatures itself, so Envoy has no such cost.
         subjects.extend(self.floor(&["signature"]).into_iter().filter(of_wasm));
         self.run("a", "every token new", subjects, requests).await
     }
 
-    /// The same tokens again.
+    /// Scenario b: the same tokens again.
     pub(crate) async fn the_same_tokens(&mut self) -> anyhow::Result<Scenario> {
         let tokens = self.tokens.of(Kind::Good, SAME)?;
         let requests = Requests::repeated(&tokens, self.settings, Verdict::Passed);
@@ -94,7 +94,7 @@ impl Bench<'_> {
         self.run("b", "the same 64 tokens again", subjects, requests).await
     }
 
-    /// Floods of refusals.
+    /// Scenarios c: floods of refusals.
     pub(crate) async fn refusals(&mut self) -> anyhow::Result<Vec<Scenario>> {
         let good = self.tokens.of(Kind::Good, self.fresh())?;
         let garbage = garbage_like(&good[0], self.fresh());
@@ -131,10 +131,10 @@ impl Bench<'_> {
         Ok(scenarios)
     }
 
-    /// Revocation lists of growing length.
+    /// Scenario d: revocation lists of growing length.
     pub(crate) async fn revocation_lists(&mut self) -> anyhow::Result<Scenario> {
         let tokens = self.tokens.of(Kind::Good, SAME)?;
-        // Longer turns: what is looked for is a few per cent of a few microseconds.
+        // Longer turns, because the difference is a few per cent of a few microseconds.
         let longer = Settings { requests: self.settings.requests * 5, ..self.settings };
         let requests = Requests::repeated(&tokens, longer, Verdict::Passed);
         let mut subjects = vec![Subject::new(NO_FILTER, Check::None)];
@@ -151,7 +151,7 @@ impl Bench<'_> {
         self.run("d", "the same 64 tokens, revocation lists of zonegate", subjects, requests).await
     }
 
-    /// Dataplane tokens, with a resource in the first message: each new, and the same again.
+    /// Scenarios i: dataplane tokens with a resource in the first message, each new, and the same again.
     pub(crate) async fn dataplane_tokens(&mut self) -> anyhow::Result<Vec<Scenario>> {
         let fresh = self.tokens.of(Kind::Dataplane, self.fresh())?;
         let fresh = Requests::fresh(&fresh, self.settings, Verdict::Passed);
@@ -199,7 +199,7 @@ impl Bench<'_> {
         subjects
     }
 
-    /// The modules that do nothing, going so far.
+    /// The floors with each of these steps.
     pub(crate) fn floor(&self, steps: &[&'static str]) -> Vec<Subject> {
         let floors = self.floors.iter().flat_map(|module| {
             steps.iter().map(|step| {
@@ -236,7 +236,7 @@ pub(crate) fn jwt_cache() -> Subject {
     Subject::new(JWT_CACHE, Check::Jwt { cache: true, denied: 0 })
 }
 
-/// With its cache: who keeps a list wants it fast.
+/// With the token cache, the fastest configuration with a list.
 fn rbac(denied: usize) -> Subject {
     Subject::new(rbac_name(denied), Check::Jwt { cache: true, denied })
 }

@@ -1,7 +1,6 @@
-//! What was measured, as it is kept in `results.json`.
+//! The measured values, as `results.json` has them.
 //!
-//! In: one value a round. Out: median, least and most. A value is only kept, never judged: see
-//! [`crate::goals`].
+//! In: one value a round. Out: median, minimum and maximum. [`crate::goals`] judges the values.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +16,7 @@ pub(crate) struct Results {
     pub(crate) goals: Vec<Goal>,
 }
 
-/// How long it was measured.
+/// The length of the measurement.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Settings {
     /// How often each Envoy was started anew.
@@ -30,7 +29,7 @@ pub(crate) struct Settings {
     pub(crate) warm_up: usize,
 }
 
-/// One question.
+/// One scenario.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Scenario {
     pub(crate) id: String,
@@ -38,7 +37,7 @@ pub(crate) struct Scenario {
     pub(crate) rows: Vec<Row>,
 }
 
-/// One subject's answer.
+/// The values of one subject.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Row {
     pub(crate) subject: String,
@@ -48,7 +47,7 @@ pub(crate) struct Row {
 /// One quantity, over all rounds.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Value {
-    /// With its unit.
+    /// The name, with the unit.
     pub(crate) name: String,
     pub(crate) median: f64,
     pub(crate) min: f64,
@@ -61,11 +60,11 @@ pub(crate) struct Value {
 pub(crate) const CPU: &str = "CPU µs";
 /// The same, less that of the chain without a filter in the same round.
 pub(crate) const ADDED: &str = "added µs";
-/// Of the CPU time, what the service took that Envoy asks.
+/// The part of the CPU time that the service takes.
 pub(crate) const SERVICE: &str = "in the service";
-/// Half of all answers came within.
+/// The time within which half of all answers came.
 pub(crate) const P50: &str = "p50 µs";
-/// 99 of 100 answers came within.
+/// The time within which 99 of 100 answers came.
 pub(crate) const P99: &str = "p99 µs";
 /// Resident memory of Envoy after the last round of a life.
 pub(crate) const RESIDENT: &str = "RSS MiB";
@@ -74,11 +73,11 @@ pub(crate) const RESIDENT: &str = "RSS MiB";
 pub(crate) const EACH: &str = "KiB a stream";
 /// The same, less that of the chain without a filter.
 pub(crate) const EACH_ADDED: &str = "added KiB";
-/// Until all proxies were back.
+/// The time until all proxies were back.
 pub(crate) const BACK: &str = "all back, ms";
-/// Until Envoy was ready.
+/// The time until Envoy was ready.
 pub(crate) const READY: &str = "ready ms";
-/// CPU until then.
+/// The CPU time until Envoy was ready.
 pub(crate) const READY_CPU: &str = "CPU ms";
 /// Memory of one more worker.
 pub(crate) const WORKER: &str = "MiB a worker";
@@ -101,7 +100,7 @@ fn median(sorted: &[f64]) -> f64 {
     }
 }
 
-/// The rounds of all lives together. A subject that has no part in one has fewer.
+/// The rounds of all lives together. A subject that takes no part in a life has fewer rounds.
 pub(crate) fn merge(lives: Vec<Vec<Scenario>>) -> Vec<Scenario> {
     let mut all: Vec<Scenario> = Vec::new();
     for scenario in lives.into_iter().flatten() {

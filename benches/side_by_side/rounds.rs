@@ -1,9 +1,9 @@
-//! Alternating rounds: every subject gets the same requests, one subject after the other, in an order
-//! that moves on with each round.
+//! Alternating rounds: every subject gets the same requests, one subject after the other, in an order that rotates with
+//! each round.
 //!
-//! In: running Envoys and the requests of each round. Out: a row each, with the added cost over the
-//! first subject, which has no filter. Noise of the machine comes and goes slowly compared with a
-//! turn, so it meets all subjects of a round, and the median drops the rounds that it spoils.
+//! In: running Envoys and the requests of each round. Out: a row for each subject, with the added cost over the first
+//! subject, which has no filter. Noise of the machine lasts longer than a turn, so it affects all subjects of a round,
+//! and the median drops the rounds that it spoils.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -19,25 +19,24 @@ use crate::results::{ADDED, CPU, P50, P99, RESIDENT, Row, SERVICE, Settings, Val
 /// A turn of a slow subject ends after this time, with as many requests as it has answered.
 const TURN: Duration = Duration::from_secs(1);
 
-/// How many connections ask at the same time, so that Envoy never waits for one: an Envoy that sleeps
-/// between requests pays for waking up, on a virtual machine several times what a filter costs, and
-/// sometimes more and sometimes less.
+/// How many connections send requests at the same time, so that Envoy never sleeps between requests. Waking up costs a
+/// varying time, on a virtual machine several times the cost of a filter.
 const CONNECTIONS: usize = 64;
 
 /// The requests of a scenario.
 pub(crate) struct Requests {
-    /// Before the first round.
+    /// The tokens of the requests before the first round.
     pub(crate) warm_up: Vec<String>,
-    /// Of each round.
+    /// The tokens of each round.
     pub(crate) rounds: Vec<Vec<String>>,
-    /// What a filter makes of them.
+    /// The verdict of a filter on these tokens.
     pub(crate) verdict: Verdict,
-    /// Who says to have them.
+    /// The proxy that sends these tokens.
     pub(crate) proxy: ClaimedProxy,
 }
 
 impl Requests {
-    /// No two alike: `tokens` are used up.
+    /// Each token is used once.
     pub(crate) fn fresh(tokens: &[String], settings: Settings, verdict: Verdict) -> Self {
         let (warm_up, rest) = tokens.split_at(settings.warm_up.min(tokens.len()));
         let rounds = rest.chunks(settings.requests).take(settings.rounds);
@@ -49,7 +48,7 @@ impl Requests {
         }
     }
 
-    /// The same few again and again.
+    /// The same few tokens, repeated.
     pub(crate) fn repeated(tokens: &[String], settings: Settings, verdict: Verdict) -> Self {
         let repeat = |count| tokens.iter().cycle().take(count).cloned().collect::<Vec<_>>();
         Self {
@@ -63,9 +62,9 @@ impl Requests {
 
 /// One turn of one subject, for one operation.
 pub(crate) struct Turn {
-    /// All of it.
+    /// The CPU time of Envoy and the service, in microseconds.
     cpu: f64,
-    /// What the service took of it, where there is one.
+    /// The part of the service, if there is one.
     service: f64,
     p50: f64,
     p99: f64,
@@ -83,7 +82,7 @@ pub(crate) async fn run(envoys: &[&Envoy], requests: &Requests) -> anyhow::Resul
     .await
 }
 
-/// Gives every subject its turn in every round; `turn` gets its index and the round's.
+/// Gives every subject a turn in every round; `turn` gets the index of the subject and of the round.
 pub(crate) async fn alternate(
     envoys: &[&Envoy],
     rounds: usize,
@@ -101,7 +100,7 @@ pub(crate) async fn alternate(
     envoys.iter().zip(&turns).map(|(envoy, turns)| row(envoy, turns, &bare)).collect()
 }
 
-/// Runs `operation` up to `count` times, within the time of a turn, in all `lanes` at a time; it says
+/// Runs `operation` up to `count` times within the time of a turn, in all `lanes` at the same time. `operation` returns
 /// how long it took.
 pub(crate) async fn metered<L>(
     envoy: &Envoy,
@@ -163,7 +162,7 @@ async fn turn(
     let mut clients = Vec::with_capacity(CONNECTIONS);
     for header in first {
         let mut client = Client::connect(envoy.address, proxy).await?;
-        // Its first request pays for the connection.
+        // The first request of a connection also pays for opening the connection.
         client.ask(header.clone()).await?;
         clients.push(client);
     }
@@ -177,7 +176,7 @@ async fn turn(
     .await
 }
 
-/// Of sorted times, in microseconds.
+/// A percentile of sorted times, in microseconds.
 fn percentile(times: &[Duration], percent: usize) -> f64 {
     let index = (times.len() * percent / 100).min(times.len().saturating_sub(1));
     times.get(index).map_or(f64::NAN, |time| time.as_secs_f64() * 1e6)

@@ -1,6 +1,6 @@
-//! The service that an Envoy can ask instead: the one of `zonegate serve`, in a process of its own on one thread.
+//! The service of `zonegate serve`, which an Envoy can ask in place of a filter, in its own process on one thread.
 //!
-//! In: a policy. Out: where the service listens, until it is dropped.
+//! In: a policy. Out: the address of the service, which runs until it is dropped.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -16,12 +16,12 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use zonegate_service::{Settings, TlsFiles};
 
-/// The argument that makes this program the service.
+/// The argument with which this program runs as the service.
 pub(crate) const SERVE: &str = "serve";
-/// How long it may take to have a policy.
+/// How long the service may take until it has a policy.
 const START: Duration = Duration::from_secs(20);
 
-/// A running service. Dropped, it is killed.
+/// A running service. Dropping it kills the process.
 pub(crate) struct Service {
     _child: Child,
     _folder: TempDir,
@@ -43,7 +43,7 @@ impl Service {
             .spawn()?;
         let mut address = String::new();
         let stdout = child.stdout.take().context("no stdout")?;
-        // It says where it listens once it has its policy.
+        // The service prints its address once it has a policy.
         let mut stdout = BufReader::new(stdout);
         let read = tokio::time::timeout(START, stdout.read_line(&mut address));
         read.await.context("the service did not start")??;

@@ -1,6 +1,6 @@
-//! Scenario h: what it takes to start, and what a worker takes of memory.
+//! Scenario h: the cost of a start, and the memory of a worker.
 //!
-//! Every worker has a VM of its own, and so has the main thread.
+//! Every worker has its own VM, and so does the main thread.
 
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use crate::envoy::{Behind, Envoy};
 use crate::requests::{Bench, jwt_cache};
 use crate::results::{READY, READY_CPU, RESIDENT, Row, Scenario, Value, WORKER};
 
-/// How often each is started.
+/// How often each subject is started.
 const STARTS: usize = 3;
 
 #[derive(Default)]

@@ -18,11 +18,11 @@ const STREAMS: usize = 16;
 /// How often the control plane goes away.
 const STORMS: usize = 5;
 
-/// One subject's herd, and what it has cost.
+/// The herd of one subject, and its cost.
 struct Held {
     envoy: Envoy,
     herd: Herd,
-    /// KiB.
+    /// KiB for one stream.
     each: f64,
     resident: f64,
     milliseconds: Vec<f64>,
@@ -45,7 +45,7 @@ pub(crate) async fn messages(bench: &Bench<'_>) -> anyhow::Result<Vec<Scenario>>
         envoys.push(envoy);
     }
     let all: Vec<&Envoy> = envoys.iter().collect();
-    // One life, so more rounds.
+    // This scenario has one life, so it has more rounds.
     let turns = (bench.settings.rounds * 2, bench.settings.requests);
     let mut scenarios = Vec::new();
     for direction in [Direction::Requests, Direction::Responses] {
@@ -71,7 +71,7 @@ pub(crate) async fn herds(bench: &Bench<'_>, count: usize) -> anyhow::Result<[Sc
             let next = all.remove(0).storm().await?;
             all.push(next);
         }
-        // Another one is the first of the next round.
+        // Another subject begins the next round.
         all.rotate_left(1);
     }
     let first = in_envoy(bench).iter().position(|subject| subject.name == all[0].envoy.name);
@@ -99,7 +99,7 @@ async fn held(bench: &Bench<'_>, subject: &Subject, count: usize) -> anyhow::Res
 }
 
 impl Held {
-    /// The control plane goes away and comes back.
+    /// Stops and restarts the control plane.
     async fn storm(mut self) -> anyhow::Result<Self> {
         let (herd, storm) = self.herd.storm(&self.envoy).await?;
         self.herd = herd;
@@ -128,7 +128,7 @@ fn storm_row(held: &Held, bare: &[f64]) -> Row {
     Row { subject: held.envoy.name.clone(), values }
 }
 
-/// No filter, the native one, this one, and a service that stays where the messages go by.
+/// All subjects but ext_authz, which does not see the messages of a stream.
 fn subjects(bench: &Bench<'_>) -> Vec<Subject> {
     let mut subjects = bench.subjects([jwt_cache()]);
     subjects.retain(|subject| subject.name != EXT_AUTHZ);

@@ -5,7 +5,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use crate::goals::Goal;
 use crate::results::{Results, Scenario, Value};
 
-/// Prints all of it.
+/// Prints the results.
 pub(crate) fn print(results: &Results) {
     for scenario in &results.scenarios {
         println!("\n{}: {}", scenario.id, scenario.title);
@@ -19,7 +19,7 @@ pub(crate) fn print(results: &Results) {
     );
 }
 
-/// A line a subject, a column a quantity.
+/// A line for each subject, a column for each quantity.
 fn scenario_table(scenario: &Scenario) -> Table {
     let names = names(scenario);
     let mut table = new_table();
@@ -42,7 +42,7 @@ pub(crate) fn names(scenario: &Scenario) -> Vec<&str> {
     names
 }
 
-/// `median (least to most)`.
+/// The form is `median (minimum–maximum)`.
 fn spread(value: &Value) -> String {
     let digits = usize::from(value.median.abs() < 100.0);
     match value.rounds.len() {

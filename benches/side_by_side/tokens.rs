@@ -1,7 +1,7 @@
 //! The tokens of a run.
 //!
-//! In: a folder. Out: a signing key and as many distinct tokens as are asked for. Signing takes a
-//! millisecond or two each, so what was signed is kept in the folder for the next run.
+//! In: a folder. Out: a signing key, and any number of distinct tokens. Signing a token takes a millisecond or two, so
+//! the folder keeps the tokens for the next run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -28,9 +28,9 @@ pub(crate) const ZONE: &str = "zone-1";
 
 /// The mesh of every dataplane here.
 pub(crate) const MESH: &str = "default";
-/// The kid of the mesh's key: another than [`KID`], or it would be open which kind of token has it.
+/// The kid of the mesh's key: it differs from [`KID`], so that the kid tells the kind of a token.
 pub(crate) const DATAPLANE_KID: &str = "dp-1";
-/// What says to be the dataplane whose tokens are [`Kind::Dataplane`].
+/// A proxy that claims to be the dataplane of the tokens of [`Kind::Dataplane`].
 pub(crate) const DATAPLANE: ClaimedProxy = ClaimedProxy {
     node_id: "default.backend-1",
     claimed: Claimed {
@@ -43,22 +43,22 @@ pub(crate) const DATAPLANE: ClaimedProxy = ClaimedProxy {
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// A key, and where its tokens are kept.
+/// A key, and the folder with its tokens.
 pub(crate) struct Tokens {
     pub(crate) key: SigningKey,
     folder: PathBuf,
 }
 
-/// What becomes of tokens.
+/// A kind of tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// They are good, for years.
+    /// Zone tokens that are good for years.
     Good,
-    /// Their time is over since weeks.
+    /// Zone tokens that expired weeks ago.
     Expired,
-    /// Their ids are on the lists of [`revoked_ids`], one in [`Kind::STEP`].
+    /// Zone tokens whose ids are on the lists of [`revoked_ids`]: one in [`Kind::STEP`] of the listed ids.
     Revoked,
-    /// They are dataplane tokens, good for years for [`DATAPLANE`].
+    /// Dataplane tokens that are good for years, for [`DATAPLANE`].
     Dataplane,
 }
 
@@ -89,7 +89,7 @@ fn id(place: usize) -> Uuid {
 }
 
 impl Tokens {
-    /// Takes the key in `folder`, or makes one.
+    /// Reads the key in `folder`, or makes one.
     pub(crate) fn open(folder: &Path) -> anyhow::Result<Self> {
         let folder = folder.join("tokens");
         fs::create_dir_all(&folder)?;
@@ -157,7 +157,7 @@ impl Tokens {
         Ok(request.issue(&self.key)?)
     }
 
-    /// Bound to all that a dataplane token can be bound to but a workload.
+    /// Issues a token with every restriction that a dataplane token can have, but for the workload.
     fn issue_dataplane(&self, id: String, now: SystemTime) -> anyhow::Result<String> {
         let service = ("kuma.io/service".to_owned(), BTreeSet::from(["backend".to_owned()]));
         let request = DataplaneTokenRequest {
@@ -176,7 +176,7 @@ impl Tokens {
     }
 }
 
-/// `token`, but for its kid, which nobody is to know.
+/// `token` with another kid, which no subject knows.
 pub(crate) fn with_unknown_kid(token: &str, kid: &str) -> String {
     let header = json!({ "alg": "RS256", "kid": kid, "typ": "JWT" });
     let header = URL_SAFE_NO_PAD.encode(header.to_string());
@@ -192,7 +192,7 @@ pub(crate) fn with_wrong_signatures(tokens: &[String]) -> Vec<String> {
     parts.iter().zip(signatures).map(|((signed, _), other)| format!("{signed}.{other}")).collect()
 }
 
-/// Texts as long as `token`, of three segments of random bytes: what a scanner sends.
+/// Texts as long as `token`, of three segments of random bytes, as a scanner may send.
 pub(crate) fn garbage_like(token: &str, count: usize) -> Vec<String> {
     let mut random = StdRng::seed_from_u64(5678);
     let lengths: Vec<usize> = token.split('.').map(|segment| segment.len() * 3 / 4).collect();
