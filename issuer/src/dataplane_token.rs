@@ -1,8 +1,8 @@
 //! Dataplane tokens, byte for byte as kumactl issues them (Kuma: `pkg/tokens/builtin/issuer/`, `token.go` and
 //! `issuer.go`).
 //!
-//! In: which proxies the token is for, the time and the key. Out: the token. That such a proxy or its mesh
-//! exists, or that a control plane knows the kid, is not checked.
+//! In: the proxies that may use the token, the time and the key. Out: the token. Not checked: whether such a proxy or
+//! its mesh exists, and whether a control plane knows the kid.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
@@ -24,32 +24,32 @@ pub enum ProxyType {
     Egress,
 }
 
-/// What a dataplane token shall say. What is empty binds the token to nothing.
+/// The contents of a dataplane token. An empty field does not restrict the token.
 #[derive(Debug, Clone)]
 pub struct DataplaneTokenRequest {
     /// The name of the one proxy that may use it.
     pub name: String,
     /// The mesh of the proxies that may use it.
     pub mesh: String,
-    /// Tags that a proxy must have, each with the values that it may have. One without values is left out.
+    /// Tags that a proxy must have, each with the values that it may have. A tag without values is left out.
     pub tags: BTreeMap<String, BTreeSet<String>>,
     /// The kind of proxy.
     pub proxy_type: Option<ProxyType>,
     /// The label `kuma.io/workload` that a proxy must have.
     pub workload: String,
-    /// How long.
+    /// How long the token is valid.
     pub valid_for: Duration,
-    /// Under which name the verifiers know the key.
+    /// The kid under which the verifiers know the key.
     pub kid: String,
     /// The time of issue.
     pub now: SystemTime,
-    /// From when on, where that is not the time of issue; `valid_for` counts from here then.
+    /// The start of validity, if it is not the time of issue; then `valid_for` counts from this time.
     pub not_before: Option<SystemTime>,
-    /// By which it can be revoked; kumactl makes a random UUID.
+    /// The ID by which the token can be revoked; kumactl makes a random UUID.
     pub id: String,
 }
 
-/// In the order of Kuma's `DataplaneClaims`. All of them are there, also those that are empty.
+/// The claims in the order of Kuma's `DataplaneClaims`. Empty claims are written too.
 #[derive(Serialize)]
 struct Claims<'a> {
     #[serde(rename = "Name")]
@@ -67,7 +67,7 @@ struct Claims<'a> {
     registered: Registered<'a>,
 }
 
-/// No type is an empty text.
+/// `None` is written as an empty text.
 struct Type(Option<ProxyType>);
 
 impl Serialize for Type {

@@ -1,7 +1,7 @@
 //! Why a text is not a signing key.
 //!
-//! In: what the reader of a key met. Out: a sentence for the operator. No part of a key is ever in
-//! it; a label is, cut short.
+//! In: what the reader of keys found. Out: a sentence for the operator. The sentence may contain the label of a block,
+//! cut short, but no part of a key.
 
 use std::fmt;
 
@@ -10,13 +10,13 @@ use zonegate::token::{MAX_BITS, MIN_BITS, NotPem};
 /// Why there is no signing key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SigningKeyError {
-    /// No PEM block that Go sees; what there is instead.
+    /// Go sees no PEM block; what there is instead.
     NotPem(NotPem),
     /// A public key: it verifies and cannot sign.
     PublicKey,
     /// A certificate.
     Certificate,
-    /// A key under a passphrase.
+    /// A key that is encrypted with a passphrase.
     Encrypted,
     /// A PKCS#12 file.
     Pkcs12,
@@ -33,7 +33,7 @@ pub enum SigningKeyError {
     },
     /// Fewer bits than [`MIN_BITS`] or more than [`MAX_BITS`]; how many.
     Size(u32),
-    /// The operating system gave no randomness, or no key came of it.
+    /// The operating system gave no randomness, or the generation of a key failed.
     NotGenerated(String),
 }
 

@@ -1,8 +1,8 @@
 //! The signing key: an RSA private key, as `kumactl generate signing-key` makes it.
 //!
-//! In: PEM, `RSA PRIVATE KEY` (PKCS#1, RFC 8017 A.1.2) or `PRIVATE KEY` (PKCS#8, RFC 5208), read by the
-//! reader of public keys, or fresh randomness. Out: a [`SigningKey`]. Under which kid it is known, and who may have it, is not known
-//! here. Private material is wiped when dropped and never printed.
+//! In: PEM, `RSA PRIVATE KEY` (PKCS#1, RFC 8017 A.1.2) or `PRIVATE KEY` (PKCS#8, RFC 5208), read by the reader of
+//! public keys, or fresh randomness. Out: a [`SigningKey`]. It has no kid, and who may have it is decided elsewhere.
+//! Private material is wiped when dropped and never printed.
 
 use std::fmt;
 
@@ -26,7 +26,7 @@ pub const DEFAULT_BITS: u32 = 2048;
 
 const PKCS1: &str = "RSA PRIVATE KEY";
 const PKCS8: &str = "PRIVATE KEY";
-/// How an error calls a key that is not in PEM.
+/// The labels in errors about a key in DER.
 const PKCS1_DER: &str = "RSA PRIVATE KEY, as DER";
 const PKCS8_DER: &str = "PRIVATE KEY, as DER";
 
@@ -85,8 +85,8 @@ impl SigningKey {
         }
     }
 
-    /// Reads what a secret of the control plane holds: PEM, or PKCS#1 DER (Kuma:
-    /// `keyBytesToRsaPrivateKey` in `pkg/core/tokens/signing_key.go`, which takes no PKCS#8).
+    /// Reads the key in a secret of the control plane: PEM, or PKCS#1 DER (Kuma: `keyBytesToRsaPrivateKey` in
+    /// `pkg/core/tokens/signing_key.go`, which takes no PKCS#8).
     ///
     /// # Errors
     /// See [`SigningKeyError`].
@@ -182,10 +182,10 @@ impl SigningKey {
         &self.public_pem
     }
 
-    /// A compact JWS (RFC 7515 §7.1) of exactly these bytes, signed with RS256, whatever they say.
+    /// A compact JWS (RFC 7515 §7.1) of exactly these bytes, signed with RS256. The bytes are not checked.
     ///
     /// # Panics
-    /// Where the operating system gives no randomness: it blinds the arithmetic.
+    /// If the operating system gives no randomness, which blinds the arithmetic.
     pub fn sign_raw(&self, header: impl AsRef<[u8]>, claims: impl AsRef<[u8]>) -> String {
         let mut token = URL_SAFE_NO_PAD.encode(header);
         token.push('.');
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_signing_key_is_refused_by_name() {
+    fn texts_that_are_no_signing_key_are_refused_with_the_reason() {
         let pem = SigningKey::generate(1024).unwrap();
         let relabelled = |label: &str| pem.to_pem().replace(PKCS1, label);
         let block = |label: &str, body: &str| {

@@ -1,8 +1,7 @@
 //! Issues keys, zone tokens and dataplane tokens as kumactl does.
 //!
-//! In: a private key, and what a token shall say. Out: a token that Kuma accepts. The command line,
-//! the demo and the tests share it. Nothing here asks whether a token should be issued: whoever
-//! holds the key decides.
+//! In: a private key, and the contents of a token. Out: a token that Kuma accepts. The command line, the demo and the
+//! tests use this crate. The holder of the key decides whether a token should be issued; nothing is checked here.
 //!
 //! ```text
 //! PEM ─ SigningKey ─┬─ public_key ─ for the gate and the control plane

@@ -1,7 +1,7 @@
 //! A public key in the forms that other programs read.
 //!
-//! In: a [`PublicKey`]. Out: `PUBLIC KEY` as PEM (RFC 5280 §4.1, RFC 7468 §13), or a JSON Web Key
-//! (RFC 7517, RFC 7518 §6.3.1). Who may use the key is not known here.
+//! In: a [`PublicKey`]. Out: `PUBLIC KEY` as PEM (RFC 5280 §4.1, RFC 7468 §13), or a JSON Web Key (RFC 7517,
+//! RFC 7518 §6.3.1). Who may use the key is decided elsewhere.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,7 +10,7 @@ use rsa::pkcs1::{RsaPublicKey, UintRef};
 use serde::Serialize;
 use zonegate::token::PublicKey;
 
-/// In the order in which RFC 7517 shows them.
+/// The members in the order in which RFC 7517 shows them.
 #[derive(Serialize)]
 struct Jwk<'a> {
     kty: &'static str,
@@ -28,7 +28,7 @@ pub fn spki_pem(key: &PublicKey) -> String {
     pem::encode_config(&Pem::new("PUBLIC KEY", key.spki_der()), config)
 }
 
-/// `key` as a JSON Web Key on one line; `None` would be a key that is no RSA key.
+/// `key` as a JSON Web Key on one line; never `None`, because every [`PublicKey`] is an RSA key.
 pub fn jwk(key: &PublicKey, kid: Option<&str>) -> Option<String> {
     let RsaPublicKey { modulus, public_exponent } = RsaPublicKey::try_from(key.pkcs1_der()).ok()?;
     let [n, e] =

@@ -1,8 +1,8 @@
-//! What tokens of every kind have in common, byte for byte as kumactl writes it (Kuma:
+//! The parts that tokens of every kind have in common, byte for byte as kumactl writes them (Kuma:
 //! `pkg/core/tokens/issuer.go`).
 //!
-//! In: dates, an ID, claims and a key. Out: the registered claims (RFC 7519 §4.1), and the signed token. What
-//! else a token says is not known here.
+//! In: dates, an ID, claims and a key. Out: the registered claims (RFC 7519 §4.1), and the signed token. The claims of
+//! one kind are defined in the module of the kind.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -11,13 +11,13 @@ use serde::Serialize;
 
 use super::SigningKey;
 
-/// How far back a token's dates begin, for clocks that do not agree.
+/// How far the dates of a token are set back, for clocks that differ.
 const BACKDATED: Duration = Duration::from_secs(5);
 
 /// Why a token cannot be issued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IssueError {
-    /// The clock stands before 1970.
+    /// The clock shows a time before 1970.
     Clock,
     /// The end of the token's life is beyond what a clock can show.
     TooLong,
@@ -41,7 +41,7 @@ impl std::error::Error for IssueError {}
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Life {
     pub(super) now: SystemTime,
-    /// From when on, where that is not the time of issue; `valid_for` counts from here then.
+    /// The start of validity, if it is not the time of issue; then `valid_for` counts from this time.
     pub(super) not_before: Option<SystemTime>,
     pub(super) valid_for: Duration,
 }
@@ -72,7 +72,7 @@ impl<'a> Registered<'a> {
     }
 }
 
-/// In the order of their names, as Go prints a map.
+/// The members in the order of their names, as Go prints a map.
 #[derive(Serialize)]
 struct Header<'a> {
     alg: &'static str,
@@ -92,8 +92,8 @@ fn seconds(time: SystemTime) -> Result<u64, IssueError> {
     Ok(since.as_secs())
 }
 
-/// JSON as Go's `json.Marshal` writes it, which spells the characters that mean something to HTML
-/// and to JavaScript as escapes. Outside strings they do not occur.
+/// JSON as Go's `json.Marshal` writes it, with escapes for the characters that are special in HTML and JavaScript.
+/// These characters occur only in strings.
 pub(super) fn go_json(value: &impl Serialize) -> String {
     // Strings, numbers and lists of them always have a JSON form.
     let text = serde_json::to_string(value).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Zone tokens, byte for byte as kumactl issues them (Kuma: `pkg/tokens/builtin/zone/token.go`).
 //!
-//! In: what the token shall say, the time and the key. Out: the token. That the zone exists, or that
-//! a control plane knows the kid, is not checked.
+//! In: the contents of the token, the time and the key. Out: the token. Not checked: whether the zone exists, and
+//! whether a control plane knows the kid.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,15 +11,16 @@ use zonegate::credential::CONTROL_PLANE_SCOPE;
 use super::token::{Life, Registered, sign};
 use super::{IssueError, SigningKey};
 
-/// As what a token may be used.
+/// Who may use a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
-    /// By a zone ingress.
+    /// A zone ingress.
     Ingress,
-    /// By a zone egress.
+    /// A zone egress.
     Egress,
-    /// By a zone's control plane, at the global one (kumahq/kuma#18803); kumactl does not know it yet.
+    /// The control plane of a zone, at the global control plane (kumahq/kuma#18803); kumactl does not know this scope
+    /// yet.
     #[serde(rename = "cp")]
     ControlPlane,
 }
@@ -27,10 +28,10 @@ pub enum Scope {
 impl Scope {
     /// Every scope.
     pub const ALL: [Self; 3] = [Self::Ingress, Self::Egress, Self::ControlPlane];
-    /// In Kuma's order: what a token has when nobody says otherwise.
+    /// The scopes of a token by default, in Kuma's order.
     pub const ZONE_PROXIES: [Self; 2] = [Self::Ingress, Self::Egress];
 
-    /// As it is written in a token.
+    /// The name of the scope in a token.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ingress => "ingress",
@@ -40,26 +41,26 @@ impl Scope {
     }
 }
 
-/// What a zone token shall say.
+/// The contents of a zone token.
 #[derive(Debug, Clone)]
 pub struct ZoneTokenRequest {
-    /// Where it may be used; empty is anywhere.
+    /// The zone in which the token may be used; empty for any zone.
     pub zone: String,
-    /// As what it may be used.
+    /// Who may use the token.
     pub scope: Vec<Scope>,
-    /// How long.
+    /// How long the token is valid.
     pub valid_for: Duration,
-    /// Under which name the verifiers know the key.
+    /// The kid under which the verifiers know the key.
     pub kid: String,
     /// The time of issue.
     pub now: SystemTime,
-    /// From when on, where that is not the time of issue; `valid_for` counts from here then.
+    /// The start of validity, if it is not the time of issue; then `valid_for` counts from this time.
     pub not_before: Option<SystemTime>,
-    /// By which it can be revoked; kumactl makes a random UUID.
+    /// The ID by which the token can be revoked; kumactl makes a random UUID.
     pub id: String,
 }
 
-/// In the order of Kuma's `ZoneClaims`.
+/// The claims in the order of Kuma's `ZoneClaims`.
 #[derive(Serialize)]
 struct Claims<'a> {
     #[serde(rename = "Zone")]
