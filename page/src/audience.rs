@@ -1,11 +1,11 @@
 //! Who may see the page: people on this machine.
 //!
-//! In: the address of the client, and the host that it asked for. Out: whether it is shown the page. A tunnel
-//! (`ssh -L`, `kubectl port-forward`) and a reverse proxy on this machine come from loopback; who may use those is not
-//! decided here.
+//! In: the address of the client, and the host that it asked for. Out: whether the client may see the page. Requests
+//! through a tunnel (`ssh -L`, `kubectl port-forward`) or a reverse proxy on this machine come from loopback; who may
+//! use those is decided elsewhere.
 //!
-//! The page has names of zones, kids, and notes on revoked tokens, which are for operators. The port on which it is
-//! served may be open to proxies and to Prometheus.
+//! The page has names of zones, kids, and notes on revoked tokens, which are for operators only. But the port of the
+//! page may be open to proxies and to Prometheus.
 
 use std::net::IpAddr;
 
@@ -14,13 +14,13 @@ use std::net::IpAddr;
 pub enum NotShown {
     /// The client is on another machine.
     OtherMachine,
-    /// The client asked for another host by name. The page of a stranger can have its name lead to this machine (DNS
-    /// rebinding), and could read this one then.
+    /// The client asked for another host by name. A stranger's site can make its name resolve to this machine (DNS
+    /// rebinding), and its scripts could then read the page.
     OtherHost,
 }
 
 impl NotShown {
-    /// What the client is told.
+    /// The text for the client.
     pub fn text(self) -> &'static str {
         match self {
             Self::OtherMachine => {
@@ -41,7 +41,7 @@ pub fn may_see(peer: IpAddr, host: Option<&str>) -> Result<(), NotShown> {
     if !peer.to_canonical().is_loopback() {
         return Err(NotShown::OtherMachine);
     }
-    // What names no host is no browser.
+    // A request without a host is not from a browser.
     match host.is_none_or(is_own) {
         true => Ok(()),
         false => Err(NotShown::OtherHost),

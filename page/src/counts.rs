@@ -1,7 +1,7 @@
-//! What a gateway counts, as far as the page shows it.
+//! The metrics of a gateway that the page shows.
 //!
-//! In: a look-up of the values of metrics. Out: [`Counts`]. A metric that is not there counts 0: a filter defines its
-//! metrics when it takes its first policy.
+//! In: a look-up of the values of metrics. Out: [`Counts`]. A missing metric is 0: a filter defines its metrics when it
+//! takes its first policy.
 
 use std::collections::BTreeMap;
 
@@ -10,16 +10,16 @@ use zonegate::metrics::{Counter, Gauge, Metric, Within};
 
 use crate::InForce;
 
-/// What a gateway counts.
+/// The counts of a gateway.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Refusals since the gateway started, and those in shadow mode; none that is 0.
+    /// Refusals since the gateway started, and those in shadow mode, without zeros.
     pub denied: BTreeMap<(Mode, Reason), u64>,
     /// Streams open now.
     pub open: u64,
     /// Streams that wait for their first message or body.
     pub held: u64,
-    /// Open streams that passed in shadow mode only.
+    /// Open streams that passed only because of shadow mode.
     pub shadowed: u64,
     /// Open streams whose token expires within a day, a week, a month.
     pub expiring: [u64; 3],
@@ -27,21 +27,21 @@ pub struct Counts {
     pub holds: (u64, u64),
     /// Policies that were refused since the gateway started.
     pub rejected: u64,
-    /// By the label of a key.
+    /// The use of keys, by the label of a key.
     pub by_key: BTreeMap<String, KeyUse>,
 }
 
-/// Who uses a key.
+/// The use of a key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct KeyUse {
     /// Open streams whose token the key signed.
     pub open: u64,
-    /// Connections that were let in by it since the gateway started.
+    /// Connections that were allowed by the key since the gateway started.
     pub allowed: u64,
 }
 
 impl Counts {
-    /// What the metrics say, and who uses the keys of `policy`.
+    /// Reads the metrics, and the use of the keys of `policy`.
     pub fn read(policy: Option<&InForce>, value: impl Fn(&Metric) -> Option<u64>) -> Self {
         let gauge = |gauge| value(&Metric::Gauge(gauge)).unwrap_or_default();
         let counter = |counter| value(&Metric::Counter(counter)).unwrap_or_default();

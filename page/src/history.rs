@@ -1,57 +1,57 @@
-//! How much counters have grown within the last hour.
+//! The growth of counters within the last hour.
 //!
-//! In: what was counted, again and again, each with the time on a clock that cannot go back. Out: by how much it grew
-//! within the hour before. The hour is one of whole minutes. Who counts, and what else, is not known here.
+//! In: the counters at several times, on a clock that cannot go back. Out: their growth within the last hour, which
+//! consists of whole minutes.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use zonegate::gate::{Mode, Reason};
 
-/// Refusals by what they are: carried out or not, and the reason.
+/// Refusals by mode, enforced or shadow, and by reason.
 type Denied = BTreeMap<(Mode, Reason), u64>;
 
-/// What the page shows.
+/// The time that the page shows.
 const HOUR: Duration = Duration::from_secs(3600);
-/// More often, nothing new is written down.
+/// The shortest time between two notes.
 const OFTEN: Duration = Duration::from_secs(5);
 
-/// What was counted within the last hour.
+/// The refusals of the last hour, by the minute.
 #[derive(Debug, Default)]
 pub struct History {
-    /// When it was first looked, and when last; what was counted then.
+    /// The time of the first note and of the last note, and the counters at the last note.
     seen: Option<(Duration, Duration, Denied)>,
-    /// By how much counters grew, by the minute.
+    /// The growth of the counters, by the minute.
     minutes: VecDeque<(u64, Denied)>,
 }
 
 /// Refusals of the last hour.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Refusals {
-    /// Over how long they were counted: an hour, or less where nobody has looked for so long.
+    /// The time over which they were counted: an hour, or less if the first note is more recent.
     pub over: Duration,
-    /// By mode and reason; none that is 0.
+    /// By mode and reason, without zeros.
     pub denied: Denied,
 }
 
 impl History {
-    /// Whether there would be something new to write down.
+    /// Whether the last note is old enough for a new one.
     pub fn is_due(&self, at: Duration) -> bool {
         self.seen.as_ref().is_none_or(|(_, last, _)| at.saturating_sub(*last) >= OFTEN)
     }
 
-    /// Writes down what was counted until `at`. What was counted before it was first looked belongs to no hour.
+    /// Notes the counters at `at`. Refusals before the first note belong to no hour.
     pub fn note(&mut self, at: Duration, denied: &Denied) {
         let Some((_, last, before)) = &self.seen else {
             return self.begin(at, denied);
         };
         if at.saturating_sub(*last) > HOUR {
-            // Nobody knows when it was.
+            // The time of the new refusals is not known.
             return self.begin(at, denied);
         }
         let grown = denied.iter().filter_map(|(what, count)| {
             let before = before.get(what).copied().unwrap_or_default();
-            // One that is less than before began anew, from 0.
+            // A counter that is less than before began again at 0.
             let by = count.checked_sub(before).unwrap_or(*count);
             (by > 0).then_some((*what, by))
         });
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn before_an_hour_has_passed_the_page_says_how_long_it_was() {
+    fn in_the_first_hour_refusals_are_over_a_shorter_time() {
         let mut history = History::default();
         history.note(at(5), &Denied::new());
         history.note(at(8), &[(EXPIRED, 2)].into());
@@ -154,9 +154,9 @@ mod tests {
         assert_eq!(expired(&history, 2), (2, Some(5)));
     }
 
-    /// A gateway that was away for longer.
+    /// A gateway that was not reachable for more than an hour.
     #[test]
-    fn what_grew_while_nobody_looked_for_an_hour_is_of_no_hour() {
+    fn growth_in_a_gap_of_more_than_an_hour_is_not_counted() {
         let mut history = History::default();
         history.note(at(0), &Denied::new());
         history.note(at(61), &[(EXPIRED, 9)].into());

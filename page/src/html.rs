@@ -1,16 +1,16 @@
 //! Writing HTML.
 //!
-//! In: markup that stands in this program, and text from anywhere. Out: HTML in which the text is text. Markup is a
-//! `&'static str`, so that nothing that comes from a policy or a proxy can be given as markup by mistake; and text goes
-//! between tags only, never into an attribute.
+//! In: markup from this program, and text from anywhere. Out: HTML in which the text is escaped. Markup is a `&'static
+//! str`, so that text from a policy or a proxy cannot be passed as markup by mistake. Text goes only between tags,
+//! never into an attribute.
 
 use std::fmt::{Display, Write as _};
 
-/// HTML in the making.
+/// HTML that is being written.
 #[derive(Debug, Default)]
 pub(crate) struct Html(String);
 
-/// The most characters that are shown of one text.
+/// The most characters of a text that are shown.
 pub(crate) const LIMIT: usize = 400;
 
 impl Html {
@@ -20,8 +20,8 @@ impl Html {
         self
     }
 
-    /// Text from anywhere, cut at [`LIMIT`] characters. Characters that cannot be seen, or that turn the direction of
-    /// what follows, are shown as escapes.
+    /// Text from anywhere, cut at [`LIMIT`] characters. Characters that cannot be seen, or that change the direction of
+    /// the text, are shown as escapes.
     pub(crate) fn text(&mut self, text: impl Display) -> &mut Self {
         let text = text.to_string();
         let mut runes = text.chars();
@@ -34,7 +34,7 @@ impl Html {
         self
     }
 
-    /// A name or a value as it is written somewhere.
+    /// A name or a value, as code.
     pub(crate) fn code(&mut self, text: impl Display) -> &mut Self {
         let text = text.to_string();
         match text.is_empty() {
@@ -63,8 +63,8 @@ impl Html {
     }
 }
 
-/// Controls, and what Unicode calls format characters and separators of lines, with the blanks that look like nothing
-/// or like a space (UnicodeData.txt: Cc, Cf, Zl, Zp, Zs).
+/// Control characters, and Unicode's format characters, line separators, and blanks that are invisible or look like a
+/// space (UnicodeData.txt: Cc, Cf, Zl, Zp, Zs).
 fn is_unseen(rune: char) -> bool {
     rune.is_control()
         || matches!(rune,

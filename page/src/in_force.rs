@@ -1,7 +1,7 @@
-//! What the page shows of a policy.
+//! The part of a policy that the page shows.
 //!
-//! In: a configuration that was accepted. Out: [`InForce`]: names, numbers and fingerprints. It holds no key and no
-//! list of ids, so that it can be kept beside a policy of any length.
+//! In: a configuration that was accepted. Out: [`InForce`]: names, numbers and fingerprints. It holds no keys and no
+//! lists of ids, so it stays small for a policy of any length.
 
 use zonegate::config::Config;
 use zonegate::credential::Kind;
@@ -9,37 +9,37 @@ use zonegate::gate::{Mode, RevocationRule};
 use zonegate::revocation::RevocationList;
 use zonegate::token::KeySet;
 
-/// What the page shows of a policy.
+/// The part of a policy that the page shows.
 #[derive(Debug, Clone)]
 pub struct InForce {
-    /// The text by which pushes differ; empty where the configuration has none.
+    /// The text that tells pushes apart; empty if the configuration has none.
     pub generation: String,
-    /// Whether refusals are carried out.
+    /// Whether refusals are enforced.
     pub mode: Mode,
-    /// The zone of the control plane; `None` in front of a global one.
+    /// The zone of the control plane; `None` for a global control plane.
     pub zone: Option<String>,
     /// The keys.
     pub keys: Vec<Key>,
-    /// The lists of revoked ids; none that is empty.
+    /// The lists of revoked ids, without empty ones.
     pub revoked_ids: Vec<RevokedIds>,
-    /// Rules that revoke tokens by what they say.
+    /// Rules that revoke tokens by their claims.
     pub rules: Vec<RevocationRule>,
-    /// What the author of the configuration may not have meant.
+    /// Warnings about settings that may not be intended.
     pub warnings: Vec<String>,
 }
 
 /// A key that verifies tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
-    /// Of which kind of token.
+    /// The kind of tokens.
     pub kind: Kind,
-    /// Of which mesh; `None` where the key is not one mesh's.
+    /// The mesh of the key; `None` if the key is not for one mesh.
     pub mesh: Option<String>,
-    /// Its name.
+    /// Its kid.
     pub kid: String,
     /// The name under which its tokens are counted.
     pub label: String,
-    /// The algorithm, and how long the key is.
+    /// The algorithm, and the length of the key.
     pub algorithm: String,
     /// Its fingerprint.
     pub fingerprint: String,
@@ -48,18 +48,18 @@ pub struct Key {
 /// A list of revoked ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RevokedIds {
-    /// Of which kind of token.
+    /// The kind of tokens.
     pub kind: Kind,
-    /// Of which mesh; `None` where it is not one mesh's.
+    /// The mesh of the list; `None` if the list is not for one mesh.
     pub mesh: Option<String>,
-    /// How many.
+    /// The number of ids.
     pub ids: usize,
     /// Whether every token without an ID is revoked.
     pub has_empty_entry: bool,
 }
 
 impl InForce {
-    /// Of a configuration that is in force.
+    /// Extracts the shown part of a configuration that is in force.
     pub fn of(config: &Config) -> Self {
         let policy = &config.policy;
         Self {
@@ -92,7 +92,7 @@ fn keys(config: &Config) -> Vec<Key> {
 }
 
 fn keys_of(kind: Kind, mesh: Option<&String>, keys: &KeySet) -> Vec<Key> {
-    // Both in the order of the kids.
+    // Both iterators are in the order of the kids.
     let keys = keys.iter().zip(keys.labelled()).map(|((kid, key), (label, _))| Key {
         kind,
         mesh: mesh.cloned(),

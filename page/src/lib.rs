@@ -1,11 +1,11 @@
-//! The page that `zonegate sync` and `zonegate serve` show at `/`: the state of the gate, for whoever is on call.
+//! The page of `zonegate sync` and `zonegate serve`: the state of the gate, for the operator on call.
 //!
-//! In: a [`Page`], which is what the server knows: the policy, the last push, what the gateway counts, the time. Out:
-//! HTML, and the headers to send it with. No clock is read, no file and no socket: both servers hand over what they
-//! have, so that they show the same page.
+//! In: a [`Page`]: the policy, the last push, the counts of the gateway, and the time, as far as the server knows them.
+//! Out: HTML, and the headers to send with it. This crate reads no clock, file or socket, so that both servers show the
+//! same page.
 //!
-//! There is no script, nothing is loaded from elsewhere, and nothing can be changed here. Of a key only its kid and its
-//! fingerprint are shown, and no token at all. What a policy says is text and never markup: see `src/html.rs`.
+//! The page has no script, loads nothing from elsewhere, and cannot change anything. It shows only the kid and the
+//! fingerprint of a key, and no tokens. Text of a policy is never markup: see `src/html.rs`.
 
 mod audience;
 mod counts;
@@ -26,16 +26,16 @@ pub use counts::{Counts, KeyUse};
 pub use history::{History, Refusals};
 pub use in_force::{InForce, Key, RevokedIds};
 
-/// All that is shown.
+/// The contents of the page.
 #[derive(Debug, Clone)]
 pub struct Page<'a> {
-    /// Whose page it is, and the last push as that server knows it.
+    /// The server of the page, and the last push as this server knows it.
     pub server: Server<'a>,
     /// The version of the program.
     pub version: &'a str,
-    /// The time of the page; `None` where the clock says a time before 1970.
+    /// The time of the page; `None` if the clock shows a time before 1970.
     pub now: Option<UnixTime>,
-    /// The policy that this server has put in force or in the file, and since when.
+    /// The policy that this server has put in force or in the file, and the time when it did so.
     pub policy: Option<(&'a InForce, Option<UnixTime>)>,
     /// What the gateway counts.
     pub gateway: Gateway<'a>,
@@ -53,40 +53,40 @@ pub enum Server<'a> {
 /// A push.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Push {
-    /// When it came.
+    /// The time when it came.
     pub at: Option<UnixTime>,
-    /// Why it was refused; `None` where it was accepted.
+    /// Why it was refused; `None` if it was accepted.
     pub refused: Option<String>,
 }
 
-/// What `zonegate sync` knows of the control plane and of the file.
+/// The state of the control plane and the file, as `zonegate sync` knows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Poll {
     /// When the file was last known to be current.
     pub current_at: Option<UnixTime>,
-    /// Polls that failed since.
+    /// Polls that have failed since then.
     pub failures: u64,
-    /// When the first of them failed.
+    /// When the first of these polls failed.
     pub failing_since: Option<UnixTime>,
-    /// Why the last of them failed.
+    /// Why the last of these polls failed.
     pub error: String,
 }
 
-/// What the gateway counts, as far as the server knows it.
+/// The counts of the gateway, if the server knows them.
 #[derive(Debug, Clone, Copy)]
 pub enum Gateway<'a> {
-    /// This.
+    /// The current counts, and the refusals of the last hour.
     Seen(&'a Counts, &'a Refusals),
-    /// Nobody has said where to ask.
+    /// The server was not told where to ask.
     NotAsked,
-    /// It has not been asked yet.
+    /// The gateway has not been asked yet.
     NotYet,
-    /// It did not answer, for this reason.
+    /// The gateway did not answer, for this reason.
     Silent(&'a str),
 }
 
-/// Names and values of the headers to send the page with. Even if something were wrong with the escaping, a browser
-/// would run nothing, load nothing and send nothing; and no other page can show this one in a frame.
+/// Names and values of the headers to send with the page. Even if the escaping had a bug, a browser would run, load and
+/// send nothing. No other page can show this page in a frame.
 pub fn headers() -> [(&'static str, &'static str); 7] {
     static POLICY: LazyLock<String> = LazyLock::new(|| {
         let style = STANDARD.encode(Sha256::digest(STYLE));
@@ -106,7 +106,7 @@ pub fn headers() -> [(&'static str, &'static str); 7] {
     ]
 }
 
-/// What the page looks like. It stands in the page, and its hash in the header.
+/// The style sheet of the page. The page contains it, and the header has its hash.
 const STYLE: &str = include_str!("page.css");
 
 impl Page<'_> {

@@ -1,6 +1,6 @@
-//! What needs someone's attention: the top of the page.
+//! The states that need attention: the top of the page.
 //!
-//! In: a [`Page`]. Out: sentences, the gravest first. What to do about each is in `docs/troubleshoot.md`.
+//! In: a [`Page`]. Out: sentences, the most severe first. `docs/troubleshoot.md` says what to do about each.
 
 use std::time::Duration;
 
@@ -9,22 +9,22 @@ use zonegate::gate::{Mode, Reason};
 use super::words::{count, span};
 use crate::{Gateway, Page, Server};
 
-/// How grave it is.
+/// The severity of a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Level {
-    /// Someone is kept out, or is let in who should not be.
+    /// Someone is refused or let in wrongly.
     Wrong,
-    /// It will be wrong, or may be.
+    /// It may be wrong, or will be.
     Look,
 }
 
-/// Longer than a control plane takes to be restarted.
+/// More than the time that a control plane takes to restart.
 const LONG: Duration = Duration::from_secs(300);
-/// Refusals for these reasons are about the gateway, and not about who is refused.
+/// Reasons of refusals that concern the gateway, not the client.
 const OF_THE_GATEWAY: [Reason; 3] =
     [Reason::ClockUnavailable, Reason::PolicyUnavailable, Reason::Overloaded];
 
-/// What needs attention on this page.
+/// The sentences for this page.
 pub(super) fn attention(page: &Page<'_>) -> Vec<(Level, String)> {
     let mut all = of_policy(page);
     all.extend(of_pushes(page));

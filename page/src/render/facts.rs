@@ -83,7 +83,7 @@ fn refused_by_gateway(html: &mut Html, page: &Page<'_>) {
     html.markup("</dd>\n");
 }
 
-/// Open streams, and the tokens with which they are open.
+/// Open streams and their tokens.
 pub(super) fn streams(html: &mut Html, page: &Page<'_>) {
     html.markup("<section id=\"streams\">\n<h2>Open streams and their tokens</h2>\n");
     if says_why_not(html, page.gateway)

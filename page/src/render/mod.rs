@@ -1,6 +1,6 @@
-//! The page, section by section, in the order in which someone who is called at night reads it.
+//! The page, section by section, in the order in which an operator on call needs them.
 //!
-//! In: a [`Page`]. Out: HTML. What it looks like is in `page.css`.
+//! In: a [`Page`]. Out: HTML. Its style is in `page.css`.
 
 mod attention;
 mod facts;
@@ -13,7 +13,7 @@ use words::utc;
 use crate::html::Html;
 use crate::{Gateway, Page, STYLE, Server};
 
-/// All of it.
+/// The whole page.
 pub(crate) fn page(page: &Page<'_>) -> String {
     let mut html = Html::default();
     html.markup("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>Zonegate</title>\n")
@@ -83,7 +83,7 @@ fn foot(html: &mut Html, page: &Page<'_>) {
     html.markup("</p>\n</footer>\n");
 }
 
-/// Why nothing is known of the gateway, in a section about it. Whether something is known.
+/// Writes why nothing is known about the gateway, if so. Returns whether something is known.
 fn says_why_not(html: &mut Html, gateway: Gateway<'_>) -> bool {
     match gateway {
         Gateway::Seen(..) => return true,

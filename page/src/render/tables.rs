@@ -13,9 +13,9 @@ use super::words::{count, date, grouped, span, tokens, utc};
 use crate::html::Html;
 use crate::{Counts, Gateway, InForce, Key, Page, Refusals, RevokedIds};
 
-/// The most rows of a table: a browser on a phone shows them at once.
+/// The most rows of a table, which a browser on a phone shows without delay.
 const ROWS: usize = 200;
-/// What is called an hour.
+/// The time over which recent refusals are counted.
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// Refusals by reason.
@@ -40,7 +40,7 @@ fn refusals_table(html: &mut Html, counts: &Counts, refusals: &Refusals) {
     let recently = |what| refusals.denied.get(what).copied().unwrap_or_default();
     let mut rows: Vec<_> =
         counts.denied.iter().map(|(what, all)| (recently(what), *what, *all)).collect();
-    // What happens now comes first.
+    // Recent refusals come first.
     rows.sort_by_key(|(recent, what, _)| (Reverse(*recent), *what));
     html.markup("<table class=\"narrow\">\n<thead><tr><th>Reason</th><th>Last hour</th><th>Since the start</th></tr></thead>\n");
     html.markup("<tbody>\n");
@@ -162,7 +162,7 @@ fn rules(html: &mut Html, rules: &[RevocationRule], now: Option<UnixTime>) {
     and_more(html, rules.len());
 }
 
-/// Which tokens a rule is about: all that is there must hold.
+/// The tokens that a rule revokes: all conditions must hold.
 fn about(html: &mut Html, rule: &RevocationRule) {
     let RevocationRule { zone, mesh, name, kid, issued_before, until: _, note: _ } = rule;
     let mut separator = "";
@@ -178,7 +178,7 @@ fn about(html: &mut Html, rule: &RevocationRule) {
     }
 }
 
-/// In one line.
+/// A time that is not broken into lines.
 fn time(html: &mut Html, time: String) -> &mut Html {
     html.markup("<span class=\"whole\">").text(time).markup("</span>")
 }

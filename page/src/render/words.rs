@@ -18,12 +18,12 @@ pub(super) fn when(at: Option<UnixTime>, now: Option<UnixTime>) -> String {
     }
 }
 
-/// As in `2026-11-27 17:05:00 UTC`.
+/// A time, as in `2026-11-27 17:05:00 UTC`.
 pub(super) fn utc(at: UnixTime) -> String {
     i64::try_from(at.as_secs()).map_or_else(|_| at.as_secs().to_string(), seconds)
 }
 
-/// The same of a date in a token or a rule.
+/// A date of a token or a rule, in the same form.
 pub(super) fn date(date: NumericDate) -> String {
     seconds(date.0)
 }
@@ -44,7 +44,7 @@ pub(super) fn count(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", grouped(number), if number == 1 { one } else { many })
 }
 
-/// As in `1,234,567`.
+/// A number with separators, as in `1,234,567`.
 pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -57,7 +57,7 @@ pub(super) fn grouped(number: u64) -> String {
     text
 }
 
-/// Tokens of a kind.
+/// The words for tokens of a kind.
 pub(super) fn tokens(kind: Kind) -> &'static str {
     match kind {
         Kind::ZoneToken => "zone tokens",
