@@ -1,6 +1,6 @@
 //! The gateways of one VM of a host. They outlive the configurations that the host gives.
 //!
-//! In: names. Out: gateways. What a gateway does is in [`vm_gateway`](crate::vm_gateway).
+//! In: names. Out: gateways. The work of a gateway is in [`vm_gateway`](crate::vm_gateway).
 //!
 //! A gateway is known by its name, so two filters in one host must have two names.
 

@@ -39,7 +39,7 @@ impl Fleet {
         Ok(subjects.iter().filter_map(|subject| named(&subject.name)).collect())
     }
 
-    /// Ends all Envoys. Those that are needed again are started anew.
+    /// Ends all Envoys. Those that are needed again are restarted.
     pub(crate) async fn stop(&mut self) {
         for envoy in self.running.drain(..) {
             envoy.stop().await;

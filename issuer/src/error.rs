@@ -10,7 +10,7 @@ use zonegate::token::{MAX_BITS, MIN_BITS, NotPem};
 /// Why there is no signing key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SigningKeyError {
-    /// Go sees no PEM block; what there is instead.
+    /// Go sees no PEM block. The value says what the text is.
     NotPem(NotPem),
     /// A public key: it verifies and cannot sign.
     PublicKey,

@@ -37,7 +37,7 @@ pub struct Page<'a> {
     pub now: Option<UnixTime>,
     /// The policy that this server has put in force or in the file, and the time when it did so.
     pub policy: Option<(&'a InForce, Option<UnixTime>)>,
-    /// What the gateway counts.
+    /// The counts of the gateway.
     pub gateway: Gateway<'a>,
 }
 

@@ -1,8 +1,8 @@
 //! Envoy's external authorization: headers only.
 //!
 //! In: the headers of a request, and the body of a bootstrap request if Envoy is told to send it. Out: that the request
-//! passes, or status and message. The protocol does not show which proxy connects, so a token passes if some proxy could
-//! use it here. No open stream is ever cut.
+//! passes, or status and message. The protocol does not show which proxy connects, so a token passes if some proxy
+//! could use it here. No open stream is ever cut.
 
 use std::sync::Arc;
 

@@ -262,8 +262,8 @@ pub(crate) fn pairs(headers: Option<&HeaderMap>) -> impl Iterator<Item = (&[u8],
     })
 }
 
-/// Whether Envoy shows the body as it comes, and sends upstream only what comes back. With other settings Envoy would wait
-/// for an answer to the headers until its timeout; it is refused at once, with the reason.
+/// Whether Envoy shows the body as it comes, and sends upstream only what comes back. With other settings Envoy would
+/// wait for an answer to the headers until its timeout. Such a call is refused at once, with the reason.
 fn is_usable(first: &ProcessingRequest) -> Result<(), Status> {
     let Some(configured) = &first.protocol_config else { return Ok(()) };
     let is_right = configured.request_body_mode() == BodySendMode::FullDuplexStreamed;

@@ -7,8 +7,8 @@
 //! Each dialect has its own path, and its two headers must occur once. A client can send the headers of the other
 //! dialect, and its proxy would pass them on.
 //!
-//! `/` answers with a redirect to the page, never with 200. A proxy that is configured with the address of the service and
-//! no path asks `/`, and would take 200 for a yes.
+//! `/` answers with a redirect to the page, never with 200. A proxy that is configured with the address of the service
+//! and no path asks `/`, and would take 200 for a yes.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -74,8 +74,8 @@ pub(crate) fn routes(gate: Arc<Gate>) -> Router {
         .with_state(gate)
 }
 
-/// Lets gRPC requests pass to the gRPC services, and refuses all others. These services report errors with HTTP status 200,
-/// and a proxy that asks at the wrong path would take 200 for a yes.
+/// Lets gRPC requests pass to the gRPC services, and refuses all others. These services report errors with HTTP status
+/// 200, and a proxy that asks at the wrong path would take 200 for a yes.
 pub(crate) async fn only_grpc(request: Request, next: Next) -> Response<Body> {
     let content_type = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
     match content_type.is_some_and(|value| value.starts_with(b"application/grpc")) {

@@ -2,7 +2,7 @@
 //! authorization, nginx and others by a subrequest.
 //!
 //! In: [`Settings`], a listener, and the file with the policy. Out: verdicts, until it is told to stop. The core,
-//! `zonegate`, decides: by the same lifecycle as in a filter, or by the headers alone where a protocol shows nothing else.
+//! `zonegate`, decides: by the same lifecycle as in a filter, or by the headers alone if a protocol shows nothing else.
 //! The tool knows the forms of files.
 
 mod backend;

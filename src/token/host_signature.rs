@@ -48,7 +48,7 @@ impl<H: Host> HostKey<H> {
         Self { prefix: fixed.encode_to_vec(), host: PhantomData }
     }
 
-    /// The whole message: protobuf allows to append encoded fields.
+    /// The whole message: encoded fields of a protobuf message can simply be appended.
     fn arguments(&self, text: &[u8], signature: &[u8]) -> Vec<u8> {
         // A tag and a length of up to five bytes before each of the two.
         let capacity = [self.prefix.len(), text.len(), signature.len(), 12];

@@ -19,7 +19,7 @@ const RSA_PSS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a];
 /// Why a text is not a public key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyError {
-    /// Go sees no PEM block; what there is instead.
+    /// Go sees no PEM block. The value says what the text is.
     NotPem(NotPem),
     /// A private key, which must not leave the issuer.
     PrivateKey,

@@ -111,7 +111,7 @@ impl fmt::Display for NotPem {
 }
 
 impl NotPem {
-    /// What `text` is, which must have no [`Block`](pem::Block).
+    /// What `text` is, if it has no [`Block`](pem::Block).
     pub fn of(text: &[u8]) -> Self {
         if let Some(kind) = DerKind::of(text) {
             return Self::Der(kind);

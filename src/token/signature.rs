@@ -4,10 +4,10 @@
 //! In: a [`VerificationKey`]. Out: a [`Verifier`], prepared once per configuration. A [`SignatureBackend`] does the
 //! arithmetic: crates `rsa` and `p256` here, the host in [`host_signature`](super::host_signature).
 //!
-//! A verifier is a [`JwtVerifier`] of jsonwebtoken. Its `CryptoProvider` is not used, because threads cannot share the
-//! verifiers of one. Its `decode` is not used either: it reads a token more strictly than Kuma in some places (line
-//! breaks and spare bits in base64, duplicate members) and more laxly in others (dates), and the gate must read it
-//! exactly as Kuma does.
+//! A verifier is a [`JwtVerifier`] of jsonwebtoken. Its `CryptoProvider` is not used, because threads cannot share its
+//! verifiers. Its `decode` is not used either: it reads a token more strictly than Kuma in some places (line breaks and
+//! spare bits in base64, duplicate members) and more laxly in others (dates), and the gate must read tokens exactly as
+//! Kuma does.
 
 use std::fmt;
 
