@@ -1,8 +1,8 @@
 //! Writing HTML.
 //!
-//! In: markup from this program, and text from anywhere. Out: HTML in which the text is escaped. Markup is a `&'static
-//! str`, so that text from a policy or a proxy cannot be passed as markup by mistake. Text goes only between tags,
-//! never into an attribute.
+//! In: markup from this program, and text from anywhere. Out: HTML in which the text is escaped. Markup is a
+//! `&'static str`, so that text from a policy or a proxy cannot be passed as markup by mistake. Text goes only between
+//! tags, never into an attribute.
 
 use std::fmt::{Display, Write as _};
 

@@ -14,7 +14,7 @@ use crate::{Gateway, Page, Server};
 pub(super) enum Level {
     /// Someone is refused or let in wrongly.
     Wrong,
-    /// It may be wrong, or will be.
+    /// Something will go wrong, or may.
     Look,
 }
 
