@@ -1,8 +1,9 @@
 //! Envoy's dynamic-module ABI: the hooks that Envoy calls, and the callbacks that it offers. All `unsafe` code of the
 //! project is here.
 //!
-//! In: Envoy's event hooks. Out: calls of the safe code of this crate, and safe functions around Envoy's callbacks. Declarations follow Envoy's header, `source/extensions/dynamic_modules/abi/abi.h`,
-//! of 1.38, 1.39 and 1.40. This file decides nothing.
+//! In: Envoy's event hooks. Out: calls of the safe code of this crate, and safe functions around Envoy's callbacks.
+//! Declarations follow Envoy's header, `source/extensions/dynamic_modules/abi/abi.h`, of 1.38, 1.39 and 1.40. This file
+//! decides nothing.
 //!
 //! The reasons why it is sound, each named where it is used:
 //!
@@ -59,7 +60,7 @@ struct RawHeader {
 
 type EnvoyFilter = *mut c_void;
 type EnvoyConfig = *mut c_void;
-/// `envoy_dynamic_module_type_http_filter_module_ptr`: the number of the stream, and one.
+/// `envoy_dynamic_module_type_http_filter_module_ptr`: the number of the stream plus one.
 type ModuleFilter = *const c_void;
 type ModuleConfig = *const c_void;
 type Scheduler = *mut c_void;
@@ -263,7 +264,7 @@ unsafe fn bytes_of<'a>(bytes: *const u8, length: usize) -> &'a [u8] {
     if bytes.is_null() || length == 0 {
         return &[];
     }
-    // SAFETY: not null; the caller answers for the rest.
+    // SAFETY: not null; the caller guarantees the rest.
     unsafe { slice::from_raw_parts(bytes, length) }
 }
 
@@ -315,7 +316,8 @@ pub(crate) fn with_request_body<T>(
     let filter = filter(stream)?;
     let _lent = Lent::begin();
     let mut chunks = Vec::new();
-    // What was kept by a filter before comes as a piece, and is what is kept: it counts once.
+    // If an earlier filter kept the body, Envoy shows the same bytes as the piece and as the kept body. They count
+    // once.
     // SAFETY: Own thread.
     let is_same = is_kept
         && Since1_38::get()
@@ -491,8 +493,8 @@ impl Host<'_> {
     /// Has Envoy call [`configuration::stands`] after its current work, if the configuration still exists
     /// then.
     pub(crate) fn call_later(self) {
-        // SAFETY: Envoy's configuration lives as long as the hook. The scheduler is ours until it is
-        // deleted, and what was committed does not need it.
+        // SAFETY: Envoy's configuration lives as long as the hook. The scheduler is ours until it is deleted, and Envoy
+        // does not need it for a committed event.
         unsafe {
             let scheduler = envoy::http_filter_config_scheduler_new(self.config);
             if !scheduler.is_null() {
@@ -514,8 +516,7 @@ fn symbol(name: &CStr) -> *mut c_void {
 /// Wakes the worker of a stream, from any thread, while the stream is live.
 pub(crate) struct Waker(Scheduler);
 
-// SAFETY: Envoy's header allows `…scheduler_commit` on every thread. Nothing else is done with it there
-// but to delete it.
+// SAFETY: Envoy's header allows `…scheduler_commit` on every thread. The only other use is to delete it.
 unsafe impl Send for Waker {}
 
 impl Waker {
@@ -562,7 +563,7 @@ type PushedElsewhere =
 /// Registers this copy of the library for the others under `key`. Returns whether the key was free.
 pub(crate) fn offer(key: &str) -> bool {
     let function: PushedElsewhere = pushed_elsewhere;
-    // SAFETY: own memory; the function stays, for the library is never unloaded (build.rs).
+    // SAFETY: own memory; the function stays valid, because the library is never unloaded (build.rs).
     Since1_38::get().is_some_and(|envoy| unsafe {
         (envoy.register_function)(module_buffer(key.as_bytes()), function as *mut c_void)
     })
@@ -578,15 +579,15 @@ impl OtherCopy {
         let (key, mut function) = (module_buffer(key.as_bytes()), ptr::null_mut());
         // SAFETY: own memory.
         let is_known = unsafe { (Since1_38::get()?.get_function)(key, &raw mut function) };
-        // SAFETY: under such a key there is nothing but a `pushed_elsewhere`: its form is a part of the
-        // key.
+        // SAFETY: such a key only ever names a `pushed_elsewhere`, because the key includes the version of its
+        // signature.
         (is_known && !function.is_null())
             .then(|| Self(unsafe { mem::transmute::<*mut c_void, PushedElsewhere>(function) }))
     }
 
     /// Tells this copy of a push.
     pub(crate) fn tell(self, gateway: &str, text: &[u8]) {
-        // SAFETY: no copy is ever unloaded. Own memory, which the other one copies.
+        // SAFETY: no copy is ever unloaded. Own memory, which the other copy copies.
         unsafe { (self.0)(gateway.as_ptr(), gateway.len(), text.as_ptr(), text.len()) };
     }
 }
@@ -612,7 +613,7 @@ unsafe extern "C" fn pushed_elsewhere(
 /// Runs a hook. (No unwinding.)
 fn guarded<T>(on_panic: impl FnOnce() -> T, hook: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(hook)).unwrap_or_else(|cause| {
-        // What a cause does when it is dropped is not known.
+        // Dropping the payload of a panic may panic again.
         mem::forget(cause);
         on_panic()
     })
@@ -626,7 +627,7 @@ fn guarded_request(
     pause: u32,
     hook: impl FnOnce() -> Option<u32>,
 ) -> u32 {
-    // In the words of HTTP and of gRPC: nobody knows which of them the client speaks.
+    // An answer for HTTP and for gRPC, because the client's protocol is not known here.
     const ANSWER: [(&str, &str); 3] =
         [(":status", "503"), ("grpc-status", "14"), ("grpc-message", "zonegate: failed")];
     let is_answered = || guarded(|| false, || stream::failed(stream) == MustBeAnswered::No);
@@ -677,7 +678,7 @@ extern "C" fn envoy_dynamic_module_on_program_init() -> *const c_char {
         if !*LOADED.get_or_init(program::loaded) {
             return ptr::null();
         }
-        // The ABI of 1.40 is that of 1.38 and 1.39 with more functions; they would warn of it.
+        // The ABI of 1.40 only adds functions to that of 1.38 and 1.39. Those would warn about its version.
         let is_new = !symbol(c"envoy_dynamic_module_callback_log_v2").is_null();
         if is_new { c"v0.2.0".as_ptr() } else { c"v0.1.0".as_ptr() }
     })
@@ -739,7 +740,7 @@ unsafe extern "C" fn envoy_dynamic_module_on_http_filter_new(
 ) -> ModuleFilter {
     let number = guarded(|| None, || FILTERS.with_borrow_mut(|filters| filters.insert(filter)));
     if let Some(number) = number {
-        // Where that fails, nobody knows the stream, and its hooks let nothing pass.
+        // If this fails, the stream is not known, and its hooks let nothing pass.
         guarded(
             || (),
             || {
@@ -750,7 +751,7 @@ unsafe extern "C" fn envoy_dynamic_module_on_http_filter_new(
             },
         );
     }
-    // Never null, which Envoy 1.38 and 1.39 would hand to the hooks.
+    // Never null: Envoy 1.38 and 1.39 would pass null to the hooks.
     let number = number.and_then(|number| usize::try_from(number).ok());
     ptr::without_provenance(number.unwrap_or(usize::MAX).saturating_add(1))
 }
@@ -825,8 +826,8 @@ extern "C" fn envoy_dynamic_module_on_http_filter_destroy(ours: ModuleFilter) {
     let _ = FILTERS.try_with(|filters| filters.borrow_mut().remove(id));
 }
 
-// What a control plane answers is not looked at, and the module asks nobody: these do nothing. Envoy loads
-// no module without them.
+// The module does not look at responses and makes no calls of its own, so these hooks do nothing. Envoy loads no module
+// without them.
 
 macro_rules! not_looked_at {
     ($($hook:ident)*) => {$(

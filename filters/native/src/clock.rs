@@ -38,7 +38,7 @@ impl Bell {
         bell
     }
 
-    /// From now on it is rung, by this waker.
+    /// Lets the clock ring this bell through `waker`.
     pub(crate) fn hang(&self, waker: Waker) {
         *self.waker() = Some(waker);
         // Either this sees that the thread is about to wait, or the thread sees the bell.
@@ -48,7 +48,7 @@ impl Bell {
         }
     }
 
-    /// From now on it is not rung. When this returns, nobody is about to ring it.
+    /// Stops the clock from ringing this bell. When this function returns, no ring is in progress.
     pub(crate) fn take_down(&self) {
         drop(self.waker().take());
     }
@@ -57,9 +57,9 @@ impl Bell {
         self.waker().is_some()
     }
 
-    /// Whether it was there to be rung.
+    /// Rings the bell. Returns whether it has a waker.
     fn ring(&self) -> bool {
-        // The lock is held meanwhile: Envoy must not end the worker at the same time.
+        // The lock is held during the call, so that Envoy cannot end the worker at the same time.
         self.waker().as_ref().map(Waker::wake).is_some()
     }
 
@@ -97,7 +97,7 @@ fn tick() {
     }
 }
 
-/// Waits until a bell is hung up.
+/// Waits until a bell has a waker.
 fn wait() {
     let mut bells = bells();
     TICKS.store(false, Ordering::Relaxed);

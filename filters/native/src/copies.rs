@@ -1,6 +1,6 @@
 //! Other copies of the library in this process. Envoy loads a library from another path beside the first, which stays
-//! as long as its streams do. Each copy has its own statics, and Envoy does not tell it of pushes to another copy. So each
-//! copy registers itself in Envoy's registry of functions, and passes each push on to all others.
+//! as long as its streams do. Each copy has its own statics, and Envoy does not tell it of pushes to another copy. So
+//! each copy registers itself in Envoy's registry of functions, and passes each push on to all others.
 //!
 //! In: nothing. Out: the other copies.
 

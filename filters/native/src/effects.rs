@@ -36,7 +36,7 @@ pub(crate) fn perform(
             Effect::Facts(stream, facts) => tell(*stream, facts),
             Effect::Change(metric, change) => count(metric.clone(), *change),
             Effect::Log(line) => write(line),
-            // All of a configuration's are defined with it.
+            // All metrics of a configuration are defined with it.
             Effect::Define(_) => {}
             Effect::Resume(_) | Effect::Answer(..) | Effect::Cut(_) => {}
         }

@@ -7,7 +7,7 @@ use super::abi::Headers;
 const MARK: &str = "x-zonegate-fault";
 
 /// Panics, if the request asks for it.
-#[allow(clippy::panic)] // that is what it is for
+#[allow(clippy::panic)] // this function must panic
 pub(super) fn at_headers(headers: Headers<'_>) {
     let asked = headers.iter().find(|(name, _)| *name == MARK.as_bytes());
     if asked.is_some_and(|(_, value)| value == b"trap") {

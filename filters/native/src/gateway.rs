@@ -55,13 +55,13 @@ pub(crate) struct Entry {
 /// A policy that a worker puts in force.
 #[derive(Debug, Clone)]
 pub(crate) enum Push {
-    /// What Envoy handed over.
+    /// A policy that Envoy handed over.
     Policy(Arc<Policy>),
-    /// The same, no longer kept.
+    /// Such a policy, no longer kept.
     NotKept,
-    /// What Envoy handed over to another copy of the library.
+    /// A policy that Envoy handed over to another copy of the library.
     Elsewhere(Arc<Policy>),
-    /// The same, if this copy cannot read it.
+    /// Such a policy, if this copy cannot read it.
     Unreadable,
 }
 
@@ -101,7 +101,7 @@ impl Gateway {
         if state.entries.iter().any(later) {
             return false;
         }
-        // A policy that Envoy takes later than one that came after it is never the newest.
+        // A policy is never the newest if Envoy takes it after a policy that was added later.
         let earlier = state.entries.iter_mut().filter(|entry| entry.number <= number);
         earlier.for_each(|entry| entry.stands = true);
         state.entries.retain(|entry| {
@@ -118,8 +118,8 @@ impl Gateway {
         self.changed();
     }
 
-    /// Envoy gave another copy of the library this policy, or a policy that this copy cannot read. Returns whether that
-    /// matters here.
+    /// Envoy gave another copy of the library this policy, or a policy that this copy cannot read (`None`). Returns
+    /// whether that matters here.
     pub(crate) fn push_elsewhere(&self, policy: Option<Policy>) -> bool {
         let mut state = self.state();
         let is_ours = |entry: &Entry| matches!(entry.policy, Push::Policy(_) | Push::NotKept);
@@ -159,7 +159,7 @@ impl Gateway {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing that is done with it leaves it half done.
+        // No operation leaves the state half changed, so a poisoned lock is safe to use.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

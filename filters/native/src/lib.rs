@@ -8,7 +8,7 @@
 //!
 //! All unsafe code is in [`abi`]. A panic is caught in its hook: see [`abi`].
 
-#![cfg(target_os = "linux")] // Envoy loads such libraries there, and on macOS, where nobody has tried
+#![cfg(target_os = "linux")] // Envoy also loads libraries on macOS, but this one was not tried there
 
 #[cfg(panic = "abort")]
 compile_error!("a panic must not end Envoy: build it with `make native`, or `--profile native`");

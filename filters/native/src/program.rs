@@ -11,8 +11,8 @@ const TOO_OLD: &str = "zonegate: this Envoy is too old for the dynamic module: i
 
 /// Prepares this copy of the library. Returns whether it can be used.
 pub(crate) fn loaded() -> bool {
-    // A panic is caught where it leaves the module. Where it comes from stands in Envoy's log, and nothing
-    // of what it says: that may have a token in it.
+    // Panics are caught where they would leave the module. Envoy's log gets the place of a panic, and not its message,
+    // which may contain a token.
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         abi::log(

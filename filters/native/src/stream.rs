@@ -1,6 +1,6 @@
 //! The hooks of a stream.
 //!
-//! In: Envoy's hooks for headers, body, trailers and the end of a stream. Out: what Envoy does with it.
+//! In: Envoy's hooks for headers, body, trailers and the end of a stream. Out: how Envoy continues.
 
 use std::borrow::Cow;
 
@@ -14,9 +14,9 @@ use crate::worker::{self, Phase, Stream};
 /// What Envoy does with a piece of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BodyStep {
-    /// It goes on, with all that was kept.
+    /// The piece goes on, with all that was kept.
     Continue,
-    /// It is kept.
+    /// The piece is kept.
     Keep,
     /// The stream was answered.
     Discard,
@@ -25,9 +25,9 @@ pub(crate) enum BodyStep {
 /// Whether a stream whose hook has failed still waits for its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MustBeAnswered {
-    /// It does.
+    /// It still waits.
     Yes,
-    /// It was answered before.
+    /// It was answered earlier.
     No,
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn begin(id: StreamId, configuration: &Configuration) {
     Stream::begin(id, configuration);
 }
 
-/// The request headers of a stream have come. `None` where nobody knows the stream.
+/// The request headers of a stream have come. `None` if the stream is not known.
 pub(crate) fn on_headers(id: StreamId, is_end: bool) -> Option<Step> {
     let stream = Stream::find(id)?;
     let step = stream.event(|inner, effects| {
@@ -59,7 +59,7 @@ pub(crate) fn on_headers(id: StreamId, is_end: bool) -> Option<Step> {
     Some(step)
 }
 
-/// A piece of the request body of a stream has come. `None` where nobody knows the stream.
+/// A piece of the request body of a stream has come. `None` if the stream is not known.
 pub(crate) fn on_body(id: StreamId, is_end: bool) -> Option<BodyStep> {
     let stream = Stream::find(id)?;
     let is_kept = match stream.phase() {
@@ -80,7 +80,7 @@ pub(crate) fn on_body(id: StreamId, is_end: bool) -> Option<BodyStep> {
     })
 }
 
-/// The request trailers of a stream have come. `None` where nobody knows the stream.
+/// The request trailers of a stream have come. `None` if the stream is not known.
 pub(crate) fn on_trailers(id: StreamId) -> Option<Step> {
     let stream = Stream::find(id)?;
     match stream.phase() {
@@ -91,14 +91,14 @@ pub(crate) fn on_trailers(id: StreamId) -> Option<Step> {
     Some(stream.event(|inner, effects| inner.lifecycle.on_trailers(id, effects)))
 }
 
-/// A stream is over; what is set now is still in its access log.
+/// A stream has ended. Filter state that is set now still reaches its access log.
 pub(crate) fn on_complete(id: StreamId) {
     if let Some(stream) = Stream::find(id) {
         effects::complete(&stream);
     }
 }
 
-/// A stream ends.
+/// Envoy destroys the filter of a stream.
 pub(crate) fn on_end(id: StreamId) {
     if let Some(stream) = Stream::find(id) {
         stream.event(|inner, _| inner.lifecycle.on_end(id));
@@ -106,15 +106,15 @@ pub(crate) fn on_end(id: StreamId) {
     }
 }
 
-/// Time has passed for the gateway of a stream, or there is something to see.
+/// Time has passed for the gateway of a stream, or there is something new.
 pub(crate) fn woken(id: StreamId) {
     if let Some(stream) = Stream::find(id) {
         stream.event(|inner, effects| inner.tick(worker::clocks(), effects));
     }
 }
 
-/// A hook of this stream has failed, and with it the gateway on this worker, of which nobody knows in which
-/// state it is: its streams end, and it begins anew.
+/// A hook of this stream has failed. The state of its gateway on this worker is then unknown, so all streams of the
+/// gateway end, and the gateway starts empty.
 pub(crate) fn failed(id: StreamId) -> MustBeAnswered {
     let Some(stream) = Stream::find(id) else { return MustBeAnswered::Yes };
     let must_be_answered = match stream.phase() {
@@ -131,7 +131,7 @@ pub(crate) fn failed(id: StreamId) -> MustBeAnswered {
     must_be_answered
 }
 
-/// The body of a request, in the pieces in which Envoy has it.
+/// The body of a request, in Envoy's pieces.
 struct Body<'a>(&'a [&'a [u8]]);
 
 impl RequestBody for Body<'_> {

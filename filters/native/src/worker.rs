@@ -1,7 +1,7 @@
-//! What one worker has: its streams, and the life of the connections of each gateway.
+//! The state of one worker: its streams, and for each gateway the lifecycle of its connections.
 //!
-//! In: streams that begin and end, events. Out: the same events for the core, after what the process has
-//! new for this worker. Everything here is of one thread.
+//! In: streams that begin and end, events. Out: events for the core, after the policies that are new for this worker.
+//! Everything here belongs to one thread.
 
 use std::cell::{Cell, RefCell};
 use std::mem;
@@ -35,14 +35,14 @@ pub(crate) struct Stream {
     phase: Rc<Cell<Phase>>,
 }
 
-/// What is known of a stream.
+/// The state of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// It is not judged yet, and Envoy lets it pass: shadow mode.
     Passing,
-    /// It is not judged yet, and Envoy keeps it.
+    /// It is not judged yet, and Envoy holds it.
     Kept,
-    /// It was let in.
+    /// It was allowed.
     Allowed,
     /// It was answered or cut.
     Ended,
@@ -54,36 +54,36 @@ struct Under {
     ids: Arc<MetricIds>,
 }
 
-/// A gateway, as far as this worker serves it.
+/// The part of a gateway that this worker serves.
 pub(crate) struct WorkerGateway {
     gateway: Arc<Gateway>,
     inner: RefCell<Inner>,
-    /// The room that effects take, kept for the next ones.
+    /// The buffer for effects, kept for the next event.
     effects: Cell<Vec<Effect>>,
     bell: Arc<Bell>,
-    /// The stream by whose waker the bell is rung, and its configuration.
+    /// The stream whose waker rings the bell, and its configuration.
     rung_by: Cell<Option<(StreamId, Number)>>,
 }
 
-/// What an event changes.
+/// The state that an event changes.
 #[derive(Default)]
 pub(crate) struct Inner {
     pub(crate) lifecycle: Lifecycle,
-    /// Which policy was made of which configuration.
+    /// The policy number of each configuration.
     numbers: Vec<(Number, PolicyNumber)>,
     newest: Option<Number>,
     seen: Option<u64>,
     unders: Vec<Rc<Under>>,
     reported: StreamGauges,
-    /// What could not be counted by the streams that were there.
+    /// The metrics that no stream so far could change.
     uncounted: Vec<(Metric, Change)>,
     ticked: Duration,
-    /// Whether it has ticked since the gauges were brought up to date.
+    /// Whether there was a tick since the last update of the gauges.
     has_ticked: bool,
 }
 
 impl Stream {
-    /// Begins one.
+    /// Begins a stream.
     pub(crate) fn begin(id: StreamId, configuration: &Configuration) {
         configuration.stand(None);
         let gateway = WorkerGateway::of(&configuration.gateway);
@@ -100,13 +100,13 @@ impl Stream {
         });
     }
 
-    /// One that has begun and not ended.
+    /// The stream of this id, if Envoy has begun it and not ended it.
     pub(crate) fn find(StreamId(number): StreamId) -> Option<Self> {
         let place = usize::try_from(number).ok()?;
         STREAMS.try_with(|streams| streams.borrow().get(place).cloned()).ok()??
     }
 
-    /// Ends it.
+    /// Ends the stream.
     pub(crate) fn end(&self) {
         let place = usize::try_from(self.id.0).ok();
         let _ = STREAMS.try_with(|streams| {
@@ -126,19 +126,19 @@ impl Stream {
         self.phase.set(phase);
     }
 
-    /// Changes a metric; whether the configuration of this stream has it, and the stream is still there.
+    /// Changes a metric. Returns whether the configuration of this stream has the metric and the stream is live.
     pub(crate) fn count(&self, metric: &Metric, change: Change) -> bool {
         self.under.ids.of(metric).is_some_and(|id| abi::change(self.id, id, change))
     }
 
-    /// Counts a hook of this stream that failed.
+    /// Counts a failed hook of this stream.
     pub(crate) fn count_panic(&self) {
         if let Some(id) = self.under.ids.panics() {
             abi::change(self.id, id, Change::Count);
         }
     }
 
-    /// Hands over an event of this stream, and does what follows from it.
+    /// Passes an event of this stream to the core, and performs the effects.
     pub(crate) fn event<T>(&self, event: impl FnOnce(&mut Inner, &mut Vec<Effect>) -> T) -> T {
         let gateway = &self.gateway;
         let mut effects = gateway.effects.take();
@@ -157,13 +157,13 @@ impl Stream {
         result
     }
 
-    /// The policy under which the host began it.
+    /// The policy in force when Envoy began the stream.
     pub(crate) fn under(&self, inner: &Inner) -> Option<PolicyNumber> {
         inner.number_of(self.under.number)
     }
 
-    /// Sees to it that time goes on for the gateway of this stream. What a tick counts is counted by the stream
-    /// that was woken, and only a stream of the newest configuration has all metrics.
+    /// Keeps the clock running for the gateway of this stream. The woken stream changes the metrics of a tick, and only
+    /// a stream of the newest configuration has all metrics.
     pub(crate) fn keep_time(&self) {
         let number = self.under.number;
         if self.gateway.rung_by.get().is_none_or(|(_, other)| other < number)
@@ -176,7 +176,7 @@ impl Stream {
 }
 
 impl WorkerGateway {
-    /// What this worker has of `gateway`.
+    /// This worker's part of `gateway`.
     fn of(gateway: &Arc<Gateway>) -> Rc<Self> {
         GATEWAYS.with_borrow_mut(|gateways| {
             let known = gateways.iter().find(|known| Arc::ptr_eq(&known.gateway, gateway));
@@ -203,14 +203,14 @@ impl WorkerGateway {
         })
     }
 
-    /// Begins anew, with no stream.
+    /// Starts empty, without streams.
     pub(crate) fn restart(&self) {
         let mut inner = self.inner.borrow_mut();
         let Inner { unders, reported, uncounted, .. } = mem::take(&mut *inner);
         *inner = Inner { unders, reported, uncounted, ..Inner::default() };
     }
 
-    /// The bell goes from a stream that ends to one of the newest configuration that has any.
+    /// Moves the bell from a stream that ends to a stream of the newest configuration with streams.
     fn hand_over_bell(&self, ended: StreamId) {
         if self.rung_by.get().is_none_or(|(id, _)| id != ended) {
             return;
@@ -230,7 +230,7 @@ impl WorkerGateway {
 }
 
 impl Inner {
-    /// Puts in force what the process has new for this worker.
+    /// Puts the policies in force that are new for this worker.
     fn catch_up(&mut self, gateway: &Gateway, effects: &mut Vec<Effect>) {
         let version = gateway.version();
         if self.seen.replace(version) == Some(version) {
@@ -265,13 +265,13 @@ impl Inner {
         self.uncounted.extend(gateway.take_uncounted());
     }
 
-    /// Time has passed. Where no stream stays, nothing wakes the worker; then each that comes does.
+    /// Time has passed. If no stream is left, nothing wakes the worker, and each new stream ticks.
     pub(crate) fn tick(&mut self, now: Clocks, effects: &mut Vec<Effect>) {
         (self.ticked, self.has_ticked) = (now.monotonic, true);
         self.lifecycle.on_tick(now, effects);
     }
 
-    /// The same, where the last time is a while ago.
+    /// Ticks if the last tick was a while ago.
     pub(crate) fn tick_if_due(&mut self, now: Clocks, effects: &mut Vec<Effect>) {
         if now.monotonic.saturating_sub(self.ticked) >= TICK {
             self.tick(now, effects);
@@ -293,8 +293,8 @@ impl Inner {
         new
     }
 
-    /// What is to be counted besides what follows from an event. Gauges are brought up to date ten times a
-    /// second, and where no stream is left to do that later.
+    /// The metrics to change besides those of an event. Gauges are updated ten times a second, and also when no stream
+    /// is left to do that later.
     fn take_counts(&mut self) -> Vec<(Metric, Change)> {
         let mut counts = mem::take(&mut self.uncounted);
         if mem::take(&mut self.has_ticked) || self.lifecycle.streams() == 0 {

@@ -40,12 +40,12 @@ fn write(line: &LogLine, current: u32) {
     log!(level, "{}", line.render(&peer));
 }
 
-/// Runs `call` with the context of `stream` in effect, in a callback of `current`.
+/// Runs `call` with the context of `stream` as the effective one, in a callback of `current`.
 fn in_context(StreamId(stream): StreamId, current: u32, call: impl FnOnce()) {
     if stream == current {
         return call();
     }
-    // A stream that is gone needs nothing any more.
+    // A stream that has ended needs nothing any more.
     if hostcalls::set_effective_context(stream).is_ok() {
         call();
         let _ = hostcalls::set_effective_context(current);

@@ -7,7 +7,7 @@ use proxy_wasm::hostcalls;
 const MARK: &str = "x-zonegate-fault";
 
 /// Traps, if the request asks for it.
-#[allow(clippy::panic)] // that is what it is for
+#[allow(clippy::panic)] // this function must panic
 pub(super) fn at_headers(headers: &[(String, Vec<u8>)]) {
     if headers.iter().any(|(name, value)| name == MARK && value == b"trap") {
         panic!("{MARK}: as asked");

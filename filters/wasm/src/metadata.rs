@@ -18,7 +18,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 const DESCRIPTION: &str = env!("CARGO_PKG_DESCRIPTION");
 const LICENSES: &str = env!("CARGO_PKG_LICENSE");
 
-// SAFETY: No code reads these bytes, and a custom section changes nothing of what a module does.
+// SAFETY: No code reads these bytes, and a custom section does not change how a module works.
 #[used]
 #[unsafe(link_section = "version")]
 static VERSION_SECTION: [u8; VERSION.len()] = bytes(VERSION);

@@ -40,8 +40,8 @@ impl RootContext for Root {
         chosen.is_ok()
     }
 
-    /// `false` refuses the configuration: at start Envoy does not start, on a push it keeps the
-    /// previous one.
+    /// `false` refuses the configuration: at its start Envoy then does not start, and on a push it keeps the previous
+    /// configuration.
     fn on_configure(&mut self, _: usize) -> bool {
         // Each root context has a timer of its own, which ends with it.
         let _ = hostcalls::set_tick_period(TICK);

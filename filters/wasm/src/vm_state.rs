@@ -16,7 +16,7 @@ thread_local! {
     static EFFECTS: Cell<Vec<Effect>> = Cell::default();
 }
 
-/// Chooses how signatures are verified, for as long as the VM lives.
+/// Chooses the backend that verifies signatures, for the lifetime of the VM.
 pub(super) fn verify_by(backend: &'static SignatureBackend) {
     VM.with_borrow_mut(|vm| vm.verify_by(backend));
 }
