@@ -1,6 +1,6 @@
 //! Puts the commit into `zonegate --version`.
 //!
-//! In: git, a source archive, or `ZONEGATE_COMMIT`. Out: `ZONEGATE_VERSION`, with the commit where one
+//! In: git, a source archive, or `ZONEGATE_COMMIT`. Out: `ZONEGATE_VERSION`, with the commit if it
 //! is known. The module for Envoy does not have it, so that equal sources give equal modules.
 
 use std::env;
@@ -20,7 +20,7 @@ fn main() {
     }
 }
 
-/// As whoever packages it says.
+/// The commit that a packager gives.
 fn given() -> Option<String> {
     env::var("ZONEGATE_COMMIT").ok().filter(|commit| !commit.is_empty())
 }
@@ -29,7 +29,7 @@ fn archived() -> Option<String> {
     (!ARCHIVED.starts_with('$')).then(|| ARCHIVED.to_owned())
 }
 
-/// The commit of this checkout. A copy inside another repository is none of its commits.
+/// The commit of this checkout. A copy of the sources inside another repository has no commit of it.
 fn checked_out() -> Option<String> {
     let answer = git(&["rev-parse", "--show-toplevel", "--short=9", "HEAD"])?;
     let (top, commit) = answer.split_once('\n')?;
@@ -37,8 +37,8 @@ fn checked_out() -> Option<String> {
     if Path::new(top).canonicalize().ok()? != here.parent()?.canonicalize().ok()? {
         return None;
     }
-    // These change with every commit and every checkout, and with nothing else. A path that is not
-    // there would make every build start anew.
+    // These files change with every commit and every checkout, and at no other time. A missing path would make Cargo
+    // rebuild every time.
     for file in git(&["rev-parse", "--git-path", "HEAD", "--git-path", "logs/HEAD"])?.lines() {
         let path = here.join(file);
         if path.exists() {
@@ -48,7 +48,7 @@ fn checked_out() -> Option<String> {
     Some(commit.to_owned())
 }
 
-/// Of this package, where it is built now: a build folder can be a copy of another one's.
+/// The folder of this package in this build: a build folder can be a copy of another one.
 fn folder() -> Option<PathBuf> {
     env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from)
 }

@@ -1,8 +1,8 @@
 //! Replaces a file as a whole, and locks it.
 //!
-//! In: a path and contents. Out: the new file in the place of the old one, with its mode and owner, or
-//! the old one untouched. Written beside it, synced, renamed: whoever watches the folder sees the old
-//! file or the new one. Who may write there is up to the file system.
+//! In: a path and contents. Out: the new file in place of the old one, with its mode and owner, or the old file
+//! unchanged. The new file is written beside the old one, synced and renamed, so whoever watches the folder sees one or
+//! the other. The file system decides who may write there.
 
 mod lock;
 
@@ -18,18 +18,18 @@ use tempfile::NamedTempFile;
 pub use lock::{FileLock, Keeps, KeptBySync, kept_by_sync};
 pub(crate) use lock::{SYNC_LOCK, beside};
 
-/// Why a file was not replaced; it is as it was.
+/// Why a file was not replaced. The file is unchanged.
 #[derive(Debug)]
 pub enum ReplaceError {
-    /// It is part of a ConfigMap or Secret that Kubernetes has mounted.
+    /// The file is part of a ConfigMap or Secret that Kubernetes has mounted.
     Mounted(PathBuf),
-    /// It is no regular file.
+    /// The path is not a regular file.
     NotAFile(PathBuf),
-    /// Its owner cannot be kept.
+    /// The owner of the file cannot be kept.
     Owner(io::Error),
     /// Another process has held its lock file for this long.
     Held(PathBuf, Duration),
-    /// The file system said no; at what.
+    /// An error of the file system, and the step that failed.
     Io(&'static str, io::Error),
 }
 
@@ -59,10 +59,10 @@ impl fmt::Display for ReplaceError {
 
 impl std::error::Error for ReplaceError {}
 
-/// New files are for everyone to read, as far as the umask lets them.
+/// Everyone may read new files, as far as the umask allows.
 const NEW_FILE: u32 = 0o644;
 
-/// Replaces the file at `path`, or makes it. A symlink stays; what it leads to is replaced.
+/// Replaces the file at `path`, or creates it. A symbolic link stays, and its target is replaced.
 ///
 /// # Errors
 /// See [`ReplaceError`].
@@ -80,13 +80,13 @@ pub fn replace(path: &Path, contents: &[u8]) -> Result<(), ReplaceError> {
         .and_then(|()| file.as_file().sync_all())
         .map_err(at("could not write beside it"))?;
     file.persist(&path).map_err(|error| ReplaceError::Io("could not rename", error.error))?;
-    // The rename itself may still be lost in a crash; not every file system takes this.
+    // Without this sync a crash may undo the rename. Not every file system supports it.
     let _ = File::open(folder).and_then(|folder| folder.sync_all());
     Ok(())
 }
 
-/// Where `path` leads. Kubernetes mounts a ConfigMap as `file -> ..data/file`, `..data -> ..2026_…`,
-/// read-only by chance only.
+/// The file that `path` leads to. Kubernetes mounts a ConfigMap as `file -> ..data/file`, `..data -> ..2026_…`. Such a
+/// mount is not always read-only.
 fn target(path: &Path) -> Result<PathBuf, ReplaceError> {
     let at = |error| ReplaceError::Io("could not be found", error);
     let target = match fs::symlink_metadata(path) {
@@ -113,7 +113,7 @@ fn folder(path: &Path) -> &Path {
     }
 }
 
-/// The name of a temporary file helps nobody.
+/// The error without the name of the temporary file, which means nothing to the operator.
 fn without_path(error: io::Error) -> io::Error {
     let message = error.to_string();
     let problem = message.split(" at path ").next().unwrap_or_default();
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_symlink_stays_and_what_it_leads_to_is_replaced() {
+    fn a_symlink_stays_and_its_target_is_replaced() {
         let dir = TempDir::new().unwrap();
         let (file, link) = (dir.path().join("file"), dir.path().join("link"));
         fs::write(&file, "one").unwrap();
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_config_map_a_folder_and_a_loose_end_are_refused() {
+    fn a_config_map_a_folder_and_a_dangling_link_are_refused() {
         let dir = TempDir::new().unwrap();
         let path = |name: &str| dir.path().join(name);
         fs::create_dir(path("..2026")).unwrap();

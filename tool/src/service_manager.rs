@@ -1,12 +1,12 @@
-//! What a service manager is told (systemd: `sd_notify`).
+//! Messages to a service manager (systemd: `sd_notify`).
 //!
-//! In: a state. Out: a datagram to the socket that the environment names, where there is one.
+//! In: a state. Out: a datagram to the socket in `NOTIFY_SOCKET`, if it is set.
 
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
-/// Tells `state`, for example `READY=1`. Nobody is told where nobody asked.
+/// Sends `state`, for example `READY=1`. Does nothing if no service manager asked for it.
 pub fn notify(state: &str) {
     let Some(name) = std::env::var_os("NOTIFY_SOCKET") else { return };
     let address = match name.as_bytes().strip_prefix(b"@") {

@@ -1,7 +1,7 @@
 //! One line of the access log.
 //!
-//! In: the text of a line, with what a log shipper puts before the JSON. Out: a [`Line`], or nothing where it is no
-//! line of an access log of `envoy/gateway.yaml`. Whether the stream is still open is not asked here.
+//! In: the text of a line, where a log shipper may have put a prefix before the JSON. Out: a [`Line`], or nothing if it
+//! is not a line of the access log of `envoy/gateway.yaml`. Whether the stream is still open is decided elsewhere.
 
 use std::time::Duration;
 
@@ -12,16 +12,16 @@ use zonegate::gate::UnixTime;
 
 use super::TokenFacts;
 
-/// What makes a line be written.
+/// Why Envoy wrote a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
-    /// The request goes on.
+    /// The request is in progress.
     Periodic,
-    /// It has ended.
+    /// The request has ended.
     End,
 }
 
-/// Which request a line is about: no two of one Envoy have the same, nor have those of two.
+/// Identifies a request, also among those of several Envoys.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StreamKey {
     began: String,
@@ -29,12 +29,12 @@ pub struct StreamKey {
     request_id: String,
 }
 
-/// What a line says.
+/// The contents of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// Which request it is about.
+    /// The request that the line is about.
     pub key: StreamKey,
-    /// Why it was written.
+    /// Why the line was written.
     pub event: Event,
     /// When the request began.
     pub began: UnixTime,
@@ -42,19 +42,19 @@ pub struct Line {
     pub seen: UnixTime,
     /// Who sent the request.
     pub peer: String,
-    /// What for.
+    /// The path of the request.
     pub path: String,
-    /// The HTTP status of the answer, as far as there is one.
+    /// The HTTP status of the answer; 0 if there is none yet.
     pub status: u64,
-    /// The verdict of the gate, in its own words; `None` where there is none yet.
+    /// The verdict of the gate, as logged; `None` if there is none yet.
     pub verdict: Option<String>,
-    /// Why the gate refused it, or would have.
+    /// Why the gate refused the request, or would have in shadow mode.
     pub reason: Option<String>,
-    /// Whose it is, once verified.
+    /// The verified token, if there is one.
     pub token: Option<TokenFacts>,
 }
 
-/// As it is written.
+/// A line as JSON.
 #[derive(Deserialize)]
 struct Raw {
     time: String,
@@ -78,7 +78,7 @@ struct Raw {
 }
 
 impl Line {
-    /// Reads it.
+    /// Reads a line.
     pub fn parse(text: &str) -> Option<Self> {
         let raw: Raw = serde_json::from_str(text.get(text.find('{')?..)?).ok()?;
         let event = match raw.event.as_str() {
@@ -109,7 +109,7 @@ impl Line {
     }
 }
 
-/// A log shipper may have made texts of the numbers.
+/// A log shipper may have turned numbers into strings.
 fn number(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_str()?.parse().ok())
 }
@@ -122,7 +122,7 @@ mod tests {
     const LINE: &str = r#"{"time":"2026-11-27T09:30:00.250Z","event":"DownstreamPeriodic","connection":7,"milliseconds":60000,"request_id":"r","peer":"10.0.0.7:5000","path":"/x","status":200,"verdict":"allow","token":"kind=zoneToken kid=1 jti=id-1 zone=a exp=1800000000","other":[1]}"#;
 
     #[test]
-    fn a_line_is_read_behind_what_shippers_put_before_it() {
+    fn a_line_is_read_after_the_prefix_of_a_shipper() {
         let at = |seconds, nanos| UnixTime::after_epoch(Duration::new(seconds, nanos));
         for prefix in ["", "[pod/zonegate-0/envoy] ", "gateway-1  | "] {
             let line = Line::parse(&format!("{prefix}{LINE}")).unwrap();
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_line_is_none() {
+    fn other_text_is_not_a_line() {
         for text in [
             "",
             "[warning] zonegate: denied reason=expired",

@@ -1,8 +1,8 @@
-//! The access log of a gateway, and which streams are open by it.
+//! The access log of a gateway, and the streams that are open according to it.
 //!
-//! In: lines of the log, as `envoy/gateway.yaml` has them written: one when a request ends, and one again and again
-//! while it goes on. Out: the streams that are open, each with whose it is. No token is in such a log, and none of
-//! it is proved: whoever can write the log can write anything.
+//! In: lines of the log, in the format of `envoy/gateway.yaml`: one when a request ends, and one in each interval while
+//! it is in progress. Out: the open streams, each with the facts of its token. The log has no tokens and proves
+//! nothing: whoever can write the log can write anything.
 
 mod line;
 mod open;

@@ -1,8 +1,8 @@
-//! Which streams are open, by the lines of an access log.
+//! The streams that are open, according to the lines of an access log.
 //!
-//! In: lines, in any order, and the time for which it is asked. Out: the streams that go on at that time. A stream
-//! is open if it was logged a short while ago as one that goes on, and no line says that it has ended: so the
-//! streams of an Envoy that was killed are gone after that while. One that has not been logged yet is not there.
+//! In: lines, in any order, and a time. Out: the streams that are open at that time. A stream is open if a recent line
+//! says that it is in progress, and no line says that it has ended. So the streams of an Envoy that was killed
+//! disappear after a while. A stream that has not been logged yet is missing.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,16 +11,15 @@ use zonegate::gate::UnixTime;
 
 use super::{Event, Line, StreamKey};
 
-/// Shorter intervals between two lines about one request are not expected. A request that was shorter has no line
-/// but that of its end.
+/// The shortest expected interval between two lines about one request. A shorter request only has the line of its end.
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 
-/// For which time it is asked.
+/// The period whose lines show that a stream is open.
 #[derive(Debug, Clone, Copy)]
 pub struct Window {
-    /// What was last seen before this time is gone.
+    /// A stream that was last seen before this time does not count.
     pub start: UnixTime,
-    /// What is later counts as not written yet; `None` for a log that is read now, whose clock may be ahead.
+    /// Later lines are ignored. `None` for a log that is read now: the clock of its machine may be ahead.
     pub end: Option<UnixTime>,
 }
 
@@ -39,7 +38,7 @@ enum State {
 }
 
 impl Window {
-    /// What has been seen within `span` before `now`, or before `at` where another time is meant.
+    /// The window for streams seen within `span` before `at`, or before `now` if there is no `at`.
     pub fn of(at: Option<UnixTime>, now: UnixTime, span: Duration) -> Self {
         let end = at.unwrap_or(now).since_epoch();
         Self { start: UnixTime::after_epoch(end.saturating_sub(span)), end: at }
@@ -51,12 +50,12 @@ impl Window {
 }
 
 impl OpenStreams {
-    /// None yet.
+    /// No streams yet.
     pub fn new(window: Window) -> Self {
         Self { window, streams: HashMap::new(), newest: None }
     }
 
-    /// Takes in a line.
+    /// Adds a line.
     pub fn add(&mut self, line: Line) {
         if self.window.is_after(line.began) {
             return;
@@ -65,7 +64,7 @@ impl OpenStreams {
         if line.seen < self.window.start {
             return;
         }
-        // One that ends after the time that is asked about was open at it.
+        // A stream that ended after the window was open in it.
         let has_ended = line.event == Event::End && !self.window.is_after(line.seen);
         match self.streams.get(&line.key) {
             Some(State::Ended) => {}
@@ -93,7 +92,7 @@ impl OpenStreams {
             State::Open(line) => Some(*line),
             State::Ended => None,
         });
-        // Its answer is on its way, and ends it.
+        // A refused stream is about to end with its answer.
         lines.filter(|line| line.verdict.as_deref() != Some("deny"))
     }
 }
@@ -128,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_on_is_open_until_it_ends_or_is_silent() {
+    fn a_stream_is_open_until_it_ends_or_is_silent() {
         let log = [
             line(1, "DownstreamPeriodic", 60),
             line(1, "DownstreamPeriodic", 120),

@@ -1,31 +1,31 @@
-//! What the access log says of a verified token.
+//! The facts of a verified token in the access log.
 //!
 //! In: the field `token`: `kind=… kid=… jti=…` and so on, as [`zonegate::credential::Identity::described`] writes it.
-//! Out: its parts. A name that is not known here is passed over.
+//! Out: its parts. Unknown names are skipped.
 
 use zonegate::token::NumericDate;
 
-/// Whose a stream is.
+/// The facts of the token of a stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TokenFacts {
     /// The kind of token, as the gate spells it.
     pub kind: String,
     /// The kid of the key that signed it.
     pub kid: String,
-    /// `jti`; empty where there is none.
+    /// `jti`; empty if there is none.
     pub id: String,
-    /// The zone that it names; empty is any, or a kind that has none.
+    /// The zone that the token names; empty means any zone, or a kind without zones.
     pub zone: String,
-    /// The mesh whose key verified it; empty for a kind that has none.
+    /// The mesh whose key verified the token; empty for a kind without meshes.
     pub mesh: String,
-    /// The dataplane that it names; empty is any, or a kind that names none.
+    /// The dataplane that the token names; empty means any dataplane, or a kind without names.
     pub name: String,
     /// `exp`.
     pub expires_at: Option<NumericDate>,
 }
 
 impl TokenFacts {
-    /// Reads them.
+    /// Reads the field `token`.
     pub fn parse(text: &str) -> Option<Self> {
         let mut facts = Self::default();
         let mut rest = text;
@@ -48,7 +48,7 @@ impl TokenFacts {
     }
 }
 
-/// A value, and what stands behind it.
+/// A value, and the text after it.
 fn value(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find(' ').unwrap_or(text.len());
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_are_new_are_passed_over() {
+    fn unknown_names_are_skipped() {
         let facts =
             TokenFacts::parse("kind=dpToken kid=1 new=\"a b\" jti=\"\" mesh=m name=web exp=9");
         let wanted = TokenFacts {
@@ -104,7 +104,7 @@ mod tests {
     }
 
     proptest! {
-        /// What the gate writes is read as it was meant.
+        /// The tool reads what the gate writes without loss.
         #[test]
         fn every_value_comes_back(kid in any::<String>(), id in any::<String>(), zone in any::<String>()) {
             let mut text = "kind=zoneToken kid=".to_owned();

@@ -1,7 +1,6 @@
 //! Locks on a file that several processes may replace.
 //!
-//! In: the path of the file. Out: a lock, or who has it. Processes that do not ask for the lock are not kept
-//! from the file.
+//! In: the path of the file. Out: a lock, or who has it. The lock does not stop processes that do not ask for it.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read};
@@ -12,17 +11,17 @@ use std::time::{Duration, Instant};
 
 use super::{ReplaceError, target};
 
-/// While it lives, no other process that asks for the same lock changes the file. It is a file beside it
-/// that is gone again afterwards, and that other users cannot open: nobody else can hold it.
+/// A lock. While it lives, no other process that asks for the same lock changes the file. The lock is a file beside it,
+/// which is removed afterwards. Other users cannot open the lock file, so they cannot hold it.
 #[derive(Debug)]
 pub struct FileLock {
     path: PathBuf,
-    /// Held open.
+    /// Keeps the lock file open.
     _file: File,
 }
 
 impl FileLock {
-    /// Waits at most `limit` for the file at `path`.
+    /// Waits at most `limit` for the lock of the file at `path`.
     ///
     /// # Errors
     /// [`ReplaceError::Held`], or [`ReplaceError::Io`].
@@ -42,7 +41,7 @@ impl FileLock {
 }
 
 impl Drop for FileLock {
-    /// While the lock is still held: who waits for it sees that the file is gone, and makes a new one.
+    /// The file is removed while the lock is held: a waiting process sees that the file is gone, and creates a new one.
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
     }
@@ -59,7 +58,7 @@ fn take(path: &Path) -> Result<Option<File>, ReplaceError> {
         Err(TryLockError::Error(error)) => return Err(at(error)),
         Ok(()) => {}
     }
-    // Whoever had it may have removed it after it was opened here.
+    // The previous holder may have removed the file after it was opened here.
     let is_there = match (fs::symlink_metadata(path), file.metadata()) {
         (Ok(there), Ok(held)) => (there.dev(), there.ino()) == (held.dev(), held.ino()),
         _ => false,
@@ -73,33 +72,33 @@ pub(crate) fn beside(path: &Path, what: &str) -> PathBuf {
     path.with_file_name(format!(".{name}.{what}"))
 }
 
-/// What a `zonegate sync` keeps of a file.
+/// The part of a file that a `zonegate sync` keeps current.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keeps {
-    /// Keys and revoked ids; the rest is left as it is.
+    /// Keys and revoked ids only.
     Secrets,
-    /// All of it, or the sync did not say what.
+    /// The whole file, or the sync did not say which part.
     Whole,
 }
 
-/// Whether a `zonegate sync` keeps a file.
+/// Whether a `zonegate sync` keeps a file current.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeptBySync {
-    /// None does, as far as can be seen here.
+    /// No sync is known.
     No,
-    /// One has, and is not running.
+    /// A sync did, and is not running.
     WasOnce(Keeps),
-    /// One does now.
+    /// A running sync does.
     Yes(Keeps),
-    /// It cannot be seen: the lock belongs to another user.
+    /// Unknown, because the lock belongs to another user.
     Unknown,
 }
 
-/// The lock of a `zonegate sync`, which it holds as long as it runs.
+/// The lock that a `zonegate sync` holds as long as it runs.
 pub(crate) const SYNC_LOCK: &str = "sync-lock";
 
 impl Keeps {
-    /// What a sync writes into its lock.
+    /// The text that a sync writes into its lock.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Secrets => "keys and revoked ids\n",
@@ -116,10 +115,10 @@ impl Keeps {
     }
 }
 
-/// Whether a `zonegate sync` keeps the file at `path`.
+/// Whether a `zonegate sync` keeps the file at `path` current.
 ///
 /// # Errors
-/// The path leads nowhere.
+/// The path does not lead to a file that can be replaced.
 pub fn kept_by_sync(path: &Path) -> Result<KeptBySync, ReplaceError> {
     let lock = beside(&target(path)?, SYNC_LOCK);
     Ok(match OpenOptions::new().read(true).write(true).open(lock) {

@@ -1,8 +1,8 @@
-//! YAML or JSON that may hold secrets.
+//! YAML or JSON that may contain secrets.
 //!
-//! In: text. Out: its documents, whose strings are wiped when dropped, or the place where the text
-//! breaks off. An error never repeats the text: it may be a private key. What the documents say is not
-//! checked. (The parsers' own working copies are theirs to free; they are not wiped.)
+//! In: text. Out: its documents, whose strings are wiped when dropped, or the place of a syntax error. An error never
+//! repeats the text, which may be a private key. The contents of the documents are not checked. (The parsers free their
+//! own working copies without wiping them.)
 
 use std::fmt;
 use std::ops::Deref;
@@ -16,16 +16,16 @@ pub struct Document(Value);
 /// Why a text is neither YAML nor JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SyntaxError {
-    /// There is nothing in it.
+    /// It is empty.
     Empty,
-    /// It is not JSON from here on.
+    /// A JSON syntax error.
     Json {
         /// Counted from 1.
         line: u64,
         /// Counted from 1.
         column: u64,
     },
-    /// It is not YAML from here on, or names a field twice, or has more in it than any such file.
+    /// A YAML syntax error, a repeated field, or more data than any such file has.
     Yaml {
         /// Counted from 1.
         line: u64,
@@ -49,7 +49,7 @@ impl fmt::Display for SyntaxError {
 impl std::error::Error for SyntaxError {}
 
 impl Document {
-    /// Reads every document in `text`; those that hold nothing are left out.
+    /// Reads every document in `text`, without empty documents.
     ///
     /// # Errors
     /// See [`SyntaxError`].
@@ -79,7 +79,7 @@ impl Drop for Document {
     }
 }
 
-/// Not its contents.
+/// Without the contents.
 impl fmt::Debug for Document {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Document")
@@ -96,9 +96,9 @@ fn json(text: &str) -> Result<Vec<Document>, SyntaxError> {
     }
 }
 
-/// A list of a million revoked ids is read.
+/// Enough for a list of a million revoked ids.
 const MOST_NODES: usize = 4_000_000;
-/// A bomb of aliases is not.
+/// Stops alias bombs.
 const MOST_ALIASED: usize = 50_000;
 
 fn yaml(text: &str) -> Result<Vec<Document>, SyntaxError> {
@@ -119,7 +119,7 @@ fn yaml(text: &str) -> Result<Vec<Document>, SyntaxError> {
     Ok(documents.into_iter().map(Document).collect())
 }
 
-/// As deep as the parsers go, which is not deep.
+/// Recursion is safe, because the parsers limit the depth.
 fn wipe(value: &mut Value) {
     match value {
         Value::String(text) => text.zeroize(),
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_neither_is_named_by_its_place_and_not_repeated() {
+    fn other_text_is_named_by_its_place_and_not_repeated() {
         for (text, wanted) in [
             ("", SyntaxError::Empty),
             (" \n---\n", SyntaxError::Empty),

@@ -1,13 +1,13 @@
-//! What a file is, that was taken for another.
+//! The kind of a file that was given instead of another.
 //!
-//! In: a file. Out: its kind, by the marks that every such file has, and what to do with it. Whether the file
-//! is a good one of its kind is not checked.
+//! In: a file. Out: its kind, by marks that every such file has, and advice. Whether the file is a good one of its kind
+//! is not checked.
 
 use std::fmt;
 
 use serde_json::Value;
 
-/// A kind of file that operators have.
+/// A known kind of file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
     /// kuma-cp's own configuration.
@@ -16,11 +16,11 @@ pub enum FileKind {
     Secrets,
     /// The values of Kuma's Helm chart.
     HelmValues,
-    /// What kumactl or kubectl prints without `-o`.
+    /// The output of kumactl or kubectl without `-o`.
     Table,
     /// A ConfigMap.
     ConfigMap,
-    /// A policy for the filter, by itself or in a file of Envoy.
+    /// A policy for the filter, alone or in a file of Envoy.
     Policy,
     /// A PEM block.
     Pem,
@@ -55,7 +55,7 @@ impl fmt::Display for FileKind {
 }
 
 impl FileKind {
-    /// Of a file that was read.
+    /// The kind of a file that was read.
     pub(crate) fn of(file: &Value) -> Option<Self> {
         let fields = file.as_object()?;
         let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -84,7 +84,7 @@ impl FileKind {
         }
     }
 
-    /// Of a text that is neither YAML nor JSON with fields.
+    /// The kind of a text that is neither YAML nor JSON with fields.
     pub(crate) fn of_text(bytes: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(bytes).ok()?.trim_start();
         if text.starts_with("-----BEGIN ") {
@@ -99,7 +99,7 @@ impl FileKind {
     }
 }
 
-/// Fields at the top of kuma-cp's file (`pkg/config/app/kuma-cp`), and at the top of no other.
+/// Top-level fields of kuma-cp's file (`pkg/config/app/kuma-cp`), which no other file has.
 const KUMA_CP: &[&str] = &[
     "apiServer",
     "bootstrapServer",

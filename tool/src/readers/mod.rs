@@ -1,7 +1,7 @@
-//! Readers of the files that operators have: YAML, JSON, and files that were taken for others.
+//! Readers of operators' files: YAML, JSON, and files of a wrong kind.
 //!
-//! In: bytes. Out: values, or an error that names the place and repeats nothing of the file. What the values
-//! say is not checked here; [`crate::kuma_inputs`] and [`crate::plugin_config`] do.
+//! In: bytes. Out: values, or an error that names the place and repeats nothing of the file. The meaning of the values
+//! is checked by [`crate::kuma_inputs`] and [`crate::plugin_config`].
 
 mod document;
 mod file_kind;

@@ -1,7 +1,7 @@
 //! YAML and JSON of an operator's file.
 //!
-//! In: bytes. Out: one value, or where the text is broken. The text itself is never repeated in an
-//! error, but for a repeated name: it may hold a key. What the value says is not checked.
+//! In: bytes. Out: one value, or the place of a syntax error. Except for a repeated name, an error never repeats the
+//! text, which may contain a key. The meaning of the value is not checked.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use serde_saphyr::{Error as YamlError, Options, UserMessageFormatter};
 /// Why there is no value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TextError {
-    /// Nothing but white space.
+    /// It has only white space.
     Empty,
     /// Not UTF-8.
     NotText,
@@ -22,19 +22,19 @@ pub enum TextError {
         line: usize,
         /// From 1.
         column: usize,
-        /// What is wrong there.
+        /// The fault.
         problem: String,
     },
-    /// Not YAML, or more of it than can be meant.
+    /// Not YAML, or larger than any sensible file.
     Yaml {
         /// From 1.
         line: u64,
         /// From 1.
         column: u64,
-        /// What is wrong there.
+        /// The fault.
         problem: String,
     },
-    /// Several YAML documents.
+    /// It has several YAML documents.
     Documents,
 }
 
@@ -58,12 +58,12 @@ impl fmt::Display for TextError {
 
 impl std::error::Error for TextError {}
 
-/// In which of the two a text is written.
+/// The syntax of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Syntax {
     /// JSON.
     Json,
-    /// YAML that is no JSON.
+    /// YAML that is not JSON.
     Yaml,
 }
 
@@ -77,7 +77,7 @@ pub fn value(bytes: &[u8]) -> Result<(Value, Syntax), TextError> {
     if text.trim().is_empty() {
         return Err(TextError::Empty);
     }
-    // Most JSON is YAML, but not all: escapes of surrogate pairs are not.
+    // Most JSON is valid YAML, except for escapes of surrogate pairs.
     match serde_json::from_str(text) {
         Ok(value) => Ok((value, Syntax::Json)),
         Err(error) if error.is_data() => Err(json_error(&error)),
@@ -93,9 +93,8 @@ fn yaml(text: &str) -> Result<(Value, Syntax), TextError> {
     value.map(|value| (value, Syntax::Yaml)).map_err(|error| yaml_error(&error))
 }
 
-/// As Envoy reads YAML: a merge key is a name like any other, no name is there twice, `010` is 8 and
-/// `1_000` is text. A list of
-/// revoked ids may be long, and the size of a file bounds it; what aliases make of it is bounded here.
+/// Options to read YAML as Envoy does: a merge key is an ordinary name, no name is repeated, `010` is 8 and `1_000` is
+/// text. The size of a file limits lists of revoked ids; these options limit what aliases add.
 fn options() -> Options {
     serde_saphyr::options! {
         budget: serde_saphyr::budget! {
@@ -134,7 +133,7 @@ fn problem(error: &YamlError) -> String {
         YamlError::Budget { .. } => "larger or deeper than any configuration".to_owned(),
         _ => {
             let message = error.render_with_formatter(&UserMessageFormatter);
-            // The place is said once.
+            // The message without its place, which is shown already.
             let problem = message.split(" at line ").next().unwrap_or_default();
             problem.escape_debug().take(200).collect()
         }
@@ -189,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_grow_without_end_is_refused() {
+    fn text_that_would_grow_without_end_is_refused() {
         let mut bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n".to_owned();
         for level in 1..9 {
             let alias = format!("*a{},", level - 1).repeat(9);
