@@ -1,9 +1,9 @@
-//! What kuma-cp's own configuration says about zone tokens.
+//! kuma-cp's own configuration, as far as it concerns tokens.
 //!
-//! In: its YAML file (or the JSON that its API shows at `/config`), and its environment, which has the
-//! last word, as in Kuma. Out: the zone, public keys, and what of it an operator of a gate should know.
-//! Kuma reads no public keys from its environment: the list has no variable (`pkg/config/dp-server`).
-//! Files that the configuration names are not opened here.
+//! In: its YAML file (or the JSON that its API shows at `/config`), and its environment, which overrides the file, as
+//! in Kuma. Out: the zone, public keys, and notices for the operator of a gate. Kuma reads no public keys from its
+//! environment: the list has no variable (`pkg/config/dp-server`). Files that the configuration names are not opened
+//! here.
 
 mod environment;
 mod error;
@@ -20,7 +20,7 @@ use super::NoZoneTokens;
 use crate::readers::{FileKind, text};
 use environment::{go_bool, variables};
 
-/// What kuma-cp's own configuration says about zone tokens.
+/// The settings of kuma-cp that concern tokens.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ControlPlane {
     mode: Option<String>,
@@ -37,22 +37,22 @@ pub struct ControlPlane {
 /// `dpServer.authn.dpProxy.dpToken.validator.publicKeys`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfiguredKey {
-    /// Where it stands.
+    /// Its path in the file.
     pub path: String,
     /// Its kid.
     pub kid: String,
-    /// Of a key of dataplane tokens its mesh, empty for every mesh; `None` for one of zone tokens.
+    /// For a key of dataplane tokens: its mesh, empty for every mesh. `None` for a key of zone tokens.
     pub mesh: Option<String>,
     /// The key.
     pub key: KeySource,
 }
 
-/// Where a key is.
+/// The source of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeySource {
-    /// Here, PEM.
+    /// PEM in the configuration itself.
     Text(String),
-    /// In a file on the control plane's machine.
+    /// A file on the control plane's machine.
     File(String),
 }
 
@@ -95,7 +95,7 @@ impl ControlPlane {
         })
     }
 
-    /// Lets the variables in `text` (lines of `NAME=VALUE`) have the last word.
+    /// Overrides settings by the variables in `text` (lines of `NAME=VALUE`).
     ///
     /// # Errors
     /// [`ControlPlaneError::Line`], or [`ControlPlaneError::Field`].
@@ -119,7 +119,7 @@ impl ControlPlane {
         Ok(())
     }
 
-    /// The zone, where it is named.
+    /// The zone, if it is set.
     pub fn zone(&self) -> Option<&str> {
         self.zone.as_deref().filter(|zone| !zone.is_empty())
     }
@@ -134,19 +134,19 @@ impl ControlPlane {
         &self.keys
     }
 
-    /// That it takes no zone tokens from proxies, where that is known.
+    /// The sign that it refuses zone tokens of proxies, if there is one.
     pub fn no_zone_tokens(&self) -> Option<&NoZoneTokens> {
         self.no_zone_tokens.as_ref()
     }
 
-    /// What the operator of a gate should know; `has_secrets` where the control plane's secrets are
-    /// given too, `is_for_global` where the gate stands in front of a global control plane.
+    /// Notices for the operator of a gate. `has_secrets`: the control plane's secrets are given too. `is_for_global`:
+    /// the gate is in front of a global control plane.
     pub fn notices(&self, has_secrets: bool, is_for_global: bool) -> Vec<Notice> {
         let mut notices = Vec::new();
         if self.mode.as_deref() == Some("global") && !is_for_global {
             notices.push(Notice::Global);
         }
-        // Which tokens zones have at a global one is not that server's business.
+        // A global control plane does not decide which tokens the zones accept.
         if let Some(sign) = self.no_zone_tokens.clone().filter(|_| !is_for_global) {
             notices.push(Notice::NoZoneTokens(sign));
         }
@@ -173,7 +173,7 @@ fn field(path: &str, form: &'static str) -> ControlPlaneError {
     ControlPlaneError::Field(path.to_owned(), form)
 }
 
-/// The file that a ConfigMap of Kuma's Helm chart holds; of all else, the bytes themselves.
+/// The file in a ConfigMap of Kuma's Helm chart; for any other file, the bytes themselves.
 fn wrapped(bytes: &[u8]) -> Result<Cow<'_, [u8]>, ControlPlaneError> {
     let Ok((file, _)) = text::value(bytes) else { return Ok(Cow::Borrowed(bytes)) };
     if file.get("kind").and_then(Value::as_str) != Some("ConfigMap") {
@@ -189,7 +189,7 @@ fn wrapped(bytes: &[u8]) -> Result<Cow<'_, [u8]>, ControlPlaneError> {
     Ok(Cow::Owned(text.as_bytes().to_vec()))
 }
 
-/// What stands at `path`; a field on the way that is no object is an error.
+/// The value at `path`. A parent that is not an object is an error.
 fn at<'a>(file: &'a Value, path: &str) -> Result<Option<&'a Value>, ControlPlaneError> {
     let mut value = file;
     let mut seen = String::new();
@@ -213,7 +213,7 @@ fn word(file: &Value, path: &str) -> Result<Option<String>, ControlPlaneError> {
     at(file, path)?.map(|value| plain(value).ok_or_else(|| field(path, "text"))).transpose()
 }
 
-/// Text as Kuma takes it: its reader makes text of a number where text is wanted.
+/// Text as Kuma reads it: a number becomes text where text is expected.
 fn plain(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -231,7 +231,7 @@ fn keys(file: &Value, validator: &str) -> Result<Vec<ConfiguredKey>, ControlPlan
     keys.map(|(index, item)| key(item, format!("{path}[{index}]"), has_mesh)).collect()
 }
 
-/// As Kuma's `PublicKey.Validate` wants it (`pkg/config/types/keys.go`).
+/// A key that passes Kuma's `PublicKey.Validate` (`pkg/config/types/keys.go`).
 fn key(item: &Value, path: String, has_mesh: bool) -> Result<ConfiguredKey, ControlPlaneError> {
     let text = |name: &str| match item.get(name) {
         None | Some(Value::Null) => Ok(String::new()),

@@ -1,8 +1,8 @@
-//! What Kuma hands over: the secrets of a control plane, and kuma-cp's own configuration.
+//! Inputs from Kuma: the secrets of a control plane, and kuma-cp's own configuration.
 //!
-//! In: their files, as Kuma's programs and Kubernetes print them. Out: public keys, revocations and the zone,
-//! or an error that names the place. Private keys are reduced to public ones where they are read; nothing
-//! behind [`Secrets`] has seen one. Whether the filter takes a key is not decided here.
+//! In: their files, as Kuma's programs and Kubernetes print them. Out: public keys, revocations and the zone, or an
+//! error that names the place. Private keys are reduced to public keys as they are read, so the users of [`Secrets`]
+//! never see one. Whether the filter accepts a key is not decided here.
 
 pub mod control_plane;
 mod no_zone_tokens;

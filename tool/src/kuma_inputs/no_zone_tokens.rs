@@ -1,8 +1,8 @@
-//! Control planes that take no zone tokens from proxies: those of Kuma 3.
+//! Control planes that refuse zone tokens of proxies: those of Kuma 3.
 //!
-//! In: what a control plane's API says at `/`, kuma-cp's own configuration or environment, or the ConfigMap
-//! around it. Out: a [`NoZoneTokens`], or nothing where there is no sign of Kuma 3. A configuration names
-//! no release: one that has none of the settings that came with Kuma 3 is not told apart.
+//! In: the response of a control plane's API at `/`, kuma-cp's own configuration or environment, or the ConfigMap
+//! around it. Out: a [`NoZoneTokens`], or nothing without a sign of Kuma 3. A configuration has no release in it, so a
+//! configuration of Kuma 3 without any of its new settings is not recognised.
 //!
 //! Kuma 3 makes zone proxies Dataplanes, which have dataplane tokens or service-account tokens, and its
 //! dataplane server validates no zone token (its `UPGRADE.md`, "Zone proxies authenticate with a
@@ -13,24 +13,23 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// A control plane that takes no zone tokens from proxies, and how that is known.
+/// A control plane that refuses zone tokens of proxies, and the sign of that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoZoneTokens {
     sign: String,
 }
 
-/// The first release that takes none.
+/// The first major release that refuses them.
 const MAJOR: u32 = 3;
-/// A setting that came with Kuma 3 (`pkg/config/multizone`); in 2.x it was
-/// `experimental.kdsEventBasedWatchdog`.
+/// Settings that are new in Kuma 3 (`pkg/config/multizone`); in 2.x it was `experimental.kdsEventBasedWatchdog`.
 const SETTINGS: [&str; 2] =
     ["/multizone/zone/kds/eventBasedWatchdog", "/multizone/global/kds/eventBasedWatchdog"];
-/// The same as variables.
+/// The same settings as variables.
 const VARIABLES: [&str; 2] = [
     "KUMA_MULTIZONE_ZONE_KDS_EVENT_BASED_WATCHDOG_",
     "KUMA_MULTIZONE_GLOBAL_KDS_EVENT_BASED_WATCHDOG_",
 ];
-/// What Kuma's Helm chart labels its objects with (`deployments/charts/kuma/templates/_helpers.tpl`).
+/// Labels that Kuma's Helm chart puts on its objects (`deployments/charts/kuma/templates/_helpers.tpl`).
 const LABELS: [&str; 2] = ["app.kubernetes.io/version", "helm.sh/chart"];
 
 /// `pkg/api-server/index_endpoints.go`.
@@ -39,12 +38,12 @@ const LABELS: [&str; 2] = ["app.kubernetes.io/version", "helm.sh/chart"];
 struct Root {
     product: String,
     version: String,
-    /// The release of Kuma, where the product is another one.
+    /// The release of Kuma, if it is another product.
     based_on_kuma: Option<String>,
 }
 
 impl NoZoneTokens {
-    /// By what the API answers at `/`, which it tells everyone.
+    /// Judges by the API's response at `/`, which needs no authentication.
     pub fn of_api_root(body: &[u8]) -> Option<Self> {
         let root: Root = serde_json::from_slice(body).ok()?;
         let version = match root.based_on_kuma {
@@ -58,28 +57,28 @@ impl NoZoneTokens {
     fn of_version(text: &str) -> Option<Self> {
         let text = text.strip_prefix("kuma-").unwrap_or(text);
         let text = text.strip_prefix('v').unwrap_or(text);
-        // It is repeated to the operator.
+        // The text is shown to the operator, so it must be harmless.
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+');
         let major: u32 = text.split_once('.')?.0.parse().ok()?;
         let is_shown = text.len() <= 60 && text.chars().all(is_plain);
         (major >= MAJOR && is_shown).then(|| Self { sign: format!("it is Kuma {text}") })
     }
 
-    /// By kuma-cp's own configuration.
+    /// Judges by kuma-cp's own configuration.
     pub(super) fn of_settings(file: &Value) -> Option<Self> {
         let found = SETTINGS.into_iter().find(|path| file.pointer(path).is_some())?;
         let path = found.trim_start_matches('/').replace('/', ".");
         Some(Self { sign: format!("it has {path}, a setting of Kuma {MAJOR}") })
     }
 
-    /// By the name of a variable of kuma-cp's environment.
+    /// Judges by the names of the variables in kuma-cp's environment.
     pub(super) fn of_variables<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<Self> {
         let is_new = |name: &&str| VARIABLES.iter().any(|prefix| name.starts_with(prefix));
         let name = names.into_iter().find(is_new)?;
         Some(Self { sign: format!("it has {name}, a setting of Kuma {MAJOR}") })
     }
 
-    /// By the labels of an object of Kuma's Helm chart.
+    /// Judges by the labels of an object of Kuma's Helm chart.
     pub(super) fn of_labels(object: &Value) -> Option<Self> {
         let labels = object.pointer("/metadata/labels")?;
         let mut texts =

@@ -1,12 +1,12 @@
 //! The secrets of a control plane that zone tokens and dataplane tokens depend on.
 //!
-//! In: what `kumactl get global-secrets -o yaml` and `kumactl get secrets -o yaml` print (or `-o json`), the
-//! API's own answer, one secret, or Kubernetes Secrets, alone, in a list or one after the other. Out: public
-//! keys by kid, and the text of the revocations; the same for each mesh. A signing key is reduced to its public half as it is read.
+//! In: the output of `kumactl get global-secrets -o yaml` and `kumactl get secrets -o yaml` (or `-o json`), the API's
+//! own response, one secret, or Kubernetes Secrets: alone, in a list or as several documents. Out: public keys by kid,
+//! and the text of the revocations; the same for each mesh. A signing key is reduced to its public key as it is read.
 //!
-//! A key that Kuma cannot use is left out and named: tokens under its kid are refused by the control
-//! plane as well. A revocation list that cannot be read is an error: without it the gate would let in
-//! what is revoked. What else a control plane keeps secret is not looked at.
+//! A key that Kuma cannot use is left out and named: the control plane refuses tokens under its kid, too. A revocation
+//! list that cannot be read is an error, because without the list the gate would allow revoked tokens. Other secrets of
+//! the control plane are ignored.
 
 mod error;
 mod names;
@@ -24,14 +24,14 @@ use crate::readers::{Document, FileKind};
 use names::{kid, kid_of, meant};
 use raw::Raw;
 
-/// What zone tokens and dataplane tokens depend on.
+/// The keys and revocations of zone tokens and dataplane tokens.
 #[derive(Debug, Default)]
 pub struct Secrets {
     keys: BTreeMap<String, (PublicKey, String)>,
     revocations: Option<String>,
     /// By mesh and kid.
     mesh_keys: BTreeMap<(String, String), (PublicKey, String)>,
-    /// By mesh, and whether it is the global secret or that of the mesh.
+    /// By mesh, and whether it is the global secret or the secret of the mesh.
     mesh_revocations: BTreeMap<(String, bool), String>,
     skipped: Vec<Skipped>,
     others: usize,
@@ -44,17 +44,17 @@ const REVOCATIONS: &str = "zone-token-revocations";
 /// Kuma: `pkg/tokens/builtin/issuer`.
 const MESH_SIGNING_KEY: &str = "dataplane-token-signing-key-";
 const MESH_REVOCATIONS: &str = "dataplane-token-revocations-";
-/// Under this kid a token means the secret without a serial (Kuma: `SigningKeyResourceKey`).
+/// A token with this kid means the secret without a serial (Kuma: `SigningKeyResourceKey`).
 const NO_SERIAL: &str = "0";
-/// Of a Kubernetes Secret that Kuma reads as a GlobalSecret.
+/// The type of a Kubernetes Secret that Kuma reads as a GlobalSecret.
 const KUBERNETES_TYPE: &str = "system.kuma.io/global-secret";
-/// Of one that it reads as a secret of a mesh.
+/// The type of a Kubernetes Secret that Kuma reads as a secret of a mesh.
 const KUBERNETES_MESH_TYPE: &str = "system.kuma.io/secret";
-/// Of a secret of a mesh that names none.
+/// The mesh of a secret that names none.
 const DEFAULT_MESH: &str = "default";
 
 impl Secrets {
-    /// Reads `text`, of which the caller wipes their own copy.
+    /// Reads `text`. The caller wipes its own copy.
     ///
     /// # Errors
     /// See [`SecretsError`].
@@ -80,7 +80,7 @@ impl Secrets {
         self.keys.iter().map(|(kid, (key, secret))| (kid.as_str(), key, secret.as_str()))
     }
 
-    /// The text of the revocations, where there is such a secret.
+    /// The text of the revocations, if there is such a secret.
     pub fn revocations(&self) -> Option<&str> {
         self.revocations.as_deref()
     }
@@ -92,13 +92,13 @@ impl Secrets {
             .map(|((mesh, kid), (key, secret))| (mesh.as_str(), kid.as_str(), key, secret.as_str()))
     }
 
-    /// The texts of the revocations of dataplane tokens, by mesh. Of a mesh there may be two: Kuma reads the
-    /// global secret since 2.10 and that of the mesh before, and what one of them revokes is revoked.
+    /// The texts of the revocations of dataplane tokens, by mesh. A mesh can have two: Kuma reads the global secret
+    /// since 2.10, and the secret of the mesh before. An id in either of them is revoked.
     pub fn mesh_revocations(&self) -> impl Iterator<Item = (&str, &str)> {
         self.mesh_revocations.iter().map(|((mesh, _), text)| (mesh.as_str(), text.as_str()))
     }
 
-    /// Whether nothing in it is about tokens.
+    /// Whether there is nothing about tokens.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
             && self.revocations.is_none()
@@ -106,10 +106,10 @@ impl Secrets {
             && self.mesh_revocations.is_empty()
     }
 
-    /// These, and what another answer of the same control plane has.
+    /// Adds the secrets of another response of the same control plane.
     ///
     /// # Errors
-    /// Both have a secret of one name, and not the same.
+    /// Both have a secret with the same name and different contents.
     pub fn and(mut self, other: Self) -> Result<Self, SecretsError> {
         for (kid, (key, secret)) in other.keys {
             self.insert(&kid, key, &secret)?;
@@ -129,7 +129,7 @@ impl Secrets {
         &self.skipped
     }
 
-    /// How many other resources were there.
+    /// The number of other resources.
     pub fn others(&self) -> usize {
         self.others
     }
@@ -142,7 +142,7 @@ impl Secrets {
                 .enumerate()
                 .try_for_each(|(index, item)| self.read_one(item, &format!("items[{index}]")));
         }
-        // The API lists nothing as null.
+        // The API returns `null` for an empty list.
         match value.get("items") {
             Some(Value::Null) => Ok(()),
             _ => self.read_one(value, place),
@@ -190,7 +190,7 @@ impl Secrets {
         }
     }
 
-    /// Names it, once.
+    /// Notes the secret, once.
     fn skip(&mut self, secret: &str, why: Unusable) {
         let skipped = Skipped { secret: secret.to_owned(), why };
         if !self.skipped.contains(&skipped) {
@@ -211,7 +211,8 @@ impl Secrets {
         }
     }
 
-    /// The secret is global or of the very mesh that its name ends with. Of another mesh, Kuma does not read it.
+    /// The secret must be global, or of the mesh that its name ends with. Kuma does not read such a secret of another
+    /// mesh.
     fn read_mesh_revocations(&mut self, secret: &Raw<'_>, mesh: &str) -> Result<(), SecretsError> {
         if !secret.is_global && secret.mesh != Some(mesh) {
             self.skip(secret.name, Unusable::NotOfMesh(secret.kind.to_owned()));
@@ -229,7 +230,7 @@ impl Secrets {
         }
     }
 
-    /// `rest` is the mesh, and behind it the kid: the secret's own mesh says where the one ends.
+    /// `rest` is the mesh and then the kid. The secret's own mesh says where the mesh ends.
     fn read_mesh_key(&mut self, secret: &Raw<'_>, rest: &str) -> Result<(), SecretsError> {
         let kid = kid(rest, secret.mesh.unwrap_or(rest));
         let (Some(mesh), Some(kid)) = (secret.mesh, kid) else {
@@ -266,7 +267,7 @@ impl Secrets {
         }
     }
 
-    /// A global control plane has the private and a zone's the public half of one key.
+    /// A key may occur twice: a global control plane has the private key, and a zone's control plane its public key.
     fn insert(&mut self, kid: &str, key: PublicKey, secret: &str) -> Result<(), SecretsError> {
         match self.keys.get(kid) {
             Some((other, first)) if *other != key => Err(SecretsError::TwoKeys {
@@ -290,15 +291,15 @@ fn revocation_text(secret: &Raw<'_>) -> Result<String, SecretsError> {
         Err(_) => return Err(error("its data are not base64")),
     };
     let text = std::str::from_utf8(&bytes).map_err(|_| error("it is not text"))?;
-    // It may be a private key under the wrong name, and what is read here is written into a policy.
+    // It may be a private key under the wrong name, and this text is written into a policy.
     if text.contains("-----BEGIN ") {
         return Err(error("it holds a PEM block, and no ids"));
     }
     Ok(text.to_owned())
 }
 
-/// A list that was cut into pages says so: kumactl by `total`, Kuma's API and Kubernetes' by a way to
-/// the rest.
+/// Whether a list is complete. A list that was cut into pages says so: kumactl by `total`, the APIs of Kuma and
+/// Kubernetes by a reference to the next page.
 fn complete(list: &Value, there: usize) -> Result<(), SecretsError> {
     let total = list.get("total").and_then(Value::as_u64);
     if total.is_some_and(|total| u64::try_from(there).is_ok_and(|there| there < total)) {

@@ -1,4 +1,4 @@
-//! What the author of a configuration may not have meant, and what comes of it.
+//! The findings of the lint, with their texts.
 
 use std::fmt;
 
@@ -14,38 +14,38 @@ use super::rules::RuleDoubt;
 use super::{ids, rules};
 use crate::plugin_config::settings;
 
-/// What the author of a configuration may not have meant.
+/// Something that the author of a configuration may not have meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finding {
-    /// One key under two kids of one kind of token.
+    /// One key has two kids of one kind of token.
     SameKey(Kind, [String; 2]),
-    /// A key of zone tokens that is one of dataplane tokens too; their labels.
+    /// A key of zone tokens is also a key of dataplane tokens. Their labels.
     SharedKey([String; 2]),
-    /// A key that is smaller than is advised; its kid and its bits.
+    /// A key is smaller than advised. Its kid and its bits.
     SmallKey(Kind, String, u32),
-    /// The key of the shipped file; its kid.
+    /// The key of the shipped file. Its kid.
     ExampleKey(Kind, String),
-    /// A kid that the shipped `stats_tags` do not make a label of.
+    /// A kid that the shipped `stats_tags` do not turn into a label.
     KidNotALabel(Kind, String),
-    /// What the filter itself warns of.
+    /// A warning of the filter itself.
     OfTheFilter(Warning),
-    /// Entries of the list at this path that are there more than once: how many, and one of them.
+    /// Repeated entries in the list at this path. Their number, and one of them.
     RepeatedIds(String, usize, String),
-    /// Entries of the list at this path that are longer than any token may be: how many.
+    /// Entries in the list at this path that are longer than any token may be. Their number.
     LongIds(String, usize),
     /// A byte order mark before the ids of the text at this path.
     ByteOrderMark(String),
-    /// An entry of the list at this path that is the kid of a key.
+    /// An entry in the list at this path that is the kid of a key.
     KidRevoked(String, String),
     /// White space between the ids of the text at this path.
     NotAsKumaReads(String),
-    /// A rule at this place that revokes nothing.
+    /// The rule with this index revokes nothing.
     Rule(usize, RuleDoubt),
-    /// A rule at the first place that revokes nothing which the one at the second does not.
+    /// The rule with the second index revokes everything that the rule with the first index does.
     CoveredRule(usize, usize),
-    /// No zone is named.
+    /// No zone is set.
     DefaultZone,
-    /// Everything passes.
+    /// Mode shadow: everything passes.
     Shadow,
     /// No kind of proxy may connect.
     NobodyMayConnect,
@@ -53,32 +53,32 @@ pub enum Finding {
     DataplanePass,
     /// Bootstrap requests pass unchecked.
     BootstrapPass,
-    /// Tokens may live for ever.
+    /// Tokens without expiry are accepted.
     NoExpirationRequired,
-    /// Tokens live on for this many seconds.
+    /// Tokens are accepted for this many seconds after they expire.
     Leeway(i64),
     /// Streams of revoked tokens stay open.
     RevokedKept,
-    /// Longer tokens than the shipped gateway lets through.
+    /// Tokens may be longer than the shipped gateway lets through.
     LongTokens(i64),
-    /// Envoy lets requests past a filter that fails.
+    /// Envoy lets requests pass if the filter fails.
     FailOpen,
     /// Envoy would not show the filter the first message.
     NoStopIteration,
-    /// Headers of refused streams pass, and Envoy could keep them.
+    /// Headers of refused streams pass, although Envoy could hold them.
     HeadersPass,
     /// Envoy would give the next push a new VM.
     NoVmId,
 }
 
-/// Under this, NIST SP 800-57 part 1 advises against RSA.
+/// NIST SP 800-57 part 1 advises against smaller RSA keys.
 const ADVISED_BITS: u32 = 2048;
-/// `max_request_headers_kb` of the shipped gateway, less the other headers.
+/// `max_request_headers_kb` of the shipped gateway, without the other headers.
 const LONGEST_SENT: i64 = 56 * 1024;
-/// SHA-256 of the key in `envoy/ecds/zonegate.yaml`.
+/// The shipped file, with the example key.
 const EXAMPLE: &str = include_str!("../../../envoy/ecds/zonegate.yaml");
 
-/// Everything odd about a configuration and what stands around it.
+/// All findings about a configuration and the object around it.
 pub(super) fn all(json: &Value, config: &Config, around: Option<&Value>) -> Vec<Finding> {
     let mut findings = keys(config);
     findings.extend(ids::all(json, config));
@@ -103,7 +103,7 @@ fn keys(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// What is odd about the keys of one kind of token.
+/// The findings about the keys of one kind of token.
 fn keys_of(kind: Kind, issuers: &Issuers) -> Vec<Finding> {
     let mut findings = Vec::new();
     let keys: Vec<(&str, &VerificationKey)> =
@@ -132,7 +132,7 @@ fn keys_of(kind: Kind, issuers: &Issuers) -> Vec<Finding> {
     findings
 }
 
-/// Where the keys of a kind stand.
+/// The path of the keys of a kind.
 fn keys_path(kind: Kind) -> &'static str {
     match kind {
         Kind::ZoneToken => "publicKeys",
@@ -182,7 +182,7 @@ fn policy(json: &Value) -> Vec<Finding> {
     .collect()
 }
 
-/// What Envoy's `PluginConfig`, or the object that becomes one, says around the configuration.
+/// The findings about Envoy's `PluginConfig`, or the object that becomes one, around the configuration.
 fn envoy(around: &Value, holding: Holding) -> Vec<Finding> {
     let field = |snake: &str, camel: &str| around.get(snake).or_else(|| around.get(camel));
     let is_yes = |value: Option<&Value>| value == Some(&Value::Bool(true));

@@ -1,7 +1,7 @@
-//! What is odd about a list of revoked ids.
+//! Findings about lists of revoked ids.
 //!
-//! In: the list as it is written, and what the filter warns of in it. Out: findings, each with a count and
-//! one example. A token among the ids is never shown.
+//! In: the list as written, and the filter's warnings about it. Out: findings, each with a count and one example. A
+//! token among the ids is never shown.
 
 use std::collections::BTreeSet;
 
@@ -13,14 +13,14 @@ use zonegate::token::KeySet;
 use super::Finding;
 use crate::plugin_config::{RevocationPlace, Revocations};
 
-/// What is odd about the revocations of a configuration.
+/// The findings about the revocations of a configuration.
 pub(super) fn all(json: &Value, config: &Config) -> Vec<Finding> {
     let warnings = config.warnings.iter().cloned().map(Finding::OfTheFilter);
     let places = RevocationPlace::all(json);
     warnings.chain(places.iter().flat_map(|place| of_list(place, json, config))).collect()
 }
 
-/// What is odd about one list of them.
+/// The findings about one list.
 fn of_list(place: &RevocationPlace, json: &Value, config: &Config) -> Vec<Finding> {
     let (written, path) = (place.revocations(json), place.to_string());
     // Kuma has no list of service-account tokens.
@@ -43,7 +43,7 @@ fn of_list(place: &RevocationPlace, json: &Value, config: &Config) -> Vec<Findin
     findings
 }
 
-/// What the gate revokes and Kuma does not, of the same text.
+/// A finding if the gate revokes ids that Kuma does not revoke, with the same text.
 fn not_as_kuma_reads(path: &str, written: &Revocations) -> Vec<Finding> {
     let Revocations::Text(text) = written else { return Vec::new() };
     let ids = text.strip_suffix('\n').unwrap_or(text);

@@ -1,8 +1,7 @@
-//! What an operator would want to know about a configuration that the filter accepts.
+//! Notes for an operator about a configuration that the filter accepts.
 //!
-//! In: a plugin configuration and the file around it. Out: what it allows, in few words, and
-//! [`Finding`]s: what its author may not have meant. Nothing here decides whether it is accepted; the
-//! filter's own code has.
+//! In: a plugin configuration and the file around it. Out: a summary of what it allows, and [`Finding`]s: settings that
+//! its author may not have meant. The filter's own code has accepted it; nothing here decides that.
 
 mod findings;
 mod ids;
@@ -21,38 +20,38 @@ use crate::plugin_config::plugin_file::PluginConfiguration;
 use crate::plugin_config::rules::words;
 use crate::plugin_config::settings;
 
-/// What a configuration allows, and what is odd about it.
+/// A summary of a configuration, with findings.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LintReport {
-    /// Where the plugin configuration stands in its file; empty where it is the file.
+    /// The path of the plugin configuration in its file; empty if it is the whole file.
     pub place: String,
-    /// Who may sign.
+    /// The keys that may sign tokens.
     pub keys: Vec<KeySummary>,
-    /// How many ids are revoked.
+    /// The number of revoked ids.
     pub revocations: usize,
     /// The revocation rules, in words.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<String>,
-    /// Every setting by its path, defaults filled in.
+    /// Every setting by its path, including defaults.
     pub settings: Map<String, Value>,
-    /// What its author may not have meant.
+    /// Settings that its author may not have meant.
     pub warnings: Vec<Finding>,
 }
 
 /// A key that the filter accepts.
 #[derive(Debug, Serialize)]
 pub struct KeySummary {
-    /// The name that tokens carry.
+    /// The kid in tokens.
     pub kid: String,
-    /// Of the modulus.
+    /// The size of the modulus, in bits.
     pub bits: u32,
-    /// As the filter logs it.
+    /// The fingerprint, as the filter logs it.
     pub fingerprint: String,
 }
 
 impl LintReport {
-    /// Of `found` in `file`, which the filter reads as `config`.
+    /// The report about `found` in `file`, which the filter reads as `config`.
     pub fn of(file: &Value, found: &PluginConfiguration, config: &Config) -> Self {
         let json: Value = serde_json::from_slice(&found.json).unwrap_or_default();
         let around = filters(file)

@@ -1,7 +1,7 @@
-//! What is odd about revocation rules.
+//! Findings about revocation rules.
 //!
-//! In: a policy, and its rules or one that is to be added. Out: rules that revoke nothing. A rule that revokes more
-//! than was meant looks like any other.
+//! In: a policy, and its rules or a new one. Out: rules that revoke nothing. A rule that revokes more than was meant
+//! cannot be recognised.
 
 use std::fmt;
 
@@ -12,13 +12,13 @@ use zonegate::text::Quoted;
 use super::Finding;
 use crate::plugin_config::rules::covers;
 
-/// Everything odd about the rules of `policy`.
+/// All findings about the rules of `policy`.
 pub(super) fn all(policy: &Policy) -> Vec<Finding> {
     let rules = &policy.revocation_rules;
     let mut findings = Vec::new();
     for (place, rule) in rules.iter().enumerate() {
         findings.extend(doubt(rule, policy).map(|doubt| Finding::Rule(place, doubt)));
-        // Of two that are the same the second one is too many.
+        // If two rules are the same, the second one is superfluous.
         let is_wider = |(at, other): (usize, &RevocationRule)| {
             at != place && covers(other, rule) && !(covers(rule, other) && place < at)
         };
@@ -28,18 +28,18 @@ pub(super) fn all(policy: &Policy) -> Vec<Finding> {
     findings
 }
 
-/// Why a rule revokes nothing that would be let in.
+/// Why a rule revokes no token that would be allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RuleDoubt {
     /// No key of this kid is configured.
     UnknownKid(String),
-    /// The control plane serves another zone: which, and which one the rule names.
+    /// The control plane serves another zone: this zone, and the zone that the rule names.
     OtherZone(String, String),
     /// No key of this mesh is configured.
     UnknownMesh(String),
 }
 
-/// Whether a rule is about tokens that `policy` lets nobody in with: a slip in a name looks like success.
+/// Why `policy` allows no token that a rule is about. A misspelt name would look like success.
 pub fn doubt(rule: &RevocationRule, policy: &Policy) -> Option<RuleDoubt> {
     let issuers = &policy.issuers;
     let has_kid =

@@ -16,7 +16,7 @@ fn lint(file: &Value) -> LintReport {
     LintReport::of(file, &found, &found.config().unwrap())
 }
 
-/// A configuration about which nothing is odd, with some fields replaced.
+/// A configuration without findings, with some fields replaced.
 fn with(fields: &Value) -> Value {
     let mut config = json!({ "zone": "z", "publicKeys": [{ "kid": "k", "key": OTHER }] });
     config.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
@@ -31,7 +31,7 @@ fn nothing_is_odd_about_a_plain_configuration() {
     assert_eq!(lint.settings["mode"], "enforce");
 }
 
-/// What the filter warns of, first seen in the first entry.
+/// A warning of the filter whose first example is the first entry.
 fn odd(oddity: Oddity, count: usize, example: &str) -> Finding {
     let place = Place { entry: 1, line: 1 };
     Finding::OfTheFilter(Warning::OddRevocations(
@@ -41,7 +41,7 @@ fn odd(oddity: Oddity, count: usize, example: &str) -> Finding {
 }
 
 #[test]
-fn what_is_odd_is_found() {
+fn odd_settings_are_found() {
     let uuid = "0193F4D2-6E8B-7C2A-9D1E-3B5F7A9C1E2D";
     let token = format!("eyJhbGciOiJSUzI1NiJ9.{}.x", "s".repeat(40));
     let keys = json!([{ "kid": "a", "key": OTHER }, { "kid": "b/c", "key": OTHER }]);
@@ -130,7 +130,7 @@ fn each_kind_of_token_has_its_own_place() {
             Finding::OfTheFilter(Warning::UnusedKeys(Kind::DataplaneToken)),
         ]
     );
-    // Nobody has a zone token, so the zone does not matter.
+    // No proxy has a zone token, so the zone does not matter.
     let proxies = json!({ "ingress": "deny", "egress": "deny", "dataplane": "dpToken" });
     let no_zone = json!({
         "proxies": proxies,
@@ -148,7 +148,7 @@ fn a_token_among_the_ids_is_not_shown() {
 }
 
 #[test]
-fn what_stands_around_the_configuration_counts() {
+fn the_object_around_the_configuration_counts() {
     let (shipped, _) = text::value(include_bytes!("../../../envoy/ecds/zonegate.yaml")).unwrap();
     assert_eq!(lint(&shipped).warnings, [Finding::ExampleKey(Kind::ZoneToken, "1".into())]);
     let config = "/resources/0/typed_config/config";
@@ -171,7 +171,7 @@ fn what_stands_around_the_configuration_counts() {
         "spec": { "failStrategy": "FAIL_OPEN", "pluginConfig": with(&json!({})) },
     });
     assert_eq!(lint(&open).warnings, [Finding::FailOpen, Finding::NoStopIteration]);
-    // Where the file cannot set the flag, there is a way without it, which is not for other files.
+    // If the file cannot set the flag, the text names another way, which other files do not need.
     let closed = json!({ "kind": "WasmPlugin", "spec": { "pluginConfig": with(&json!({ "holdHeaders": false })) } });
     assert_eq!(lint(&closed).warnings, []);
     let mut file = shipped;

@@ -1,18 +1,18 @@
 //! The environment of kuma-cp.
 //!
-//! In: its text, in any of the forms in which it is found. Out: the variables by their names, or the line that
-//! is none. Which of them mean something, and whether a value is a good one, is not checked.
+//! In: its text, in any of its usual forms. Out: the variables by their names, or the first invalid line. The names and
+//! values are not checked.
 
 use std::collections::BTreeMap;
 
 use super::ControlPlaneError;
 
-/// Lines of `NAME=VALUE`, as `env` prints them and as systemd and Docker read them, or the same with a NUL
-/// behind each, as `/proc/PID/environ` has them. Lines that are empty or a comment are passed over.
+/// Lines of `NAME=VALUE`, as `env` prints them and as systemd and Docker read them, or the same with a NUL after each,
+/// as in `/proc/PID/environ`. Empty lines and comments are skipped.
 pub(super) fn variables(text: &str) -> Result<BTreeMap<String, String>, ControlPlaneError> {
     let mut variables = BTreeMap::new();
     if text.contains('\0') {
-        // As the kernel has them: nothing is quoted, and a line feed belongs to its value.
+        // The kernel's form: nothing is quoted, and a value may contain line feeds.
         for (index, variable) in text.split('\0').enumerate().filter(|(_, it)| !it.is_empty()) {
             let (name, value) =
                 variable.split_once('=').ok_or(ControlPlaneError::Line(index.saturating_add(1)))?;

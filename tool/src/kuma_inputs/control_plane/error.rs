@@ -10,13 +10,13 @@ use crate::readers::text::TextError;
 pub enum ControlPlaneError {
     /// Not YAML or JSON.
     Text(TextError),
-    /// No fields in it.
+    /// It has no fields.
     NotAnObject,
-    /// A field has not the form that it must have; which, and what form.
+    /// A field has the wrong form. The path, and the expected form.
     Field(String, &'static str),
-    /// It is another file that operators have.
+    /// It is another known kind of file.
     OtherKind(FileKind),
-    /// A line of an environment is no `NAME=VALUE`; which, from 1.
+    /// A line of an environment is not `NAME=VALUE`. The number of the line, from 1.
     Line(usize),
 }
 

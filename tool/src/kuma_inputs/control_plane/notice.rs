@@ -1,19 +1,19 @@
-//! What the operator of a gate should know of a control plane's configuration.
+//! Notices about a control plane's configuration, for the operator of a gate.
 
 use std::fmt;
 
 use crate::kuma_inputs::NoZoneTokens;
 
-/// What the operator of a gate should know.
+/// A notice for the operator of a gate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
     /// Zone proxies do not connect to a global control plane.
     Global,
-    /// Its release takes no zone tokens from proxies.
+    /// This release of Kuma refuses zone tokens of proxies.
     NoZoneTokens(NoZoneTokens),
     /// Zone proxies do not authenticate with zone tokens there.
     OtherAuthentication(String),
-    /// The control plane takes keys from its secrets as well.
+    /// The control plane also takes keys from its secrets.
     SecretsToo,
 }
 

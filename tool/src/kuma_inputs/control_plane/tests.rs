@@ -73,7 +73,7 @@ fn an_authentication_without_zone_tokens_is_noticed() {
 }
 
 #[test]
-fn what_kuma_would_not_take_is_refused_with_its_path() {
+fn a_field_that_kuma_refuses_is_refused_with_its_path() {
     let keys = |items: &str| {
         format!(
             "dpServer: {{authn: {{zoneProxy: {{zoneToken: {{validator: {{publicKeys: {items}}}}}}}}}}}"

@@ -1,4 +1,4 @@
-//! Why a secret, or all of them, cannot be used.
+//! Why one secret cannot be used, or all of them.
 
 use std::fmt;
 
@@ -9,57 +9,57 @@ use zonegate_issuer::SigningKeyError;
 use super::{KUBERNETES_MESH_TYPE, KUBERNETES_TYPE};
 use crate::readers::{FileKind, SyntaxError};
 
-/// A secret with the name of a key or of revocations, or one like it, that Kuma does not use.
+/// A secret that Kuma does not use, although it has the name of a key or of revocations, or a similar name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skipped {
     /// The secret's name.
     pub secret: String,
-    /// What is wrong with it.
+    /// Why Kuma does not use it.
     pub why: Unusable,
 }
 
 /// Why Kuma does not use a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unusable {
-    /// A kid of `0` is looked up under the name without a serial.
+    /// A kid of `0` means the name without a serial.
     NeverLookedUp,
-    /// It is a secret of a mesh, or of another kind; of which type.
+    /// It is a secret of a mesh, or of another kind. Its type.
     NotGlobal(String),
-    /// It is no secret of a mesh, but of which type.
+    /// It is not a secret of a mesh. Its type.
     NotOfMesh(String),
-    /// Its name is like this one, and not it.
+    /// Its name is similar to this one.
     OtherName(&'static str),
-    /// No data in it.
+    /// It has no data.
     NoData,
     /// The data are not base64.
     NotBase64,
-    /// The data are no signing key.
+    /// The data are not a signing key.
     SigningKey(SigningKeyError),
-    /// The data are no public key.
+    /// The data are not a public key.
     PublicKey(KeyError),
 }
 
-/// Why secrets cannot be taken at all.
+/// Why no secret can be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretsError {
-    /// Not YAML, not JSON.
+    /// Neither YAML nor JSON.
     Syntax(SyntaxError),
-    /// A document, or an item of a list, is no resource; where.
+    /// A document, or an item of a list, is not a resource. Its place.
     NotAResource(String),
-    /// It is another file that operators have.
+    /// It is another known kind of file.
     OtherKind(FileKind),
-    /// A list from which something is missing.
+    /// A list with missing items.
     Incomplete {
-        /// How many items it has.
+        /// The number of items in it.
         there: usize,
-        /// How many it says there are; `None` where it only says that there are more.
+        /// The number of items that it claims to have; `None` if it only says that there are more.
         total: Option<u64>,
     },
-    /// The revocation list in this secret cannot be read; why.
+    /// The revocation list in this secret cannot be read, for this reason.
     Revocations(String, &'static str),
-    /// Two secrets of this name with different contents.
+    /// Two secrets with this name have different contents.
     TwoRevocations(String),
-    /// Two secrets hold different keys for one kid.
+    /// Two secrets have different keys for one kid.
     TwoKeys {
         /// The kid.
         kid: String,
@@ -91,7 +91,7 @@ impl fmt::Display for Unusable {
             Self::NoData => f.write_str("it holds no data"),
             Self::NotBase64 => f.write_str("its data are not base64"),
             Self::SigningKey(error) => error.fmt(f),
-            // No reason to crash, from a secret.
+            // The fault alone: a secret cannot make Kuma crash.
             Self::PublicKey(KeyError::NotPem(what)) => what.fmt(f),
             Self::PublicKey(error) => error.fmt(f),
         }

@@ -1,10 +1,10 @@
-//! What the names of secrets say.
+//! The names of secrets.
 //!
-//! In: a name. Out: the kid in it, or the name that is meant by one like it.
+//! In: a name. Out: the kid in it, or the name that a similar name is meant to be.
 
 use super::{NO_SERIAL, PUBLIC_KEY, REVOCATIONS, SIGNING_KEY};
 
-/// What stands behind `prefix-`, or nothing where the name is the prefix alone.
+/// The part after `prefix-`, or nothing if the name is only the prefix.
 pub(super) fn kid<'a>(name: &'a str, prefix: &str) -> Option<Option<&'a str>> {
     match name.strip_prefix(prefix)? {
         "" => Some(None),
@@ -12,8 +12,8 @@ pub(super) fn kid<'a>(name: &'a str, prefix: &str) -> Option<Option<&'a str>> {
     }
 }
 
-/// The name that a name like it is meant to be. Other tokens have secrets of their own
-/// (`dataplane-token-…`, `user-token-…`).
+/// The name that a similar name is meant to be. Names of other tokens' secrets (`dataplane-token-…`, `user-token-…`) do
+/// not count.
 pub(super) fn meant(name: &str) -> Option<&'static str> {
     let name = name.to_ascii_lowercase().replace(['_', '.', ' '], "-");
     if !name.starts_with("zone") && !name.starts_with("token") && !name.starts_with("revo") {

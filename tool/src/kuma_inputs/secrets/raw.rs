@@ -1,7 +1,7 @@
 //! One secret as Kuma or Kubernetes prints it.
 //!
-//! In: a resource. Out: its name, whether Kuma reads it, and what it holds, as a control plane would read it.
-//! Which names mean something is up to the caller.
+//! In: a resource. Out: its name, whether Kuma reads it, and its contents, as a control plane would read them. The
+//! caller decides which names matter.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -15,18 +15,18 @@ use super::{DEFAULT_MESH, KUBERNETES_MESH_TYPE, KUBERNETES_TYPE, NO_SERIAL, Unus
 /// A resource that may be a secret.
 pub(super) struct Raw<'a> {
     pub(super) name: &'a str,
-    /// Its type, where that is not the one of a global secret.
+    /// Its type, if it is not the type of a global secret.
     pub(super) kind: &'a str,
     pub(super) is_global: bool,
-    /// The mesh to which it belongs, where it is a secret of a mesh.
+    /// The mesh to which it belongs, if it is a secret of a mesh.
     pub(super) mesh: Option<&'a str>,
-    /// Base64, or plain where a Kubernetes manifest says `stringData`.
+    /// Base64, or plain text if it is `stringData` of a Kubernetes manifest.
     data: Option<&'a Value>,
     is_plain: bool,
 }
 
 impl<'a> Raw<'a> {
-    /// `None` for what is no resource at all.
+    /// `None` if it is not a resource.
     pub(super) fn of(value: &'a Value) -> Option<Self> {
         let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str);
         if let Some(kind) = text("/kind") {
@@ -38,7 +38,7 @@ impl<'a> Raw<'a> {
                     .then(|| text("/metadata/labels/kuma.io~1mesh").unwrap_or(DEFAULT_MESH)),
                 is_global: kind == "Secret"
                     && text("/type").is_none_or(|secret_type| secret_type == KUBERNETES_TYPE),
-                // As the API server does: stringData over data.
+                // As in the API server, stringData overrides data.
                 data: plain.or_else(|| value.pointer("/data/value")),
                 is_plain: plain.is_some(),
             });

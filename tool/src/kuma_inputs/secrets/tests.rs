@@ -66,7 +66,7 @@ fn a_key_may_be_der() {
 }
 
 #[test]
-fn kubernetes_secrets_are_read_alone_in_a_list_and_in_a_row() {
+fn kubernetes_secrets_are_read_alone_in_a_list_and_as_documents() {
     let manifest = |name: &str, field: &str, value: &str| {
         json!({
             "apiVersion": "v1",
@@ -89,7 +89,7 @@ fn kubernetes_secrets_are_read_alone_in_a_list_and_in_a_row() {
 }
 
 #[test]
-fn what_kuma_cannot_use_is_left_out_by_name() {
+fn a_secret_that_kuma_cannot_use_is_left_out_by_name() {
     let name = "zone-token-signing-key-1";
     let public = "zone-token-signing-public-key-1";
     let raw = |fields: Value| {
@@ -130,7 +130,7 @@ fn what_kuma_cannot_use_is_left_out_by_name() {
 }
 
 #[test]
-fn both_halves_of_one_key_are_one_key_and_of_two_an_error() {
+fn the_secrets_of_a_kid_must_have_the_same_key() {
     let both = |public: &str| {
         parse(&list(vec![
             secret("zone-token-signing-key-1", PRIVATE),
@@ -143,7 +143,7 @@ fn both_halves_of_one_key_are_one_key_and_of_two_an_error() {
     assert_eq!(both(OTHER).unwrap_err(), SecretsError::TwoKeys { kid: "1".into(), secrets });
 }
 
-/// Without the revocations the gate would let in what is revoked.
+/// Without the revocations the gate would allow revoked tokens.
 #[test]
 fn revocations_that_may_be_incomplete_are_an_error() {
     let name = "zone-token-revocations";
@@ -179,7 +179,7 @@ fn revocations_that_may_be_incomplete_are_an_error() {
 }
 
 #[test]
-fn what_is_no_resource_is_named_by_its_place_and_not_repeated() {
+fn other_documents_are_named_by_their_place_and_not_repeated() {
     let place = |place: &str| SecretsError::NotAResource(place.to_owned());
     for (text, wanted) in [
         ("", SecretsError::Syntax(SyntaxError::Empty)),
@@ -222,7 +222,7 @@ fn revocations_that_kuma_does_not_read_are_named_with_their_type() {
         ["user-token-revocations", "dataplane-token-revocations-default"]
             .map(|name| secret(name, "")),
     );
-    // Whoever gives a secret twice is told once.
+    // A secret that is given twice is reported once.
     items.push(manifest("zone-token-revocations", "Opaque"));
     let secrets = parse(&list(items)).unwrap();
     let said: Vec<String> = secrets.skipped().iter().map(ToString::to_string).collect();
@@ -256,7 +256,7 @@ fn each_mesh_has_keys_and_revocations_of_its_own() {
     let secrets = parse(&list(vec![
         of_mesh("default", "dataplane-token-signing-key-default", PRIVATE),
         of_mesh("default", "dataplane-token-signing-key-default-blue-1", PRIVATE),
-        // The kid is what stands behind the mesh of the secret.
+        // The kid is the text after the mesh of the secret.
         of_mesh("a-b", "dataplane-token-signing-key-a-b-1", PRIVATE),
         of_mesh("a", "dataplane-token-signing-key-a-b-1", PRIVATE),
         manifest,
@@ -278,7 +278,7 @@ fn each_mesh_has_keys_and_revocations_of_its_own() {
 }
 
 #[test]
-fn what_kuma_does_not_read_for_a_mesh_is_left_out() {
+fn secrets_that_kuma_does_not_read_for_a_mesh_are_left_out() {
     let of_mesh = |name: &str| json!({ "type": "Secret", "mesh": "a", "name": name, "data": STANDARD.encode(PRIVATE) });
     for (value, wanted) in [
         (
