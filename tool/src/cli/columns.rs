@@ -1,8 +1,8 @@
-//! Rows of a table without lines.
+//! Tables without borders.
 //!
-//! In: cells, already made safe for a terminal. Out: text with the columns under each other.
+//! In: cells, already made safe for a terminal. Out: text with aligned columns.
 
-/// Rows with their columns under each other, the last one free.
+/// Aligns the columns of `rows`. The last column has no fixed width.
 pub(super) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));

@@ -1,7 +1,7 @@
 //! `zonegate completion`.
 //!
-//! In: the name of a shell. Out: a script that completes verbs, flags and values in it. Where the
-//! script belongs is up to the shell.
+//! In: the name of a shell. Out: a script that completes verbs, flags and values. The user decides where the script
+//! belongs.
 
 use std::process::ExitCode;
 
@@ -32,7 +32,7 @@ pub(super) struct Completion {
 }
 
 impl Completion {
-    /// Prints them.
+    /// Prints the script.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let mut script = Vec::new();
         generate(self.shell, &mut command(), "zonegate", &mut script);

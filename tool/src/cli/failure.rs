@@ -1,7 +1,8 @@
-//! How a command says that it failed.
+//! How a command reports a failure.
 //!
-//! In: an error. Out: a line or two on standard error, and the exit code. Long arguments are not
-//! repeated: one of them may be a key or a token that was pasted into the wrong place. What would not
+//! In: an error. Out: a line or two on standard error, and the exit code. Long arguments are not repeated, because one
+//! may be a key or a token that was pasted into the wrong place. Characters that a terminal does not show as themselves
+//! are escaped.
 //! show as itself on a terminal is escaped.
 
 use std::fmt;
@@ -30,7 +31,7 @@ pub(super) fn report(error: &anyhow::Error) -> ExitCode {
     if error.is::<BadInput>() { BAD_INPUT.into() } else { ExitCode::FAILURE }
 }
 
-/// Prints `error`, which is the caller's whatever it says.
+/// Prints `error`, which is always the caller's mistake.
 pub(super) fn bad_input(error: &anyhow::Error) -> ExitCode {
     print_error(error);
     BAD_INPUT.into()
@@ -39,23 +40,23 @@ pub(super) fn bad_input(error: &anyhow::Error) -> ExitCode {
 /// The exit code for wrong arguments, and for files with the wrong contents.
 const BAD_INPUT: u8 = 2;
 
-/// `error` and its causes, on a line.
+/// Prints `error` and its causes, on one line.
 fn print_error(error: &anyhow::Error) {
     print("error:", &format!(" {error:#}\n"));
 }
 
-/// Prints what the operator should know beside the result.
+/// Prints a warning beside the result.
 pub(super) fn warn(what: &str) {
     let text = printable::lines(&hide_long_arguments(what));
     let _ = writeln!(anstream::stderr(), "{WARNING}warning:{WARNING:#} {text}");
 }
 
-/// Prints what clap found: an error, or the help or version that was asked for.
+/// Prints clap's result: an error, or the help or version.
 pub(super) fn report_usage(error: &clap::Error) -> ExitCode {
     let text = error.render().to_string();
     let shown = printable::lines(&hide_long_arguments(&text));
     if shown == text && arguments().all(|argument| printable::lines(&argument) == argument) {
-        // With clap's colours, and to standard output where it is help. A closed pipe is no error.
+        // `error.print` keeps clap's colours, and prints help to standard output. A closed pipe is no error.
         let _ = error.print();
     } else {
         print("", &shown);
@@ -63,17 +64,17 @@ pub(super) fn report_usage(error: &clap::Error) -> ExitCode {
     u8::try_from(error.exit_code()).unwrap_or(BAD_INPUT).into()
 }
 
-/// As clap has it.
+/// The style of clap.
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 
-/// Standard error may be closed; then nobody can be told.
+/// Errors are ignored: if standard error is closed, nobody can be told.
 fn print(title: &str, text: &str) {
     let text = printable::lines(&hide_long_arguments(text));
     let _ = write!(anstream::stderr(), "{ERROR}{title}{ERROR:#}{text}");
 }
 
-/// Longer than most paths, shorter than every key and token.
+/// Longer than most paths, shorter than every key and token, in bytes.
 const LONG: usize = 200;
 
 fn hide_long_arguments(text: &str) -> String {
@@ -84,8 +85,8 @@ fn arguments() -> impl Iterator<Item = String> {
     std::env::args_os().map(|argument| argument.to_string_lossy().into_owned())
 }
 
-/// Hides `argument` in `text`: whole, and each part between `=`, because clap takes `--flag=value`
-/// apart, and for it everything that starts with two dashes is a flag, a PEM as well.
+/// Hides `argument` in `text`, as a whole and in each part between `=`: clap splits `--flag=value`, and treats
+/// everything that starts with two dashes as a flag, even a PEM.
 fn hide(text: &str, argument: &str) -> String {
     let parts = [argument].into_iter().chain(argument.split('='));
     parts.filter(|part| part.len() > LONG).fold(text.to_owned(), |text, part| {

@@ -1,9 +1,8 @@
-//! Reads what a verb is given.
+//! Reads the inputs of a verb.
 //!
-//! In: a path, or `-` for standard input. Out: what is there, or why there is nothing; that is the
-//! caller's mistake, so it is [`BadInput`]. Never more than a limit is read, and a pipe that nothing
-//! writes to is not waited for, so a wrong path is an error and not a full memory or a hung
-//! terminal. Who else may read the file is not checked.
+//! In: a path, or `-` for standard input. Out: the contents, or [`BadInput`], because a bad input is the caller's
+//! mistake. At most a limit is read, and a pipe without a writer fails after a while. So a wrong path gives an error,
+//! not a full memory or a hung terminal. Who else may read the file is not checked.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
@@ -19,7 +18,7 @@ use zonegate_issuer::SigningKey;
 
 use super::failure::BadInput;
 
-/// The largest key that the gate takes is under 7 KiB as PEM, under 9 as base64 of PEM.
+/// The largest key that the gate accepts is under 7 KiB as PEM, under 9 KiB as base64 of PEM.
 const MAX_KEY: usize = 64 * 1024;
 /// Longer than every line of a log: the headers of a request have 60 KiB.
 const MAX_LINE: u64 = 1024 * 1024;
@@ -33,10 +32,10 @@ pub(super) fn signing_key(path: &Path) -> anyhow::Result<SigningKey> {
         .with_context(|| BadInput(format!("{} is not a signing key", name(path))))
 }
 
-/// Reads `what` at `path`, at most `limit` bytes, and wipes it from memory when it is dropped.
+/// Reads `what` at `path`, at most `limit` bytes. The bytes are wiped from memory when they are dropped.
 pub(super) fn secret(path: &Path, limit: usize, what: &str) -> anyhow::Result<Zeroizing<Vec<u8>>> {
-    // All the room at once: a buffer that grows leaves copies behind. One more, to see that there is
-    // more.
+    // The capacity is reserved at once, because a buffer that grows leaves copies behind. One more byte shows that the
+    // input is too large.
     let mut bytes = Zeroizing::new(Vec::with_capacity(limit.saturating_add(1)));
     fill(&mut bytes, path, limit, what)?;
     Ok(bytes)
@@ -49,7 +48,7 @@ pub(super) fn public(path: &Path, limit: usize, what: &str) -> anyhow::Result<Ve
     Ok(bytes)
 }
 
-/// Hands each line at `path` to `take`, of which the longest are cut; lines that are no UTF-8 are left out.
+/// Passes each line at `path` to `take`. Very long lines are split; lines that are not UTF-8 are skipped.
 pub(super) fn lines(path: &Path, what: &str, mut take: impl FnMut(&str)) -> anyhow::Result<()> {
     let unreadable = || BadInput(format!("could not read the {what} {}", name(path)));
     let mut source = BufReader::new(open(path).with_context(unreadable)?);
@@ -66,7 +65,7 @@ pub(super) fn lines(path: &Path, what: &str, mut take: impl FnMut(&str)) -> anyh
     }
 }
 
-/// How an error names `path`.
+/// The name of `path` in errors.
 pub(super) fn name(path: &Path) -> String {
     match is_standard_input(path) {
         true => "standard input".to_owned(),
@@ -111,7 +110,7 @@ fn open(path: &Path) -> io::Result<Box<dyn Read>> {
     Ok(Box::new(file))
 }
 
-/// Opening a named pipe waits until someone writes to it, which may be never.
+/// Opening a named pipe blocks until someone writes to it, which may never happen.
 fn open_pipe(path: &Path) -> io::Result<File> {
     let (send, receive) = mpsc::channel();
     let path = path.to_owned();

@@ -1,8 +1,7 @@
-//! Public keys that a verb is given as files.
+//! Public keys in files.
 //!
-//! In: `KID=FILE`, or a path. Out: the kid and the path, or the key; a file that is none is the caller's
-//! mistake, so it is [`BadInput`]. The kid ends at the first `=`, so a path may have more of them; a kid with
-//! one in it has its place in a configuration.
+//! In: `KID=FILE`, or a path. Out: the kid and the path, or the key; or [`BadInput`] if the file is not a key. The kid
+//! ends at the first `=`, so the path may have more of them. A kid with a `=` can only be given in a configuration.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -13,10 +12,10 @@ use super::failure::BadInput;
 use super::input;
 use zonegate::token::PublicKey;
 
-/// The largest key that the gate takes is under 2 KiB as PEM; text may stand around it.
+/// The largest key that the gate accepts is under 2 KiB as PEM; there may be text around it.
 const MAX_KEY: usize = 64 * 1024;
 
-/// What stands behind `--public-key`.
+/// The value of `--public-key`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct KeyFile {
     pub(super) kid: String,
@@ -45,7 +44,7 @@ impl KeyFile {
 
 /// Reads the public key at `path`.
 pub(super) fn public_key(path: &Path) -> anyhow::Result<PublicKey> {
-    // It may be a private one by mistake: wiped.
+    // It may be a private key by mistake, so the bytes are wiped.
     let bytes = input::secret(path, MAX_KEY, "public key")?;
     PublicKey::from_pem_bytes(&bytes)
         .with_context(|| BadInput(format!("{} is not a public key", input::name(path))))

@@ -1,7 +1,7 @@
 //! `zonegate man`.
 //!
-//! In: a folder, or nothing. Out: a manual page for the tool and each of its verbs: as files in the
-//! folder, in place of earlier ones, or all of them on standard output.
+//! In: a folder, or nothing. Out: a manual page for the tool and for each of its verbs: as files in the folder, which
+//! replace earlier ones, or all of them on standard output.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ pub(super) struct Manual {
 }
 
 impl Manual {
-    /// Writes them.
+    /// Writes the pages.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let pages = pages()?;
         match self.folder {
@@ -55,7 +55,7 @@ fn pages() -> anyhow::Result<Vec<Page>> {
     Ok(pages)
 }
 
-/// The page of `command`, then those of its verbs.
+/// Adds the page of `command`, then the pages of its verbs.
 fn collect(command: &Command, pages: &mut Vec<Page>) -> anyhow::Result<()> {
     let source = concat!("zonegate ", env!("CARGO_PKG_VERSION"));
     let man = Man::new(command.clone()).manual("Zonegate").source(source);

@@ -1,10 +1,10 @@
 //! The command line: `zonegate <verb> …`.
 //!
-//! In: the process's arguments. Out: an exit code: 0 done, 2 the arguments or what they name is wrong,
-//! 1 anything else, such as a file that cannot be written; `verify` says 1 for a token that is denied,
-//! `config check` for a configuration that is refused, `config diff` for a difference, and 2 for all
-//! else. Results go to standard output or to a file, errors and warnings to standard error. A verb is a
-//! file here; what it does is in the library.
+//! In: the process's arguments. Out: an exit code: 0 done, 2 wrong arguments or a wrong file that they name, 1 anything
+//! else, such as a file that cannot be written. `verify` exits with 1 for a token that is denied, `config check` for a
+//! configuration that is refused, `config diff` for a difference, and all three with 2 for anything else. Results go to
+//! standard output or to a file, errors and warnings to standard error. Each verb has a file here; the library does the
+//! work.
 
 mod columns;
 mod completion;
@@ -86,7 +86,7 @@ impl Verb {
     }
 }
 
-/// The whole command line, to be described.
+/// The whole command line, for completions and manual pages.
 fn command() -> Command {
     Cli::command()
 }
@@ -95,7 +95,7 @@ fn done((): ()) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Does what the process's arguments say.
+/// Runs the command that the process's arguments name. Returns the exit code.
 pub fn main() -> ExitCode {
     match Cli::try_parse() {
         Ok(Cli { verb }) => verb.run().unwrap_or_else(|error| failure::report(&error)),

@@ -1,8 +1,7 @@
-//! Where a verb's result goes.
+//! Where the result of a verb goes.
 //!
-//! In: the result, and a path or `-` for standard output. Out: a new file, or the text on standard
-//! output. A file that is there already is left as it is; a write that fails leaves no file. Whether
-//! the folder is safe for a secret is not checked.
+//! In: the result, and a path or `-` for standard output. Out: a new file, or the text on standard output. An existing
+//! file is left unchanged; a failed write leaves no file. Whether the folder is safe for a secret is not checked.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, IsTerminal, Write};
@@ -25,7 +24,7 @@ pub(super) struct Output {
     output: Option<PathBuf>,
 }
 
-/// Tells of a file that was given with the flag that now means a format. It goes on working.
+/// Warns that the flag now names a format. It still works with a file.
 pub(super) fn hint_at_output_file(flag: &str) {
     warn(&format!(
         "{flag} FILE is now --output-file FILE, for -o is a format everywhere; it goes on working"
@@ -70,13 +69,13 @@ impl Output {
     }
 }
 
-/// kumactl ends neither a token nor a key in base64 with a line break. Nor do we, except where a
-/// person's next prompt would be glued to it.
+/// Prints `text` to standard output.
 ///
-/// Colours of `text` are taken out where standard output is no terminal, and where NO_COLOR asks for
-/// it.
+/// kumactl does not end a token or a key in base64 with a line break. Nor does this, except on a terminal, where the
+/// next prompt would follow on the same line.
 ///
-/// Whoever reads it may have seen enough (`| head`, `| grep -q`): a closed pipe is no error.
+/// Colours are removed if standard output is no terminal, or if NO_COLOR asks for it. A closed pipe is no error: a
+/// reader such as `head` or `grep -q` may have read enough.
 pub(super) fn print(text: &str) -> io::Result<()> {
     let mut out = anstream::stdout().lock();
     let end = if io::stdout().is_terminal() && !text.ends_with('\n') { "\n" } else { "" };
@@ -90,7 +89,7 @@ pub(super) fn print(text: &str) -> io::Result<()> {
     }
 }
 
-/// Prints a line of what goes on, to whom it may concern.
+/// Prints a line about progress.
 macro_rules! say {
     ($($text:tt)*) => {
         $crate::cli::output::line(format_args!($($text)*))
@@ -98,12 +97,12 @@ macro_rules! say {
 }
 pub(super) use say;
 
-/// As [`print`], and nobody needs to know that standard output is gone.
+/// As [`print`], but ignores errors.
 pub(super) fn line(text: std::fmt::Arguments<'_>) {
     let _ = print(&format!("{text}\n"));
 }
 
-/// The mode is set as the file comes to be: there is no moment in which others could open it.
+/// Creates the file with its mode, so that others cannot open it at any moment.
 fn create(path: &Path, secrecy: Secrecy) -> io::Result<File> {
     let mode = match secrecy {
         Secrecy::Secret => 0o600,
@@ -115,7 +114,7 @@ fn create(path: &Path, secrecy: Secrecy) -> io::Result<File> {
 fn fill(mut file: File, path: &Path, text: &str) -> io::Result<()> {
     let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
     if written.is_err() {
-        // The error that matters is the first one.
+        // The first error is the one to report.
         let _ = fs::remove_file(path);
     }
     written

@@ -1,8 +1,8 @@
-//! What a verb found, for other programs: as JSON or as YAML.
+//! The result of a verb for other programs, as JSON or as YAML.
 //!
-//! In: a tree of names and values, which may come from a token that nobody verified: names may be
-//! there twice, numbers may be of any size. Out: text that a terminal shows as it is. Crates that write
-//! YAML or JSON would do, but they leave characters that turn a line around on a terminal as they are.
+//! In: a tree of names and values, perhaps of an unverified token: names may be repeated, numbers may have any size.
+//! Out: text that a terminal shows as it is. Crates that write YAML or JSON do not escape characters that change the
+//! direction of text on a terminal, so they are not used.
 
 use std::fmt::Write as _;
 
@@ -13,7 +13,7 @@ use zonegate::go_json::members;
 
 use super::printable;
 
-/// How a verb shows what it found.
+/// The format of the result.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
     /// For people
@@ -46,7 +46,7 @@ pub(super) fn claim_member(
 }
 
 impl OutputValue {
-    /// An object with those of the values that are there.
+    /// An object of the values that are present.
     pub(super) fn object<'a>(fields: impl IntoIterator<Item = (&'a str, Option<Self>)>) -> Self {
         let present =
             fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
@@ -57,7 +57,7 @@ impl OutputValue {
         Self::Text(text.into())
     }
 
-    /// A number, or true or false.
+    /// A number or a boolean.
     pub(super) fn literal(value: impl ToString) -> Self {
         Self::Literal(value.to_string())
     }
@@ -66,7 +66,7 @@ impl OutputValue {
         Self::List(texts.into_iter().map(Self::text).collect())
     }
 
-    /// Reads JSON that comes from [`zonegate::go_json::normalise`], which bounds how deep it is.
+    /// Reads JSON from [`zonegate::go_json::normalise`], which limits the depth.
     pub(super) fn from_json(text: &str) -> Option<Self> {
         let text = text.trim();
         match text.as_bytes().first()? {
@@ -89,7 +89,7 @@ impl OutputValue {
         }
     }
 
-    /// As JSON, two spaces a level.
+    /// The value as JSON, indented by two spaces.
     pub(super) fn to_json(&self) -> String {
         let mut out = String::new();
         self.write_json(&mut out, 0);
@@ -97,7 +97,7 @@ impl OutputValue {
         out
     }
 
-    /// As YAML.
+    /// The value as YAML.
     pub(super) fn to_yaml(&self) -> String {
         let mut out = String::new();
         self.write_yaml(&mut out, 0);
@@ -141,7 +141,7 @@ impl OutputValue {
             }
             Self::List(items) if !items.is_empty() => {
                 for item in items {
-                    // What a block has on its first line stands behind the dash.
+                    // The first line of a block follows the dash.
                     let mut block = String::new();
                     item.write_yaml(&mut block, depth.saturating_add(1));
                     let _ = write!(out, "\n{indent}- {}", block.trim_start());
@@ -184,7 +184,7 @@ fn quoted(text: &str) -> String {
     serde_json::to_string(text).unwrap_or_default() // a string always has a JSON form
 }
 
-/// In double quotes; a code point beyond 16 bits has an escape of its own in YAML.
+/// In double quotes. YAML has its own escape for a code point beyond 16 bits.
 fn yaml_string(text: &str) -> String {
     let mut safe = String::new();
     for rune in quoted(text).chars() {
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_no_tree() {
+    fn text_that_is_not_json_gives_no_tree() {
         for text in ["", "{", "[1,]", "nul", "{\"a\":}", "1 2"] {
             assert_eq!(OutputValue::from_json(text), None, "{text}");
         }

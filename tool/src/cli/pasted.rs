@@ -1,23 +1,22 @@
-//! What was given for a token, and the token in it.
+//! A text that was given as a token, and the token in it.
 //!
-//! In: a text as people paste and programs print it. Out: the bare token, and a sentence for each thing that
-//! stood around it; or what the text is, that is no token. Whether the token is a good one is not asked here.
+//! In: a text as people paste it and programs print it. Out: the bare token, and a sentence about each thing around it;
+//! or what the text is instead of a token. Whether the token is good is judged elsewhere.
 
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-/// A text that was given for a token.
+/// A text that was given as a token.
 pub(super) struct Pasted {
-    /// The token in it; where there is none, the text, without the white space around it, which kuma-dp takes
-    /// off too.
+    /// The token in it. If there is none: the text, without the white space around it, which kuma-dp also removes.
     pub(super) token: Zeroizing<Vec<u8>>,
-    /// Why the text is not a bare token, for kuma-dp to send as it is; none where it is one.
+    /// Why the text is not a bare token, as kuma-dp needs it. Empty if it is.
     pub(super) faults: Vec<String>,
-    /// What it is instead, where it is known to be no token.
+    /// What the text is, if it is known not to be a token.
     pub(super) other: Option<&'static str>,
 }
 
-/// What wraps a token, as deep as it is looked for.
+/// The limit for wrappings around a token.
 const DEPTH: usize = 6;
 
 impl Pasted {
@@ -36,13 +35,13 @@ impl Pasted {
         Self { token, faults, other }
     }
 
-    /// Everything that is wrong with it, in one sentence; `None` where it is a bare token, or damaged.
+    /// Everything that is wrong with the text, in one sentence; `None` if it is a bare token, or damaged.
     pub(super) fn fault(&self) -> Option<String> {
         let all: Vec<&str> = self.faults.iter().map(String::as_str).chain(self.other).collect();
         (!all.is_empty()).then(|| all.join("; "))
     }
 
-    /// Whether a token may be in it that is not the whole of it.
+    /// Whether the text has something around what may be a token.
     pub(super) fn is_wrapped(&self) -> bool {
         !self.faults.is_empty() && self.other.is_none()
     }
@@ -50,7 +49,7 @@ impl Pasted {
 
 type Unwrapped = (String, Zeroizing<Vec<u8>>);
 
-/// What stands around a token, and what is left without it.
+/// The fault of what is around a token, and the text without it.
 fn unwrapped(text: &[u8]) -> Option<Unwrapped> {
     utf16(text)
         .or_else(|| byte_order_mark(text))
@@ -60,7 +59,7 @@ fn unwrapped(text: &[u8]) -> Option<Unwrapped> {
         .or_else(|| line_breaks(text))
 }
 
-/// As PowerShell writes files.
+/// UTF-16, as PowerShell writes files.
 fn utf16(text: &[u8]) -> Option<Unwrapped> {
     let (units, read): (_, fn([u8; 2]) -> u16) = match text {
         [0xff, 0xfe, units @ ..] => (units, u16::from_le_bytes),
@@ -78,7 +77,7 @@ fn byte_order_mark(text: &[u8]) -> Option<Unwrapped> {
     Some((fault.to_owned(), Zeroizing::new(rest.to_vec())))
 }
 
-/// As identity providers, kumactl and Kubernetes answer.
+/// The members with a token, in responses of identity providers, kumactl and Kubernetes.
 const MEMBERS: [&str; 6] = ["access_token", "token", "id_token", "dataplaneToken", "jwt", "data"];
 
 fn json(text: &[u8]) -> Option<Unwrapped> {
@@ -113,7 +112,7 @@ fn scheme(text: &[u8]) -> Option<Unwrapped> {
     }
 }
 
-/// What stands behind a word and white space.
+/// The text after a word and white space.
 fn split_word<'a>(text: &'a [u8], word: &[u8]) -> Option<&'a [u8]> {
     let (start, rest) = text.split_at_checked(word.len())?;
     let is_it =
@@ -121,7 +120,7 @@ fn split_word<'a>(text: &'a [u8], word: &[u8]) -> Option<&'a [u8]> {
     is_it.then(|| rest.trim_ascii_start())
 }
 
-/// As `fold`, mail and terminals break a long line.
+/// Line breaks, as `fold`, mail programs and terminals put them into a long line.
 fn line_breaks(text: &[u8]) -> Option<Unwrapped> {
     if !text.iter().any(|byte| matches!(byte, b'\r' | b'\n')) || other(text).is_some() {
         return None;
@@ -134,7 +133,7 @@ fn bytes(text: &str) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(text.as_bytes().to_vec())
 }
 
-/// What a text is that is no token.
+/// What the text is, if it is known not to be a token.
 fn other(text: &[u8]) -> Option<&'static str> {
     let begins =
         |word: &[u8]| text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
@@ -167,7 +166,7 @@ mod tests {
     const TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.e30.AAAA";
 
     #[test]
-    fn a_token_is_found_in_whatever_stands_around_it() {
+    fn a_token_is_found_in_its_wrapping() {
         let utf16: Vec<u8> = [0xfeff_u16]
             .into_iter()
             .chain(format!("{TOKEN}\r\n").encode_utf16())
@@ -200,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_is_named() {
+    fn a_text_that_is_not_a_token_is_named() {
         for (text, wanted) in [
             ("null\n", "it is null"),
             ("\"null\"", "it is in quotes (jq without -r?); it is null"),

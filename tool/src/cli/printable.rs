@@ -1,12 +1,12 @@
 //! Text from outside, made safe for a terminal.
 //!
-//! In: text of a token, a file or an argument. Out: the same text, with every character that would
-//! not show as itself written as an escape (`\u001b`): control characters, those that change the
-//! direction or hide the rest, marks that pile up on others. What the text says is not judged.
+//! In: text of a token, a file or an argument. Out: the same text, with an escape (`\u001b`) for every character that a
+//! terminal does not show as itself: control characters, characters that change the direction or hide text, and
+//! combining marks. The meaning of the text is not judged.
 
 use std::fmt::Write as _;
 
-/// Whether a terminal shows it as one character and does nothing else.
+/// Whether a terminal shows it as one character, without other effects.
 pub(super) fn is_plain(rune: char) -> bool {
     match rune.is_ascii() {
         true => rune == ' ' || rune.is_ascii_graphic(),
@@ -14,12 +14,12 @@ pub(super) fn is_plain(rune: char) -> bool {
     }
 }
 
-/// `text` on one line, with escapes as JSON has them: inside a string of JSON it means the same.
+/// `text` on one line, with the escapes of JSON, so that it keeps its meaning in a JSON string.
 pub(super) fn one_line(text: &str) -> String {
     escape(text, is_plain)
 }
 
-/// `text` with its line feeds.
+/// `text`, with its line feeds kept.
 pub(super) fn lines(text: &str) -> String {
     escape(text, |rune| rune == '\n' || is_plain(rune))
 }
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_does_not_show_as_itself_is_escaped() {
+    fn odd_characters_are_escaped() {
         for (text, wanted) in [
             ("a b\u{e9}\u{1f600}\\\"", "a b\u{e9}\u{1f600}\\\""),
             ("\u{1b}[2J\u{7f}\u{9b}", "\\u001b[2J\\u007f\\u009b"),

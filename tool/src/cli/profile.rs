@@ -1,8 +1,8 @@
-//! `--profile`, as the plugin configuration has it.
+//! `--profile`, as in the plugin configuration.
 
 use clap::ValueEnum;
 
-/// What stands behind the gate.
+/// The server behind the gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum ProfileArg {
     /// A zone's control plane, its dataplane server (:5678)
@@ -14,7 +14,7 @@ pub(super) enum ProfileArg {
 }
 
 impl ProfileArg {
-    /// Its one spelling.
+    /// Its spelling in the plugin configuration.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::DpServer => "dpServer",

@@ -1,8 +1,8 @@
 //! `zonegate serve`.
 //!
-//! In: flags, the file with the policy, signals. Out: a server that proxies ask, until a signal ends it. Exit codes: 0
-//! ended by a signal; 2 a flag or a file that it names is wrong; 1 anything else. A policy that is missing or bad is
-//! no error: everything is refused until there is one.
+//! In: flags, the file with the policy, signals. Out: a server for proxies, until a signal ends it. Exit codes: 0 ended
+//! by a signal; 2 a flag or a file that it names is wrong; 1 anything else. A missing or bad policy is no error: the
+//! server refuses everything until there is a good one.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -126,7 +126,7 @@ fn find_policy(bytes: &[u8]) -> Result<Vec<u8>, String> {
     PluginConfiguration::find(bytes).map(|found| found.json).map_err(|error| error.to_string())
 }
 
-/// A service manager is told once there is a policy.
+/// Tells the service manager when there is a policy.
 async fn tell_readiness(mut is_ready: watch::Receiver<bool>) {
     service_manager::notify("STATUS=no policy yet: everything is refused");
     if is_ready.wait_for(|is_ready| *is_ready).await.is_ok() {
@@ -134,7 +134,7 @@ async fn tell_readiness(mut is_ready: watch::Receiver<bool>) {
     }
 }
 
-/// A line, and how much it matters.
+/// Writes a line with its level.
 fn log(level: Level, line: &str) {
     let level = match level {
         Level::Info => "info",
@@ -144,7 +144,7 @@ fn log(level: Level, line: &str) {
     say(&format!("[{level}] {line}"));
 }
 
-/// Says `line` on standard error, in one write. If standard error is closed, nobody can be told.
+/// Writes `line` to standard error, in one write. If standard error is closed, nobody can be told.
 fn say(line: &str) {
     let line = format!("zonegate serve: {}\n", printable::one_line(line));
     let _ = io::stderr().write_all(line.as_bytes());

@@ -1,8 +1,8 @@
 //! `zonegate sync`.
 //!
-//! In: flags, the admin token in a file or in the environment, signals. Out: an ECDS file that is kept
-//! current until a signal ends it. Exit codes: 0 ended by a signal, or current (`--once`); 2 a flag or
-//! a file that it names is wrong; 1 anything else.
+//! In: flags, the admin token in a file or in the environment, signals. Out: an ECDS file that is kept current until a
+//! signal ends the verb. Exit codes: 0 ended by a signal, or current (`--once`); 2 a flag or a file that it names is
+//! wrong; 1 anything else.
 
 use std::convert::Infallible;
 use std::io::{self, Write};
@@ -101,7 +101,7 @@ pub(super) struct SyncArgs {
     once: bool,
 }
 
-/// Fewer would be a flood, and more an oversight.
+/// The limits of a duration: a shorter one would flood the control plane, and a longer one is probably a mistake.
 const LEAST: Duration = Duration::from_millis(100);
 const MOST: Duration = Duration::from_secs(24 * 3600);
 
@@ -115,7 +115,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 impl SyncArgs {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        // One thread: there is nothing to do at the same time.
+        // One thread is enough, because nothing has to run in parallel.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.context("could not start")?.block_on(self.keep())
     }
@@ -128,7 +128,7 @@ impl SyncArgs {
             hint_at_output_file("--output");
         }
         let file = self.output_file.as_ref().or(self.output.as_ref());
-        // One of them is required.
+        // clap requires one of the two flags.
         let file = file.ok_or_else(|| BadInput("give --output-file".to_owned()))?;
         let target = Target::open(file).map_err(of_target)?;
         let keeps = if self.base.is_some() { Keeps::Whole } else { Keeps::Secrets };
@@ -154,7 +154,7 @@ impl SyncArgs {
         Ok(())
     }
 
-    /// What can be wrong with flags and the files that they name is found here, before anything runs.
+    /// Checks the flags and the files that they name, before anything runs.
     fn settings(&self) -> anyhow::Result<Settings> {
         let plain = match self.insecure_http {
             true => PlainHttp::Anywhere,
@@ -216,7 +216,7 @@ fn of_target(error: TargetError) -> anyhow::Error {
     }
 }
 
-/// Whose fault it is decides about the exit code of `--once`.
+/// The cause of a failure decides the exit code of `--once`.
 fn of_poll(error: SyncError) -> anyhow::Error {
     match error.kind() {
         ErrorKind::Settings | ErrorKind::Token | ErrorKind::Policy => {
@@ -232,7 +232,7 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     })
 }
 
-/// The name of the signal that says so.
+/// Waits for a signal to stop. Returns its name.
 fn told_to_stop() -> anyhow::Result<impl Future<Output = &'static str>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -244,8 +244,8 @@ fn told_to_stop() -> anyhow::Result<impl Future<Output = &'static str>> {
     })
 }
 
-/// Says `line` on standard error. The time is added by whoever collects it (journald, a container's
-/// runtime). If standard error is closed, nobody can be told.
+/// Writes `line` to standard error, without the time: journald or a container runtime adds it. If standard error is
+/// closed, nobody can be told.
 fn say(line: &str) {
     let line = format!("zonegate sync: {}\n", printable::one_line(line));
     let _ = io::stderr().write_all(line.as_bytes());

@@ -1,7 +1,7 @@
 //! Points in time, as operators write and read them.
 //!
-//! In: RFC 3339 or seconds since 1970, a span of time, or a date of a token. Out: a time, a span; or the date in UTC, in the
-//! machine's time zone and relative to now. Whether a date is a sensible one is not checked.
+//! In: RFC 3339 or seconds since 1970, a time span, or a date of a token. Out: a time, a duration; or the date in UTC,
+//! in the machine's time zone and relative to now. Whether a date makes sense is not checked.
 
 use std::time::{Duration, SystemTime};
 
@@ -24,7 +24,7 @@ pub(super) fn parse(text: &str) -> Result<UnixTime, String> {
     })
 }
 
-/// Reads how long: `30d`, `12h`, `1 week`.
+/// Reads a duration: `30d`, `12h`, `1 week`.
 pub(super) fn span(text: &str) -> Result<Duration, String> {
     let span = text.parse::<Span>().map_err(|error| error.to_string())?;
     span.to_duration(SpanRelativeTo::days_are_24_hours())
@@ -33,25 +33,25 @@ pub(super) fn span(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "days, hours or weeks are expected, for example 30d or 12h".to_owned())
 }
 
-/// What the machine's clock says.
+/// The time of the machine's clock.
 pub(super) fn now() -> UnixTime {
-    // A clock before 1970 is one that nobody can use; the gate says so.
+    // A clock before 1970 is useless; the gate reports it.
     UnixTime::of(SystemTime::now()).unwrap_or_default()
 }
 
-/// In UTC, RFC 3339; `None` beyond what a calendar shows.
+/// The date in UTC, as RFC 3339; `None` beyond the range of a calendar.
 pub(super) fn utc(date: NumericDate) -> Option<String> {
     Timestamp::from_second(date.0).ok().map(|timestamp| timestamp.to_string())
 }
 
-/// In the machine's time zone.
+/// The date in the machine's time zone.
 pub(super) fn local(date: NumericDate) -> Option<String> {
     let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
     let local = Timestamp::from_second(date.0).ok()?.to_zoned(zone);
     Some(local.strftime("%Y-%m-%d %H:%M:%S %Z").to_string())
 }
 
-/// As seen at `now`: `in 3 hours`, `5 minutes ago`.
+/// The date relative to `now`: `in 3 hours`, `5 minutes ago`.
 pub(super) fn relative(date: NumericDate, now: UnixTime) -> String {
     let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
     let span = HumanDuration(Duration::from_secs(date.0.abs_diff(now)));
@@ -62,7 +62,7 @@ pub(super) fn relative(date: NumericDate, now: UnixTime) -> String {
     }
 }
 
-/// In UTC and in the machine's time zone.
+/// The date in UTC and in the machine's time zone.
 pub(super) fn line(date: NumericDate) -> String {
     match (utc(date), local(date)) {
         (Some(utc), Some(local)) => format!("{utc}, {local}"),

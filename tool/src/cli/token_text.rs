@@ -1,8 +1,7 @@
 //! The argument TOKEN: the token itself, a file that holds it, or `-` for standard input.
 //!
-//! In: the argument. Out: the text of the token, without the white space around it, which kuma-dp
-//! takes off too. Whether it is a token is not checked, but for an argument that is neither a file nor
-//! anything like a token.
+//! In: the argument. Out: the text of the token, without the white space around it, which kuma-dp also removes. Whether
+//! it is a token is not checked, except that an argument that is not a file must look like a token.
 
 use std::ffi::OsString;
 use std::fs;
@@ -16,7 +15,7 @@ use super::failure::BadInput;
 use super::input;
 use super::pasted::Pasted;
 
-/// The longest text: twice what `maxTokenBytes` can be.
+/// The longest text: twice the greatest `maxTokenBytes`.
 const MAX_BYTES: usize = 128 * 1024;
 
 #[derive(Args)]
@@ -26,12 +25,12 @@ pub(super) struct TokenText {
 }
 
 impl TokenText {
-    /// That of this argument.
+    /// The text of this argument.
     pub(super) fn of(token: OsString) -> Self {
         Self { token }
     }
 
-    /// Reads it.
+    /// Reads the text.
     pub(super) fn read(&self) -> anyhow::Result<Zeroizing<Vec<u8>>> {
         let path = Path::new(&self.token);
         if self.token.is_empty() {
@@ -56,7 +55,7 @@ impl TokenText {
         }
     }
 
-    /// How an error names where the token is from.
+    /// The source of the token, for errors.
     pub(super) fn name(&self) -> String {
         let path = Path::new(&self.token);
         match fs::symlink_metadata(path) {
@@ -67,7 +66,7 @@ impl TokenText {
     }
 }
 
-/// Every JWT begins with `ey`, which is `{"` in base64url.
+/// Whether the text may be a token: every JWT begins with `ey`, which is `{"` in base64url.
 fn is_like_a_token(text: &str) -> bool {
     let dots = text.bytes().filter(|byte| *byte == b'.').count();
     let pasted = Pasted::read(text.as_bytes());

@@ -1,7 +1,7 @@
 //! `zonegate config check`.
 //!
-//! In: a file with a configuration of the filter. Out: what the filter accepts, and warnings, or why it
-//! refuses. Exit code 0 accepted, 1 refused, 2 not read.
+//! In: a file with a configuration of the filter. Out: what the filter accepts, and warnings, or why it refuses. Exit
+//! code: 0 accepted, 1 refused, 2 not readable.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -116,7 +116,7 @@ fn table(name: &str, lint: &LintReport) -> String {
     format!("{name}: accepted{place}{warnings}\n\n{keys}\n{settings}{rules}")
 }
 
-/// A setting as it would be written.
+/// A setting as a configuration has it.
 fn plain(value: &Value) -> String {
     match value {
         Value::String(text) if text.bytes().all(|byte| byte.is_ascii_graphic()) => text.clone(),

@@ -1,7 +1,7 @@
 //! `zonegate config diff`.
 //!
-//! In: two files with configurations of the filter. Out: what the second would change. Exit code 0
-//! nothing, 1 something, 2 not read or refused, as diff's.
+//! In: two files with configurations of the filter. Out: the changes that the second would make. Exit code, as of diff:
+//! 0 no changes, 1 changes, 2 not readable or refused.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -120,7 +120,7 @@ fn rule(change: &RuleChange) -> String {
     format!("{sign} revocation rule: {rule}{effect}")
 }
 
-/// As many as one can take in at a glance.
+/// The most ids that are listed in full.
 const FEW: usize = 5;
 
 fn few(ids: &[String]) -> String {

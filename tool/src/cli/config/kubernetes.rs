@@ -1,6 +1,6 @@
-//! What the formats for Kubernetes ask for.
+//! The flags of the formats for Kubernetes.
 //!
-//! In: flags. Out: where the objects go and where the filter is, or which flag is missing.
+//! In: flags. Out: where the objects and the filter are, or which flag is missing.
 
 use clap::Args;
 
@@ -41,7 +41,7 @@ pub(super) struct Kubernetes {
 }
 
 impl Kubernetes {
-    /// Where the filter shall go, and where it is fetched.
+    /// Where the filter belongs, and where the gateway fetches it.
     pub(super) fn target(&self) -> anyhow::Result<Target> {
         let Self {
             module_url,
@@ -70,7 +70,7 @@ impl Kubernetes {
         })
     }
 
-    /// The same, for pods that have the filter from an image, at this path.
+    /// The same, for pods with the filter in an image, at this path.
     pub(super) fn with_image(&self, module: Option<&str>) -> anyhow::Result<Target> {
         let target = Target { module: module.map(str::to_owned), ..self.target()? };
         match target.module_url.split_once("://") {
@@ -82,7 +82,7 @@ impl Kubernetes {
         }
     }
 
-    /// The service that is asked, and the Gateway that asks.
+    /// The service to ask, and the Gateway that asks it.
     pub(super) fn service_target(&self) -> anyhow::Result<ServiceTarget> {
         let gateway = self.gateway()?.to_owned();
         let (service, port) = self.service.clone();

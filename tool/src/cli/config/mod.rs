@@ -1,7 +1,7 @@
 //! `zonegate config …`: makes, judges and compares configurations of the filter.
 //!
-//! In: flags and files. Out: a configuration, or what one says. What a configuration is, and whether
-//! the filter takes it, is in the library.
+//! In: flags and files. Out: a configuration, or a report about one. The library defines configurations and judges
+//! them.
 
 mod check;
 mod diff;
@@ -61,13 +61,13 @@ impl Found {
         Ok(Self { name, file, plugin })
     }
 
-    /// As the filter reads it.
+    /// The configuration as the filter reads it.
     fn accepted(&self) -> anyhow::Result<Accepted> {
         self.plugin.config().with_context(|| BadInput(format!("{}: refused", self.name)))
     }
 }
 
-/// kuma-cp's own configuration, given in place of the gate's, may say more than that it is none.
+/// Warns if `bytes` is kuma-cp's own configuration, given by mistake, of a Kuma that refuses zone tokens.
 fn warn_of_kuma_3(name: &str, bytes: &[u8]) {
     let Ok(kuma) = ControlPlane::parse(bytes) else { return };
     if let Some(sign) = kuma.no_zone_tokens() {
@@ -75,7 +75,7 @@ fn warn_of_kuma_3(name: &str, bytes: &[u8]) {
     }
 }
 
-/// A result, to standard output. What is in it may have come from a file: it is made safe for a terminal.
+/// Prints a result to standard output, made safe for a terminal, because parts of it may come from a file.
 fn print(text: &str) -> anyhow::Result<()> {
     output::print(&printable::lines(text)).context("could not write to standard output")
 }

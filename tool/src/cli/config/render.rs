@@ -1,7 +1,7 @@
 //! `zonegate config render`.
 //!
-//! In: what an operator has. Out: a configuration of the filter in the form that a gateway takes, which
-//! the filter's own code has accepted, in place as a whole or not at all.
+//! In: an operator's secrets, keys and files. Out: a configuration of the filter in the form that a gateway takes. The
+//! filter's own code has accepted it. The file is replaced as a whole or not at all.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -94,7 +94,7 @@ enum Format {
     EnvoyGatewayExtAuth,
 }
 
-/// What `--output` may say: a format, as with the other verbs; or a file, as it once did here.
+/// The value of `--output`: a format, as with the other verbs, or a file, as in earlier versions.
 #[derive(Clone)]
 enum FormatOrFile {
     Format(Format),
@@ -119,7 +119,7 @@ impl RenderArgs {
             }
         }
         let text = match self.format {
-            // No policy is in it: the service has its own.
+            // It has no policy: the service has its own.
             Format::EnvoyGatewayExtProc => ext_proc_policy(&self.kubernetes.service_target()?)?,
             Format::EnvoyGatewayExtAuth => ext_auth_policy(&self.kubernetes.service_target()?)?,
             Format::Ecds
@@ -184,7 +184,7 @@ impl RenderArgs {
     }
 }
 
-/// Warns of what is odd about the result, as `config check` would.
+/// Warns as `config check` does.
 fn lint(text: &str) -> anyhow::Result<()> {
     let found = PluginConfiguration::find(text.as_bytes())?;
     let config = found.config()?;

@@ -1,11 +1,11 @@
-//! How a report is shown: as a table for people, as JSON or YAML for programs.
+//! Shows a report: as a table for people, as JSON or YAML for programs.
 
 use anyhow::Context;
 use serde::Serialize;
 
 use crate::cli::output_value::{Format, OutputValue};
 
-/// `report` for programs; nothing for a table, which each verb lays out itself.
+/// `report` for programs; `None` for a table, which each verb makes itself.
 pub(super) fn for_programs(
     format: Format,
     report: &impl Serialize,

@@ -1,7 +1,7 @@
-//! From where `config render` takes keys, revocations and the zone.
+//! The sources from which `config render` takes keys, revocations and the zone.
 //!
-//! In: flags. Out: a [`Plugin`] of all that they name; warnings on the way. Two places that do not agree
-//! are an error that names both.
+//! In: flags. Out: a [`Plugin`] of everything that they name; warnings on the way. If two sources disagree, the error
+//! names both.
 
 use std::path::{Path, PathBuf};
 
@@ -20,9 +20,9 @@ use crate::plugin_config::Revocations;
 use crate::plugin_config::plugin_file::{MAX_BYTES, PluginConfiguration};
 use crate::render::Plugin;
 
-/// kuma-cp's own file, all comments included, is 40 KiB.
+/// kuma-cp's own file, with all comments, has 40 KiB.
 const MAX_KUMA: usize = 4 * 1024 * 1024;
-/// A list of secrets, the other ones of a control plane included.
+/// A list of secrets may include all other secrets of a control plane.
 const MAX_SECRETS: usize = 64 * 1024 * 1024;
 
 #[derive(Args)]
@@ -75,7 +75,7 @@ enum Mode {
 }
 
 impl Sources {
-    /// Reads them all, and warns of what the operator should know about them.
+    /// Reads all sources, and warns of what the operator should know.
     pub(super) fn gather(&self) -> anyhow::Result<Plugin> {
         let mut plugin = self.base()?;
         if let Some(profile) = self.profile {
@@ -181,7 +181,7 @@ impl Sources {
         Ok(())
     }
 
-    /// The control plane's own zone. A base that names another is not meant for it.
+    /// The control plane's own zone. A base with another zone was not meant for this control plane.
     fn zone_of(&self, kuma: &ControlPlane, plugin: &mut Plugin, name: &str) -> anyhow::Result<()> {
         let Some(zone) = kuma.zone().filter(|_| !plugin.is_for_global()) else { return Ok(()) };
         match (plugin.zone(), &self.base) {

@@ -1,8 +1,8 @@
-//! What goes through the gateway, connection by connection, and which proxy goes round it.
+//! The connections through the gateway, and the proxies that bypass it.
 //!
-//! In: the lines of the access log, and the time. Out: lines for whoever watches: a stream that is open, a request or
-//! stream that has ended. A proxy that was answered its bootstrap and opens no stream here afterwards is pointed out.
-//! Why it does not, the gateway cannot see.
+//! In: the lines of the access log, and the time. Out: lines for the operator: a stream that is open, a request or
+//! stream that has ended. A proxy that got its bootstrap and then opens no stream here is reported. The gateway cannot
+//! see why it does not.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -16,14 +16,14 @@ use crate::cli::printable::one_line;
 /// How long a proxy may take to open its first stream. kuma-dp starts its Envoy within seconds.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// What has been seen.
+/// The connections seen so far.
 #[derive(Debug, Default)]
 pub(super) struct Connections {
     open: HashSet<StreamKey>,
     bootstrapped: Vec<Bootstrapped>,
 }
 
-/// A proxy that has its bootstrap and no stream yet.
+/// A proxy that got its bootstrap and has no stream yet.
 #[derive(Debug)]
 struct Bootstrapped {
     peer: String,
@@ -32,7 +32,7 @@ struct Bootstrapped {
 }
 
 impl Connections {
-    /// What a line of the log says that was not said before.
+    /// What is new in a line of the log.
     pub(super) fn take(&mut self, line: &Line, now: Instant) -> Option<String> {
         let is_bootstrap = line.path == "/bootstrap";
         let is_news = match line.event {
@@ -52,7 +52,7 @@ impl Connections {
         is_news.then(|| describe(line))
     }
 
-    /// The proxies whose stream has not come, each said once.
+    /// The proxies whose stream has not come in time. Each is reported once.
     pub(super) fn gone_round(&mut self, now: Instant) -> Vec<String> {
         let is_late =
             |proxy: &mut Bootstrapped| now.saturating_duration_since(proxy.since) >= PATIENCE;
@@ -61,7 +61,7 @@ impl Connections {
 }
 
 impl Bootstrapped {
-    /// Whether the stream is of this proxy: with the same token, or from the same host where there is none.
+    /// Whether the stream is from this proxy: it has the same token, or the same host if there is no token.
     fn is_peer_of(&self, line: &Line) -> bool {
         match (&self.token, &line.token) {
             (Some(one), Some(other)) => (&one.kid, &one.id) == (&other.kid, &other.id),
@@ -101,7 +101,7 @@ fn describe(line: &Line) -> String {
     format!("connection: {} {path}: {}{state}{token}", one_line(&line.peer), one_line(&verdict))
 }
 
-/// Whose it is.
+/// The holder of the token.
 fn token(token: &TokenFacts) -> String {
     let TokenFacts { kind, kid, id, .. } = token;
     format!(" ({} kid={} jti={})", one_line(kind), one_line(kid), one_line(id))
@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(seen.gone_round(now + PATIENCE), [""; 0]);
     }
 
-    /// Told by its token; by its host, where nobody looked at a token.
+    /// A proxy is recognised by its token, or by its host if no token was checked.
     #[test]
     fn a_proxy_whose_stream_does_not_come_is_pointed_out_once() {
         let now = Instant::now();

@@ -1,4 +1,4 @@
-//! `zonegate demo …`: the gateway in a real Envoy, to look at and to try.
+//! `zonegate demo …`: the gateway in a real Envoy, to try it.
 
 mod connections;
 mod run;
@@ -32,7 +32,7 @@ impl Demo {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let runtime = tokio::runtime::Runtime::new().context("could not start")?;
         runtime.block_on(async {
-            // From the beginning, so that nothing is left running, whenever it is told to stop.
+            // Signals are handled from the beginning, so that a stop at any time leaves nothing running.
             let stop = told_to_stop()?;
             match self {
                 Self::Run(run) => run.run(stop).await,
@@ -45,7 +45,7 @@ impl Demo {
     }
 }
 
-/// Ends when a signal says so: Ctrl-C, a closed terminal, or SIGTERM.
+/// Waits for a signal to stop: Ctrl-C, a closed terminal, or SIGTERM.
 fn told_to_stop() -> anyhow::Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
@@ -73,7 +73,7 @@ struct Programs {
     func_e: Option<PathBuf>,
 }
 
-/// A folder for this run, with certificates and a signing key in it.
+/// A folder for this run, with certificates and a signing key.
 struct Sandbox {
     dir: TempDir,
     certificates: Certificates,
@@ -92,7 +92,7 @@ impl Sandbox {
         Ok(Self { dir, certificates, key: SigningKey::generate(2048)? })
     }
 
-    /// A policy with the sandbox's key and nothing else.
+    /// A policy with only the sandbox's key.
     fn policy(&self) -> Value {
         json!({ "zone": ZONE, "publicKeys": [{ "kid": KID, "key": self.key.public_key_pem() }] })
     }
@@ -112,7 +112,7 @@ impl Sandbox {
         Ok((request.issue(&self.key)?, id))
     }
 
-    /// How to run the gateway in front of `control_plane`.
+    /// The options of a gateway in front of `control_plane`.
     fn options(
         &self,
         programs: &Programs,
@@ -142,7 +142,7 @@ impl Sandbox {
     }
 }
 
-/// Envoy runs in another folder.
+/// Envoy runs in another folder, so it needs absolute paths.
 fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
     path.canonicalize().with_context(|| BadInput(path.display().to_string()))
 }

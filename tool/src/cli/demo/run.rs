@@ -1,4 +1,4 @@
-//! `zonegate demo run`: the gateway in the foreground, until it is told to stop.
+//! `zonegate demo run`: the gateway in the foreground, until it is stopped.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -52,7 +52,7 @@ impl Run {
         let sandbox = Sandbox::new()?;
         let (mut gateway, demo) = tokio::select! {
             started = self.start(&sandbox) => started?,
-            // What was begun is dropped, and so ended.
+            // Dropping the future ends everything that it has started.
             () = &mut stop => return Ok(()),
         };
         self.explain(&sandbox, &gateway, demo.as_ref())?;
@@ -79,7 +79,7 @@ impl Run {
             None => sandbox.policy(),
         };
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
-        // Two Envoys can share a port, and would share its connections.
+        // Two Envoys can share a port, and would then share its connections.
         TcpListener::bind(listen).with_context(|| {
             BadInput(format!(
                 "port {} is in use: give another (--port, or PORT= with make)",
@@ -105,7 +105,7 @@ impl Run {
         Ok((Gateway::start(options).await?, demo))
     }
 
-    /// Decides whose certificate the control plane may have.
+    /// Chooses the certificate that the gateway expects of the control plane.
     async fn trust(&self, options: &mut Options) -> anyhow::Result<()> {
         let control_plane = &options.control_plane;
         let host = control_plane.rsplit_once(':');
@@ -139,7 +139,7 @@ impl Run {
     ) -> anyhow::Result<()> {
         let port = gateway.address().port();
         let ca = sandbox.certificates.ca_path.display();
-        // Not localhost: kuma-dp's Envoy would look for it at ::1 first, and nowhere else.
+        // Not localhost: kuma-dp's Envoy would resolve it to ::1 first, and try no other address.
         say!("\nThe gateway listens on https://127.0.0.1:{port}   (its CA: {ca})");
         match (&self.control_plane, demo) {
             (Some(address), _) => {
@@ -163,7 +163,7 @@ impl Run {
     }
 }
 
-/// Shows what a control plane has to know, so that proxies come back to the gateway after their bootstrap.
+/// Shows the settings that the control plane needs, so that proxies come back to the gateway after their bootstrap.
 fn tell_control_plane(port: u16, ca: &Path) {
     say!(
         "\nkuma-cp tells each proxy in its bootstrap where to connect: unless it is told otherwise, to itself, and"
@@ -175,7 +175,7 @@ fn tell_control_plane(port: u16, ca: &Path) {
     say!("  --cp-address https://127.0.0.1:{port} --ca-cert-file {}\n", ca.display());
 }
 
-/// Writes tokens and shows what to do with them.
+/// Writes tokens and shows how to use them.
 fn try_it(sandbox: &Sandbox, port: u16) -> anyhow::Result<()> {
     let both = [Scope::Ingress, Scope::Egress];
     let now = Duration::ZERO;
@@ -201,7 +201,7 @@ fn try_it(sandbox: &Sandbox, port: u16) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Shows how a real control plane and the gateway come to share a key.
+/// Shows how to give a real control plane and the gateway the same key.
 fn introduce_key(sandbox: &Sandbox) -> anyhow::Result<()> {
     let key = sandbox.dir.path().join("signing-key.pem");
     write_secret(&key, &sandbox.key.to_pem())?;
@@ -220,7 +220,8 @@ fn introduce_key(sandbox: &Sandbox) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Every form that the other verbs take. The filter would say the same, but at the end of Envoy's log.
+/// Accepts every form that the other verbs accept. The filter would report the same errors, but at the end of Envoy's
+/// log.
 fn read_policy(path: &Path) -> anyhow::Result<Value> {
     let bad = || BadInput(format!("--config {}", path.display()));
     let bytes = input::public(path, MAX_BYTES, "configuration")?;
@@ -236,12 +237,12 @@ fn write_secret(path: &Path, text: &str) -> anyhow::Result<()> {
         .with_context(|| format!("writing {}", path.display()))
 }
 
-/// Where `gateway.yaml` says how often an open stream is logged.
+/// The place in `gateway.yaml` of the interval at which an open stream is logged.
 const LOG_INTERVAL: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config\
                             /access_log_options/access_log_flush_interval";
 
-/// Prints what the filter writes to Envoy's log, and what goes through the gateway; and, of proxies, which of them
-/// goes round it.
+/// Prints what the filter writes to Envoy's log, and the connections through the gateway; with `are_proxies`, also the
+/// proxies that bypass it.
 async fn follow(log: &Path, are_proxies: bool) -> anyhow::Result<()> {
     let mut file = File::open(log).with_context(|| format!("reading {}", log.display()))?;
     let mut read = 0_u64;
@@ -267,7 +268,7 @@ fn follow_line(line: &str, connections: &mut Connections) {
         }
         return;
     }
-    // As a module in wasm writes it, and as a dynamic module does.
+    // The prefixes of a module in wasm, and of a dynamic module.
     let said = line.split_once(" zonegate: zonegate: ");
     if let Some((_, said)) = said.or_else(|| line.split_once("] zonegate: ")) {
         say!("gateway: {said}");

@@ -1,7 +1,7 @@
-//! The certificate that a control plane presents now, to be trusted for this run and no other.
+//! The certificate that a control plane presents now, to be trusted in this run only.
 //!
-//! In: `host:port`. Out: the SHA-256 of its certificate. Nothing vouches for it: whoever answers is
-//! believed, so it is shown to the operator. For anything but a trial, give the CA.
+//! In: `host:port`. Out: the SHA-256 of its certificate. Nothing proves that it is the right one, so it is shown to the
+//! operator. Use a CA for anything but a trial.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ pub(super) async fn fingerprint(control_plane: &str, host: &str) -> anyhow::Resu
     Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Believes any certificate, but wants its key to be there.
+/// Accepts any certificate, but checks that the server has its key.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 

@@ -1,4 +1,4 @@
-//! `zonegate demo verdicts`: good and bad connections, and what became of each, as a table.
+//! `zonegate demo verdicts`: good and bad connections, and their outcomes, as a table.
 
 mod script;
 
@@ -23,10 +23,10 @@ pub(crate) struct Verdicts {
     programs: Programs,
 }
 
-/// How long an allowed request may take to show at the control plane.
+/// How long an allowed request may take to arrive at the control plane.
 const ARRIVAL: Duration = Duration::from_secs(5);
 
-/// A connection and what became of it.
+/// A connection and its outcome.
 struct Row {
     name: &'static str,
     expected: String,
@@ -65,7 +65,7 @@ impl Verdicts {
             rows.push(drive(connection, &gateway, &sandbox, &control_plane).await?);
         }
         gateway.stop().await;
-        // Whatever was on its way has arrived by now; the last connection was one that passes.
+        // All earlier requests have arrived by now, because the last connection was one that passes.
         let late = control_plane.recorder().count();
         ensure!(late == 1, "{late} requests reached the control plane at the end, not 1");
         print(&rows);
@@ -87,7 +87,7 @@ async fn drive(
     let seen = connection.drive(gateway.address(), &sandbox.certificates.ca).await;
     let seen = seen.with_context(|| name.to_owned())?;
     if seen.verdict == script::ALLOWED {
-        // An error is a row that does not agree.
+        // An error makes a row that does not agree.
         recorder.wait_for(|recorder| recorder.count() > 0, ARRIVAL).await.ok();
     }
     Ok(Row { name, expected, seen, arrived: recorder.count() > 0 })
@@ -112,11 +112,11 @@ fn print(rows: &[Row]) {
     }
 }
 
-/// Every reason must have been shown, and every row must agree.
+/// Checks that every reason was shown, and that every row agrees.
 fn conclude(rows: &[Row]) -> anyhow::Result<()> {
     let shown = |reason: &Reason| rows.iter().any(|row| row.seen.verdict == reason.as_str());
     let missing: Vec<_> = Reason::ALL.into_iter().filter(|reason| !shown(reason)).collect();
-    // The demo's policy takes zone tokens alone.
+    // The demo's policy accepts only zone tokens.
     let of_other_tokens = [Reason::WrongMesh, Reason::WrongProxy, Reason::WrongServiceAccount];
     let in_trouble = [Reason::ClockUnavailable, Reason::PolicyUnavailable, Reason::Overloaded];
     let not_shown = [of_other_tokens, in_trouble];

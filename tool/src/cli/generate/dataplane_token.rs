@@ -1,7 +1,7 @@
 //! `zonegate generate dataplane-token`.
 //!
-//! In: what a proxy must be, a validity and a signing key. Out: the token that kumactl would issue. That
-//! such a proxy or its mesh exists, or that a control plane knows the kid, is not checked.
+//! In: the properties that a proxy must have, a validity and a signing key. Out: the token that kumactl would issue.
+//! Whether such a proxy or its mesh exists, and whether a control plane knows the kid, is not checked.
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -1,21 +1,21 @@
-//! Durations as Go writes them (`time.ParseDuration`), which is how kumactl takes `--valid-for`.
+//! Durations in Go's format (`time.ParseDuration`), which kumactl reads in `--valid-for`.
 //!
-//! In: `24h`, `1h30m`, `1.5h`, `300ms`. Out: a duration above zero that Go can hold too. Whether it
-//! is a sensible one for a token is not checked.
+//! In: `24h`, `1h30m`, `1.5h`, `300ms`. Out: a duration above zero that fits Go's type. Whether it makes sense for a
+//! token is not checked.
 
 use std::fmt;
 use std::time::Duration;
 
-/// Why a text is not a duration for which a token can be valid.
+/// Why a text is not a valid duration for a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::cli) enum DurationError {
     /// It does not begin with a number.
     NoNumber,
-    /// A number without a unit behind it.
+    /// A number without a unit after it.
     NoUnit,
     /// A unit that Go does not know.
     UnknownUnit(String),
-    /// Zero, or less.
+    /// Zero or negative.
     NotPositive,
     /// More nanoseconds than Go's `time.Duration` holds.
     TooLong,
@@ -71,7 +71,7 @@ fn sum(mut text: &str) -> Result<u64, DurationError> {
     Ok(total)
 }
 
-/// One number with its unit, in nanoseconds, and what follows.
+/// Reads one number with its unit. Returns it in nanoseconds, and the rest of the text.
 fn term(text: &str) -> Result<(u64, &str), DurationError> {
     let (whole, rest) = digits(text);
     let (fraction, rest) = rest.strip_prefix('.').map_or(("", rest), digits);
@@ -101,14 +101,14 @@ fn unit(name: &str) -> Result<u64, DurationError> {
     }
 }
 
-/// `None` where it does not fit.
+/// `None` if the value does not fit.
 fn in_nanoseconds(whole: &str, fraction: &str, unit: u64) -> Option<u64> {
     let whole = if whole.is_empty() { 0 } else { whole.parse::<u64>().ok()? };
     whole.checked_mul(unit)?.checked_add(part_of(fraction, unit)?)
 }
 
-/// The digits behind the point. What is below a nanosecond is cut off, as in Go; an hour has fewer
-/// nanoseconds than 18 digits can tell apart.
+/// A decimal fraction of `unit`, in nanoseconds. Parts of a nanosecond are dropped, as in Go. 18 digits are enough,
+/// because an hour has fewer nanoseconds than that.
 fn part_of(fraction: &str, unit: u64) -> Option<u64> {
     let kept = fraction.get(..18).unwrap_or(fraction);
     let parts = if kept.is_empty() { 0 } else { kept.parse::<u128>().ok()? };

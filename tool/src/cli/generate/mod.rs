@@ -24,7 +24,7 @@ pub(super) enum Generate {
 }
 
 impl Generate {
-    /// Generates it.
+    /// Generates the key or the token.
     pub(super) fn run(self) -> anyhow::Result<()> {
         match self {
             Self::SigningKey(args) => args.run(),

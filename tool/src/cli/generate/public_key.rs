@@ -1,7 +1,7 @@
 //! `zonegate generate public-key`.
 //!
-//! In: a signing key. Out: its public half: for `publicKeys` of the gate and of a control plane, or
-//! as other programs want it.
+//! In: a signing key. Out: its public key, for `publicKeys` of the gate and of a control plane, or in a format of other
+//! programs.
 
 use std::path::PathBuf;
 

@@ -1,6 +1,6 @@
 //! `zonegate generate signing-key`.
 //!
-//! In: a format. Out: a new RSA key of 2048 bits, secret. Where it is kept is up to the operator.
+//! In: a format. Out: a new RSA key of 2048 bits, which is secret. The operator decides where to keep it.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -1,8 +1,8 @@
-//! Tags of a dataplane token on the command line, as kumactl takes them.
+//! Tags of a dataplane token on the command line, in the format of kumactl.
 //!
-//! In: `NAME=VALUE,VALUE`, once for each tag; or several in one argument, as a line of CSV (RFC 4180), where a
-//! tag with several values is in quotes: `a=b,"c=d,e"`. Out: tags with their values. Refused, where kumactl
-//! would issue a token that no proxy could use: names and values that no Dataplane can have.
+//! In: `NAME=VALUE,VALUE`, once for each tag; or several tags in one argument, as a line of CSV (RFC 4180), where a tag
+//! with several values is in quotes: `a=b,"c=d,e"`. Out: tags with their values. Names and values that no Dataplane can
+//! have are refused. kumactl would issue a token for them that no proxy could use.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -10,7 +10,7 @@ use std::fmt;
 /// The name of a tag, and its values.
 pub(in crate::cli) type Tag = (String, BTreeSet<String>);
 
-/// Why an argument is no tags.
+/// Why an argument is not a list of tags.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::cli) enum TagError {
     NoValue(String),
@@ -43,7 +43,7 @@ pub(in crate::cli) fn parse(text: &str) -> Result<Vec<Tag>, TagError> {
     }
 }
 
-/// The tags of all arguments. Of one tag in several arguments the last counts, as with kumactl.
+/// The tags of all arguments. If several arguments have the same tag, the last counts, as in kumactl.
 pub(super) fn by_name(arguments: Vec<Vec<Tag>>) -> BTreeMap<String, BTreeSet<String>> {
     arguments.into_iter().flatten().collect()
 }
@@ -68,7 +68,7 @@ fn is_tag_text(text: &str, more: &[u8]) -> bool {
     !text.is_empty() && text.bytes().all(fits)
 }
 
-/// The fields of a line of CSV. Two quotes within quotes stand for one, which no tag can have.
+/// The fields of a line of CSV. Two quotes within quotes mean one quote, which no tag can have.
 fn fields(line: &str) -> Result<Vec<String>, TagError> {
     let mut fields = Vec::new();
     let mut rest = line;
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn of_one_tag_in_several_arguments_the_last_counts() {
+    fn the_last_argument_for_a_tag_counts() {
         let arguments = vec![tags(&[("a", &["b"]), ("c", &["d"])]), tags(&[("a", &["e"])])];
         let wanted = tags(&[("a", &["e"]), ("c", &["d"])]).into_iter().collect();
         assert_eq!(by_name(arguments), wanted);

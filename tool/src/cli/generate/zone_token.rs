@@ -1,7 +1,7 @@
 //! `zonegate generate zone-token`.
 //!
-//! In: a zone, scopes, a validity and a signing key. Out: the token that kumactl would issue. That
-//! the zone exists, or that a control plane knows the kid, is not checked.
+//! In: a zone, scopes, a validity and a signing key. Out: the token that kumactl would issue. Whether the zone exists,
+//! and whether a control plane knows the kid, is not checked.
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -80,7 +80,7 @@ impl ZoneTokenArgs {
     }
 }
 
-/// An ID that a revocation list can name: its entries are parted by commas and white space.
+/// An ID that a revocation list can name. Commas and white space separate the entries of such a list.
 pub(super) fn id(text: &str) -> Result<String, &'static str> {
     let parts = |rune: char| rune == ',' || rune.is_whitespace() || rune.is_control();
     match text {
@@ -92,7 +92,7 @@ pub(super) fn id(text: &str) -> Result<String, &'static str> {
     }
 }
 
-/// In the order given, as kumactl puts them into the token.
+/// The scopes in the order given, as kumactl puts them into the token.
 fn scopes(names: &[String]) -> Result<Vec<Scope>, BadInput> {
     let known = |name: &String| Scope::ALL.into_iter().find(|scope| scope.as_str() == name);
     let unknown: Vec<&str> =

@@ -1,7 +1,7 @@
-//! What is wrong with a token, place by place.
+//! The faults of a token.
 //!
-//! In: the text. Out: sentences: how many segments, which one cannot be read and why. None of them
-//! repeats the text. Whether the token is good anywhere is not asked here.
+//! In: the text. Out: sentences: the number of segments, and which segment cannot be read, and why. They do not repeat
+//! the text. Whether a gateway accepts the token is judged elsewhere.
 
 use serde::de::IgnoredAny;
 use zonegate::credential::Kind;
@@ -10,7 +10,7 @@ use zonegate::token::{Algorithm, Segment, TokenError, Unverified};
 
 use crate::cli::pasted::Pasted;
 
-/// Every fault of `token`, read as one of `kind`, the first one first.
+/// All faults of `token`, read as a token of `kind`, in the order of its text.
 pub(super) fn faults(text: &[u8], token: Unverified<'_>, kind: Kind) -> Vec<String> {
     let pasted = Pasted::read(text);
     let mut faults = pasted.faults;
@@ -54,7 +54,7 @@ fn of_segment(token: Unverified<'_>, kind: Kind, segment: Segment) -> Option<Str
     }
 }
 
-/// What the gate would not take, of a header that can be read.
+/// The reason why the gate refuses a header that can be read.
 pub(super) fn refused_header(token: Unverified<'_>, kind: Kind) -> Option<String> {
     match token.kid(kind.algorithms()) {
         Ok(_) | Err(TokenError::HeaderJson(_) | TokenError::Base64(_)) => None,
@@ -62,8 +62,8 @@ pub(super) fn refused_header(token: Unverified<'_>, kind: Kind) -> Option<String
     }
 }
 
-/// RSA signatures are as long as the key (RFC 8017 §8.2.1), and keys are of 1024 to 8192 bits; those of
-/// ES256 have 64 bytes (RFC 7518 §3.4).
+/// The fault of a signature. RSA signatures are as long as the key (RFC 8017 §8.2.1), and keys have 1024 to 8192 bits.
+/// Signatures of ES256 have 64 bytes (RFC 7518 §3.4).
 fn of_signature(bytes: &[u8], kind: Kind) -> Option<String> {
     match bytes.len() {
         128..=1024 => None,
@@ -89,7 +89,7 @@ fn why_not_base64(encoded: &[u8]) -> String {
     format!("{what} at character {}", at.saturating_add(1))
 }
 
-/// The gate's error, with the place where it is one of syntax.
+/// The gate's error, and the place of a syntax error.
 fn in_json(error: &TokenError, bytes: &[u8]) -> String {
     let is_syntax = matches!(
         error,

@@ -1,7 +1,7 @@
-//! Many tokens, one a line: the one that expires first stands first.
+//! A list of tokens, one a line, sorted by expiry.
 //!
-//! In: tokens, files with tokens, and folders of such files. Out: a table, or a list for other programs. What a
-//! single token says in full is written next door, and no signature is checked.
+//! In: tokens, files with tokens, and folders of such files. Out: a table, or a list for other programs. `report` shows
+//! a single token in full. No signature is checked.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -22,9 +22,9 @@ use crate::cli::printable::one_line;
 use crate::cli::time;
 use crate::cli::token_text::TokenText;
 
-/// More files than anyone has tokens; a wrong folder is not read to its end.
+/// A limit that is larger than any number of tokens, so that a wrong folder is not read to its end.
 const MOST_FILES: usize = 100_000;
-/// How deep folders are looked into.
+/// The greatest depth of folders that are read.
 const MOST_DEEP: usize = 8;
 
 /// A token, and where it was found.
@@ -35,17 +35,17 @@ pub(super) struct Found {
 
 /// All tokens that were found.
 pub(super) struct List {
-    /// In the order in which they expire.
+    /// Sorted by expiry.
     tokens: Vec<Found>,
-    /// Files in folders that hold no token.
+    /// The number of files in folders without a token.
     others: usize,
 }
 
 impl List {
-    /// Reads what the arguments name, as seen at `now`.
+    /// Reads the tokens that the arguments name, with times relative to `now`.
     ///
     /// # Errors
-    /// An argument names nothing that can be read. Of the files in a folder, those without a token are passed over.
+    /// An argument cannot be read. Files without a token in a folder are skipped.
     pub(super) fn read(args: &[OsString], now: UnixTime) -> anyhow::Result<Self> {
         let mut list = Self { tokens: Vec::new(), others: 0 };
         for arg in args {
@@ -69,7 +69,7 @@ impl List {
         for file in files {
             let place = file.display().to_string();
             let unreadable = || BadInput(format!("could not read {place}"));
-            // Whether it can be read is told apart from whether a token is in it.
+            // An unreadable file is an error, and not a file without a token.
             fs::File::open(&file).with_context(unreadable)?;
             let report = TokenText::of(file.into()).read().map(|text| Report::of(&text, now));
             match report {
@@ -82,7 +82,7 @@ impl List {
         Ok(())
     }
 
-    /// Leaves only tokens that expire within `span` of `now`, or have expired.
+    /// Keeps only tokens that expire within `span` of `now`, or have expired.
     pub(super) fn keep_expiring(&mut self, now: UnixTime, span: Duration) {
         let end = now.saturating_add(span);
         let is_soon = |date: NumericDate| UnixTime::from(date) <= end;
@@ -93,14 +93,14 @@ impl List {
         self.tokens.is_empty()
     }
 
-    /// The first fault of a token, and where it is.
+    /// The first fault of a token, and the place of the token.
     pub(super) fn fault(&self) -> Option<(&str, &str)> {
         let faulty = |found: &'_ Found| found.report.faults.first().cloned();
         let found = self.tokens.iter().find(|found| faulty(found).is_some())?;
         Some((&found.place, found.report.faults.first()?))
     }
 
-    /// For other programs.
+    /// The list for other programs.
     pub(super) fn to_output_value(&self) -> OutputValue {
         let one = |found: &Found| {
             let OutputValue::Object(fields) = found.report.to_output_value() else {
@@ -112,7 +112,7 @@ impl List {
         OutputValue::List(self.tokens.iter().map(one).collect())
     }
 
-    /// For people.
+    /// The list for people.
     pub(super) fn to_table(&self) -> String {
         let mut rows = vec![["EXPIRES", "", "KIND", "FOR", "KID", "ID", "IN"].map(str::to_owned)];
         rows.extend(self.tokens.iter().map(Found::row));
@@ -129,7 +129,7 @@ impl Found {
         self.report.registered.as_ref()?.expires_at
     }
 
-    /// One that never expires comes behind all dates, and what cannot be read behind that.
+    /// The sort key: tokens that never expire come after all dates, and unreadable tokens come last.
     fn expires(&self) -> (bool, bool, Option<NumericDate>) {
         let date = self.expires_at();
         (self.report.registered.is_none(), date.is_none(), date)
@@ -150,7 +150,7 @@ impl Found {
             .map(|cell| one_line(&cell).to_string())
     }
 
-    /// Whom the token is for: its zone, its mesh and name, or its namespace and account.
+    /// The holder of the token: its zone, its mesh and name, or its namespace and account.
     fn holder(&self) -> String {
         if self.report.kind == "unknown" {
             return String::new();
@@ -167,7 +167,7 @@ impl Found {
     }
 }
 
-/// The files in a folder and in those below, but for hidden ones: a mounted volume has copies there.
+/// Adds the files in a folder and its subfolders, without hidden ones: a mounted volume has copies in hidden folders.
 fn add_files(folder: &Path, deep: usize, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     let unreadable = || BadInput(format!("could not read the folder {}", folder.display()));
     for entry in fs::read_dir(folder).with_context(unreadable)? {

@@ -1,7 +1,7 @@
 //! `zonegate inspect`.
 //!
-//! In: any token, or many. Out: what it says, marked as UNVERIFIED, and what is wrong with it; of many, a list. No
-//! key is needed, and nothing of what is shown has been checked against one: that is `zonegate verify`.
+//! In: one token or many. Out: the contents of the token, marked as UNVERIFIED, and its faults; or a list of many
+//! tokens. No key is needed, and nothing is verified: `zonegate verify` does that.
 
 mod faults;
 mod list;
@@ -58,7 +58,7 @@ pub(super) struct Inspect {
 }
 
 impl Inspect {
-    /// Shows it.
+    /// Shows the token or the list.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let Self { tokens, expiring_within, at, output } = self;
         let now = at.unwrap_or_else(time::now);
@@ -127,8 +127,8 @@ mod tests {
 
     use super::*;
 
-    /// What acts on a terminal, or hides or turns around what stands beside it. Told apart here by
-    /// another list than the one under test.
+    /// Whether a character acts on a terminal, or hides or reorders its neighbours. The list of characters here is not
+    /// the one under test.
     fn is_odd(rune: char) -> bool {
         rune != '\n' && rune.is_control()
             || matches!(
@@ -144,12 +144,12 @@ mod tests {
             )
     }
 
-    /// Shows `token` in every form; what is shown must be harmless.
+    /// Shows `token` in every form, and checks that the output is harmless.
     fn show(token: &[u8]) -> Result<Report, TestCaseError> {
         let report = Report::of(token, UnixTime::from_secs(1_800_000_000));
         for format in [Format::Table, Format::Json, Format::Yaml] {
             let text = shown(&report, format);
-            // The colours are the tool's own.
+            // The colours come from the tool itself.
             let text = anstream::adapter::strip_str(&text).to_string();
             let odd = text.chars().find(|rune| is_odd(*rune));
             prop_assert_eq!(odd, None, "{}", text);
@@ -204,7 +204,7 @@ mod tests {
             show(token.join(".").as_bytes())?;
         }
 
-        /// What is JSON is shown, all of it, and read back the same.
+        /// Claims in JSON are shown completely, and read back the same.
         #[test]
         fn claims_in_json_are_shown(claims in json()) {
             let token = format!("e30.{}.AAAA", URL_SAFE_NO_PAD.encode(&claims));

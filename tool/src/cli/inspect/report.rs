@@ -1,7 +1,7 @@
-//! What a token says, read as the gate would read it, believed by nobody.
+//! The contents of a token, read as the gate would read them, but unverified.
 //!
-//! In: the text and the time. Out: a [`Report`], and the same as an [`OutputValue`] for other programs.
-//! Nothing of it is escaped yet, and no signature is checked.
+//! In: the text and the time. Out: a [`Report`], and the same as an [`OutputValue`] for other programs. Nothing in it
+//! is escaped yet, and no signature is checked.
 
 use zonegate::credential::{Claims, Kind};
 use zonegate::gate::UnixTime;
@@ -13,17 +13,17 @@ use crate::cli::output_value::{OutputValue, claim_member};
 use crate::cli::pasted::Pasted;
 use crate::cli::time;
 
-/// What a token says.
+/// The contents of a token.
 pub(super) struct Report {
-    /// When it is seen.
+    /// The time that dates are relative to.
     pub(super) now: UnixTime,
-    /// What its claims make it look like.
+    /// The kind of token that its claims look like.
     pub(super) kind: &'static str,
-    /// The kid, where the header is one that the gate would read.
+    /// The kid, if the gate would read the header.
     pub(super) kid: Option<String>,
-    /// What every kind of token says, where the gate would read it.
+    /// The claims of every kind of token, if the gate would read them.
     pub(super) registered: Option<Registered>,
-    /// What only its kind says.
+    /// The claims of its kind.
     pub(super) claims: Option<Claims>,
     /// `iat`, which the gate does not use.
     pub(super) issued_at: Option<NumericDate>,
@@ -31,20 +31,20 @@ pub(super) struct Report {
     pub(super) header_json: Option<OutputValue>,
     /// The claims, as JSON.
     pub(super) claims_json: Option<OutputValue>,
-    /// How long the signature is.
+    /// The length of the signature.
     pub(super) signature_bytes: Option<usize>,
-    /// What is wrong with the token itself.
+    /// The faults of the token itself.
     pub(super) faults: Vec<String>,
-    /// What whoever looks at it may want to know.
+    /// Other things that the operator may want to know.
     pub(super) notes: Vec<String>,
 }
 
-/// What stands above everything.
+/// The first line of the output.
 pub(super) const UNVERIFIED: &str =
     "UNVERIFIED: the signature was not checked; anyone can write this";
 
 impl Report {
-    /// Reads `text`, as seen at `now`.
+    /// Reads `text`, with times relative to `now`.
     pub(super) fn of(text: &[u8], now: UnixTime) -> Self {
         let pasted = Pasted::read(text);
         let token = Unverified::new(&pasted.token);
@@ -72,7 +72,7 @@ impl Report {
         }
     }
 
-    /// For other programs.
+    /// The report for other programs.
     pub(super) fn to_output_value(&self) -> OutputValue {
         let registered = self.registered.as_ref();
         let text = |text: &String| OutputValue::text(text.clone());
@@ -109,8 +109,8 @@ impl Report {
     }
 }
 
-/// The kind of token that the claims look like; `None` is one that is not judged by a gate, or no token.
-/// Nobody needs to believe it.
+/// The kind of token that the unverified claims look like. `None` for a kind that no gate judges, or for a text that is
+/// not a token.
 pub(in crate::cli) fn likely_kind(token: Unverified<'_>) -> Option<Kind> {
     let claims = json_text(token, Segment::Claims)?;
     match kind(&claims) {
@@ -121,7 +121,7 @@ pub(in crate::cli) fn likely_kind(token: Unverified<'_>) -> Option<Kind> {
     }
 }
 
-/// As what kind of token the claims are read.
+/// The kind of token as which the claims are read.
 fn read_as(kind: &str) -> Kind {
     match kind {
         DATAPLANE => Kind::DataplaneToken,
@@ -134,7 +134,7 @@ const ZONE: &str = "zone token";
 const DATAPLANE: &str = "dataplane token";
 const SERVICE_ACCOUNT: &str = "service account token of Kubernetes";
 
-/// A segment as the JSON text that Go would see.
+/// A segment as the JSON text that Go would read.
 fn json_text(token: Unverified<'_>, segment: Segment) -> Option<String> {
     let bytes = token.decoded(segment)?.ok()?;
     normalise(&bytes).ok().map(std::borrow::Cow::into_owned)
@@ -147,7 +147,8 @@ fn issued_at(claims: &str) -> Option<NumericDate> {
     NumericDate::from_json(value)
 }
 
-/// What else Kuma issues (`pkg/tokens/builtin`, `pkg/plugins/authn`), told by the names of claims.
+/// The name of the kind of token, also of other kinds that Kuma issues (`pkg/tokens/builtin`, `pkg/plugins/authn`), by
+/// the names of the claims.
 fn kind(claims: &str) -> &'static str {
     let Ok(members) = members(claims) else { return "unknown" };
     let has = |wanted: &str| members.iter().any(|(name, _)| fold_name(name) == wanted);

@@ -1,6 +1,6 @@
-//! A report for people.
+//! A report as a table for people.
 //!
-//! In: a [`Report`]. Out: lines of a name and a value, every value escaped.
+//! In: a [`Report`]. Out: lines with a name and a value, with every value escaped.
 
 use std::fmt::Write as _;
 

@@ -1,7 +1,7 @@
-//! What the operator wants revoked: an id, or a token.
+//! What to revoke: an id, or a token.
 //!
-//! In: text. Out: an id; of a token also whether one of the keys signed it, and when it expires. A token is
-//! never shown. One that cannot be verified is revoked all the same: it does no harm.
+//! In: text. Out: an id; for a token also whether one of the keys signed it, and when it expires. A token is never
+//! shown. A token that cannot be verified is revoked too, because that does no harm.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,25 +16,25 @@ use zonegate::token::{KeySet, Registered, TokenError, Unverified};
 use crate::cli::inspect::likely_kind;
 use crate::plugin_config::RevocationPlace;
 
-/// What shall be revoked.
+/// An id to revoke, or the id of a token to revoke.
 pub(super) struct IdOrToken {
     pub(super) id: String,
     pub(super) verified: Verified,
-    /// The list for a token; `None` where nobody has verified of which mesh it is, and of an id.
+    /// The list for a token; `None` for an id, and for a dataplane token whose mesh is not verified.
     pub(super) place: Option<RevocationPlace>,
     claims: Option<(Registered, Claims)>,
 }
 
-/// Whether a token is one of ours.
+/// Whether a token is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verified {
-    /// It is no token, but an id.
+    /// It is an id, not a token.
     NoToken,
     /// A key signed it.
     Yes,
     /// There are no keys to verify it with.
     NoKeys,
-    /// No key did; why.
+    /// No key signed it, for this reason.
     No(String),
 }
 
@@ -49,8 +49,8 @@ impl fmt::Display for Verified {
     }
 }
 
-/// Verifies a token of any kind, that of which it looks to be first: whether some configured key signed it, and
-/// in which list its ID belongs. A dataplane token belongs to the mesh that it names, or else to that of the key.
+/// Verifies a token of any kind, starting with the likely kind. Returns the list in which its ID belongs. A dataplane
+/// token belongs to the mesh that it names, or else to the mesh of the key.
 fn verify(
     text: &[u8],
     likely: Kind,
@@ -78,7 +78,7 @@ fn verify(
     Err(error)
 }
 
-/// The keys of a kind, with the mesh whose they are.
+/// The key sets of a kind, each with its mesh.
 fn key_sets(kind: Kind, issuers: &Issuers) -> Vec<(Kind, Option<&str>, &KeySet)> {
     match kind {
         Kind::ZoneToken => vec![(kind, None, &issuers.zone_token.keys)],
@@ -91,11 +91,11 @@ fn key_sets(kind: Kind, issuers: &Issuers) -> Vec<(Kind, Option<&str>, &KeySet)>
     }
 }
 
-/// The largest leeway that a gate may have: until then an expired token may still pass.
+/// The largest leeway that a gate can have: an expired token may still pass for this long.
 const LEEWAY: Duration = Duration::from_secs(300);
 
 impl IdOrToken {
-    /// Takes `text` for a token where it looks like one.
+    /// Reads `text` as a token if it looks like one, or else as an id.
     pub(super) fn read(text: &str, config: Option<&Config>) -> anyhow::Result<Self> {
         let text = text.trim();
         let text = text.strip_prefix("Bearer ").unwrap_or(text).trim_start();
@@ -122,7 +122,7 @@ impl IdOrToken {
             ));
         }
         let verdict = config.map(|config| verify(text.as_bytes(), likely, &config.policy.issuers));
-        // What nobody has verified does no harm in a list that it does not choose.
+        // An unverified token does no harm in a list that does not depend on its claims.
         let unverified = match likely {
             Kind::ZoneToken => Some(RevocationPlace::ZoneTokens),
             Kind::ServiceAccountToken => Some(RevocationPlace::ServiceAccounts),
@@ -136,7 +136,7 @@ impl IdOrToken {
         Ok(Self { id: claims.0.id.clone(), verified, place, claims: Some(claims) })
     }
 
-    /// Whether it is a token that no gate takes any more.
+    /// Whether it is a token that no gate accepts any more.
     pub(super) fn is_expired(&self) -> bool {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = i64::try_from(now.saturating_sub(LEEWAY).as_secs()).unwrap_or_default();
@@ -146,12 +146,12 @@ impl IdOrToken {
             .is_some_and(|expires_at| expires_at.0 < now)
     }
 
-    /// Whether its id need not be on the list: it has expired, and nobody made that up.
+    /// Whether its id can be removed from the list: the token is verified and has expired.
     pub(super) fn may_be_dropped(&self) -> bool {
         self.verified == Verified::Yes && self.is_expired()
     }
 
-    /// Why it may not be an ID that tokens have.
+    /// Why it may not be the ID of a token.
     pub(super) fn oddity(&self) -> Option<Oddity> {
         match self.verified {
             Verified::NoToken => Oddity::of(&self.id),
@@ -159,7 +159,7 @@ impl IdOrToken {
         }
     }
 
-    /// What is known of it; nothing of a mere id.
+    /// A description of the token; empty for an id.
     pub(super) fn describe(&self) -> String {
         let Some((_, claims)) = &self.claims else { return String::new() };
         let of = match claims {
@@ -180,19 +180,19 @@ impl IdOrToken {
     }
 }
 
-/// Whether a word in a file can be an id or a token. A file of another kind has other characters, and its
-/// words are not to be revoked.
+/// Whether a word in a file can be an id or a token. Other kinds of files have other characters, and their words must
+/// not be revoked.
 pub(super) fn is_plain(word: &str) -> bool {
     word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte))
 }
 
-/// Two dots and a header that decodes.
+/// A token has two dots and a header that decodes.
 fn is_a_token(text: &str) -> bool {
     Oddity::of(text) == Some(Oddity::Token)
 }
 
-/// What is left of a token that was cut off, or was pasted with something before it: no ID is so long and has
-/// the start of a JWT in it. It is not to be taken for an ID, and not to be shown.
+/// Whether the text is part of a token, or a token with something before it: no ID is so long and contains the start of
+/// a JWT. Such a text must not be revoked as an ID, and not be shown.
 fn is_a_broken_token(text: &str) -> bool {
     const LONGER_THAN_IDS: usize = 80;
     let dots = text.matches('.').count();

@@ -1,7 +1,7 @@
 //! `zonegate revoke`.
 //!
-//! In: a file with revoked ids, and more ids or tokens, or a rule. Out: the file with them, in place as a whole or
-//! not at all. What a file with revoked ids is, and how one is changed, is in the library.
+//! In: a file with revoked ids, and more ids or tokens, or a rule. Out: the file with them, replaced as a whole or not
+//! at all. The library reads and changes files with revoked ids.
 
 mod args;
 mod report;
@@ -97,7 +97,7 @@ pub(super) struct RevokeArgs {
     rule: RuleArgs,
 }
 
-/// As long as another zonegate may take for a large file.
+/// The time that another zonegate may take for a large file.
 const PATIENCE: Duration = Duration::from_secs(10);
 const KEPT: &str = "a running zonegate sync keeps this file, and would undo the change at its next poll: \
                     revoke in the control plane's secret (zone-token-revocations, or \
@@ -114,10 +114,10 @@ const MAY_BE_KEPT: &str = "another user's zonegate sync may keep this file, and 
                            whether one is running";
 const NOTHING: &str = "nothing to revoke: give ids, tokens, or --from; or, for a rule, --zone, --name, --kid or \
                        --issued-before";
-/// Why a word in a file is not taken.
+/// Why a word in a file is refused.
 const ODD: &str = "neither an ID nor a token: only letters, digits, - . _ ~ are expected (an ID with \
                    others can be given as an argument)";
-/// Tokens of a whole mesh.
+/// Enough for the tokens of a whole mesh.
 const MAX_FROM: usize = 16 * 1024 * 1024;
 
 impl RevokeArgs {
@@ -128,7 +128,7 @@ impl RevokeArgs {
                 BadInput("FILE is changed in place: it cannot be standard input".into()).into()
             );
         }
-        // Before it is read, so that nothing another one writes is lost.
+        // The lock comes before reading, so that no change of another process is lost.
         let _lock = FileLock::of(&self.file, PATIENCE).with_context(|| name.clone())?;
         self.not_kept_by_sync(&name)?;
         if self.rule.is_given() {
@@ -140,7 +140,7 @@ impl RevokeArgs {
         let others = self.keys()?;
         let args = self.args(others.as_ref().or(file.config()))?;
         let lists = match file.config() {
-            // It is the list itself, of whichever kind.
+            // The file is a list itself, of any kind.
             None => BTreeMap::from([(self.given_place(), args)]),
             Some(_) => self.by_list(args).with_context(left)?,
         };
@@ -170,7 +170,7 @@ impl RevokeArgs {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// The file with other ids in one of its lists.
+    /// Changes the ids in one list of the file.
     fn edit(
         &self,
         text: &[u8],
@@ -191,7 +191,7 @@ impl RevokeArgs {
         Ok(edited)
     }
 
-    /// The list that the flags name; that of an id.
+    /// The list that the flags name, which is also the list for an id.
     fn given_place(&self) -> RevocationPlace {
         match &self.mesh {
             Some(mesh) => RevocationPlace::Mesh(mesh.clone()),
@@ -200,7 +200,7 @@ impl RevokeArgs {
         }
     }
 
-    /// What was given, by the list in which it belongs.
+    /// The arguments by the list in which they belong.
     fn by_list(
         &self,
         args: Vec<IdOrToken>,
@@ -227,11 +227,12 @@ impl RevokeArgs {
         Ok(lists)
     }
 
-    /// What a running sync keeps would be as it was after its next poll, and the token good again.
+    /// Refuses or warns if a sync keeps the file: its next poll would undo the change, and the token would be good
+    /// again.
     fn not_kept_by_sync(&self, name: &str) -> anyhow::Result<()> {
         match kept_by_sync(&self.file).with_context(|| name.to_owned())? {
             KeptBySync::No => {}
-            // It leaves rules as they are.
+            // Such a sync does not change rules.
             KeptBySync::Yes(Keeps::Secrets) | KeptBySync::WasOnce(Keeps::Secrets)
                 if self.rule.is_given() => {}
             KeptBySync::Yes(_) => {
@@ -250,7 +251,7 @@ impl RevokeArgs {
         Ok(())
     }
 
-    /// An ID that no token has would look revoked, and the token stay good.
+    /// Refuses an ID that no token can have: it would look revoked, while the token stays good.
     fn no_slip(&self, name: &str, args: &[IdOrToken]) -> anyhow::Result<()> {
         for (id, oddity) in args.iter().filter_map(|arg| Some((&arg.id, arg.oddity()?))) {
             let problem = format!("{}: {oddity}", Quoted(id));
@@ -288,11 +289,11 @@ impl RevokeArgs {
             .with_context(|| BadInput(input::name(path)))
     }
 
-    /// Everything that was given, in its order.
+    /// All arguments, in the order given.
     fn args(&self, config: Option<&Config>) -> anyhow::Result<Vec<IdOrToken>> {
         let mut args = Vec::new();
         for (index, text) in self.ids.iter().enumerate() {
-            // Revoking the name of the file in place of the token in it would look like success.
+            // Otherwise the file's name would be revoked instead of the token in it, and that would look like success.
             if Path::new(text).is_file() {
                 let name = printable::one_line(text);
                 let problem =
@@ -328,11 +329,11 @@ impl RevokeArgs {
         }
     }
 
-    /// What to add, and what to drop: only what was not also given as something to revoke.
+    /// The ids to add, and the ids to drop. An id that is also given to be revoked is not dropped.
     fn sorted(&self, file: &RevocationFile, args: &[IdOrToken]) -> (Vec<String>, BTreeSet<String>) {
         let (droppable, rest): (Vec<&IdOrToken>, Vec<&IdOrToken>) =
             args.iter().partition(|arg| self.prune && arg.may_be_dropped());
-        // An expired token that cannot be verified is neither added by --prune nor dropped.
+        // With --prune, an expired token that cannot be verified is neither added nor dropped.
         let is_left = |arg: &IdOrToken| self.prune && arg.is_expired() && !file.contains(&arg.id);
         let mut seen = HashSet::new();
         let wanted = rest.into_iter().filter(|arg| !is_left(arg)).map(|arg| &arg.id);

@@ -1,4 +1,4 @@
-//! What became of the file, in words.
+//! The report about a changed file.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -8,7 +8,7 @@ use zonegate::text::Quoted;
 use super::args::{IdOrToken, Verified};
 use crate::revocation_file::{Edited, Layout};
 
-/// What became of the file `name`.
+/// The changes of the file `name`.
 pub(super) struct Report<'a> {
     pub(super) name: &'a str,
     pub(super) args: &'a [IdOrToken],
@@ -45,14 +45,14 @@ impl fmt::Display for Report<'_> {
 }
 
 impl Report<'_> {
-    /// Expired tokens of which nobody knows whether they are genuine.
+    /// Expired tokens that are not verified.
     fn left(&self) -> impl Iterator<Item = &IdOrToken> {
         let is_left =
             |arg: &&IdOrToken| self.prune && arg.is_expired() && arg.verified != Verified::Yes;
         self.args.iter().filter(is_left)
     }
 
-    /// What is known of the tokens, by their ids; of the first, where several have one.
+    /// Descriptions of the tokens, by their ids. If several tokens have one id, the first counts.
     fn from(&self) -> HashMap<&str, String> {
         let mut from = HashMap::new();
         for arg in self.args {
@@ -65,7 +65,7 @@ impl Report<'_> {
     }
 }
 
-/// What else is different in the file.
+/// Other changes in the file.
 pub(super) fn layout_words(layout: Layout) -> &'static str {
     match layout {
         Layout::Kept => "",

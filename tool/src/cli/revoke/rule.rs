@@ -1,7 +1,7 @@
-//! Revoking by a rule, where nobody knows the ids.
+//! Revocation by a rule, if the ids are not known.
 //!
-//! In: the flags of a rule, and the file of a gateway. Out: the file with the rule. What a rule means is said in the
-//! core, [`zonegate::gate::RevocationRule`].
+//! In: the flags of a rule, and the file of a gateway. Out: the file with the rule. The core defines the meaning of a
+//! rule: [`zonegate::gate::RevocationRule`].
 
 use std::process::ExitCode;
 
@@ -21,7 +21,7 @@ use crate::plugin_config::rules::words;
 use crate::plugin_config::{Generation, RevocationPlace};
 use crate::revocation_file::{Reformat, RevocationFile, RuleEdit};
 
-/// Flags that are about ids.
+/// Flags for ids.
 const OF_IDS: [&str; 7] = ["ids", "from", "service_account", "prune", "keys", "create", "literal"];
 
 #[derive(Args)]
@@ -65,7 +65,7 @@ impl RuleArgs {
             mesh: mesh.map(Into::into),
             name: text(name),
             kid: text(kid),
-            // A part of a second is of the tokens of before.
+            // Rounded up, because `iat` has whole seconds: tokens of the started second are revoked too.
             issued_before: issued_before.map(|time| NumericDate(seconds_up(time))),
             until: until.map(whole_up),
             note: note.as_deref().unwrap_or_default().into(),
@@ -109,7 +109,7 @@ impl RevokeArgs {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Whoever revokes what was lost wants to hand out new tokens, and nobody adds a rule that has ended.
+    /// Warns if the rule also revokes new tokens, which the operator needs as replacements, or if it has ended already.
     fn warn_of_times(&self, name: &str) {
         let now = time::now();
         let after = match self.rule.issued_before {
@@ -134,7 +134,7 @@ fn seconds_up(time: UnixTime) -> i64 {
     i64::try_from(whole_up(time).as_secs()).unwrap_or(i64::MAX)
 }
 
-/// The whole second that is not before `time`.
+/// `time`, rounded up to a whole second.
 fn whole_up(time: UnixTime) -> UnixTime {
     let is_whole = time.since_epoch().subsec_nanos() == 0;
     UnixTime::from_secs(time.as_secs().saturating_add(u64::from(!is_whole)))

@@ -1,7 +1,7 @@
 //! Open streams for people and for programs.
 //!
-//! In: lines of the access log about open streams. Out: those that are wanted, as a table or as values. What comes
-//! from a token is escaped.
+//! In: lines of the access log about open streams. Out: the selected streams, as a table or as values. Text from a
+//! token is escaped.
 
 use std::cmp::Reverse;
 use std::time::Duration;
@@ -17,21 +17,21 @@ use crate::cli::output_value::OutputValue;
 use crate::cli::printable::one_line;
 use crate::cli::time;
 
-/// Which streams are wanted: those that all of it is true of.
+/// A selection of streams. A stream must meet all conditions.
 pub(super) struct Wanted<'a> {
     pub(super) kid: Option<&'a str>,
     pub(super) expiring_within: Option<Duration>,
     pub(super) would_be_denied: bool,
 }
 
-/// Open streams, as seen at a time.
+/// Open streams at a time.
 pub(super) struct List {
     streams: Vec<Line>,
     now: UnixTime,
 }
 
 impl Wanted<'_> {
-    /// Whether there is no stream that is not wanted.
+    /// Whether every stream is selected.
     pub(super) fn is_all(&self) -> bool {
         let Self { kid, expiring_within, would_be_denied } = self;
         kid.is_none() && expiring_within.is_none() && !would_be_denied
@@ -54,14 +54,14 @@ impl List {
         Self { streams: streams.collect(), now }
     }
 
-    /// Leaves only what is wanted.
+    /// Keeps only the selected streams.
     pub(super) fn keep(&mut self, wanted: &Wanted<'_>) {
         let now = self.now;
         self.streams.retain(|line| wanted.has(line, now));
     }
 
     pub(super) fn sort(&mut self, by: Sort) {
-        // One that never expires comes last.
+        // Tokens that never expire come last.
         let expires = |line: &Line| {
             let date = expires(line);
             (date.is_none(), date, line.began, line.key.clone())
@@ -83,7 +83,7 @@ impl List {
         self.streams.is_empty()
     }
 
-    /// For people. An empty list is said where `says_none`.
+    /// The list for people. `says_none`: whether a text says that the list is empty.
     pub(super) fn to_table(&self, says_none: bool) -> String {
         if self.is_empty() {
             let none = "no stream is open that began more than a minute ago\n";
@@ -110,7 +110,7 @@ impl List {
             .map(|cell| one_line(&cell).to_string())
     }
 
-    /// For other programs.
+    /// The list for other programs.
     pub(super) fn to_output_value(&self) -> OutputValue {
         OutputValue::List(self.streams.iter().map(value).collect())
     }
@@ -142,7 +142,7 @@ fn expires(line: &Line) -> Option<NumericDate> {
     line.token.as_ref()?.expires_at
 }
 
-/// In the words of `zonegate inspect`.
+/// The kind of token, as `zonegate inspect` names it.
 fn kind(line: &Line) -> String {
     let Some(token) = &line.token else { return "-".to_owned() };
     match Kind::ALL.into_iter().find(|kind| kind.as_str() == token.kind) {
@@ -153,7 +153,7 @@ fn kind(line: &Line) -> String {
     }
 }
 
-/// Whom the token is for, as far as the log says so.
+/// The holder of the token, as far as the log has it.
 fn holder(token: &TokenFacts) -> String {
     let parts = [&token.zone, &token.mesh, &token.name].map(String::as_str);
     let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();

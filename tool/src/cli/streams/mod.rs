@@ -1,7 +1,7 @@
 //! `zonegate streams`.
 //!
-//! In: the access log of a gateway, as `envoy/gateway.yaml` has it written. Out: the streams that are open by it.
-//! Envoy is not asked: it has no list of its streams. What the log says is believed.
+//! In: the access log of a gateway, in the format of `envoy/gateway.yaml`. Out: the streams that are open according to
+//! the log. Envoy is not asked, because it has no list of its streams. The log is not verified.
 
 mod list;
 
@@ -69,7 +69,7 @@ pub(super) struct StreamsArgs {
     output: Format,
 }
 
-/// What stands first.
+/// The order of the list.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Sort {
     /// What expires first
@@ -81,7 +81,7 @@ pub(super) enum Sort {
 }
 
 impl StreamsArgs {
-    /// Lists them.
+    /// Lists the streams.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let now = time::now();
         let window = Window::of(self.at, now, self.silent_for);

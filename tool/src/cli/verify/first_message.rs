@@ -1,7 +1,7 @@
-//! The first message of a made-up discovery stream, state of the world.
+//! The first message of an artificial discovery stream, state of the world.
 //!
-//! In: what connects. Out: a `DiscoveryRequest` with the fields of `node` that the filter reads, and no
-//! others (Kuma: `pkg/xds/bootstrap/template_v3.go` writes the node).
+//! In: a proxy. Out: a `DiscoveryRequest` with only the fields of `node` that the filter reads (Kuma:
+//! `pkg/xds/bootstrap/template_v3.go` writes the node).
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ struct Node {
     metadata: Option<Struct>,
 }
 
-/// The first message of `proxy`, which is of this type.
+/// The first message of `proxy`, of this type.
 pub(super) fn first_message(proxy_type: ProxyType, proxy: &Proxy) -> Vec<u8> {
     let text = |text: String| Value { kind: Some(Kind::StringValue(text)) };
     let proxy_type_name = text(proxy_type.to_string());

@@ -1,8 +1,7 @@
-//! The judgement: what the filter would answer to a connection with this token.
+//! The judgement: the filter's answer to a connection with this token.
 //!
-//! In: the text of a token, a configuration, who connects and the time. Out: a verdict for each caller
-//! that was asked about. The connection is made up; its headers and its first message go through the
-//! filter's own code.
+//! In: the text of a token, a configuration, who connects and the time. Out: a verdict for each caller. The connection
+//! is artificial; the filter's own code judges its headers and its first message.
 
 use anyhow::bail;
 use zonegate::config::Config;
@@ -23,12 +22,12 @@ use crate::cli::pasted::Pasted;
 pub(super) enum Connection {
     /// A proxy, to a dataplane server.
     Proxy(Box<GivenProxy>),
-    /// A zone's control plane, to a global one; the zone that it says it is, or the token's.
+    /// A zone's control plane, to a global one; with the zone that it claims to be, or else the token's zone.
     ControlPlane(Option<String>),
 }
 
 impl Connection {
-    /// What can connect to what stands behind the gate.
+    /// The connection that the flags describe, if it fits the profile.
     pub(super) fn new(
         policy: &Policy,
         proxy: ProxyArgs,
@@ -49,25 +48,25 @@ impl Connection {
     }
 }
 
-/// What became of a token.
+/// The result for a token.
 pub(super) struct Judgement {
-    /// By what it was judged.
+    /// The configuration that judged it.
     pub(super) config: Config,
-    /// When.
+    /// The time of the judgement.
     pub(super) now: UnixTime,
-    /// The proxy that was made up; none where a control plane connects.
+    /// The artificial proxy; `None` if a control plane connects.
     pub(super) proxy: Option<Proxy>,
-    /// Whose it would be, and the verdict.
+    /// The callers and their verdicts.
     pub(super) verdicts: Verdicts,
-    /// Why the text is no bare token, where it is none.
+    /// Why the text is not a bare token; `None` if it is.
     pub(super) fault: Option<String>,
-    /// What would become of the token in it, alone.
+    /// The verdicts on the token inside the text.
     pub(super) inner: Option<Verdicts>,
     /// The kind of token that its claims look like.
     likely_kind: Option<Kind>,
 }
 
-/// For each caller that was asked about.
+/// A verdict for each caller.
 pub(super) type Verdicts = Vec<(Caller, Result<Permit, Denial>)>;
 
 impl Judgement {
@@ -85,7 +84,7 @@ impl Judgement {
                 let verdicts = given.types(server, token).into_iter().map(judge).collect();
                 (Some(proxy), verdicts)
             }
-            // A control plane connects to a global one alone.
+            // Only a control plane connects to a global one.
             (Connection::Proxy(_), Profile::GlobalKds(_)) => (None, Vec::new()),
             (Connection::ControlPlane(zone), _) => {
                 let zone = zone.clone().unwrap_or_else(|| zone_of(text));
@@ -97,8 +96,8 @@ impl Judgement {
         Self { config, now, proxy, verdicts, fault: None, inner: None, likely_kind }
     }
 
-    /// Judges what was given for a token. A text that is more than one is denied, whatever is in it: a gateway
-    /// would be sent the whole.
+    /// Judges a text that was given as a token. A text with anything around the token is denied, because a gateway
+    /// would get the whole text.
     pub(super) fn of_pasted(
         pasted: &Pasted,
         config: Config,
@@ -118,22 +117,22 @@ impl Judgement {
         judgement
     }
 
-    /// Why it is denied, in a sentence.
+    /// Why the token is denied, in a sentence.
     pub(super) fn detail(&self) -> Option<String> {
         self.fault.clone().or_else(|| self.refusal().map(ToString::to_string))
     }
 
-    /// Whether the filter would let it in.
+    /// Whether the filter would allow it.
     pub(super) fn is_allowed(&self) -> bool {
         self.verdicts.iter().any(|(_, verdict)| verdict.is_ok())
     }
 
-    /// Why it is denied, where it is.
+    /// Why the token is denied, if it is.
     pub(super) fn refusal(&self) -> Option<&Refusal> {
         self.denial().map(|denial| &denial.refusal)
     }
 
-    /// The rule that revokes it, and its place, where one does.
+    /// The rule that revokes the token, with its index, if there is one.
     pub(super) fn rule(&self) -> Option<(usize, &RevocationRule)> {
         match self.refusal()? {
             Refusal::RevokedByRule { rule } => {
@@ -143,25 +142,25 @@ impl Judgement {
         }
     }
 
-    /// The denial, and what is known of the token, where it is denied.
+    /// The denial, with the facts known about the token, if it is denied.
     pub(super) fn denial(&self) -> Option<&Denial> {
         let denial = self.verdicts.first().and_then(|(_, verdict)| verdict.as_ref().err());
         denial.filter(|_| !self.is_allowed())
     }
 
-    /// What lets it in, where something does.
+    /// The permit, if the token is allowed.
     pub(super) fn permit(&self) -> Option<&Permit> {
         self.verdicts.iter().find_map(|(_, verdict)| verdict.as_ref().ok())
     }
 
-    /// As what kind of token it was judged: what it was verified as, or what its caller connects with.
+    /// The kind of token as which it was judged: the verified kind, or else the kind that its caller needs.
     pub(super) fn kind(&self) -> Kind {
         let wanted = self.verdicts.first().and_then(|(caller, _)| self.wanted_by(*caller));
         let verified = self.token().map(Token::kind);
         verified.or(wanted).or(self.likely_kind).unwrap_or(Kind::ZoneToken)
     }
 
-    /// With what kind of token a caller connects, where it has to have one.
+    /// The kind of token that a caller needs, if it needs one.
     fn wanted_by(&self, caller: Caller) -> Option<Kind> {
         match (caller, &self.config.policy.profile) {
             (Caller::Proxy(proxy), Profile::DpServer(server)) => {
@@ -174,7 +173,7 @@ impl Judgement {
         }
     }
 
-    /// The token, where it was verified.
+    /// The token, if it was verified.
     pub(super) fn token(&self) -> Option<&Token> {
         self.verdicts.iter().find_map(|(_, verdict)| match verdict {
             Ok(Permit::Token { token, .. }) => Some(&**token),
@@ -184,7 +183,7 @@ impl Judgement {
     }
 }
 
-/// The zone that the token names; nobody needs to believe it.
+/// The zone that the unverified token names.
 fn zone_of(text: &[u8]) -> String {
     let read = Kind::ZoneToken.read_unverified(Unverified::new(text)).and_then(Result::ok);
     read.map(|(_, claims)| claims.zone().to_owned()).unwrap_or_default()
@@ -225,7 +224,7 @@ fn head<'a>(path: &'a str, token: &'a [u8]) -> Head<'a> {
     }
 }
 
-/// The verdict, once the first message has come where it is waited for.
+/// The verdict, after the first message if the gate waits for it.
 fn conclude(
     verdict: Verdict,
     on_first_message: impl FnOnce(XdsVariant, Result<Credential, Denial>) -> Result<Permit, Denial>,
@@ -236,7 +235,7 @@ fn conclude(
         Verdict::Hold(Held::FirstMessage { variant, credential }) => {
             on_first_message(variant, credential)
         }
-        // No stream is a bootstrap request.
+        // A stream is never a bootstrap request.
         Verdict::Hold(Held::Bootstrap) => Err(Refusal::PathDenied(Audience::Proxies).into()),
     }
 }

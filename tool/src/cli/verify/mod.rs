@@ -1,8 +1,7 @@
 //! `zonegate verify`.
 //!
-//! In: a token, and a policy: a plugin configuration, a file of Envoy that holds one, or public keys.
-//! Out: the verdict that the filter would give, by the filter's own code, with every check. Whether
-//! the gateway runs with this policy is not known here.
+//! In: a token, and a policy: a plugin configuration, a file of Envoy with one, or public keys. Out: the verdict of the
+//! filter's own code, with every check. Whether the gateway has this policy is not known here.
 
 mod first_message;
 mod judgement;
@@ -65,7 +64,7 @@ pub(super) struct Verify {
 }
 
 impl Verify {
-    /// Judges it. Every error is bad input: exit code 1 says that a token was denied.
+    /// Judges the token. Every error is bad input (exit code 2), because exit code 1 means that a token was denied.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let Self { token, policy, proxy, client_id, at, output } = self;
         let config = policy.read(proxy.is_dataplane())?;

@@ -1,4 +1,4 @@
-//! The policy by which `verify` judges.
+//! The policy for `verify`.
 //!
 //! In: flags. Out: a configuration, read by the filter's own code, or why the filter would refuse it.
 
@@ -36,8 +36,8 @@ pub(super) struct PolicyArgs {
 }
 
 impl PolicyArgs {
-    /// Keys alone are those of dataplane tokens for every mesh, where a dataplane connects; otherwise those of
-    /// zone tokens.
+    /// Reads the policy. Keys without a configuration are those of dataplane tokens for every mesh if a dataplane
+    /// connects, and otherwise those of zone tokens.
     pub(super) fn read(&self, is_for_dataplane: bool) -> anyhow::Result<Config> {
         match &self.config {
             Some(path) => from_file(path),
@@ -48,7 +48,7 @@ impl PolicyArgs {
     fn by_keys(&self, is_for_dataplane: bool) -> anyhow::Result<Config> {
         let mut public_keys = Vec::new();
         for file in &self.public_keys {
-            // An error of the reader names the file; the configuration's would not.
+            // An error here names the file; an error of the configuration would not.
             public_keys.push(json!({ "kid": file.kid, "key": spki_pem(&file.read()?) }));
         }
         let mut configuration = match is_for_dataplane {

@@ -1,8 +1,8 @@
-//! The proxy that is made up to connect with a token.
+//! The artificial proxy that connects with a token.
 //!
-//! In: flags, or the file of a dataplane as kuma-dp takes it, and the token. Out: a [`Proxy`]. What no flag says
-//! is what the token says of its holder, which nobody has verified yet; the output names it. Whether such a
-//! proxy may use the token is for the filter's own code to say.
+//! In: flags, or the file of a dataplane for kuma-dp, and the token. Out: a [`Proxy`]. Missing flags get the values of
+//! the token's unverified claims, and the output names these values. The filter's own code decides whether such a proxy
+//! may use the token.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -63,14 +63,14 @@ impl From<ProxyTypeName> for ProxyType {
     }
 }
 
-/// A proxy, as far as flags or its file say who it is.
+/// A proxy, as far as flags or its file describe it.
 pub(super) struct GivenProxy {
     proxy_type: Option<ProxyType>,
     name: Option<String>,
     mesh: Option<String>,
     tags: Option<Tags>,
     workload: Option<String>,
-    /// As it stands in a file.
+    /// The resource in a file.
     resource: Option<Value>,
 }
 
@@ -84,15 +84,15 @@ pub(super) struct Proxy {
     pub(super) mesh: String,
     pub(super) tags: Tags,
     pub(super) workload: String,
-    /// Which of these no flag and no file has said.
+    /// The names of the values that no flag and no file has given.
     pub(super) assumed: Vec<&'static str>,
-    /// The whole of it, where a file had it.
+    /// The whole resource, if a file had it.
     pub(super) resource: Option<Value>,
 }
 
-/// Kuma's.
+/// The default of Kuma.
 const DEFAULT_MESH: &str = "default";
-/// Of a proxy whose name does not matter.
+/// The name of a proxy whose name does not matter.
 const ANY_NAME: &str = "any";
 
 impl ProxyArgs {
@@ -103,7 +103,7 @@ impl ProxyArgs {
         texts && proxy_type.is_none() && tag.is_empty() && dataplane_file.is_none()
     }
 
-    /// Whether a dataplane is meant.
+    /// Whether the flags are about a dataplane.
     pub(super) fn is_dataplane(&self) -> bool {
         let of_dataplanes = self.mesh.is_some() || self.workload.is_some() || !self.tag.is_empty();
         match self.proxy_type {
@@ -138,12 +138,12 @@ impl ProxyArgs {
     }
 }
 
-/// The node id is `mesh.name`, split at the first dot.
+/// A mesh has no dot in its name, because the node id is `mesh.name`, split at the first dot.
 fn is_mesh(name: &str) -> bool {
     !name.is_empty() && !name.contains('.')
 }
 
-/// The resources of a dataplane are a few KiB.
+/// Resources of dataplanes have a few KiB.
 const MAX_RESOURCE: usize = 1024 * 1024;
 
 impl GivenProxy {
@@ -176,7 +176,7 @@ impl GivenProxy {
         Ok(Self { proxy_type, name, mesh, tags: None, workload: None, resource: Some(resource) })
     }
 
-    /// The types of proxy that are asked about: the given one, or those for which the token is.
+    /// The types of proxy to judge: the given type, or the types that the token is for.
     pub(super) fn types(&self, server: &DpServer, token: Unverified<'_>) -> Vec<ProxyType> {
         if let Some(given) = self.proxy_type {
             return vec![given];
@@ -203,7 +203,7 @@ impl GivenProxy {
         if found.is_empty() { otherwise } else { found }
     }
 
-    /// The proxy: what is not given is what the token says.
+    /// The proxy. Missing values come from the token.
     pub(super) fn with_assumptions(&self, token: Unverified<'_>) -> Proxy {
         let claims = likely_kind(token).and_then(|kind| kind.read_unverified(token));
         let claimed = match claims {
@@ -246,7 +246,7 @@ fn holder_of(claims: Claims) -> Proxy {
     match claims {
         Claims::Zone(_) => Proxy::default(),
         Claims::Dataplane(claims) => {
-            // One value is enough.
+            // One value of each tag is enough.
             let first = |values: Vec<String>| values.into_iter().take(1).collect();
             Proxy {
                 name: claims.name,
@@ -264,7 +264,7 @@ fn holder_of(claims: Claims) -> Proxy {
 }
 
 impl Proxy {
-    /// `dataplane.resource` as kuma-dp would send it; none of a proxy whose resource matters to no token.
+    /// `dataplane.resource` as kuma-dp would send it; `None` if no token depends on the resource of this type.
     pub(super) fn resource(&self, proxy: ProxyType) -> Option<String> {
         match (&self.resource, proxy) {
             (Some(resource), _) => Some(resource.to_string()),
@@ -274,7 +274,7 @@ impl Proxy {
     }
 
     fn made_up(&self) -> Value {
-        // An inbound has one value of a tag: as many inbounds as the tag with most values needs.
+        // An inbound has one value of each tag, so the tag with the most values gives the number of inbounds.
         let count = self.tags.iter().map(|(_, values)| values.len()).max().unwrap_or_default();
         let inbound = |index: usize| {
             let tags = self.tags.iter();
@@ -297,7 +297,7 @@ impl Proxy {
         resource
     }
 
-    /// What is said of it, each with its name.
+    /// The values of the proxy, each with its name.
     pub(super) fn members(&self) -> Vec<(&'static str, String)> {
         let tags: Vec<String> =
             self.tags.iter().map(|(tag, values)| format!("{tag}={}", values.join(","))).collect();

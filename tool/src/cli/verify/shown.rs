@@ -1,6 +1,6 @@
-//! A judgement for people and for programs.
+//! Shows a judgement to people and to programs.
 //!
-//! In: a [`Judgement`]. Out: text. What comes from the token is escaped.
+//! In: a [`Judgement`]. Out: text. Text from the token is escaped.
 
 use std::fmt::Write as _;
 
@@ -22,7 +22,7 @@ const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const DIM: Style = Style::new().dimmed();
 
-/// For people.
+/// The judgement for people.
 pub(super) fn table(judgement: &Judgement) -> String {
     let mut table = String::new();
     let mut row = |name: &str, value: String| {
@@ -61,7 +61,7 @@ pub(super) fn table(judgement: &Judgement) -> String {
     table
 }
 
-/// For programs.
+/// The judgement for programs.
 pub(super) fn output_value(judgement: &Judgement) -> OutputValue {
     let refusal = judgement.refusal();
     let status = refusal.map(|refusal| refusal.reason().status());
@@ -93,7 +93,7 @@ fn verdict(judgement: &Judgement) -> (Style, &'static str) {
     }
 }
 
-/// Who may connect with it, or may not.
+/// The callers that are allowed, or denied.
 fn callers(judgement: &Judgement) -> String {
     let (denied, allowed): (Vec<_>, Vec<_>) =
         judgement.verdicts.iter().partition(|(_, verdict)| verdict.is_err());
@@ -112,7 +112,7 @@ fn callers(judgement: &Judgement) -> String {
     text
 }
 
-/// The rule that revokes it: where it stands, and what it says.
+/// The rule that revokes the token, with its index.
 fn rule_value(place: usize, rule: &RevocationRule) -> OutputValue {
     let place = ("place", Some(OutputValue::text(format!("revocationRules[{place}]"))));
     let fields = fields_of_rule(rule);
@@ -159,7 +159,7 @@ fn token_value(token: &Token) -> OutputValue {
     OutputValue::object(first.into_iter().chain(members).chain(last))
 }
 
-/// The kid of a token that no key has verified, where that is why it is refused.
+/// The kid of a token that no key has verified, if that is why it is refused.
 fn unverified_kid(judgement: &Judgement) -> Option<&str> {
     judgement.denial()?.unverified_kid.as_deref().filter(|_| is_about_keys(judgement))
 }
@@ -169,13 +169,13 @@ fn is_about_keys(judgement: &Judgement) -> bool {
     matches!(check, Some(Check::Key | Check::Signature))
 }
 
-/// The kids of the keys that could have signed it, each behind the mesh whose key it is.
+/// The kids of the keys that might have signed the token, each after the mesh of the key.
 fn kids(judgement: &Judgement) -> Vec<String> {
     let sets = judgement.config.policy.issuers.key_sets(judgement.kind());
     sets.flat_map(KeySet::labelled).map(|(label, _)| label.to_owned()).collect()
 }
 
-/// As many as one can take in at a glance.
+/// The most kids that are shown.
 const FEW: usize = 10;
 
 fn keys_line(judgement: &Judgement) -> String {
@@ -188,7 +188,7 @@ fn keys_line(judgement: &Judgement) -> String {
     }
 }
 
-/// The proxy, where something of it is compared with the token.
+/// The proxy, if it is compared with the token.
 fn compared_proxy(judgement: &Judgement) -> Option<&Proxy> {
     let is_compared = match judgement.kind() {
         Kind::ZoneToken => false,
@@ -255,8 +255,8 @@ fn checks(judgement: &Judgement) -> String {
     table
 }
 
-/// Path and first message are made up here, and as they should be unless the latter is what fails. What passes
-/// unchecked has met none.
+/// The checks to show. Path and first message are artificial and correct, so they are left out, unless the first
+/// message fails. Without a check of the token there is nothing to show.
 fn shown_checks(judgement: &Judgement) -> impl Iterator<Item = (Check, Outcome)> {
     let is_checked = !matches!(judgement.permit(), Some(Permit::Unchecked(_)));
     let checks = Check::outcomes(judgement.kind(), judgement.refusal());

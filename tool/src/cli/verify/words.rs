@@ -1,14 +1,13 @@
-//! What the checks are called, and when they hold.
+//! The names of the checks, and sentences that say when they hold.
 //!
-//! In: a check, and the judgement in which it was met. Out: its name and a sentence, which depend on the kind of
-//! token.
+//! In: a check, and the judgement that it belongs to. Out: its name and a sentence, which depend on the kind of token.
 
 use zonegate::credential::Kind;
 use zonegate::gate::{Check, Profile};
 
 use super::judgement::Judgement;
 
-/// What a check is called, and when it holds.
+/// The name of a check, and a sentence that says when it holds.
 pub(super) fn words(check: Check, judgement: &Judgement) -> (&'static str, &'static str) {
     let is_kds = matches!(judgement.config.policy.profile, Profile::GlobalKds(_));
     let has_rules = !judgement.config.policy.revocation_rules.is_empty();

@@ -1,7 +1,6 @@
 //! The connections of the demo, good and bad.
 //!
-//! In: a sandbox with a key. Out: connections, each with the verdict that it should get, and how to
-//! drive one.
+//! In: a sandbox with a key. Out: connections, each with its expected verdict, and a function that makes one.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -26,7 +25,7 @@ pub(super) struct Connection {
     does: Does,
 }
 
-/// What became of it.
+/// The outcome of a connection.
 pub(super) struct Seen {
     pub(super) verdict: String,
     pub(super) message: String,
@@ -40,7 +39,7 @@ enum Does {
     Raw { path: &'static str, authorization: Vec<String>, chunks: Vec<Vec<u8>> },
 }
 
-/// Those to drive before a push, the id that the push revokes, and those to drive after it.
+/// The connections before a push, the id that the push revokes, and the connections after it.
 pub(super) fn connections(
     sandbox: &Sandbox,
 ) -> anyhow::Result<(Vec<Connection>, String, Vec<Connection>)> {
@@ -140,7 +139,7 @@ fn sotw(
 }
 
 impl Connection {
-    /// Drives it, each over a connection of its own.
+    /// Runs the calls, each over its own connection.
     pub(super) async fn drive(self, gateway: SocketAddr, ca: &str) -> anyhow::Result<Seen> {
         let proxy = zone_proxy::Connection::open(gateway, ca).await?;
         Ok(match self.does {
