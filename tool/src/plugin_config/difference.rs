@@ -1,7 +1,7 @@
-//! What a new configuration would change.
+//! The differences between two configurations.
 //!
-//! In: two plugin configurations that the filter accepts. Out: keys, ids and settings that differ. What
-//! becomes of open streams is up to the new one's `openStreams`, and is not foretold.
+//! In: two plugin configurations that the filter accepts. Out: keys, ids and settings that differ. The effect on open
+//! streams depends on the new `openStreams`, and is not predicted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,65 +15,65 @@ use super::rules::RULES;
 use super::schema::settings;
 use super::{RevocationPlace, Revocations};
 
-/// What differs.
+/// The differences.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Difference {
     /// The keys.
     pub keys: Vec<KeyChange>,
-    /// Ids of zone tokens that only the new one revokes; sorted.
+    /// Ids of zone tokens that only the new configuration revokes; sorted.
     pub revoked: Vec<String>,
-    /// Ids of zone tokens that only the old one revokes; sorted.
+    /// Ids of zone tokens that only the old configuration revokes; sorted.
     pub unrevoked: Vec<String>,
-    /// The same of other kinds of token: the lists that differ.
+    /// The same for other kinds of token: the lists that differ.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub other_lists: Vec<ListChange>,
-    /// Rules that revoke tokens by what they say.
+    /// Revocation rules.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<RuleChange>,
-    /// Whether the ids could be compared. A form of the revocations that is not a text or a list can be
-    /// compared as a whole only, and counts as a setting.
+    /// Whether the ids could be compared. Revocations that are neither a text nor a list can only be compared as a
+    /// whole, and count as a setting.
     #[serde(skip)]
     pub is_listed: bool,
     /// The settings.
     pub settings: Vec<SettingChange>,
 }
 
-/// A kid whose key is not the same.
+/// A kid with another key than before.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct KeyChange {
     /// The kid.
     pub kid: String,
-    /// The fingerprint of the key before, where there was one.
+    /// The fingerprint of the old key, if there was one.
     pub before: Option<String>,
-    /// The fingerprint of the key after, where there is one.
+    /// The fingerprint of the new key, if there is one.
     pub after: Option<String>,
 }
 
-/// A list of revoked ids that is not the same.
+/// A list of revoked ids that differs.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct ListChange {
     /// Its path.
     pub path: String,
-    /// Ids that only the new one revokes; sorted.
+    /// Ids that only the new configuration revokes; sorted.
     pub revoked: Vec<String>,
-    /// Ids that only the old one revokes; sorted.
+    /// Ids that only the old configuration revokes; sorted.
     pub unrevoked: Vec<String>,
 }
 
-/// A setting that is not the same.
+/// A setting that differs.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct SettingChange {
     /// Its path.
     pub path: String,
-    /// Before, the default filled in.
+    /// The old value, or the default.
     pub before: Value,
-    /// After, the default filled in.
+    /// The new value, or the default.
     pub after: Value,
 }
 
 impl Difference {
-    /// From `old` to `new`, each with what the filter reads in it.
+    /// The differences from `old` to `new`, each with the configuration that the filter reads in it.
     pub fn between(
         (old, old_config): (&PluginConfiguration, &Config),
         (new, new_config): (&PluginConfiguration, &Config),
@@ -135,8 +135,8 @@ fn keys(old: &Config, new: &Config) -> Vec<KeyChange> {
         .collect()
 }
 
-/// What only the second one revokes, and what only the first; `None` where one of them has a form that only the
-/// filter reads.
+/// The ids that only the second one revokes, and the ids that only the first one does; `None` if one of them has a form
+/// that only the filter reads.
 fn changed_ids(before: &Revocations, after: &Revocations) -> Option<[Vec<String>; 2]> {
     let (before, after) = (before.revoked()?, after.revoked()?);
     let owned = |id: &&str| (*id).to_owned();
@@ -146,7 +146,7 @@ fn changed_ids(before: &Revocations, after: &Revocations) -> Option<[Vec<String>
     ])
 }
 
-/// Those of other tokens than zone tokens. The filter takes them as texts and lists alone.
+/// The lists of other tokens than zone tokens. The filter only takes texts and lists there.
 fn other_lists(old: &Value, new: &Value) -> Vec<ListChange> {
     let places = RevocationPlace::all(old).into_iter().chain(RevocationPlace::all(new));
     let places: BTreeSet<RevocationPlace> =
@@ -161,7 +161,7 @@ fn other_lists(old: &Value, new: &Value) -> Vec<ListChange> {
     places.into_iter().map(change).filter(is_change).collect()
 }
 
-/// Of a plugin configuration.
+/// The revocations of zone tokens in a plugin configuration.
 fn revocations(json: &Value) -> Revocations {
     match json.get("revocations") {
         None | Some(Value::Null) => Revocations::Ids(Vec::new()),
@@ -169,7 +169,7 @@ fn revocations(json: &Value) -> Revocations {
     }
 }
 
-/// With `null` for a setting that one of their profiles does not have. Rules are compared as rules.
+/// `null` means a setting that the profile does not have. Rules are compared elsewhere.
 fn changed_settings(old: &Value, new: &Value) -> Vec<SettingChange> {
     let (old, new) = (BTreeMap::from_iter(settings(old)), BTreeMap::from_iter(settings(new)));
     let paths: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
@@ -227,7 +227,7 @@ mod tests {
         assert!(difference(&one, &two).is_empty());
     }
 
-    /// A text or a list of words that make trouble.
+    /// A text or a list with difficult words.
     fn written() -> impl Strategy<Value = Value> {
         let uuid = "0123abcd-4567-89ef-0011-aabbccddeeff";
         let word = proptest::sample::select(vec![
@@ -240,9 +240,9 @@ mod tests {
     }
 
     proptest! {
-        /// What is called unchanged, the gate treats alike.
+        /// The gate treats two lists alike if they count as unchanged.
         #[test]
-        fn what_is_no_difference_is_none_to_the_gate(
+        fn lists_without_a_difference_are_alike_to_the_gate(
             old in written(),
             new in written(),
             probes in proptest::collection::vec("[ab,\u{feff}\u{200b}; \n\r\"A]{0,4}", 0..40),
@@ -262,7 +262,7 @@ mod tests {
                     prop_assert_eq!(before.contains(&probe), after.contains(&probe), "{:?}", probe);
                 }
             }
-            // Nor is there a difference that is none: some entry of one of them tells them apart.
+            // Conversely, each reported difference is real: some entry of one list tells them apart.
             let ids = of(&old).ids().unwrap().into_iter().chain(of(&new).ids().unwrap());
             let told = ids.into_iter().any(|id| before.contains(&id) != after.contains(&id));
             prop_assert!(is_same || told);

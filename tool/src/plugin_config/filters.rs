@@ -1,31 +1,30 @@
-//! The filters in a file of Envoy, Istio or Envoy Gateway that may be Zonegate: modules in wasm, and
-//! dynamic modules.
+//! The filters in a file of Envoy, Istio or Envoy Gateway that may be Zonegate: wasm modules and dynamic modules.
 //!
-//! In: the file as one value. Out: each filter, where its configuration stands and how it is written.
-//! Whether a filter is Zonegate, and what its configuration says, is not decided here.
+//! In: the file as one value. Out: each filter, the place of its configuration and its form. Whether a filter is
+//! Zonegate, and what its configuration means, is not decided here.
 
 use serde_json::{Map, Value};
 use zonegate::text::Quoted;
 
 /// A filter in a file.
 pub(crate) struct Filter<'a> {
-    /// Where its configuration stands.
+    /// The place of its configuration.
     pub(crate) place: String,
-    /// Whether it is named as the shipped files name it.
+    /// Whether it has the name of the shipped files.
     pub(crate) is_named_zonegate: bool,
-    /// As the file has it.
+    /// The configuration, as in the file.
     pub(crate) configuration: Option<&'a Value>,
     pub(crate) form: Form,
-    /// What stands around it: Envoy's `PluginConfig`, or the object of Istio or Envoy Gateway. Nothing of
-    /// interest stands around that of a dynamic module.
+    /// The object around it: Envoy's `PluginConfig`, or an object of Istio or Envoy Gateway. `None` for a dynamic
+    /// module, which has no such settings.
     pub(crate) around: Option<&'a Value>,
 }
 
-/// How a filter's configuration is written.
+/// The form of a filter's configuration.
 pub(crate) enum Form {
-    /// Under `@type` (Envoy: `google.protobuf.Any`).
+    /// With `@type` (Envoy: `google.protobuf.Any`).
     Any,
-    /// As it is (Istio, Envoy Gateway).
+    /// The plain configuration (Istio, Envoy Gateway).
     Plain,
 }
 
@@ -36,11 +35,11 @@ pub(crate) fn filters(file: &Value) -> Vec<Filter<'_>> {
         Some("WasmPlugin") => found.push(plain(file, &["spec", "pluginConfig"])),
         Some("EnvoyExtensionPolicy") => {
             found.extend(extensions(file, "wasm"));
-            // Nothing of interest stands around it, as with Envoy's own.
+            // As with Envoy's own, the object around it does not matter.
             let modules = extensions(file, "dynamicModule");
             found.extend(modules.map(|filter| Filter { around: None, ..filter }));
         }
-        // As kubectl prints several.
+        // The list that kubectl prints for several objects.
         Some("List") => {
             let list = file.get("items").and_then(Value::as_array);
             for (index, item) in list.into_iter().flatten().enumerate() {
@@ -55,7 +54,7 @@ pub(crate) fn filters(file: &Value) -> Vec<Filter<'_>> {
     found
 }
 
-/// Those that an EnvoyExtensionPolicy has in this list.
+/// The filters in this list of an EnvoyExtensionPolicy.
 fn extensions<'a>(file: &'a Value, name: &str) -> impl Iterator<Item = Filter<'a>> {
     let list = file.pointer(&format!("/spec/{name}")).and_then(Value::as_array);
     list.into_iter().flatten().enumerate().map(move |(index, filter)| {
@@ -81,7 +80,7 @@ const ZONEGATE: &str = "zonegate";
 const WASM: &str = "/envoy.extensions.filters.http.wasm.v3.Wasm";
 const DYNAMIC: &str = "/envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter";
 
-/// Every such filter of Envoy at or below `value`. The depth of a file is bounded by its reader.
+/// Finds all such filters of Envoy in `value`. The reader of the file has limited its depth.
 fn collect<'a>(value: &'a Value, place: &str, found: &mut Vec<Filter<'a>>) {
     match value {
         Value::Object(fields) => {
@@ -106,8 +105,8 @@ fn collect<'a>(value: &'a Value, place: &str, found: &mut Vec<Filter<'a>>) {
     }
 }
 
-/// The filter that these fields are, and its place in them: as its own message, or in a
-/// `TypedStruct`, which Istio's `EnvoyFilter` uses.
+/// The filter that these fields make up, and its place in them: as a message of its own type, or in a `TypedStruct`,
+/// which Istio's `EnvoyFilter` uses.
 fn of_type<'a>(
     wanted: &str,
     fields: &'a Map<String, Value>,
@@ -155,7 +154,7 @@ fn is_container(value: &Value) -> bool {
     value.is_object() || value.is_array()
 }
 
-/// A path with one more name; one that is no plain word is quoted.
+/// A path with one more name. A name that is not a plain word is quoted.
 fn join(place: &str, name: &str) -> String {
     let is_plain = |rune: char| rune.is_ascii_alphanumeric() || "_-.@".contains(rune);
     match name.chars().all(is_plain) {

@@ -1,8 +1,8 @@
-//! What makes one push another than the one before it.
+//! A mark that makes each push different from all others.
 //!
-//! In: the time, and chance. Out: a text for the field `generation`, which no judgement depends on. Envoy takes up
-//! an earlier configuration again without telling the filter where two pushes are the same byte for byte; with
-//! this field no two are.
+//! In: the time, and random bytes. Out: a text for the field `generation`, on which no judgement depends. If two pushes
+//! are equal byte for byte, Envoy takes up the earlier configuration again without telling the filter. With this field
+//! no two pushes are equal.
 
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -12,12 +12,12 @@ use jiff::Timestamp;
 /// The field of the plugin configuration.
 pub(crate) const GENERATION: &str = "generation";
 
-/// A text that was not there before.
+/// A new text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Generation(String);
 
 impl Generation {
-    /// Made now: the time, for people, and enough chance for two at a time.
+    /// Creates a text from the time, for people, and enough random bytes for two at a time.
     pub fn fresh() -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let time = i64::try_from(now).ok().and_then(|now| Timestamp::from_second(now).ok());
@@ -25,7 +25,7 @@ impl Generation {
         Self(format!("{time}-{:08x}", rand::random::<u32>()))
     }
 
-    /// This very text.
+    /// This exact text.
     #[cfg(test)]
     pub(crate) fn of(text: &str) -> Self {
         Self(text.to_owned())

@@ -1,7 +1,7 @@
-//! The plugin configuration: where it stands in a file, what is in it, and how two of them differ.
+//! The plugin configuration: its place in a file, its contents, and the differences between two.
 //!
-//! In: files of Envoy, Istio, Envoy Gateway and Kubernetes. Out: the plugin configuration that is in them,
-//! its settings, revocations and revocation rules. Whether a configuration is good is for the filter's own code to say.
+//! In: files of Envoy, Istio, Envoy Gateway and Kubernetes. Out: the plugin configuration in them, its settings,
+//! revocations and revocation rules. The filter's own code decides whether a configuration is good.
 
 mod difference;
 pub(crate) mod filters;

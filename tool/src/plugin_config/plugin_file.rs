@@ -1,10 +1,9 @@
-//! The plugin configuration, wherever it stands in a file that an operator has.
+//! Finds the plugin configuration in an operator's file.
 //!
-//! In: the bytes of YAML or JSON: a plugin configuration, an ECDS file or a bootstrap configuration of
-//! Envoy, its `/config_dump`, an Istio `WasmPlugin`, an Envoy Gateway `EnvoyExtensionPolicy`, or a
-//! ConfigMap with one of these in it. Out: the plugin
-//! configuration as JSON, as the filter would be given it, and its place in the file. Whether Envoy
-//! takes the rest of the file is not checked.
+//! In: the bytes of YAML or JSON: a plugin configuration, an ECDS file or a bootstrap configuration of Envoy, its
+//! `/config_dump`, an Istio `WasmPlugin`, an Envoy Gateway `EnvoyExtensionPolicy`, or a ConfigMap with one of these in
+//! it. Out: the plugin configuration as JSON, as the filter would get it, and its place in the file. Whether Envoy
+//! accepts the rest of the file is not checked.
 
 mod error;
 
@@ -21,17 +20,17 @@ use crate::readers::text::{self, Syntax};
 /// The largest file: a list of a million revoked ids is 40 MB.
 pub const MAX_BYTES: usize = 64 * 1024 * 1024;
 
-/// A plugin configuration, and where it stands.
+/// A plugin configuration, and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PluginConfiguration {
-    /// The path to it; empty where the file is the plugin configuration itself.
+    /// The path to it; empty if the whole file is the plugin configuration.
     pub place: String,
-    /// What the filter is given.
+    /// The text that the filter gets.
     pub json: Vec<u8>,
 }
 
 impl PluginConfiguration {
-    /// The plugin configuration in `bytes`.
+    /// Finds the plugin configuration in `bytes`.
     ///
     /// # Errors
     /// There is none, or more than one.
@@ -39,7 +38,7 @@ impl PluginConfiguration {
         Self::open(bytes).map(|(found, _)| found)
     }
 
-    /// The plugin configuration in `bytes`, and the file in which it stands: of a ConfigMap, the one in it.
+    /// Finds the plugin configuration in `bytes`, and the file around it: for a ConfigMap, the file in it.
     ///
     /// # Errors
     /// There is none, or more than one.
@@ -80,14 +79,14 @@ impl PluginConfiguration {
     /// Reads it with the filter's own code.
     ///
     /// # Errors
-    /// [`PluginFileError::Refused`], where the filter would refuse it.
+    /// [`PluginFileError::Refused`], if the filter would refuse it.
     pub fn config(&self) -> Result<Config, PluginFileError> {
         Config::from_json(&self.json)
             .map_err(|error| PluginFileError::Refused { place: self.place.clone(), error })
     }
 }
 
-/// In one of the files of a ConfigMap, as a gateway mounts it.
+/// Finds it in one of the files of a ConfigMap, as a gateway mounts it.
 fn in_config_map(file: &Value) -> Result<(PluginConfiguration, Value), PluginFileError> {
     let files = file.get("data").and_then(Value::as_object);
     let mut found = Vec::new();
@@ -101,7 +100,7 @@ fn in_config_map(file: &Value) -> Result<(PluginConfiguration, Value), PluginFil
                 inner.place = format!("{place}{dot}{}", inner.place);
                 found.push((inner, file));
             }
-            // A file of the right kind with a fault tells more than one of another kind.
+            // An error in a file of the right kind is more useful than one about another kind.
             Err(
                 error @ (PluginFileError::OtherKind(FileKind::KumaCp) | PluginFileError::Number(_)),
             ) => {
@@ -119,7 +118,7 @@ fn in_config_map(file: &Value) -> Result<(PluginConfiguration, Value), PluginFil
     }
 }
 
-/// JSON as it stands, so that the filter's own reader sees a repeated name; YAML has none.
+/// JSON is kept unchanged, so that the filter's own reader sees repeated names. YAML has no repeated names.
 fn as_given(bytes: &[u8], file: &Value) -> Vec<u8> {
     match serde_json::from_slice::<IgnoredAny>(bytes) {
         Ok(_) => bytes.to_vec(),
@@ -166,8 +165,8 @@ impl Filter<'_> {
     }
 }
 
-/// Whether a number is in `value` that is none to Envoy: its reader of YAML takes only whole numbers of
-/// 32 bits for numbers, and all others for text (Envoy: `source/common/protobuf/yaml_utility.cc`).
+/// Whether `value` has a number that Envoy does not read as a number: its YAML reader reads only whole numbers of 32
+/// bits as numbers, and all others as text (Envoy: `source/common/protobuf/yaml_utility.cc`).
 fn holds_text_to_envoy(value: &Value) -> bool {
     match value {
         Value::Number(number) => number.as_i64().and_then(|it| i32::try_from(it).ok()).is_none(),
@@ -177,7 +176,7 @@ fn holds_text_to_envoy(value: &Value) -> bool {
     }
 }
 
-/// Of several filters, those that are named Zonegate: a gateway may run others.
+/// If there are several filters, only those with the name of Zonegate count: a gateway may run others.
 fn ours(mut filters: Vec<Filter<'_>>) -> Vec<Filter<'_>> {
     if filters.iter().any(|filter| filter.is_named_zonegate) {
         filters.retain(|filter| filter.is_named_zonegate);
@@ -185,7 +184,7 @@ fn ours(mut filters: Vec<Filter<'_>>) -> Vec<Filter<'_>> {
     filters
 }
 
-/// Whether a file says that it is of Envoy or of Kubernetes.
+/// Whether a file claims to be of Envoy or of Kubernetes.
 fn names_another_kind(fields: &Map<String, Value>) -> bool {
     const MARKS: &[&str] = &[
         "@type",
@@ -203,7 +202,7 @@ fn names_another_kind(fields: &Map<String, Value>) -> bool {
     MARKS.iter().any(|mark| fields.contains_key(*mark))
 }
 
-/// Why a file of Envoy has no configuration of the filter in it.
+/// Why a file of Envoy has no configuration of the filter.
 fn nowhere(file: &Value) -> PluginFileError {
     watched_files(file).first().map_or(PluginFileError::NoFilter, |path| {
         PluginFileError::Elsewhere(path.chars().take(200).collect())

@@ -1,8 +1,8 @@
-//! Where revoked ids stand in a plugin configuration: each kind of token has a list, dataplane tokens one for
-//! each mesh.
+//! The places of revoked ids in a plugin configuration: each kind of token has a list, and dataplane tokens have one
+//! for each mesh.
 //!
-//! In: a plugin configuration. Out: its lists, each by its place, and the configuration with another list in one
-//! of them. What a list says is not looked at.
+//! In: a plugin configuration. Out: its lists, each by its place, and the configuration with another list in one of
+//! them. The contents of a list are not judged.
 
 use std::fmt;
 
@@ -15,11 +15,11 @@ use super::Revocations;
 /// A list of revoked ids.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RevocationPlace {
-    /// Of zone tokens.
+    /// The list of zone tokens.
     ZoneTokens,
-    /// Of the dataplane tokens of this mesh.
+    /// The list of the dataplane tokens of this mesh.
     Mesh(String),
-    /// Of service-account tokens.
+    /// The list of service-account tokens.
     ServiceAccounts,
 }
 
@@ -28,7 +28,7 @@ const DP_TOKEN: &str = "dpToken";
 const SERVICE_ACCOUNT_TOKEN: &str = "serviceAccountToken";
 
 impl RevocationPlace {
-    /// Those of `json`, and those of zone tokens and of service-account tokens in any case.
+    /// The lists of `json`. The lists of zone tokens and of service-account tokens are always among them.
     pub fn all(json: &Value) -> Vec<Self> {
         let meshes = json.pointer("/dpToken/revocations").and_then(Value::as_object);
         let meshes = meshes.into_iter().flat_map(Map::keys).cloned().map(Self::Mesh);
@@ -44,7 +44,7 @@ impl RevocationPlace {
         }
     }
 
-    /// Whose ids are in it.
+    /// The kind of token in the list.
     pub fn kind(&self) -> Kind {
         match self {
             Self::ZoneTokens => Kind::ZoneToken,
@@ -53,7 +53,7 @@ impl RevocationPlace {
         }
     }
 
-    /// The secret in which Kuma has it; Kubernetes has no such list.
+    /// The secret that has the list in Kuma; `None` for service-account tokens, because Kubernetes has no such list.
     pub fn secret(&self) -> Option<String> {
         match self {
             Self::ZoneTokens => Some("zone-token-revocations".to_owned()),
@@ -62,18 +62,18 @@ impl RevocationPlace {
         }
     }
 
-    /// What stands there, if anything does.
+    /// The value at this place, if there is one.
     pub fn value<'a>(&self, json: &'a Value) -> Option<&'a Value> {
         let mut fields = self.fields().into_iter();
         fields.try_fold(json, |value, name| value.get(name)).filter(|value| !value.is_null())
     }
 
-    /// The list, which is empty where nothing stands there.
+    /// The list; empty if there is no value.
     pub fn revocations(&self, json: &Value) -> Revocations {
         self.value(json).cloned().map_or(Revocations::Text(String::new()), Revocations::of)
     }
 
-    /// Puts `list` there; `None` where something that is no object is in the way.
+    /// Sets the value to `list`; `None` if a parent is not an object.
     pub fn set(&self, json: &mut Value, list: Value) -> Option<()> {
         let mut place = json;
         for name in self.fields() {
@@ -86,7 +86,7 @@ impl RevocationPlace {
         Some(())
     }
 
-    /// The list as the filter has it.
+    /// The list, as the filter reads it.
     pub fn list<'a>(&self, issuers: &'a Issuers) -> Option<&'a RevocationList> {
         match self {
             Self::ZoneTokens => Some(&issuers.zone_token.revocations),
@@ -98,7 +98,7 @@ impl RevocationPlace {
     }
 }
 
-/// As the filter names it in its errors.
+/// The path, as in the filter's errors.
 impl fmt::Display for RevocationPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.fields().join("."))

@@ -1,7 +1,7 @@
-//! Revocations as an operator has them: the text of the secret, a list, or something else.
+//! Revocations in the forms that operators have: the text of the secret, a list, or another form.
 //!
-//! In: the value of `revocations`. Out: the same, several of them as one list, or their entries. How a text
-//! is read, and what an id revokes, is the filter's to say; see [`zonegate::revocation`].
+//! In: the value of `revocations`. Out: the same, several of them as one list, or their entries. The filter's code
+//! reads texts and defines what an id revokes; see [`zonegate::revocation`].
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use serde::ser::{Serialize, Serializer};
 use serde_json::Value;
 use zonegate::revocation::{Entry, entries, items};
 
-/// What is revoked, as it was written.
+/// Revocations, as written.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Revocations {
     /// The text of the secret.
@@ -31,7 +31,7 @@ impl Serialize for Revocations {
 }
 
 impl Revocations {
-    /// As a configuration has them.
+    /// The revocations in a configuration.
     pub fn of(value: Value) -> Self {
         let ids = value.as_array().map(|items| {
             items.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
@@ -43,8 +43,8 @@ impl Revocations {
         }
     }
 
-    /// Both, as a list. A form that is not known here stays as it is, beside nothing: the caller
-    /// gets it back from the filter as an error.
+    /// Both, as one list. A form that is not known here is kept unchanged beside the other: the filter then reports it
+    /// as an error.
     pub(crate) fn and(self, more: Self) -> Self {
         match (self.ids(), more.ids()) {
             (Ok(mut ids), Ok(more)) => {
@@ -59,7 +59,7 @@ impl Revocations {
         }
     }
 
-    /// Every id that is revoked, in the order in which they stand there, repetitions as well.
+    /// All revoked ids, in the order of the text, with repetitions.
     pub(crate) fn ids(self) -> Result<Vec<String>, Value> {
         match self {
             Self::Other(value) => Err(value),
@@ -67,7 +67,7 @@ impl Revocations {
         }
     }
 
-    /// The entries as the filter reads them; none of a form that only the filter reads.
+    /// The entries as the filter reads them; empty for a form that only the filter reads.
     pub fn entries(&self) -> Box<dyn Iterator<Item = Entry<'_>> + '_> {
         match self {
             Self::Text(text) => Box::new(entries(text)),
@@ -76,7 +76,7 @@ impl Revocations {
         }
     }
 
-    /// What is revoked, however it is written; `None` for a form that only the filter reads.
+    /// The set of revoked ids, in any form; `None` for a form that only the filter reads.
     pub fn revoked(&self) -> Option<BTreeSet<&str>> {
         match self {
             Self::Other(_) => None,

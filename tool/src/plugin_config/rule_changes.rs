@@ -1,7 +1,7 @@
-//! What another set of revocation rules changes.
+//! The differences between two sets of revocation rules.
 //!
-//! In: two configurations that the filter has read. Out: which rules came and went, and whether that lets tokens in
-//! again. Which token a rule revokes is the filter's to say.
+//! In: two configurations that the filter has read. Out: added and removed rules, and whether a change makes tokens
+//! good again. The filter decides which tokens a rule revokes.
 
 use serde::Serialize;
 use zonegate::config::Config;
@@ -9,45 +9,45 @@ use zonegate::gate::RevocationRule;
 
 use super::rules::{covers, words};
 
-/// A rule that came or went.
+/// An added or removed rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RuleChange {
-    /// Which way.
+    /// Added or removed.
     pub change: Change,
     /// The rule, in words.
     pub rule: String,
-    /// What it does to the tokens that the rule is about.
+    /// The effect on the tokens that the rule is about.
     pub effect: RuleEffect,
-    /// The place of the rule of the other side that revokes all of them, where there is one.
+    /// The index of a rule of the other configuration that revokes all these tokens, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub covered_by: Option<usize>,
 }
 
-/// Which way a rule changed.
+/// The direction of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Change {
     /// Only the new configuration has it.
     Added,
-    /// Only the old one has it.
+    /// Only the old configuration has it.
     Removed,
 }
 
-/// What a change of a rule does.
+/// The effect of a change of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum RuleEffect {
-    /// Tokens are revoked that were not.
+    /// Revokes tokens that were not revoked before.
     Stricter,
-    /// Tokens that only this rule revoked are let in again.
+    /// Tokens that only this rule revoked are good again.
     Looser,
-    /// Another rule revokes them, before or after.
+    /// Another rule revokes the tokens, in the other configuration.
     None,
 }
 
-/// What differs between the rules of two configurations. Rules that differ in nothing but their place or their note
-/// are the same.
+/// The differences between the rules of two configurations. Rules that differ only in their index or their note are the
+/// same.
 pub(super) fn changes(old: &Config, new: &Config) -> Vec<RuleChange> {
     let (old, new) = (&old.policy.revocation_rules[..], &new.policy.revocation_rules[..]);
     let gone = missing(old, new).map(|rule| RuleChange::of(Change::Removed, rule, new));
@@ -55,7 +55,7 @@ pub(super) fn changes(old: &Config, new: &Config) -> Vec<RuleChange> {
     come.chain(gone).collect()
 }
 
-/// Those of `rules` that are not in `others`.
+/// The rules that are not in `others`.
 fn missing<'a>(
     rules: &'a [RevocationRule],
     others: &'a [RevocationRule],
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_and_went_is_told_with_what_it_does() {
+    fn added_and_removed_rules_are_told_with_their_effect() {
         let narrow = json!({ "zone": "a", "issuedBefore": "2026-11-20T00:00:00Z" });
         let wide = json!({ "zone": "a", "issuedBefore": "2026-11-21T01:00:00+01:00", "note": "n" });
         let other = json!({ "kid": "old", "until": "2026-12-01T00:00:00Z" });
@@ -124,7 +124,7 @@ mod tests {
                 (Change::Removed, wide_words, RuleEffect::Looser, None),
             ]
         );
-        // Another place, another spelling of a time, or another note is no difference.
+        // A different order, spelling of a time, or note is no difference.
         let again = json!({ "issuedBefore": "2026-11-21T00:00:00Z", "zone": "a", "note": "m" });
         assert_eq!(told(&json!([wide, other]), &json!([other, again])), []);
     }

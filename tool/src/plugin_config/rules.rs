@@ -1,7 +1,7 @@
-//! Rules that revoke tokens by what they say, for people.
+//! Revocation rules, shown to people.
 //!
-//! In: rules that the filter has read. Out: their fields, words, and whether one revokes all that another does. Which
-//! token a rule revokes is the filter's to say; see [`RevocationRule::revokes`].
+//! In: rules that the filter has read. Out: their fields, a text, and whether a rule revokes everything that another
+//! rule does. The filter decides which tokens a rule revokes; see [`RevocationRule::revokes`].
 
 use std::fmt::Write as _;
 
@@ -14,7 +14,7 @@ use zonegate::token::NumericDate;
 /// The field of the plugin configuration.
 pub(crate) const RULES: &str = "revocationRules";
 
-/// Whether `wide` revokes every token, at every time, that `narrow` revokes.
+/// Whether `wide` revokes every token that `narrow` revokes, at all times.
 pub fn covers(wide: &RevocationRule, narrow: &RevocationRule) -> bool {
     let RevocationRule { zone, mesh, name, kid, issued_before, until, note: _ } = wide;
     let is_as_wide =
@@ -28,7 +28,7 @@ pub fn covers(wide: &RevocationRule, narrow: &RevocationRule) -> bool {
         && until.is_none_or(|time| narrow.until.is_some_and(|narrow| narrow <= time))
 }
 
-/// The fields of a rule, as a configuration has them.
+/// The fields of a rule, as in a configuration.
 pub fn fields(rule: &RevocationRule) -> Vec<(&'static str, String)> {
     let RevocationRule { zone, mesh, name, kid, issued_before, until, note } = rule;
     let text = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
@@ -47,7 +47,7 @@ pub fn fields(rule: &RevocationRule) -> Vec<(&'static str, String)> {
     .collect()
 }
 
-/// A rule in words, its note included.
+/// A rule in words, with its note.
 pub fn words(rule: &RevocationRule) -> String {
     let mut words = String::new();
     let mut note = None;
@@ -103,7 +103,7 @@ mod tests {
         Config::from_json(config.to_string().as_bytes()).unwrap()
     }
 
-    /// As a configuration it is read as what it was.
+    /// The filter reads the written rule as the same rule.
     #[test]
     fn the_fields_of_a_rule_are_the_rule() {
         let rules = json!([
@@ -133,11 +133,11 @@ mod tests {
         )
     }
 
-    /// A credible time.
+    /// A plausible time.
     const LATER: UnixTime = UnixTime::from_secs(1_800_000_000);
 
     proptest! {
-        /// What a rule covers, it revokes.
+        /// A rule revokes everything that a rule revokes which it covers.
         #[test]
         fn a_rule_that_covers_another_revokes_what_it_revokes(
             wide in rule(),
@@ -147,7 +147,7 @@ mod tests {
             issued_at in proptest::option::of(0_i64..4),
             now in 0_u64..5,
         ) {
-            // One in which nothing is said is not accepted.
+            // The filter refuses a rule without conditions.
             let says_nothing = |rule: &RevocationRule| {
                 fields(rule).iter().all(|(name, _)| *name == "until")
             };

@@ -1,8 +1,7 @@
 //! The plugin configuration as a JSON Schema.
 //!
-//! In: nothing. Out: the schema, and by it the settings that a configuration has once the defaults are
-//! filled in. The tests hold it against the filter's own reader, field by field and value by value: the
-//! filter stays the judge.
+//! In: nothing. Out: the schema, and the settings of a configuration with the defaults of the schema. The tests compare
+//! the schema with the filter's own reader, field by field and value by value. The filter decides.
 
 use serde_json::{Map, Value};
 
@@ -12,8 +11,8 @@ pub const SCHEMA: &str = include_str!("plugin.schema.json");
 /// Fields that are not settings.
 const LISTS: [&str; 4] = ["publicKeys", "useSecrets", "revocations", "generation"];
 
-/// Every setting of `configuration` by its path, defaults filled in; in the order of the paths. Those
-/// that mean nothing with its profile are left out.
+/// Every setting of `configuration` by its path, with defaults, in the order of the paths. Settings without a meaning
+/// for its profile are left out.
 pub fn settings(configuration: &Value) -> Vec<(String, Value)> {
     let schema: Value = serde_json::from_str(SCHEMA).unwrap_or_default();
     let mut settings = Vec::new();
@@ -38,7 +37,7 @@ fn collect(schema: &Value, value: Option<&Value>, path: &str, settings: &mut Vec
         match field.get("properties") {
             Some(_) => collect(field, value, &path, settings),
             None => {
-                // What has no default is no setting where it is not there.
+                // A field without a default is not a setting if it is absent.
                 let value = value.or_else(|| field.get("default")).cloned();
                 settings.extend(value.map(|value| (path, whole(without_keys(value)))));
             }
@@ -46,7 +45,7 @@ fn collect(schema: &Value, value: Option<&Value>, path: &str, settings: &mut Vec
     }
 }
 
-/// Clusters without their JWK Sets: keys are no settings.
+/// Clusters without their JWK Sets, because keys are not settings.
 fn without_keys(mut value: Value) -> Value {
     for item in value.as_array_mut().into_iter().flatten() {
         if let Some(fields) = item.as_object_mut() {
@@ -56,7 +55,7 @@ fn without_keys(mut value: Value) -> Value {
     value
 }
 
-/// `5.0` and `5` are one setting.
+/// `5.0` and `5` are the same setting.
 pub(crate) fn whole(value: Value) -> Value {
     #[allow(clippy::cast_possible_truncation)] // in range, checked here
     match value.as_f64() {
@@ -79,7 +78,7 @@ mod tests {
         serde_json::from_str(SCHEMA).unwrap()
     }
 
-    /// A configuration that is good, with `value` at `path`.
+    /// A good configuration, with `value` at `path`.
     fn with(path: &str, value: &Value) -> Value {
         let key = include_str!("../../../tests/data/key-1.pub.pem");
         let mut config = json!({ "publicKeys": [{ "kid": "1", "key": key }] });
@@ -109,7 +108,7 @@ mod tests {
         read.map(|config| format!("{:?}", config.policy)).map_err(|error| error.to_string())
     }
 
-    /// The names between backquotes that an error of the filter's reader lists as known.
+    /// The names in backquotes that an error of the filter's reader lists as known.
     fn known(error: &str) -> BTreeSet<String> {
         let (_, list) = error.split_once("expected ").unwrap_or_default();
         list.split('`').skip(1).step_by(2).map(str::to_owned).collect()
@@ -180,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_required_is_required_by_the_filter() {
+    fn required_fields_are_required_by_the_filter() {
         assert!(read(&json!({})).unwrap_err().contains("publicKeys"));
         for field in ["kid", "key"] {
             let mut config = with("", &json!(0));
@@ -208,7 +207,7 @@ mod tests {
         }
     }
 
-    /// A field that means nothing with a profile is refused by both, and every other is taken.
+    /// A field without a meaning for a profile is refused by both, and every other field is accepted.
     #[test]
     fn a_profile_has_its_fields() {
         let schema = schema();

@@ -1,4 +1,4 @@
-//! Why a policy cannot be built upon, or a key not be added to it.
+//! Why a policy cannot be used as a base, or a key cannot be added to it.
 
 use std::fmt;
 
@@ -7,25 +7,25 @@ use std::fmt;
 pub struct DuplicateKid {
     /// The kid.
     pub kid: String,
-    /// Where it was, and where it is again.
+    /// The place of the first, and the place of the second.
     pub places: [String; 2],
-    /// Whether it is the same key.
+    /// Whether both are the same key.
     pub is_same_key: bool,
 }
 
-/// Why a policy cannot be built upon.
+/// Why a policy cannot be used as a base.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BaseError {
-    /// It is no object.
+    /// It is not an object.
     NotAnObject,
-    /// A field has not the form that it must have; which, and why.
+    /// A field has the wrong form.
     Field {
-        /// As in `publicKeys[2].kid`.
+        /// The path of the field, for example `publicKeys[2].kid`.
         path: String,
-        /// What is wrong.
+        /// The fault.
         problem: String,
     },
-    /// A kid is in it twice, or in it and elsewhere.
+    /// The policy has a kid twice, or has a kid that is given elsewhere too.
     Duplicate(DuplicateKid),
 }
 

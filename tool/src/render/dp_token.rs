@@ -1,7 +1,7 @@
 //! Keys and revocations of dataplane tokens in a plugin configuration.
 //!
-//! In: the fields of a configuration, a mesh, and a key or revocations. Out: the fields with them, in `dpToken`.
-//! What else stands there stays as it is; whether it is good is for the filter's own code to say.
+//! In: the fields of a configuration, a mesh, and a key or revocations. Out: the fields with them, in `dpToken`. Its
+//! other contents are kept; the filter's own code judges them.
 
 use serde_json::{Map, Value, json};
 use zonegate::token::PublicKey;
@@ -10,10 +10,10 @@ use super::base_error::DuplicateKid;
 use super::written::pem;
 use crate::plugin_config::{RevocationPlace, Revocations};
 
-/// Adds a key, for every mesh where `mesh` is empty.
+/// Adds a key, for every mesh if `mesh` is empty.
 ///
 /// # Errors
-/// The kid is there already, for this mesh: Kuma would silently take one of the keys.
+/// The kid exists already, for this mesh: Kuma would silently use one of the keys.
 pub(super) fn add_key(
     fields: &mut Map<String, Value>,
     mesh: &str,
@@ -22,7 +22,7 @@ pub(super) fn add_key(
     place: &str,
 ) -> Result<(), DuplicateKid> {
     let token = fields.entry("dpToken").or_insert_with(|| json!({}));
-    // What is no object, or no list, the filter refuses.
+    // The filter refuses a value that is not an object or not a list.
     let Some(token) = token.as_object_mut() else { return Ok(()) };
     let keys = token.entry("publicKeys").or_insert_with(|| json!([]));
     let Some(keys) = keys.as_array_mut() else { return Ok(()) };
@@ -47,7 +47,7 @@ pub(super) fn add_key(
     Ok(())
 }
 
-/// Revokes these too, in this mesh.
+/// Adds these revocations for this mesh.
 pub(super) fn revoke(fields: &mut Map<String, Value>, mesh: &str, more: Revocations) {
     let mut json = Value::Object(std::mem::take(fields));
     let place = RevocationPlace::Mesh(mesh.to_owned());
@@ -56,7 +56,7 @@ pub(super) fn revoke(fields: &mut Map<String, Value>, mesh: &str, more: Revocati
         Some(before) => Revocations::of(before.clone()).and(more),
     };
     let list = serde_json::to_value(all).unwrap_or_default();
-    // What is in the way, the filter refuses.
+    // The filter refuses a parent of the wrong form.
     let _ = place.set(&mut json, list);
     if let Value::Object(changed) = json {
         *fields = changed;

@@ -1,7 +1,7 @@
 //! Files for a plain Envoy.
 //!
-//! In: a [`Plugin`]. Out: the text of a file, which the filter's own code has accepted and which reads
-//! back as what was meant. That Envoy finds the module where the file says is not checked.
+//! In: a [`Plugin`]. Out: the text of a file, which the filter's own code has accepted and which reads back unchanged.
+//! Whether Envoy finds the module at the path in the file is not checked.
 
 use std::fmt;
 
@@ -11,15 +11,15 @@ use zonegate::config::ConfigError;
 use super::Plugin;
 use crate::readers::Document;
 
-/// A file as users copy it, whose words around the policy are kept.
+/// A shipped file, whose text around the policy is kept.
 struct Template {
     text: &'static str,
-    /// Where the policy begins in it; what follows is an example.
+    /// The line before the policy; the rest of the file is an example.
     value: &'static str,
     module: &'static str,
-    /// How far in the policy stands.
+    /// The indentation of the policy.
     indent: &'static str,
-    /// Where the policy is in what is read back.
+    /// The path of the policy in the file.
     policy: &'static str,
 }
 
@@ -41,12 +41,12 @@ const NATIVE: Template = Template {
     policy: "/resources/0/typed_config/filter_config/value",
 };
 
-/// Why a file was not made.
+/// Why no file was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RenderError {
     /// The filter would refuse the policy.
     Refused(ConfigError),
-    /// What was written would not be read as what was meant.
+    /// The written text would be read differently.
     NotReadBack,
 }
 
@@ -73,8 +73,9 @@ pub fn plugin_json(plugin: &Plugin) -> Result<String, RenderError> {
     Ok(text + "\n")
 }
 
-/// The file that Envoy watches, as `envoy/ecds/zonegate.yaml`. `module` is where Envoy finds the
-/// filter, unless that is `/etc/zonegate/zonegate.wasm`; one that ends in `.so` is a dynamic module, and the
+/// The file that Envoy watches, as `envoy/ecds/zonegate.yaml`. `module` is the path of the filter, if it is not
+/// `/etc/zonegate/zonegate.wasm`. A path that ends in `.so` is a dynamic module, and the file is as
+/// `envoy/ecds/zonegate-native.yaml`.
 /// file is as `envoy/ecds/zonegate-native.yaml`.
 ///
 /// # Errors
@@ -103,20 +104,20 @@ pub fn ecds(plugin: &Plugin, module: Option<&str>) -> Result<String, RenderError
     Ok(text)
 }
 
-/// YAML that an Envoy reads as we do: nothing folded, every doubtful word in quotes.
+/// YAML that every Envoy reads in the same way: without folded text, and with quotes around every ambiguous word.
 pub(crate) fn yaml(value: &impl serde::Serialize) -> Result<String, RenderError> {
     let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
     serde_saphyr::to_string_with_options(value, options).map_err(|_| RenderError::NotReadBack)
 }
 
-/// Every line that holds something, further in.
+/// `text` with `by` before every line that is not empty.
 pub(crate) fn indented(text: &str, by: &str) -> String {
     let line =
         |line: &str| if line.trim().is_empty() { line.to_owned() } else { format!("{by}{line}") };
     text.split_inclusive('\n').map(line).collect()
 }
 
-/// Whether `text` has `meant` at `pointer` in its first document.
+/// Checks that `text` has `meant` at `pointer` in its first document.
 pub(crate) fn read_back(text: &str, pointer: &str, meant: &Value) -> Result<(), RenderError> {
     let documents = Document::all(text).map_err(|_| RenderError::NotReadBack)?;
     match documents.first().and_then(|document| document.pointer(pointer)) {
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_filter_refuses_is_not_written() {
+    fn a_policy_that_the_filter_refuses_is_not_written() {
         let nothing = Plugin::from_base(&json!({}), "base").unwrap();
         let wanted = "the filter would refuse it: publicKeys: at least one key is required: proxies of type ingress connect with zoneToken";
         assert_eq!(plugin_json(&nothing).unwrap_err().to_string(), wanted);

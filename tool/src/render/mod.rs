@@ -6,8 +6,8 @@
 //! a policy to start from ──┘
 //! ```
 //!
-//! In: what [`crate::kuma_inputs`] has read, and a policy to start from. Out: the text of a file that reads
-//! back as what was meant. No file is opened or written here.
+//! In: the inputs that [`crate::kuma_inputs`] has read, and a policy to start from. Out: the text of a file that reads
+//! back unchanged. No file is opened or written here.
 
 mod base_error;
 mod dp_token;

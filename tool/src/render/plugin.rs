@@ -1,8 +1,8 @@
-//! A plugin configuration in the making.
+//! Builds a plugin configuration.
 //!
-//! In: a policy to start from, keys, revocations, a zone, each with the place it came from. Out: the
-//! document that the filter takes, as JSON or YAML. What is set here is typed; every other field goes
-//! through as it was written, and the filter's own code judges the whole ([`Plugin::check`]).
+//! In: a policy to start from, keys, revocations, a zone, each with the place it came from. Out: the document for the
+//! filter, as JSON or YAML. Fields that are set here have types; every other field is passed on as written, and the
+//! filter's own code judges the whole document ([`Plugin::check`]).
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
@@ -20,13 +20,13 @@ use crate::plugin_config::schema::whole;
 
 const HOLD_HEADERS: &str = "holdHeaders";
 
-/// A plugin configuration in the making.
+/// A plugin configuration that is being built.
 #[derive(Debug, Clone, Default)]
 pub struct Plugin {
     zone: Option<String>,
     keys: Vec<Key>,
     revocations: Option<Revocations>,
-    /// The fields that are not made here.
+    /// The fields without a type here.
     others: Map<String, Value>,
 }
 
@@ -38,7 +38,7 @@ struct Key {
 }
 
 impl Plugin {
-    /// Starts from a policy, which need not be complete. `place` says where it is from.
+    /// Starts from a policy, which may be incomplete. `place` is its source.
     ///
     /// # Errors
     /// See [`BaseError`].
@@ -73,7 +73,7 @@ impl Plugin {
     /// Adds a key.
     ///
     /// # Errors
-    /// The kid is there already: Kuma would silently take one of them.
+    /// The kid exists already: Kuma would silently use one of the keys.
     pub fn add_key(
         &mut self,
         kid: String,
@@ -93,10 +93,10 @@ impl Plugin {
         }
     }
 
-    /// Adds the keys and revocations of a control plane's secrets. `place` says where they are from.
+    /// Adds the keys and revocations of a control plane's secrets. `place` is their source.
     ///
     /// # Errors
-    /// A kid is there already.
+    /// A kid exists already.
     pub fn add_secrets(&mut self, secrets: &Secrets, place: &str) -> Result<(), DuplicateKid> {
         for (kid, key, secret) in secrets.keys() {
             self.add_key(kid.to_owned(), key.clone(), &format!("{place} (secret {secret})"))?;
@@ -108,7 +108,7 @@ impl Plugin {
             let place = format!("{place} (secret {secret})");
             dp_token::add_key(&mut self.others, mesh, kid, key, &place)?;
         }
-        // A list of a mesh whose tokens nobody takes would be there for nothing.
+        // If no proxy may connect with dataplane tokens, their revocations are not needed.
         if self.admits(Kind::DataplaneToken) || secrets.mesh_keys().next().is_some() {
             for (mesh, text) in secrets.mesh_revocations() {
                 dp_token::revoke(&mut self.others, mesh, Revocations::Text(text.to_owned()));
@@ -117,10 +117,10 @@ impl Plugin {
         Ok(())
     }
 
-    /// Adds a key of dataplane tokens; of every mesh where `mesh` is empty.
+    /// Adds a key of dataplane tokens, for every mesh if `mesh` is empty.
     ///
     /// # Errors
-    /// The kid is there already, for this mesh.
+    /// The kid exists already, for this mesh.
     pub fn add_mesh_key(
         &mut self,
         mesh: &str,
@@ -131,7 +131,7 @@ impl Plugin {
         dp_token::add_key(&mut self.others, mesh, kid, key, place)
     }
 
-    /// Adds a cluster whose service-account tokens are taken: its issuer and its JWK Set, as they are.
+    /// Adds a cluster whose service-account tokens are accepted: its issuer and its JWK Set, unchanged.
     ///
     /// # Errors
     /// See [`BaseError`].
@@ -149,7 +149,7 @@ impl Plugin {
         Ok(())
     }
 
-    /// Whether some type of proxy connects with tokens of this kind.
+    /// Whether a type of proxy may connect with tokens of this kind.
     pub fn admits(&self, kind: Kind) -> bool {
         let proxies = self.others.get("proxies");
         [("ingress", "zoneToken"), ("egress", "zoneToken"), ("dataplane", "deny")].into_iter().any(
@@ -160,7 +160,7 @@ impl Plugin {
         )
     }
 
-    /// Whether there is a key of some kind.
+    /// Whether there is a key of any kind.
     pub fn has_keys(&self) -> bool {
         let list = |pointer: &[&str]| {
             let (first, rest) = pointer.split_first()?;
@@ -173,7 +173,7 @@ impl Plugin {
             || is_there(&["serviceAccountToken", "issuers"])
     }
 
-    /// Revokes these too.
+    /// Adds these revocations.
     pub fn revoke(&mut self, more: Revocations) {
         self.revocations = Some(match self.revocations.take() {
             None => more,
@@ -181,7 +181,7 @@ impl Plugin {
         });
     }
 
-    /// The zone, where it is set.
+    /// The zone, if it is set.
     pub fn zone(&self) -> Option<&str> {
         self.zone.as_deref()
     }
@@ -196,10 +196,10 @@ impl Plugin {
         self.others.insert(field.to_owned(), value);
     }
 
-    /// Counts these zones by themselves, with those that are counted already.
+    /// Counts each of these zones by itself, in addition to those of the policy.
     ///
     /// # Errors
-    /// What is there is no list of names.
+    /// The existing value is not a list.
     pub fn count_zones(&mut self, zones: &[String]) -> Result<(), BaseError> {
         if zones.is_empty() {
             return Ok(());
@@ -217,45 +217,45 @@ impl Plugin {
         Ok(())
     }
 
-    /// Sets what makes this push another one than all before it.
+    /// Sets the mark that makes this push different from all earlier ones.
     pub fn set_generation(&mut self, generation: &Generation) {
         self.set(GENERATION, generation.to_string().into());
     }
 
-    /// Lets headers go on, unless it says something of them: for hosts that cannot hold them. A global control
-    /// plane's gate holds nothing.
+    /// Sets `holdHeaders: false`, unless it is set already: for hosts that cannot hold headers. A gate of a global
+    /// control plane holds nothing.
     pub fn let_headers_go(&mut self) {
         if !self.is_for_global() && !self.others.contains_key(HOLD_HEADERS) {
             self.set(HOLD_HEADERS, false.into());
         }
     }
 
-    /// Whether it is for a global control plane, which has no zone of its own.
+    /// Whether it is for a global control plane, which has no zone.
     pub fn is_for_global(&self) -> bool {
         self.others.get("profile").and_then(Value::as_str) == Some("globalKds")
     }
 
-    /// How many keys there are.
+    /// The number of keys.
     pub fn keys(&self) -> usize {
         self.keys.len()
     }
 
-    /// What the filter's own code makes of it.
+    /// Reads it with the filter's own code.
     ///
     /// # Errors
-    /// What the filter would refuse it for.
+    /// The reason why the filter would refuse it.
     pub fn check(&self) -> Result<Config, ConfigError> {
         Config::from_json(self.to_json().to_string().as_bytes())
     }
 
-    /// The document as the filter takes it.
+    /// The document for the filter.
     pub fn to_json(&self) -> Value {
-        // Text, lists and what came from JSON always have a JSON form.
+        // Text, lists and values from JSON always have a JSON form.
         serde_json::to_value(self).unwrap_or_default()
     }
 }
 
-/// What a reader looks for first stands first.
+/// Fields that come first, because readers look for them first.
 const FIRST: [&str; 3] = ["profile", "mode", GENERATION];
 
 impl Serialize for Plugin {
@@ -269,7 +269,7 @@ impl Serialize for Plugin {
         for (name, value) in first {
             map.serialize_entry(name, value)?;
         }
-        // A gate of other tokens needs none.
+        // A gate of other tokens needs no keys of zone tokens.
         if !self.keys.is_empty() || !self.has_keys() {
             map.serialize_entry("publicKeys", &self.keys)?;
         }
@@ -287,13 +287,13 @@ impl Serialize for Key {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(2))?;
         map.serialize_entry("kid", &self.kid)?;
-        // Lines of their own in YAML; JSON sees a string.
+        // YAML has the lines of the key; JSON has a string.
         map.serialize_entry("key", &serde_saphyr::LitStr(&pem(&self.key)))?;
         map.end()
     }
 }
 
-/// With whole numbers written as such: in YAML, Envoy reads `5.0` as text.
+/// Writes whole numbers without a decimal point: in YAML, Envoy reads `5.0` as text.
 fn plain(value: Value) -> Value {
     match value {
         Value::Object(fields) => {

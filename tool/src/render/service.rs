@@ -1,20 +1,20 @@
-//! Manifests with which Envoy Gateway asks a service, `zonegate serve`, in place of a filter.
+//! Manifests with which Envoy Gateway asks a service, `zonegate serve`, instead of a filter.
 //!
-//! In: where it shall be asked, and where it is. Out: an `EnvoyExtensionPolicy` with `extProc`, or a `SecurityPolicy`
-//! with `extAuth`, and what the Gateway and its routes need. The policy itself is the service's business, and so is
-//! that there is such a service.
+//! In: the Gateway that asks, and the service. Out: an `EnvoyExtensionPolicy` with `extProc`, or a `SecurityPolicy`
+//! with `extAuth`, and the settings of the Gateway and its routes. The service has the policy. Whether there is such a
+//! service is not checked.
 
 use serde_json::{Value, json};
 
 use super::envoy::{RenderError, yaml};
 use super::kubernetes::{Target, join, traffic};
 
-/// Which service is asked, and for which gateway.
+/// The service, and the Gateway that asks it.
 #[derive(Debug, Clone)]
 pub struct ServiceTarget {
-    /// Of the object.
+    /// The name of the object.
     pub name: String,
-    /// Of the object; `None` leaves it to whoever applies it.
+    /// The namespace of the object; `None` leaves it to whoever applies it.
     pub namespace: Option<String>,
     /// The Gateway (of the Gateway API) that asks.
     pub gateway: String,
@@ -41,7 +41,7 @@ const EXT_AUTH: &str = "\
 pub fn ext_proc_policy(target: &ServiceTarget) -> Result<String, RenderError> {
     let asked = json!([{
         "backendRefs": backend(target),
-        // A call for each open stream, as in `envoy/service/ext_proc.yaml`: without this, 1,024 are all.
+        // Each open stream is a call, as in `envoy/service/ext_proc.yaml`. The default limit is 1,024 calls.
         "backendSettings": {
             "circuitBreaker": {
                 "maxConnections": 100_000,
@@ -52,7 +52,7 @@ pub fn ext_proc_policy(target: &ServiceTarget) -> Result<String, RenderError> {
         },
         "failOpen": false,
         "statusOnError": 503,
-        // Nothing for responses: they are not shown to it.
+        // No response settings: the service does not see responses.
         "processingMode": {
             "request": { "body": "FullDuplexStreamed", "attributes": ["source.address"] },
         },
@@ -120,7 +120,7 @@ mod tests {
         }
     }
 
-    /// The object that asks; behind it are the two that all formats for Envoy Gateway have.
+    /// The object that asks the service. The two objects after it are in all formats for Envoy Gateway.
     fn read(text: &str) -> Value {
         let mut objects: Vec<Value> = serde_saphyr::from_multiple(text).unwrap();
         let kinds: Vec<_> = objects[1..].iter().map(|object| object["kind"].clone()).collect();
@@ -132,7 +132,7 @@ mod tests {
         objects.remove(0)
     }
 
-    /// The fields of `EnvoyExtensionPolicySpec` and `SecurityPolicySpec` of Envoy Gateway 1.9.
+    /// The expected fields are those of `EnvoyExtensionPolicySpec` and `SecurityPolicySpec` of Envoy Gateway 1.9.
     #[test]
     fn the_manifests_have_what_envoy_gateway_wants() {
         let metadata = json!({ "name": "zonegate", "namespace": "kuma-system" });

@@ -1,18 +1,18 @@
-//! Keys as they are written in a plugin configuration.
+//! Keys in the written form of a plugin configuration.
 //!
-//! In: a key, or a field that may have some. Out: PEM, in YAML on lines of its own.
+//! In: a key, or a field that may have some. Out: PEM, with its line breaks in YAML.
 
 use serde::ser::{Serialize, Serializer};
 use serde_json::Value;
 use zonegate::token::PublicKey;
 
-/// As `kumactl generate public-key` prints it.
+/// PEM, as `kumactl generate public-key` prints it.
 pub(super) fn pem(key: &PublicKey) -> String {
     let block = pem::Pem::new("RSA PUBLIC KEY", key.pkcs1_der());
     pem::encode_config(&block, pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF))
 }
 
-/// A value in which keys are lines of their own in YAML.
+/// A value whose keys keep their line breaks in YAML.
 pub(super) struct Readable<'a>(pub(super) &'a Value);
 
 impl Serialize for Readable<'_> {

@@ -1,4 +1,4 @@
-//! Why there is no plugin configuration in a file, or none that can be honoured.
+//! Why a file has no plugin configuration, or one that cannot be used.
 
 use std::fmt;
 
@@ -7,37 +7,37 @@ use zonegate::config::ConfigError;
 use crate::readers::FileKind;
 use crate::readers::text::TextError;
 
-/// Why there is no plugin configuration, or none that can be honoured.
+/// Why there is no plugin configuration, or one that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PluginFileError {
     /// Not YAML or JSON.
     Text(TextError),
     /// Not an object.
     NotAnObject,
-    /// Another file that operators have.
+    /// Another known kind of file.
     OtherKind(FileKind),
     /// A file of Envoy or Kubernetes without the filter.
     NoFilter,
-    /// The filter is there, and its configuration in another file, to be given instead.
+    /// The filter is there, but its configuration is in this other file, which must be given instead.
     Elsewhere(String),
-    /// A filter without a configuration; its place.
+    /// A filter without a configuration. Its place.
     NoConfiguration(String),
-    /// A configuration that is neither a Struct nor a StringValue; its place and its type.
+    /// A configuration that is neither a Struct nor a StringValue. Its place and its type.
     OtherType {
-        /// Where.
+        /// The place of the configuration.
         place: String,
         /// `@type`.
         type_url: String,
     },
-    /// A number that Envoy reads as text; the place of the configuration.
+    /// A number that Envoy reads as text. The place of the configuration.
     Number(String),
-    /// Several filters; their places.
+    /// Several filters. Their places.
     Several(Vec<String>),
     /// The filter would refuse it.
     Refused {
-        /// Where the plugin configuration stands.
+        /// The place of the plugin configuration.
         place: String,
-        /// Why.
+        /// Why the filter refuses it.
         error: ConfigError,
     },
 }

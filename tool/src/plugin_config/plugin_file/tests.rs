@@ -82,7 +82,7 @@ fn the_plugin_configuration_is_found_wherever_it_stands() {
             json!({ "kind": "ConfigMap", "data": { "policy.json": text } }),
             "data[\"policy.json\"]".to_owned(),
         ),
-        // As Envoy shows it at /config_dump.
+        // The form of Envoy's /config_dump.
         (
             json!({ "configs": [
                 { "@type": "type.googleapis.com/envoy.admin.v3.BootstrapConfigDump" },
@@ -116,7 +116,7 @@ fn among_several_filters_the_one_named_zonegate_is_meant() {
 }
 
 #[test]
-fn what_holds_no_plugin_configuration_is_refused_by_name() {
+fn files_without_a_plugin_configuration_are_refused_by_name() {
     let place = "resources[0].config.configuration".to_owned();
     let in_resources = |configuration| json!({ "resources": [filter("x", configuration)] });
     let other_type = json!({ "@type": "x/google.protobuf.BytesValue", "value": "" });
@@ -147,7 +147,7 @@ fn what_holds_no_plugin_configuration_is_refused_by_name() {
     assert_eq!(PluginConfiguration::find(GATEWAY.as_bytes()), Err(elsewhere));
 }
 
-/// What Envoy 1.40 makes of these in a Struct: `leewaySeconds: "5.0"`, `zone: "1.50"`.
+/// Envoy 1.40 turns these numbers in a Struct into text: `leewaySeconds: "5.0"`, `zone: "1.50"`.
 #[test]
 fn a_number_that_envoy_reads_as_text_is_refused_in_yaml_alone() {
     let ecds = |zone: &str| ECDS.replace("zone: default", &format!("zone: {zone}"));

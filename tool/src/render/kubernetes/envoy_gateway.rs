@@ -1,7 +1,7 @@
-//! For Envoy Gateway.
+//! Manifests for Envoy Gateway.
 //!
-//! In: a [`Plugin`] and a [`Target`]. Out: an EnvoyExtensionPolicy, or an EnvoyPatchPolicy with what it takes; and in
-//! each case what the Gateway and its routes need so that Kuma's connections pass as they are.
+//! In: a [`Plugin`] and a [`Target`]. Out: an EnvoyExtensionPolicy, or an EnvoyPatchPolicy with the objects that it
+//! needs; and the settings of the Gateway and its routes with which Kuma's connections pass unchanged.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -62,13 +62,13 @@ struct Wasm<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct DynamicModule<'a> {
-    /// As the EnvoyProxy registers it.
+    /// The name in the EnvoyProxy's registration.
     name: &'static str,
     filter_name: &'a str,
     config: &'a Plugin,
 }
 
-/// An EnvoyExtensionPolicy with the module in wasm, and what goes with it.
+/// An EnvoyExtensionPolicy with the module in wasm, and the objects that it needs.
 ///
 /// # Errors
 /// See [`RenderError`].
@@ -96,12 +96,12 @@ pub fn extension_policy(plugin: &Plugin, target: &Target) -> Result<Bundle, Rend
     Ok(Bundle { text: join(POLICY, &[policy.clone(), client, backend]), policy })
 }
 
-/// An EnvoyExtensionPolicy with the dynamic module, and what goes with it.
+/// An EnvoyExtensionPolicy with the dynamic module, and the objects that it needs.
 ///
 /// # Errors
 /// See [`RenderError`].
 pub fn dynamic_module(plugin: &Plugin, target: &Target) -> Result<Bundle, RenderError> {
-    // The filter tells pushes and open streams of several gateways in one Envoy apart by this name.
+    // By this name the filter distinguishes pushes and open streams of several gateways in one Envoy.
     let filter_name = &*target.name;
     let filter =
         Filter::DynamicModule([DynamicModule { name: REGISTERED, filter_name, config: plugin }]);
@@ -122,7 +122,7 @@ pub fn dynamic_module(plugin: &Plugin, target: &Target) -> Result<Bundle, Render
     Ok(Bundle { text: join(NATIVE, &documents), policy })
 }
 
-/// The filter's own name, in objects that name several.
+/// The filter's own name, in objects that list several modules.
 const REGISTERED: &str = "zonegate";
 
 fn extending<'a>(target: &Target, filter: Filter<'a>) -> Manifest<ExtensionPolicy<'a>> {
@@ -134,7 +134,7 @@ fn extending<'a>(target: &Target, filter: Filter<'a>) -> Manifest<ExtensionPolic
     }
 }
 
-/// An EnvoyPatchPolicy that puts in the filter with its policy by ECDS, and what goes with it.
+/// An EnvoyPatchPolicy that inserts the filter with its policy by ECDS, and the objects that it needs.
 ///
 /// # Errors
 /// See [`RenderError`].
@@ -155,7 +155,7 @@ fn patch(target: &Target) -> Result<Manifest<Value>, RenderError> {
     let gateway = target.gateway.as_deref().unwrap_or(&target.name);
     let listener = target.listener.as_deref().unwrap_or_default();
     let [filter, guard] = filters()?;
-    // Each is put before all others, so that the filter comes first.
+    // Each filter is inserted before all others, so that Zonegate's filter comes first.
     let put = |filter: Value| {
         json!({
             "type": "type.googleapis.com/envoy.config.listener.v3.Listener",
@@ -175,7 +175,7 @@ fn patch(target: &Target) -> Result<Manifest<Value>, RenderError> {
     })
 }
 
-/// Brings these volumes into the pods.
+/// An EnvoyProxy that mounts these volumes into the pods.
 fn envoy_proxy(target: &Target, volumes: &[Value], mounts: &[Value]) -> Manifest<Value> {
     let deployment = json!({
         "pod": { "volumes": volumes },
@@ -191,7 +191,7 @@ fn envoy_proxy(target: &Target, volumes: &[Value], mounts: &[Value]) -> Manifest
     }
 }
 
-/// What clients and routes need. The reasons are in `envoy/gateway.yaml`.
+/// The policies for clients and routes. `envoy/gateway.yaml` has the reasons for the settings.
 ///
 /// # Errors
 /// [`RenderError::NotReadBack`].

@@ -1,6 +1,6 @@
-//! For Istio's gateways.
+//! Manifests for Istio's gateways.
 //!
-//! In: a [`Plugin`] and a [`Target`]. Out: a WasmPlugin, or an EnvoyFilter with what it takes.
+//! In: a [`Plugin`] and a [`Target`]. Out: a WasmPlugin, or an EnvoyFilter with the objects that it needs.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -39,7 +39,7 @@ struct WasmPlugin<'a> {
     plugin_config: &'a Plugin,
 }
 
-/// A WasmPlugin, and an EnvoyFilter with what the connection manager needs.
+/// A WasmPlugin, and an EnvoyFilter with settings of the connection manager.
 ///
 /// # Errors
 /// See [`RenderError`].
@@ -67,14 +67,14 @@ pub fn wasm_plugin(plugin: &Plugin, target: &Target) -> Result<Bundle, RenderErr
     Ok(Bundle { text: join(PLUGIN, &[policy.clone(), filter]), policy })
 }
 
-/// An EnvoyFilter that puts in the filter with its policy by ECDS, and the ConfigMap of the policy.
+/// An EnvoyFilter that inserts the filter with its policy by ECDS, and the ConfigMap of the policy.
 ///
 /// # Errors
 /// See [`RenderError`].
 pub fn envoy_filter(plugin: &Plugin, target: &Target) -> Result<Bundle, RenderError> {
     let (config_map, policy) = target.config_map(plugin)?;
     let [filter, guard] = filters()?;
-    // Each is put before all others, so that the filter comes first.
+    // Each filter is inserted before all others, so that Zonegate's filter comes first.
     let put = |filter: Value| {
         json!({
             "applyTo": "HTTP_FILTER",
@@ -123,7 +123,7 @@ fn matching(target: &Target) -> Value {
     json!({ "context": "GATEWAY", "listener": listener })
 }
 
-/// The settings of the shipped connection manager without which Kuma's connections do not pass as they are.
+/// The settings of the shipped connection manager that Kuma's connections need to pass unchanged.
 fn connection_manager(target: &Target) -> Result<Value, RenderError> {
     const SETTINGS: [&str; 7] = [
         "@type",

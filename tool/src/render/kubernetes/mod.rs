@@ -1,15 +1,15 @@
 //! Manifests that bring the filter into gateways on Kubernetes.
 //!
-//! In: a [`Plugin`], and where it shall go. Out: the objects that it takes, as documents of one text, for Envoy Gateway
-//! or for Istio:
+//! In: a [`Plugin`], and its target. Out: the objects, as documents of one text, for Envoy Gateway or for Istio, in one
+//! of two forms:
 //!
-//! - The policy stands in an object of theirs, which makes the filter of it. For the module in wasm, neither has a
-//!   field for Envoy's `allow_on_headers_stop_iteration`, so that headers go on: `holdHeaders: false`. A dynamic module,
-//!   which Envoy Gateway alone has, needs no such field.
-//! - The policy stands in a ConfigMap that Envoy watches, and the filter is put into Envoy's configuration as
-//!   `envoy/gateway.yaml` has it, in either form. A push changes nothing but the policy.
+//! - The policy is in an object of theirs, which creates the filter. For the module in wasm, this object has no field
+//!   for Envoy's `allow_on_headers_stop_iteration`, so headers cannot be held: `holdHeaders: false`. A dynamic module,
+//!   which only Envoy Gateway supports, needs no such field.
+//! - The policy is in a ConfigMap that Envoy watches, and the filter is inserted into Envoy's configuration as in
+//!   `envoy/gateway.yaml`. A push changes only the policy.
 //!
-//! That the names of gateways, listeners and images are right is not checked.
+//! Whether the names of gateways, listeners and images are right is not checked.
 
 mod envoy_gateway;
 mod istio;
@@ -28,23 +28,23 @@ pub(super) use envoy_gateway::traffic;
 pub use envoy_gateway::{dynamic_module, extension_policy, patch_policy};
 pub use istio::{envoy_filter, wasm_plugin};
 
-/// Where the filter shall go, and where it comes from.
+/// The gateway that gets the filter, and the source of the module.
 #[derive(Debug, Clone, Default)]
 pub struct Target {
-    /// Of the objects.
+    /// The name of the objects.
     pub name: String,
-    /// Of the objects; `None` leaves it to whoever applies them.
+    /// The namespace of the objects; `None` leaves it to whoever applies them.
     pub namespace: Option<String>,
-    /// Where the gateway fetches the module: `oci://…`, `https://…`, with Istio `file://…`.
+    /// The URL from which the gateway fetches the module: `oci://…`, `https://…`, with Istio also `file://…`.
     pub module_url: String,
     /// SHA-256 of the module, or of an image's manifest, in hexadecimal.
     pub module_sha256: Option<String>,
-    /// Where the pods have the module, if not where the images of a release have it. One that ends in `.so` is a
-    /// dynamic module.
+    /// The path of the module in the pods, if it is not the path in the images of a release. A path that ends in `.so`
+    /// is a dynamic module.
     pub module: Option<String>,
     /// The Gateway (of the Gateway API) to which it belongs.
     pub gateway: Option<String>,
-    /// Its listener, by name.
+    /// The name of its listener.
     pub listener: Option<String>,
     /// The port on which the gateway's Envoy listens.
     pub port: Option<u16>,
@@ -52,21 +52,21 @@ pub struct Target {
     pub selector: BTreeMap<String, String>,
 }
 
-/// Some objects, and the text in which their policy stands as a file that other commands read.
+/// Some objects, and the text with their policy as a file that other commands read.
 #[derive(Debug, Clone)]
 pub struct Bundle {
     /// All objects.
     pub text: String,
-    /// The policy's: the first object, or the file in it.
+    /// The text with the policy: the first object, or the file in it.
     pub policy: String,
 }
 
-/// Where the pods have the policy, and the module.
+/// The folder of the policy in the pods.
 const ECDS_FOLDER: &str = "/etc/zonegate/ecds";
 const MODULE_FOLDER: &str = "/etc/zonegate/module";
-/// The module in an image, where Istio and Envoy Gateway look for it.
+/// The path of the module in an image, where Istio and Envoy Gateway look for it.
 const MODULE: &str = "/etc/zonegate/module/plugin.wasm";
-/// The dynamic module in an image.
+/// The path of the dynamic module in an image.
 const LIBRARY: &str = "/etc/zonegate/module/libzonegate.so";
 
 /// The gateway's own file.
@@ -90,7 +90,7 @@ impl Target {
         }
     }
 
-    /// The Gateway of the Gateway API.
+    /// A reference to the Gateway of the Gateway API.
     fn reference(&self) -> Value {
         let name = self.gateway.as_deref().unwrap_or(&self.name);
         json!({ "group": "gateway.networking.k8s.io", "kind": "Gateway", "name": name })
@@ -109,12 +109,12 @@ impl Target {
         Ok((text, file))
     }
 
-    /// What the pods have of the ConfigMap.
+    /// The volume of the ConfigMap, in the pods.
     fn policy_volume(&self) -> Value {
         json!({ "name": POLICY_VOLUME, "configMap": { "name": self.name } })
     }
 
-    /// What the pods have of the image.
+    /// The volume of the image, in the pods.
     fn module_volume(&self) -> Value {
         let url = &self.module_url;
         let image = url.strip_prefix("oci://").unwrap_or(url);
@@ -133,8 +133,7 @@ fn module_mount() -> Value {
     json!({ "name": MODULE_VOLUME, "mountPath": MODULE_FOLDER, "readOnly": true })
 }
 
-/// The filter with its policy by ECDS, and the one behind it that lets nothing pass unjudged, as
-/// `envoy/gateway.yaml` has them.
+/// The filter with its policy by ECDS, and the guard behind it, as in `envoy/gateway.yaml`.
 fn filters() -> Result<[Value; 2], RenderError> {
     let manager = manager()?;
     let filter = |index: usize| {
@@ -150,12 +149,12 @@ fn manager() -> Result<Value, RenderError> {
     gateway.pointer(MANAGER).cloned().ok_or(RenderError::NotReadBack)
 }
 
-/// Documents of one text, under these words.
+/// Joins documents into one text, after this comment.
 pub(super) fn join(words: &str, documents: &[String]) -> String {
     format!("{words}{}", documents.join("---\n"))
 }
 
-/// The object that has the policy, which reads back as it was meant.
+/// The object with the policy, after checking that it reads back unchanged.
 fn with_policy(
     plugin: &Plugin,
     manifest: &impl Serialize,

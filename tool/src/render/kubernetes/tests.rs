@@ -9,7 +9,7 @@ fn plugin() -> Plugin {
     Plugin::from_base(&base, "base").unwrap()
 }
 
-/// As it is written where headers cannot be held.
+/// The policy for gateways where headers cannot be held.
 fn without_headers() -> Value {
     let mut plugin = plugin().to_json();
     plugin["holdHeaders"] = json!(false);
@@ -104,7 +104,7 @@ fn a_dynamic_module_is_registered_mounted_and_holds_headers() {
     let documents = read(&bundle.text);
     let all = ["EnvoyExtensionPolicy", "EnvoyProxy", "ClientTrafficPolicy", "BackendTrafficPolicy"];
     assert_eq!(kinds(&documents), all);
-    // `DynamicModule` and `DynamicModuleEntry` of Envoy Gateway 1.9; the ECDS file is what it comes to in Envoy.
+    // `DynamicModule` and `DynamicModuleEntry` of Envoy Gateway 1.9. The ECDS file is what Envoy gets from them.
     let wanted = json!({
         "targetRefs": [{ "group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "edge" }],
         "dynamicModule": [{ "name": "zonegate", "filterName": "east", "config": plugin().to_json() }],
@@ -129,7 +129,7 @@ fn a_dynamic_module_is_registered_mounted_and_holds_headers() {
     });
     assert_eq!(documents[1]["spec"], wanted);
     PluginConfiguration::find(bundle.policy.as_bytes()).unwrap().config().unwrap();
-    // By ECDS it is the file that says so.
+    // By ECDS, the file names the module.
     target.module = Some(library.into());
     for bundle in [patch_policy(&plugin(), &target), envoy_filter(&plugin(), &target)] {
         let file = &read(&bundle.unwrap().policy)[0]["resources"][0]["typed_config"];
@@ -175,7 +175,7 @@ fn by_ecds_the_filter_is_the_shipped_one_and_stands_first() {
 }
 
 #[test]
-fn what_is_said_of_headers_stays_and_kds_says_nothing() {
+fn hold_headers_is_kept_and_not_added_for_kds() {
     let mut base = plugin().to_json();
     base["holdHeaders"] = json!(true);
     let said = Plugin::from_base(&base, "base").unwrap();

@@ -24,7 +24,7 @@ fn fields_that_are_not_made_here_go_through() {
     assert!(error.starts_with("future: unknown field"), "{error}");
 }
 
-/// As the filter and kuma-cp take it.
+/// The filter and kuma-cp accept such a kid.
 #[test]
 fn a_kid_may_be_a_whole_number() {
     let base = json!({ "publicKeys": [{ "kid": 20, "key": KEY }, { "kid": 3.0, "key": KEY }] });
@@ -68,7 +68,7 @@ fn one_revocation_text_stays_as_it_is() {
     assert_eq!(plugin.to_json()["revocations"], "id1, id2\n");
 }
 
-/// Whatever one of them revokes, both together revoke.
+/// Two lists together revoke what either of them revokes.
 #[test]
 fn revocations_of_two_places_add_up() {
     for (text, probes) in [
