@@ -11,25 +11,25 @@ use crate::plugin_config::plugin_file::PluginFileError;
 pub enum RevokeError {
     /// Not UTF-8.
     NotText,
-    /// It is meant to be a file of Envoy or a plugin configuration, and is none that the filter takes.
+    /// It looks like a file of Envoy or a plugin configuration, but the filter does not accept it.
     Plugin(PluginFileError),
     /// The revocations in it have a form that only the filter reads.
     OtherForm,
-    /// The policy is a file in a manifest.
+    /// The policy is a file in a ConfigMap.
     InConfigMap,
-    /// An empty id would revoke every token without one.
+    /// An empty id would revoke every token without an id.
     EmptyId,
-    /// An id that cannot stand in a text of ids.
+    /// An id that a text of ids cannot contain.
     NotInText(String),
-    /// A whole token stands in the list, which no longer is one then.
+    /// A line of the list begins with dashes, as a PEM block does.
     NotAList,
     /// A list of ids has no rules.
     NoRules,
-    /// The filter does not take the rule.
+    /// The filter refuses the rule.
     Rule(ConfigError),
-    /// The place of the revocations cannot be changed alone.
+    /// The revocations cannot be changed without rewriting the file.
     LayoutLost,
-    /// The new text would not be read as what is meant.
+    /// The new text would be read differently.
     NotReadBack,
 }
 

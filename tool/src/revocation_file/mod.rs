@@ -1,9 +1,9 @@
-//! Adds to, and drops from, the revoked ids in a file, and adds rules that revoke tokens by what they say.
+//! Adds revoked ids to a file, or removes them, and adds revocation rules.
 //!
-//! In: the bytes of a revocation list (text as in the secret `zone-token-revocations`) or of a file with
-//! a plugin configuration, and ids. Out: the new text of the file, in which nothing but the revocations is
-//! different: comments, order, line breaks and quotes stay. Where that cannot be, it is an error, unless the
-//! caller lets the file be written anew. What was written is read back. No file is opened or written here.
+//! In: the bytes of a revocation list (text as in the secret `zone-token-revocations`) or of a file with a plugin
+//! configuration, and ids. Out: the new text of the file, in which only the revocations differ: comments, order, line
+//! breaks and quotes are kept. If that is impossible, the result is an error, unless the caller allows the whole file
+//! to be rewritten. The new text is read back as a check. No file is opened or written here.
 
 mod error;
 mod policy_file;
@@ -25,12 +25,12 @@ use crate::yaml_edit::id_text;
 use crate::yaml_edit::revocations::{self, Change};
 use policy_file::{PolicyFile, revoked};
 
-/// A file with revoked ids in it.
+/// A file with revoked ids.
 #[derive(Debug)]
 pub struct RevocationFile {
     text: String,
     form: Form,
-    /// What is revoked, however it is written.
+    /// The revoked ids, in whatever form they are written.
     revoked: BTreeSet<String>,
 }
 
@@ -40,45 +40,45 @@ enum Form {
     Policy(Box<PolicyFile>),
 }
 
-/// A file with other ids in it.
+/// A file with changed ids.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Edited {
-    /// The new text of the file; as it was, where nothing is different.
+    /// The new text of the file; the old text if nothing has changed.
     pub text: String,
-    /// Ids that were not there; in the order given.
+    /// Ids that are new; in the order given.
     pub added: Vec<String>,
-    /// Ids that were there already.
+    /// Ids that were in the file already.
     pub already: Vec<String>,
-    /// Ids that are no longer there.
+    /// Ids that were removed.
     pub dropped: Vec<String>,
-    /// How many ids there are now.
+    /// The number of ids in the new file.
     pub total: usize,
-    /// What else is different.
+    /// Other changes of the file.
     pub layout: Layout,
 }
 
-/// What became of the layout of a file.
+/// What has changed in the layout of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
-    /// It is kept, comments as well.
+    /// Nothing: comments are kept, too.
     Kept,
-    /// The ids were separated by white space, which Kuma does not understand; now by commas.
+    /// White space between the ids, which Kuma does not understand, was replaced by commas.
     Commas,
-    /// The file is written anew; comments are lost.
+    /// The file was rewritten; comments are lost.
     Anew,
 }
 
-/// What may become of the layout of a file.
+/// What may change in the layout of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reformat {
-    /// Nothing: where it cannot stay, it is an error.
+    /// Nothing: if the layout cannot be kept, the result is an error.
     Never,
-    /// The file may be written anew.
+    /// The file may be rewritten.
     WhereNeeded,
 }
 
 impl RevocationFile {
-    /// Reads a file. Of a policy, the list at `place` is what is changed.
+    /// Reads a file. In a policy, the list at `place` is the one to change.
     ///
     /// # Errors
     /// See [`RevokeError`].
@@ -126,7 +126,7 @@ impl RevocationFile {
         Ok(Self { text, form, revoked })
     }
 
-    /// What the filter makes of the file, where it is not a mere list.
+    /// The configuration as the filter reads it; `None` if the file is only a list.
     pub fn config(&self) -> Option<&Config> {
         match &self.form {
             Form::List => None,
@@ -134,7 +134,7 @@ impl RevocationFile {
         }
     }
 
-    /// What is odd about the ids that are in it.
+    /// The oddities of the ids in the file.
     pub fn odd(&self) -> Vec<OddKind> {
         match &self.form {
             Form::Policy(policy) => {
@@ -154,10 +154,10 @@ impl RevocationFile {
         self.revoked.contains(id)
     }
 
-    /// With the ids in `add`, and without those in `drop`; a policy gets this generation.
+    /// Adds the ids in `add`, and removes those in `drop`. A policy gets this generation.
     ///
     /// # Errors
-    /// See [`RevokeError`]; then nothing is to be written.
+    /// See [`RevokeError`]. In this case the file must not be written.
     pub fn edit(
         &self,
         add: &[String],
@@ -201,7 +201,7 @@ impl RevocationFile {
         }
     }
 
-    /// White space between ids is made commas, for the list may be for Kuma. The last line ends as it did.
+    /// White space between ids is replaced by commas, because the list may be for Kuma. The last line keeps its end.
     fn list(
         &self,
         change: Change<'_>,
@@ -224,7 +224,7 @@ impl RevocationFile {
             text.push_str(end);
         }
         let layout = if is_spaced { Layout::Commas } else { Layout::Kept };
-        // As it will be read the next time.
+        // Reads the text back, as the next run will.
         match Self::read(text.as_bytes(), &RevocationPlace::ZoneTokens) {
             Ok(Self { form: Form::List, revoked: read, .. }) if read == *revoked => {
                 Ok((text, layout))
@@ -262,8 +262,8 @@ impl RevocationFile {
     }
 }
 
-/// Whether a text is meant to be YAML with fields, or JSON: it is read as such, or it breaks off where it
-/// begins so.
+/// Whether a text is meant to be YAML with fields, or JSON: it can be read as such, or begins like it and has a syntax
+/// error.
 fn is_structured(text: &str) -> bool {
     match text::value(text.as_bytes()) {
         Ok((Value::Null, _)) => text.trim_start().starts_with('#'),

@@ -1,7 +1,7 @@
-//! A file with a plugin configuration in it, whose revocations are to be changed.
+//! A file with a plugin configuration, to change its revocations.
 //!
-//! In: the file as it was read, and other revocations. Out: the file that is meant, and whether a new text says
-//! just that. How the new text is made is not decided here.
+//! In: the file that was read, and new revocations. Out: the intended file, and whether a new text has exactly these
+//! contents. The new text is made elsewhere.
 
 use std::collections::BTreeSet;
 
@@ -14,20 +14,20 @@ use crate::plugin_config::rules::RULES;
 use crate::plugin_config::{RevocationPlace, Revocations};
 use crate::readers::text;
 
-/// A file with a plugin configuration in it.
+/// A file with a plugin configuration.
 #[derive(Debug)]
 pub(super) struct PolicyFile {
     pub(super) file: Value,
     pub(super) json: Value,
     pub(super) config: Config,
-    /// The list that is to be changed.
+    /// The list to change.
     pub(super) place: RevocationPlace,
     /// Whether it is a list of items.
     pub(super) has_items: bool,
 }
 
 impl PolicyFile {
-    /// Whether a new text of the file is read as the old one with these ids, and by the gateway.
+    /// Whether a new text of the file differs from the old one only in these ids, and the filter accepts it.
     pub(super) fn is_meant(
         &self,
         text: &str,
@@ -45,7 +45,7 @@ impl PolicyFile {
             && found.config().is_ok()
     }
 
-    /// Whether a new text of the file is read as the old one with this rule more, and by the gateway.
+    /// Whether a new text of the file differs from the old one only by this additional rule, and the filter accepts it.
     pub(super) fn is_meant_with_rule(
         &self,
         text: &str,
@@ -57,7 +57,7 @@ impl PolicyFile {
             && found.config().is_ok()
     }
 
-    /// The file with other revocations in the plugin configuration.
+    /// The file with other revocations in its plugin configuration.
     pub(super) fn with_revocations(
         &self,
         revocations: &Value,
@@ -66,7 +66,7 @@ impl PolicyFile {
         self.with(generation, |policy| self.place.set(policy, revocations.clone()))
     }
 
-    /// The file with one more rule in the plugin configuration, behind the others.
+    /// The file with one more rule in its plugin configuration, after the others.
     pub(super) fn with_rule(&self, rule: &Value, generation: &Generation) -> Option<Value> {
         self.with(generation, |policy| {
             let rules = policy.as_object_mut()?.entry(RULES).or_insert(Value::Null);
@@ -78,8 +78,7 @@ impl PolicyFile {
         })
     }
 
-    /// The file with a change of the plugin configuration, which is in it as it is, or as the text of a
-    /// `StringValue`.
+    /// The file with a changed plugin configuration, which is part of the file, or the text of a `StringValue`.
     fn with(
         &self,
         generation: &Generation,
@@ -92,14 +91,14 @@ impl PolicyFile {
     }
 }
 
-/// A new text of a file, and the plugin configuration in it.
+/// Reads a new text of a file, and the plugin configuration in it.
 fn read(text: &str) -> Option<(PluginConfiguration, Value)> {
     let found = PluginConfiguration::find(text.as_bytes()).ok()?;
     let (file, _) = text::value(text.as_bytes()).ok()?;
     Some((found, file))
 }
 
-/// Whether `before` was found at or below `value`, and replaced.
+/// Replaces the first value in `value`, or `value` itself, that is equal to `before`. Returns whether there was one.
 fn set(value: &mut Value, before: &Value, after: &Value) -> bool {
     if value == before {
         *value = after.clone();
@@ -119,7 +118,7 @@ fn set(value: &mut Value, before: &Value, after: &Value) -> bool {
     }
 }
 
-/// Whether two files say the same; texts that hold JSON are compared by what they say.
+/// Whether two files have the same contents. Texts with JSON are compared by their contents.
 fn same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Object(one), Value::Object(other)) => {

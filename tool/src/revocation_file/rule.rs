@@ -1,7 +1,8 @@
 //! Adds a revocation rule to the policy in a file.
 //!
-//! In: a file that was read, and a rule. Out: the new text of the file, in which nothing but the rules and the
-//! generation is different, or the place of a rule that revokes as much already. What was written is read back.
+//! In: a file that was read, and a rule. Out: the new text of the file, in which only the rules and the generation
+//! differ, or the index of a rule that already revokes everything that the new one does. The new text is read back as a
+//! check.
 
 use serde_json::Value;
 use zonegate::config::Config;
@@ -14,27 +15,27 @@ use crate::plugin_config::rules::{RULES, covers, fields, value};
 use crate::yaml_edit::revocations::anew;
 use crate::yaml_edit::rules::{NewRule, candidates};
 
-/// What becomes of a file to which a rule is added.
+/// The result of adding a rule to a file.
 #[derive(Debug, PartialEq, Eq)]
 pub enum RuleEdit {
-    /// The rule is there.
+    /// The rule was added.
     Added {
         /// The new text of the file.
         text: String,
-        /// Its place among the rules.
+        /// The index of the rule.
         place: usize,
-        /// What else is different.
+        /// Other changes of the file.
         layout: Layout,
     },
-    /// The rule at this place revokes as much; nothing is different.
+    /// The rule with this index already revokes as much; nothing is changed.
     Already(usize),
 }
 
 impl RevocationFile {
-    /// With one more rule; the policy gets this generation.
+    /// Adds a rule. The policy gets this generation.
     ///
     /// # Errors
-    /// See [`RevokeError`]; then nothing is to be written.
+    /// See [`RevokeError`]. In this case the file must not be written.
     pub fn add_rule(
         &self,
         rule: &RevocationRule,
@@ -77,7 +78,7 @@ impl RevocationFile {
     }
 }
 
-/// Whether the filter takes the rule, in its own words.
+/// Whether the filter accepts the rule. Returns the filter's own error.
 fn judge(policy: &PolicyFile, rule: &Value) -> Result<(), RevokeError> {
     let mut json = policy.json.clone();
     let rules = json.as_object_mut().map(|fields| fields.entry(RULES).or_insert(Value::Null));
@@ -128,7 +129,7 @@ mod tests {
         found.config().unwrap().policy.revocation_rules
     }
 
-    /// A policy of one key, with `rules` as YAML before it.
+    /// A policy with one key, after `rules` as YAML.
     fn yaml(rules: &str) -> String {
         let key: String = KEY.lines().map(|line| format!("    {line}\n")).collect();
         format!(
@@ -143,7 +144,7 @@ mod tests {
         )
     }
 
-    /// In every way in which people write: nothing else is different, and all of it is read.
+    /// For all usual layouts: only the rule is new, and the file can be read.
     #[test]
     fn a_rule_is_added_behind_those_that_are_there() {
         let json = json!({ "zone": "a", "publicKeys": [{ "kid": "1", "key": KEY }] });
@@ -171,7 +172,7 @@ mod tests {
                 let wanted: Vec<_> =
                     before.into_iter().chain([rule("east"), rule("west")]).collect();
                 assert_eq!(rules(&twice), wanted, "{twice}");
-                // Comments stay, and lines end as they did.
+                // Comments and line ends are kept.
                 let comments = |text: &str| text.matches(" # ").count();
                 assert_eq!(comments(&twice), comments(&text) + 2, "{twice}");
                 let is_crlf = text.contains("\r\n");
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_filter_would_refuse_is_not_written() {
+    fn a_rule_that_the_filter_refuses_is_not_written() {
         let both = RevocationRule { mesh: Some("m".into()), ..rule("east") };
         let Err(RevokeError::Rule(error)) = add(&yaml(""), &both) else { panic!() };
         assert!(

@@ -39,7 +39,7 @@ fn edit_at(
     read.edit(add, drop, reformat, &Generation::of("g"))
 }
 
-/// Whatever of the way to the list of a mesh is there: nothing else in the file is different.
+/// Whether parents of the mesh's list exist or not: nothing else in the file changes.
 #[test]
 fn the_list_of_a_mesh_is_changed_or_made_in_its_place() {
     let key = json!([{ "kid": "1", "key": KEY }]).to_string();
@@ -75,14 +75,14 @@ fn the_list_of_a_mesh_is_changed_or_made_in_its_place() {
     ] {
         let edited = edit_at(&place, &before, &["new".into()], &BTreeSet::new(), Reformat::Never);
         let edited = edited.unwrap_or_else(|error| panic!("{error}: {before}"));
-        // Of the generation, another test says where it stands.
+        // Another test checks the place of the generation.
         let text = edited.text.replace("generation: \"g\"\n", "");
         let text = text.replace("\"generation\": \"g\", ", "").replace("generation: \"g\", ", "");
         assert_eq!((text, edited.layout), (after, Layout::Kept), "{before}");
     }
 }
 
-/// A plugin configuration in YAML with these lines in it.
+/// A plugin configuration in YAML with these lines.
 fn policy(lines: &str) -> String {
     let key = KEY.lines().map(|line| format!("    {line}\n")).collect::<String>();
     format!(
@@ -90,7 +90,7 @@ fn policy(lines: &str) -> String {
     )
 }
 
-/// As a file that was changed has it.
+/// The file with the new generation.
 fn changed(file: &str) -> String {
     let feed = if file.contains("\r\n") { "\r\n" } else { "\n" };
     let keys = file.find("publicKeys:").unwrap();
@@ -175,7 +175,7 @@ fn the_layout_is_kept_wherever_the_revocations_can_be_found() {
         ("# revocations: x\nrevocations: a\n", "# revocations: x\nrevocations: a,c\n"),
         ("'revocations':  a\n", "'revocations':  a,c\n"),
     ] {
-        // Line feeds, and carriage returns before them.
+        // Line ends with and without carriage returns.
         for feed in ["\n", "\r\n"] {
             let (before, after) =
                 (policy(before).replace('\n', feed), changed(&policy(after).replace('\n', feed)));
@@ -210,7 +210,7 @@ fn the_layout_is_kept_wherever_the_revocations_can_be_found() {
 }
 
 #[test]
-fn what_cannot_be_changed_alone_is_refused_unless_it_may_be_written_anew() {
+fn a_file_is_only_rewritten_if_that_is_allowed() {
     let aliased = policy("x: &ids a,b\nrevocations: *ids\n").replace("x: &ids a,b\n", "");
     let aliased =
         aliased.replace("zone: z", "zone: &ids z").replace("mode: enforce # for now\n", "");
@@ -246,7 +246,7 @@ fn a_policy_in_a_text_is_changed_there() {
     }
 }
 
-/// What a release build does in a second or two must not take a debug build minutes.
+/// A task of a second or two in a release build must not take a debug build minutes.
 #[test]
 fn long_lists_take_linear_time() {
     let ids: Vec<String> =
@@ -280,7 +280,7 @@ fn json_keeps_its_layout_too() {
 }
 
 #[test]
-fn what_must_not_be_revoked_or_edited_is_refused() {
+fn ids_and_files_that_must_not_be_changed_are_refused() {
     for (file, id, wanted) in [
         ("a", "", RevokeError::EmptyId),
         ("a", "b,c", RevokeError::NotInText("b,c".into())),

@@ -1,14 +1,14 @@
-//! A text of ids with some more or fewer.
+//! Adds ids to a text of ids, and removes some.
 //!
-//! In: the text, as a secret or a configuration has it. Out: the same; what was there keeps its order and the
-//! white space around it. How a text is read is [`zonegate::revocation`]'s to say.
+//! In: the text, as in a secret or a configuration. Out: the new text; the other ids keep their order and the white
+//! space around them. [`zonegate::revocation`] defines how a text is read.
 
 use std::collections::BTreeSet;
 
-/// `text` without the ids in `drop`, and with those in `add` at its end, separated as the last two were.
+/// `text` without the ids in `drop`, and with those in `add` at its end, with the separator of the last two ids.
 pub(crate) fn edited(text: &str, add: &[String], drop: &BTreeSet<String>) -> String {
     let (body, end) = match text.trim_end() {
-        // A text of white space only is an entry.
+        // A text of only white space is an entry.
         "" => text.strip_suffix('\n').map_or((text, ""), |body| (body, "\n")),
         body => (body, text.get(body.len()..).unwrap_or_default()),
     };
@@ -23,14 +23,14 @@ pub(crate) fn edited(text: &str, add: &[String], drop: &BTreeSet<String>) -> Str
         }
         new.push_str(id);
     }
-    // One line feed alone would be an empty entry.
+    // A single line feed would be an empty entry.
     if has_entries || !add.is_empty() {
         new.push_str(end);
     }
     new
 }
 
-/// `None` where nothing is left.
+/// `None` if nothing is left.
 fn without(body: &str, drop: &BTreeSet<String>) -> Option<String> {
     if drop.is_empty() {
         return Some(body.to_owned());
@@ -48,7 +48,7 @@ fn without(body: &str, drop: &BTreeSet<String>) -> Option<String> {
     (!is_first).then_some(kept)
 }
 
-/// `None` where there were words, and none is left.
+/// `None` if there were words, and no word is left.
 fn entry_without(entry: &str, drop: &BTreeSet<String>) -> Option<String> {
     if !entry.split_whitespace().any(|word| drop.contains(word)) {
         return Some(entry.to_owned());
@@ -74,13 +74,13 @@ fn entry_without(entry: &str, drop: &BTreeSet<String>) -> Option<String> {
     (!kept.is_empty()).then_some(kept)
 }
 
-/// What stands between the last two words, where that is one separator.
+/// The text between the last two words, if it is one separator.
 fn separator(body: &str) -> &str {
     let is_between = |rune: char| rune == ',' || rune.is_whitespace();
     let Some(last) = body.rfind(is_between) else { return "," };
     let before = body.get(..last).unwrap_or_default().trim_end_matches(is_between);
     let first = before.len();
-    // The last separator begins behind the word before it, and ends where the last word begins.
+    // The last separator is between the last two words.
     let end = body
         .get(last..)
         .and_then(|rest| Some(last.saturating_add(rest.chars().next()?.len_utf8())));

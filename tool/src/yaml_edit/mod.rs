@@ -1,7 +1,7 @@
-//! Changes a policy in the text of a YAML or JSON file, and leaves every other byte as it is.
+//! Changes a policy in the text of a YAML or JSON file, and keeps every other byte.
 //!
-//! In: the text, and what of the policy shall be different. Out: the new text, or candidates for it, of which
-//! the caller takes one that reads as it should. No file is opened or written here.
+//! In: the text, and the changes of the policy. Out: the new text, or candidates for it. The caller chooses a candidate
+//! that reads as intended. No file is opened or written here.
 
 pub(crate) mod id_text;
 mod policy;

@@ -1,8 +1,8 @@
-//! A file of Envoy with some fields of its policy as a [`Plugin`] has them.
+//! Sets some fields of the policy in a file of Envoy, as in a [`Plugin`].
 //!
-//! In: the text of the file, a plugin, and which of its fields are meant. Out: the new text, in which every
-//! other byte is as it was, or nothing where the policy cannot be changed in place. What is given back reads
-//! as what was meant; whether the old text was good is not checked.
+//! In: the text of the file, a plugin, and which of its fields to set. Out: the new text, in which all other bytes are
+//! kept, or nothing if the policy cannot be changed in place. The new text reads as intended; whether the old text was
+//! good is not checked.
 
 use std::collections::BTreeSet;
 
@@ -17,14 +17,14 @@ use crate::plugin_config::plugin_file::PluginConfiguration;
 use crate::plugin_config::schema::whole;
 use crate::render::{Plugin, indented, yaml};
 
-/// Which fields of the policy are set.
+/// The fields of the policy to set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owned {
     /// Keys and revocations, of zone tokens and of dataplane tokens.
     Secrets,
-    /// These, and the zone.
+    /// Keys, revocations and the zone.
     SecretsAndZone,
-    /// All of them.
+    /// All fields.
     All,
 }
 
@@ -38,8 +38,8 @@ impl Owned {
     }
 }
 
-/// `text` with these fields, and with this module where one is given; and, unless nothing is different, of a new
-/// generation, which the plugin has.
+/// `text` with these fields, and with this module if one is given. If anything changes, the text also gets the plugin's
+/// generation.
 pub fn with_policy(
     text: &str,
     plugin: &Plugin,
@@ -92,8 +92,8 @@ fn policy(text: &str) -> Option<Map<String, Value>> {
     }
 }
 
-/// Whether a field says the same. Of keys, how their text is broken into lines does not count, nor of
-/// revocations how they are written.
+/// Whether two values of a field have the same meaning. Line breaks in keys do not count, nor does the form of
+/// revocations.
 fn is_same(name: &str, one: Option<&Value>, other: Option<&Value>) -> bool {
     let revoked = |value: Option<&Value>| {
         value.cloned().map_or(Revocations::Text(String::new()), Revocations::of)
@@ -117,7 +117,7 @@ fn numbers(value: Value) -> Value {
     }
 }
 
-/// `None` where it cannot be done in place.
+/// Sets or removes a field; `None` if it is impossible in place.
 fn set(
     text: &str,
     policy: &Node,
@@ -165,7 +165,7 @@ fn is_on_its_own(text: &str, start: usize) -> bool {
     text.get(line_start(text, start)..start).is_some_and(|before| before.trim().is_empty())
 }
 
-/// The field as YAML, its first line without a margin, its last one with a line break.
+/// The field as YAML: the first line without a margin, the last line with a line break.
 fn lines_of(plugin: &Plugin, name: &str, margin: &str, feed: &str) -> Option<String> {
     let all = yaml(plugin).ok()?;
     let begins = |line: &str| line.starts_with(|rune: char| rune.is_ascii_alphabetic());
@@ -176,7 +176,7 @@ fn lines_of(plugin: &Plugin, name: &str, margin: &str, feed: &str) -> Option<Str
     Some(format!("{first}{}", indented(&rest, margin)).replace('\n', feed))
 }
 
-/// Behind the last line of a field.
+/// The place after the last line of a field.
 fn field_end(text: &str, field: &Field) -> usize {
     let end = last_byte(&field.value).max(field.name.span.end);
     let content = text.get(..end).unwrap_or_default().trim_end();
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_owned_is_different() {
+    fn only_owned_fields_change() {
         let text = ECDS.replace("/etc/zonegate/zonegate.wasm", "/opt/z.wasm # ours");
         for text in [text.clone(), text.replace('\n', "\r\n")] {
             let plugin = plugin(json!({ "revocations": "a,b", "mode": "shadow", "zone": "x" }));
@@ -223,7 +223,7 @@ mod tests {
                 (Some("a,b"), Some("enforce"))
             );
             assert_eq!(read["zone"], "default");
-            // All comments that are not in the keys stay.
+            // All comments outside of the keys are kept.
             let comments = |text: &str| text.lines().filter(|line| line.contains('#')).count();
             assert_eq!(comments(&new), comments(&text), "{new}");
             assert_eq!(new.contains('\r'), text.contains('\r'));
@@ -231,7 +231,7 @@ mod tests {
                 new.matches('\n').count(),
                 new.matches(if text.contains('\r') { "\r\n" } else { "\n" }).count()
             );
-            // Again, and nothing is touched.
+            // A second time, nothing changes.
             assert_eq!(with_policy(&new, &plugin, Owned::Secrets, None), Some(new.clone()));
             let zone = with_policy(&new, &plugin, Owned::SecretsAndZone, Some("/m.wasm")).unwrap();
             assert_eq!(policy(&zone).unwrap()["zone"], "x");

@@ -1,8 +1,8 @@
-//! Where the revocations stand in the text of a file, and what becomes of the text.
+//! Finds the revocations in the text of a file, and changes them.
 //!
-//! In: the text, YAML or JSON, and ids to add and to drop. Out: candidates for the new text, of which the
-//! caller takes one that reads as it should; a wrong guess here is never written. A candidate differs from
-//! the text in the revocations alone: comments, order, line breaks and quotes stay.
+//! In: the text, YAML or JSON, and ids to add and to drop. Out: candidates for the new text. The caller chooses a
+//! candidate that reads as intended, so a wrong guess here is never written. A candidate differs from the text only in
+//! the revocations: comments, order, line breaks and quotes are kept.
 
 pub(super) mod list;
 
@@ -22,11 +22,11 @@ use crate::plugin_config::generation::{GENERATION, Generation};
 pub(crate) struct Change<'a> {
     pub(crate) add: &'a [String],
     pub(crate) drop: &'a BTreeSet<String>,
-    /// Of the policy.
+    /// The new generation of the policy.
     pub(crate) generation: &'a Generation,
 }
 
-/// The text with the ids in the list at `place`, for each policy that may be meant.
+/// Candidates with the changed list at `place`, for each mapping in the text that may be the policy.
 pub(crate) fn candidates(text: &str, place: &RevocationPlace, change: Change<'_>) -> Vec<String> {
     let mut candidates = Vec::new();
     let Some(root) = parse(text) else { return candidates };
@@ -43,7 +43,7 @@ pub(crate) fn candidates(text: &str, place: &RevocationPlace, change: Change<'_>
     candidates
 }
 
-/// Everything written anew, in the language of `text`.
+/// The whole file rewritten, as JSON or YAML like `text`.
 pub(crate) fn anew(text: &str, file: &Value) -> Option<String> {
     if text.trim_start_matches('\u{feff}').trim_start().starts_with('{') {
         return serde_json::to_string_pretty(file).ok().map(|text| text + "\n");
@@ -52,7 +52,7 @@ pub(crate) fn anew(text: &str, file: &Value) -> Option<String> {
     serde_saphyr::to_string_with_options(file, options).ok()
 }
 
-/// In the list, or in a new one in the innermost of the fields around it that is there.
+/// Changes the list, or adds a new one to the innermost of its parents that exists.
 fn in_policy(text: &str, policy: &Node, place: &RevocationPlace, change: Change<'_>) -> Vec<Edits> {
     let names = place.fields();
     let (mut parent, mut names) = (policy, names.as_slice());
@@ -93,7 +93,7 @@ fn in_field(text: &str, field: &Field, change: Change<'_>) -> Vec<Edits> {
     }
 }
 
-/// A text on its line, quoted as it was.
+/// Changes a text on one line, and keeps its quotes.
 fn in_line(node: &Node, ids: &str, style: ScalarStyle, change: Change<'_>) -> Option<Edits> {
     let new = id_text::edited(ids, change.add, change.drop);
     let (quote, escaped): (_, fn(&str) -> String) = match style {
@@ -107,14 +107,14 @@ fn in_line(node: &Node, ids: &str, style: ScalarStyle, change: Change<'_>) -> Op
     let inner = node.span.start.checked_add(quote)?..node.span.end.checked_sub(quote)?;
     let mut edits = Edits::default();
     match new.strip_prefix(ids).filter(|_| !ids.is_empty()) {
-        // What was there keeps its escapes and its lines.
+        // The old text keeps its escapes and its lines.
         Some(more) => edits.insert(inner.end, escaped(more)),
         None => edits.replace(inner, escaped(&new)),
     }
     Some(edits)
 }
 
-/// A text in quotes, in the place of any other.
+/// Replaces a text of any style by a quoted one.
 fn requoted(text: &str, field: &Field, style: ScalarStyle, quoted: String) -> Option<Edits> {
     let mut edits = Edits::default();
     let span = field.value.span.clone();
@@ -131,7 +131,7 @@ fn requoted(text: &str, field: &Field, style: ScalarStyle, quoted: String) -> Op
     Some(edits)
 }
 
-/// A block scalar: its lines are the text, but for what stands before them.
+/// Changes a block scalar, whose lines are the text with a margin.
 fn in_block(text: &str, node: &Node, change: Change<'_>) -> Option<Edits> {
     let start = line_start(text, node.span.start);
     let lines = text.get(start..node.span.end)?;
@@ -141,7 +141,7 @@ fn in_block(text: &str, node: &Node, change: Change<'_>) -> Option<Edits> {
     Some(edits)
 }
 
-/// In its place, or before the keys.
+/// Replaces the generation, or adds it before the keys.
 pub(super) fn set_generation(
     text: &str,
     policy: &Node,
@@ -161,7 +161,7 @@ pub(super) fn set_generation(
     Some(())
 }
 
-/// Before the keys, or before the first field of what has none.
+/// Adds a field before the keys, or before the first field if there are no keys.
 pub(super) fn insert_field(
     text: &str,
     parent: &Node,
@@ -178,7 +178,7 @@ pub(super) fn insert_field(
     let feed = line_break(text, start);
     let is_flow = matches!(parent.content, Content::Mapping { is_flow: true, .. });
     let is_quoted = text.get(start..).is_some_and(|name| name.starts_with('"'));
-    // The name of a mesh may be one that YAML reads as something else.
+    // YAML might read the name of a mesh as another type.
     let is_plain = name.bytes().all(|byte| byte.is_ascii_alphabetic()) && name.len() > 5;
     let name = if is_quoted || !is_plain { Value::from(name).to_string() } else { name.to_owned() };
     edits.insert(
@@ -186,20 +186,20 @@ pub(super) fn insert_field(
         match (is_flow, before.trim().is_empty()) {
             (true, false) => format!("{name}: {value}, "),
             (true, true) => format!("{name}: {value},{feed}{before}"),
-            // Under a dash, the next line is as far in.
+            // After a dash, the next line has the same indentation.
             (false, _) => format!("{name}: {value}{feed}{}", " ".repeat(before.chars().count())),
         },
     );
     Some(())
 }
 
-/// Where `{}` stands.
+/// The place of `{}`.
 fn empty_mapping(text: &str, node: &Node) -> Option<Range<usize>> {
     let is_empty = text.get(node.span.clone()).is_some_and(|text| text.starts_with('{'));
     is_empty.then(|| node.span.clone())
 }
 
-/// A policy that is the text of a `StringValue`, changed as the candidates for it say.
+/// Changes a policy that is the text of a `StringValue`, with the candidates for that text.
 pub(super) fn in_string_values(
     text: &str,
     root: &Node,

@@ -1,8 +1,8 @@
-//! One more revocation rule in the text of a file.
+//! Adds a revocation rule in the text of a file.
 //!
-//! In: the text, YAML or JSON, and the fields of a rule. Out: candidates for the new text, of which the caller takes
-//! one that reads as it should; a wrong guess here is never written. A candidate differs from the text in the rule
-//! and the generation alone. Whether the rule is a good one is not asked here.
+//! In: the text, YAML or JSON, and the fields of a rule. Out: candidates for the new text. The caller chooses a
+//! candidate that reads as intended, so a wrong guess here is never written. A candidate differs from the text only in
+//! the rule and the generation. Whether the rule makes sense is not checked.
 
 use serde_json::{Map, Value};
 
@@ -14,16 +14,16 @@ use super::tree::{
 use crate::plugin_config::Generation;
 use crate::plugin_config::rules::RULES;
 
-/// A rule that is to be added.
+/// A rule to add.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NewRule<'a> {
-    /// In the order in which they are written.
+    /// The fields, in the order in which they are written.
     pub(crate) fields: &'a [(&'static str, String)],
-    /// Of the policy.
+    /// The new generation of the policy.
     pub(crate) generation: &'a Generation,
 }
 
-/// The text with the rule behind those that are there, for each policy that may be meant.
+/// Candidates with the rule after the existing ones, for each mapping in the text that may be the policy.
 pub(crate) fn candidates(text: &str, rule: NewRule<'_>) -> Vec<String> {
     let mut candidates = Vec::new();
     let Some(root) = parse(text) else { return candidates };
@@ -66,7 +66,7 @@ fn in_policy(text: &str, policy: &Node, rule: NewRule<'_>) -> Option<Edits> {
     Some(edits)
 }
 
-/// A new list, in the way in which the policy is written.
+/// Adds a new list, in the style of the policy.
 fn insert_rules(text: &str, policy: &Node, rule: NewRule<'_>, edits: &mut Edits) -> Option<()> {
     let anchor = policy.first_of(&ANCHORS).or(policy.first_field())?;
     if matches!(policy.content, Content::Mapping { is_flow: true, .. }) {
@@ -75,7 +75,7 @@ fn insert_rules(text: &str, policy: &Node, rule: NewRule<'_>, edits: &mut Edits)
     }
     let start = anchor.name.span.start;
     let before = text.get(line_start(text, start)..start)?;
-    // Under a dash, the next line is as far in.
+    // After a dash, the next line has the same indentation.
     let (margin, feed) = (" ".repeat(before.chars().count()), line_break(text, start));
     edits.insert(start, format!("{RULES}:{feed}{}{margin}", rule.lines(&margin, feed)));
     Some(())
@@ -93,7 +93,7 @@ impl NewRule<'_> {
         self.value().to_string()
     }
 
-    /// As an item of a list, a field a line.
+    /// The rule as an item of a list, with one field per line.
     fn lines(self, margin: &str, feed: &str) -> String {
         let line = |(index, (name, value)): (usize, &(&str, String))| {
             let mark = if index == 0 { "-" } else { " " };

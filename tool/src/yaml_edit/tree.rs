@@ -1,17 +1,17 @@
-//! A YAML text as a tree that knows where each part of it stands.
+//! A tree of a YAML text with the place of each node.
 //!
-//! In: the text of one document, YAML or JSON. Out: its nodes with their places in bytes, or nothing where it
-//! is no YAML. What is read into values is the business of [`crate::readers::text`], which also bounds the depth; here
-//! nothing is resolved.
+//! In: the text of one document, YAML or JSON. Out: its nodes with their places in bytes, or nothing if it is not YAML.
+//! [`crate::readers::text`] reads the values, and also limits the depth; aliases are not resolved here.
 
 use std::ops::Range;
 
 use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle};
 
-/// A node and where it stands.
+/// A node and its place.
 #[derive(Debug)]
 pub(super) struct Node {
-    /// Of a scalar with its quotes; of a block scalar from the first line's content to the next node's line.
+    /// A scalar includes its quotes. A block scalar goes from the content of its first line to the line of the next
+    /// node.
     pub(super) span: Range<usize>,
     pub(super) content: Content,
 }
@@ -30,11 +30,11 @@ pub(super) enum Content {
         is_flow: bool,
         fields: Vec<Field>,
     },
-    /// An alias: what it stands for is elsewhere.
+    /// An alias. Its value is elsewhere.
     Alias,
 }
 
-/// The fields of a policy that name keys: one of them is there. New fields stand before the first of them.
+/// The fields of a policy with keys. A policy has at least one. New fields are added before the first of them.
 pub(super) const ANCHORS: [&str; 3] = ["publicKeys", "dpToken", "serviceAccountToken"];
 
 /// A name and its value.
@@ -63,8 +63,7 @@ impl Node {
         }
     }
 
-    /// The outermost nodes that are policies: mappings with one of the fields that name keys, and what is in
-    /// them is none again.
+    /// Finds the outermost nodes that may be policies: mappings with one of the fields with keys.
     pub(super) fn policies<'a>(&'a self, found: &mut Vec<&'a Node>) {
         match &self.content {
             _ if self.first_of(&ANCHORS).is_some() => found.push(self),
@@ -76,7 +75,7 @@ impl Node {
         }
     }
 
-    /// That of its fields which stands first and has one of these names.
+    /// The first of its fields with one of these names.
     pub(super) fn first_of(&self, names: &[&str]) -> Option<&Field> {
         match &self.content {
             Content::Mapping { fields, .. } => fields
@@ -86,7 +85,7 @@ impl Node {
         }
     }
 
-    /// The first field of a mapping that has some.
+    /// The first field of a mapping that is not empty.
     pub(super) fn first_field(&self) -> Option<&Field> {
         match &self.content {
             Content::Mapping { fields, .. } => fields.first(),
@@ -94,7 +93,7 @@ impl Node {
         }
     }
 
-    /// It and every node below it for which `is_it`.
+    /// Finds all nodes for which `is_it` is true: this node and those below it.
     pub(super) fn all<'a>(&'a self, is_it: &impl Fn(&Node) -> bool, found: &mut Vec<&'a Node>) {
         if is_it(self) {
             found.push(self);
@@ -123,7 +122,7 @@ pub(super) fn parse(text: &str) -> Option<Node> {
 struct Events<'a>(Parser<'a, granit_parser::StrInput<'a>>);
 
 impl<'a> Events<'a> {
-    /// The next event, comments aside.
+    /// The next event, without comments.
     fn next(&mut self) -> Option<(Event<'a>, Span)> {
         loop {
             match self.0.next()?.ok()? {
@@ -175,27 +174,27 @@ impl<'a> Events<'a> {
     }
 }
 
-/// Changes to a text, in any order; none may reach into another.
+/// Changes to a text, in any order. They must not overlap.
 #[derive(Debug, Default)]
 pub(super) struct Edits(Vec<(Range<usize>, String)>);
 
 impl Edits {
-    /// Whether there are none.
+    /// Whether there are no changes.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Puts `new` in the place of what is at `range`.
+    /// Replaces the bytes at `range` by `new`.
     pub(super) fn replace(&mut self, range: Range<usize>, new: impl Into<String>) {
         self.0.push((range, new.into()));
     }
 
-    /// Puts `new` before what is at `place`.
+    /// Inserts `new` at `place`.
     pub(super) fn insert(&mut self, place: usize, new: impl Into<String>) {
         self.replace(place..place, new);
     }
 
-    /// The text with all of them; `None` where they do not fit.
+    /// The text with all changes; `None` if they do not fit.
     pub(super) fn applied(mut self, text: &str) -> Option<String> {
         self.0.sort_by_key(|(range, _)| (range.start, range.end));
         let mut new = String::with_capacity(text.len());
@@ -210,7 +209,7 @@ impl Edits {
     }
 }
 
-/// Behind the last byte of a node that may have others in it.
+/// The place after the last byte of a node, which may contain other nodes.
 pub(super) fn last_byte(node: &Node) -> usize {
     match &node.content {
         Content::Sequence { is_flow: false, items } => {
@@ -223,19 +222,19 @@ pub(super) fn last_byte(node: &Node) -> usize {
     }
 }
 
-/// Where the line begins on which `place` is.
+/// The start of the line of `place`.
 pub(super) fn line_start(text: &str, place: usize) -> usize {
     let before = text.get(..place).unwrap_or_default();
     before.rfind('\n').map_or(0, |feed| feed.saturating_add(1))
 }
 
-/// Where the line ends on which `place` is, with its line break.
+/// The end of the line of `place`, after its line break.
 pub(super) fn line_end(text: &str, place: usize) -> usize {
     let after = text.get(place..).unwrap_or_default();
     after.find('\n').map_or(text.len(), |feed| place.saturating_add(feed).saturating_add(1))
 }
 
-/// The line break of the line on which `place` is; that of the file where the line has none.
+/// The line break of the line of `place`, or of the file if the line has none.
 pub(super) fn line_break(text: &str, place: usize) -> &'static str {
     let line = text.get(line_start(text, place)..line_end(text, place)).unwrap_or_default();
     let has_return = match line.ends_with('\n') {

@@ -1,7 +1,7 @@
-//! A list of ids in the text of a file, in brackets or with an item a line.
+//! Changes a list of ids in the text of a file, in brackets or with one item per line.
 //!
-//! In: the text, the list in it, and ids to add and to drop. Out: the edits. Comments and the order of what
-//! stays are kept.
+//! In: the text, the list in it, and ids to add and to drop. Out: the edits. Comments and the order of the other ids
+//! are kept.
 
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ pub(super) fn in_flow(text: &str, list: &Node, items: &[Node], change: Change<'_
     let close = list.span.end.saturating_sub(1);
     let kept: Vec<&Node> = items.iter().filter(|item| !is_dropped(item, change)).collect();
     for (index, item) in items.iter().enumerate().filter(|(_, item)| is_dropped(item, change)) {
-        // With the comma behind it, or, at the end, with the one before it.
+        // With the comma after it, or, at the end, with the comma before it.
         let next = items.get(index.saturating_add(1));
         let last_kept = items.iter().take(index).rev().find(|item| !is_dropped(item, change));
         match (next, last_kept) {
@@ -59,7 +59,7 @@ pub(super) fn in_flow(text: &str, list: &Node, items: &[Node], change: Change<'_
     edits
 }
 
-/// A list with an item a line.
+/// A list with one item per line.
 pub(super) fn in_items(text: &str, items: &[Node], change: Change<'_>) -> Option<Edits> {
     let mut edits = Edits::default();
     for item in items.iter().filter(|item| is_dropped(item, change)) {
@@ -88,7 +88,7 @@ fn is_dropped(item: &Node, change: Change<'_>) -> bool {
     item.scalar().is_some_and(|id| change.drop.contains(id.trim()))
 }
 
-/// Where to drop from, so that the comma before the dropped ones at the end goes too.
+/// The start of the removal, so that the comma before removed items at the end is removed too.
 fn dropped_from(items: &[Node], index: usize, before: &Node, change: Change<'_>) -> usize {
     match items.get(index.saturating_sub(1)) {
         Some(previous) if is_dropped(previous, change) => {
@@ -98,7 +98,7 @@ fn dropped_from(items: &[Node], index: usize, before: &Node, change: Change<'_>)
     }
 }
 
-/// As the first two items are separated.
+/// The separator, as between the first two items.
 fn tight_or_not(text: &str, items: &[Node]) -> &'static str {
     let between = match items {
         [first, second, ..] => text.get(first.span.end..second.span.start),
@@ -107,14 +107,14 @@ fn tight_or_not(text: &str, items: &[Node]) -> &'static str {
     if between == Some(",") { "," } else { ", " }
 }
 
-/// The dash before an item, with nothing but white space between.
+/// The dash before an item, with only white space between them.
 pub(in crate::yaml_edit) fn dash(text: &str, item: &Node) -> Option<usize> {
     let before = text.get(..item.span.start)?.trim_end();
     let dash = before.len().checked_sub(1)?;
     before.ends_with('-').then_some(dash)
 }
 
-/// Behind an item, its comment and its line break.
+/// The place after an item, its comment and its line break.
 fn item_end(text: &str, item: &Node) -> usize {
     match text.get(..item.span.end).is_some_and(|before| before.ends_with('\n')) {
         true => item.span.end,
