@@ -1,8 +1,7 @@
 //! The address of a control plane's API server.
 //!
-//! In: a URL as kumactl takes it. Out: an [`Address`] to which an admin token may be sent. Plain HTTP
-//! is refused unless the server is on this machine or the operator says otherwise. Whether anything
-//! listens there is not checked.
+//! In: a URL in kumactl's format. Out: an [`Address`] to which an admin token may be sent. Plain HTTP is refused unless
+//! the server is on this machine or the operator allows it. Whether a server listens there is not checked.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -10,46 +9,46 @@ use std::net::IpAddr;
 use http::Uri;
 use http::uri::Scheme;
 
-/// Where the API server is.
+/// The address of the API server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
     scheme: Transport,
     /// Host and port.
     authority: String,
-    /// What stands before the API's own paths, without a slash at its end.
+    /// The path before the API's own paths, without a slash at its end.
     prefix: String,
 }
 
-/// How the API server is spoken to.
+/// The protocol of the API server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
-    /// By TLS.
+    /// TLS.
     Https,
-    /// In the clear.
+    /// Plain HTTP.
     Http,
 }
 
-/// Where plain HTTP may carry the admin token.
+/// Where the admin token may be sent by plain HTTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PlainHttp {
-    /// To this machine.
+    /// To this machine only.
     OnLoopback,
-    /// To any.
+    /// To any machine.
     Anywhere,
 }
 
-/// Why a text is not an address. The text is not repeated: it may hold a password.
+/// Why a text is not an address. The text is not repeated, because it may contain a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AddressError {
     /// Not a URL with a host.
     NotAUrl,
     /// Neither `http` nor `https`.
     Scheme,
-    /// A name or a password in it.
+    /// It has a user name or a password.
     Credentials,
-    /// A `?` in it.
+    /// It has a query.
     Query,
-    /// The token would cross a network in the clear.
+    /// The token would cross a network unencrypted.
     PlainHttp,
 }
 
@@ -100,7 +99,7 @@ impl Address {
         Ok(Self { scheme, authority: authority.to_string(), prefix })
     }
 
-    /// Whether TLS is spoken there.
+    /// The protocol of the server.
     pub fn transport(&self) -> Transport {
         self.scheme
     }
@@ -108,7 +107,7 @@ impl Address {
     /// The URL of a path with its query, such as `/global-secrets?size=1`.
     ///
     /// # Errors
-    /// It makes no URL.
+    /// The result is not a valid URL.
     pub fn join(&self, path: &str) -> Result<Uri, AddressError> {
         format!("{self}{path}").parse().map_err(|_| AddressError::NotAUrl)
     }
@@ -164,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused_by_name() {
+    fn other_text_is_refused_with_the_reason() {
         for (text, wanted) in [
             ("", AddressError::NotAUrl),
             ("cp:5682", AddressError::NotAUrl),

@@ -1,8 +1,8 @@
-//! The token by which a control plane knows its admins.
+//! The token with which an admin authenticates to a control plane.
 //!
-//! In: a file, or a variable of the environment; never an argument, which every user of the machine
-//! can see. Out: the header that carries it. It is read for every poll, so a file may be replaced at
-//! any time. Whether the token is good is for the control plane to say.
+//! In: a file, or an environment variable. Not an argument, because every user of the machine can see arguments. Out:
+//! the `authorization` header. The token is read for every poll, so its file may be replaced at any time. The control
+//! plane decides whether the token is good.
 
 use std::fmt;
 use std::fs::File;
@@ -12,21 +12,21 @@ use std::path::PathBuf;
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
-/// The variable that may hold the token.
+/// The environment variable with the token.
 pub const VARIABLE: &str = "ZONEGATE_ADMIN_TOKEN";
 
-/// More than any token: kumactl's are under 1 KiB, and Go's servers take headers up to 1 MiB.
+/// More than any token has: kumactl's are under 1 KiB, and Go's servers take headers up to 1 MiB.
 const MAX_BYTES: u64 = 64 * 1024;
 
-/// Where the admin token is.
+/// The source of the admin token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenSource {
     /// In this file.
     File(PathBuf),
     /// In [`VARIABLE`].
     Environment,
-    /// Nowhere: a control plane takes whoever asks it on its own machine for an admin, unless
-    /// `apiServer.authn.localhostIsAdmin` says otherwise.
+    /// No token: a control plane treats every client on its own machine as an admin, unless
+    /// `apiServer.authn.localhostIsAdmin` forbids it.
     Nowhere,
 }
 
@@ -35,9 +35,9 @@ pub enum TokenSource {
 pub enum TokenError {
     /// The file cannot be read.
     Unreadable(PathBuf, io::Error),
-    /// Nothing in it; the source's name.
+    /// The source with this name is empty.
     Empty(String),
-    /// Something in it that is no token; the source's name.
+    /// The source with this name has something that is not a token.
     NotAToken(String),
 }
 
@@ -60,7 +60,7 @@ impl fmt::Display for TokenError {
 impl std::error::Error for TokenError {}
 
 impl TokenSource {
-    /// The header `authorization`; `None` where there is no token to send.
+    /// The header `authorization`; `None` without a token.
     ///
     /// # Errors
     /// See [`TokenError`].
@@ -90,8 +90,8 @@ impl fmt::Display for TokenSource {
     }
 }
 
-/// All the room at once: a buffer that grows leaves copies behind. What is longer is cut, and no
-/// token then.
+/// The capacity is reserved at once, because a buffer that grows leaves copies behind. A longer file is cut, and is
+/// then not a token.
 fn read(path: &PathBuf) -> io::Result<Zeroizing<Vec<u8>>> {
     let room = usize::try_from(MAX_BYTES).unwrap_or_default();
     let mut bytes = Zeroizing::new(Vec::with_capacity(room));
@@ -99,7 +99,7 @@ fn read(path: &PathBuf) -> io::Result<Zeroizing<Vec<u8>>> {
     Ok(bytes)
 }
 
-/// RFC 6750 section 2.1: `b64token` is visible ASCII.
+/// The header value. RFC 6750 section 2.1: `b64token` is visible ASCII.
 fn bearer(token: &[u8]) -> Option<HeaderValue> {
     let fits = u64::try_from(token.len()).is_ok_and(|length| length < MAX_BYTES);
     if !fits || !token.iter().all(u8::is_ascii_graphic) {
@@ -107,7 +107,7 @@ fn bearer(token: &[u8]) -> Option<HeaderValue> {
     }
     let header = Zeroizing::new([b"Bearer ", token].concat());
     let mut value = HeaderValue::from_bytes(&header).ok()?;
-    value.set_sensitive(true); // never shown by Debug
+    value.set_sensitive(true); // so that Debug does not show it
     Some(value)
 }
 
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_is_refused_and_not_repeated() {
+    fn other_text_is_refused_and_not_repeated() {
         for contents in [&b"two words"[..], b"two\nlines", b"caf\xc3\xa9", b"\0", &[b'x'; 70_000]] {
             let error = in_file(contents).unwrap_err();
             assert!(matches!(error, TokenError::NotAToken(_)), "{error}");

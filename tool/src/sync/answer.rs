@@ -1,8 +1,8 @@
-//! What the API server answers to `GET /global-secrets` (Kuma: `pkg/api-server/resource_endpoints.go`
-//! and `pagination.go`).
+//! Responses of the API server to `GET /global-secrets` (Kuma: `pkg/api-server/resource_endpoints.go` and
+//! `pagination.go`).
 //!
-//! In: the bytes of each page. Out: where the next page is, and all pages as one list. The items are
-//! not read here; they are private keys.
+//! In: the bytes of each page. Out: the place of the next page, and all pages as one list. The items, which are private
+//! keys, are not read here.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -13,10 +13,10 @@ use super::fetch_error::FetchError;
 /// One page.
 #[derive(Deserialize)]
 pub(super) struct Page<'a> {
-    /// How many items there are on all pages.
+    /// The number of items on all pages.
     #[serde(default)]
     total: u64,
-    /// `null` where there is none.
+    /// `null` if there are no items.
     #[serde(borrow)]
     items: Option<Vec<&'a RawValue>>,
     /// The URL of the next page.
@@ -24,14 +24,13 @@ pub(super) struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    /// Reads a page; `None` where it is none.
+    /// Reads a page; `None` if it is not a page.
     pub(super) fn parse(bytes: &'a [u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()
     }
 
-    /// Where the next page begins, as a query has it; `None` where there is none. Only the offset of
-    /// the URL counts: the token goes nowhere but to the address that was given, and a server behind
-    /// a proxy may not know its own.
+    /// The offset of the next page, for a query; `None` if this is the last page. The rest of the URL is ignored: the
+    /// token must only go to the given address, and a server behind a proxy may not know its own address.
     pub(super) fn next(&self) -> Result<Option<&str>, FetchError> {
         let Some(url) = self.next.as_deref().filter(|url| !url.is_empty()) else {
             return Ok(None);
@@ -42,13 +41,13 @@ impl<'a> Page<'a> {
     }
 }
 
-/// RFC 3986 section 3.4, without what would begin another parameter.
+/// Whether a query can contain it: RFC 3986 section 3.4, without the characters that begin another parameter.
 fn is_in_a_query(text: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%+:@/!$'()*,;=".contains(&byte);
     !text.is_empty() && text.len() <= 4096 && text.bytes().all(is_plain)
 }
 
-/// All pages as one list, in JSON; or how many items are there of how many.
+/// All pages as one list, in JSON; or the number of items found, and the expected number.
 pub(super) fn join(pages: &[Page<'_>]) -> Result<Zeroizing<String>, (usize, u64)> {
     let items: Vec<&str> =
         pages.iter().flat_map(|page| page.items.iter().flatten()).map(|item| item.get()).collect();
@@ -56,7 +55,7 @@ pub(super) fn join(pages: &[Page<'_>]) -> Result<Zeroizing<String>, (usize, u64)
     if u64::try_from(items.len()).is_ok_and(|there| there < total) {
         return Err((items.len(), total));
     }
-    // All the room at once: a text that grows leaves copies behind.
+    // The capacity is reserved at once, because a text that grows leaves copies behind.
     let room = items
         .iter()
         .fold(64, |room: usize, item| room.saturating_add(item.len()).saturating_add(1));
@@ -84,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn of_the_next_url_only_the_offset_counts() {
+    fn only_the_offset_of_the_next_url_counts() {
         for (url, wanted) in [
             ("null", "nothing"),
             (r#""""#, "nothing"),
@@ -111,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_page_is_none() {
+    fn other_responses_are_not_pages() {
         for text in
             ["", "[]", "<html>", r#"{"items":1}"#, r#"{"items":[{]}"#, r#"{"items":[],"x":"#]
         {

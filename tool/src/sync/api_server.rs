@@ -1,11 +1,10 @@
-//! A client of a control plane's API server, for the one thing that is read there.
+//! A client of a control plane's API server, which only reads secrets.
 //!
-//! In: an [`Address`], and where token, CA and client certificate are. Out: the GlobalSecrets that zone
-//! tokens depend on, or why there are none. Files are read anew for each poll, so all of them may be
-//! replaced at any time. Nothing that the server says is repeated in an error: it may be a secret.
+//! In: an [`Address`], and the sources of token, CA and client certificate. Out: the secrets for tokens, or why there
+//! are none. Files are read again for each poll, so all of them may be replaced at any time. An error never repeats the
+//! server's response, which may be a secret.
 //!
-//! Answers are wiped from memory when they have been read. What the HTTP and TLS libraries still have
-//! in their buffers is not.
+//! Responses are wiped from memory after they have been read. The buffers of the HTTP and TLS libraries are not wiped.
 
 mod connector;
 mod root;
@@ -33,79 +32,79 @@ use super::rendered::Reads;
 use crate::kuma_inputs::Secrets;
 use connector::Connector;
 
-/// How to ask.
+/// How to reach the API server.
 #[derive(Debug, Clone)]
 pub struct ApiServer {
-    /// Where.
+    /// The address of the server.
     pub address: Address,
-    /// As whom.
+    /// The admin token.
     pub token: TokenSource,
     /// The CA of the server's certificate, PEM; needed for `https`.
     pub ca: Option<PathBuf>,
-    /// A certificate to show, and its key, PEM.
+    /// A client certificate and its key, PEM.
     pub client: Option<ClientCertificate>,
-    /// How long all of a poll may take.
+    /// The time limit of a poll.
     pub timeout: Duration,
 }
 
-/// A certificate by which the server knows an admin.
+/// A certificate with which an admin authenticates.
 #[derive(Debug, Clone)]
 pub struct ClientCertificate {
-    /// The certificate and what leads to its CA.
+    /// The certificate and its chain.
     pub certificate: PathBuf,
     /// Its private key.
     pub key: PathBuf,
 }
 
-/// What a poll found.
+/// The result of a poll.
 pub enum Found {
-    /// What the server said last time.
+    /// The secrets are the same as last time.
     Unchanged,
-    /// These.
+    /// New secrets.
     Secrets {
         /// The secrets.
         secrets: Secrets,
-        /// By which the server can tell next time that they are unchanged.
+        /// The version, with which the server can tell next time that they are unchanged.
         etag: Option<Etag>,
     },
 }
 
-/// The version of an answer (RFC 9110 section 8.8.3). kuma-cp gives none; a server in front of it may.
+/// The version of a response (RFC 9110 section 8.8.3). kuma-cp sends none; a server in front of it may.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Etag(HeaderValue);
 
-/// It may be anything; it is not shown.
+/// The version is not shown, because it may contain anything.
 impl fmt::Debug for Etag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Etag")
     }
 }
 
-/// Names that contain this: the keys and the revocations. What else the control plane keeps secret,
-/// such as the keys of its CAs, is not asked for.
+/// Secrets with this in their names: the keys and the revocations. Other secrets of the control plane, such as the keys
+/// of its CAs, are not requested.
 const OF_ZONE_TOKENS: &str = "/global-secrets?name=zone-token&size=1000";
-/// Of all meshes, and the revocations where Kuma reads them since 2.10.
+/// The secrets of all meshes, and the global revocations, which Kuma reads since 2.10.
 const OF_DATAPLANE_TOKENS: [&str; 2] = [
     "/secrets?name=dataplane-token&size=1000",
     "/global-secrets?name=dataplane-token-revocations&size=1000",
 ];
-/// More than a million revoked ids.
+/// Enough for more than a million revoked ids.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
-/// Of a thousand secrets each.
+/// Pages have a thousand secrets each.
 const MAX_PAGES: usize = 100;
 
 impl ApiServer {
-    /// Whether everything is there that asking takes.
+    /// Checks all files that a poll needs.
     ///
     /// # Errors
-    /// A file is missing or has not what it should have; see [`FetchError`].
+    /// A file is missing or has the wrong contents; see [`FetchError`].
     pub fn check(&self) -> Result<(), FetchError> {
         Connector::new(self)?;
         self.token.header().map_err(FetchError::Token)?;
         Ok(())
     }
 
-    /// Asks.
+    /// Polls the API server.
     ///
     /// # Errors
     /// See [`FetchError`].
@@ -130,7 +129,7 @@ struct Poll<'a> {
 }
 
 impl Poll<'_> {
-    /// A version of one answer says nothing about the others.
+    /// The version of one response says nothing about the others, so it only counts for a single response.
     async fn run(&self, queries: &[&str], known: Option<&Etag>) -> Result<Found, FetchError> {
         let known = known.filter(|_| queries.len() == 1);
         let mut all = Secrets::default();
@@ -163,12 +162,12 @@ impl Poll<'_> {
             next = self::next(query, &body, &headers)?;
             bodies.push(body);
         }
-        // A version of one page says nothing about the others.
+        // The version of one page says nothing about the others.
         let etag = headers.get(ETAG).filter(|_| bodies.len() == 1).cloned().map(Etag);
         Ok(Found::Secrets { secrets: secrets(&bodies)?, etag })
     }
 
-    /// One page, or `None` where it is the known one.
+    /// One page, or `None` if it is the known one.
     async fn page(
         &self,
         query: &str,
@@ -209,7 +208,7 @@ fn queries(reads: Reads) -> Vec<&'static str> {
     zone_tokens.into_iter().chain(dataplane_tokens).collect()
 }
 
-/// How much may still come.
+/// The number of bytes that may still come.
 fn room(bodies: &[Zeroizing<Vec<u8>>]) -> usize {
     bodies.iter().fold(MAX_BYTES, |room, body| room.saturating_sub(body.len()))
 }
@@ -227,7 +226,7 @@ async fn read(mut body: Incoming, room: usize) -> Result<Zeroizing<Vec<u8>>, Fet
     Ok(bytes)
 }
 
-/// `Vec` would free its old room without wiping it.
+/// `Vec` would free its old buffer without wiping it.
 fn append(bytes: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
     let needed = bytes.len().saturating_add(chunk.len());
     if needed > bytes.capacity() {
@@ -238,7 +237,7 @@ fn append(bytes: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
     bytes.extend_from_slice(chunk);
 }
 
-/// How to ask for the page after this one.
+/// The query for the next page.
 fn next(query: &str, body: &[u8], headers: &HeaderMap) -> Result<Option<String>, FetchError> {
     let Some(page) = Page::parse(body) else {
         let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();

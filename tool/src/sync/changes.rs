@@ -1,8 +1,8 @@
-//! What a new file changes, in words for the log.
+//! The changes of a new file, as lines for the log.
 //!
-//! In: the plugin configuration before and after. Out: a line for each key that came or went, and one
-//! for the revoked ids, and one for each setting. A key is shown by its fingerprint. What a change means for open streams is not
-//! said here: that is the policy's `openStreams`.
+//! In: the plugin configuration before and after. Out: a line for each added, replaced or removed key, one for the
+//! revoked ids, and one for each setting. A key is shown by its fingerprint. The effect on open streams depends on the
+//! policy's `openStreams`, and is not described here.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,19 +12,19 @@ use zonegate::text::Quoted;
 
 use crate::plugin_config::{RevocationPlace, settings};
 
-/// What of a plugin configuration comes from secrets.
+/// The keys, revoked ids and settings of a plugin configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// Fingerprints, by kid.
     keys: BTreeMap<String, String>,
-    /// The ids that are revoked, each behind the list that it is in.
+    /// The revoked ids, each after the list that has it.
     revoked: BTreeSet<(RevocationPlace, String)>,
-    /// Settings, defaults filled in; none where there is no policy.
+    /// Settings, including defaults; empty if there is no policy.
     settings: BTreeMap<String, Value>,
 }
 
 impl Snapshot {
-    /// Of a plugin configuration that the filter takes; nothing of any other.
+    /// The snapshot of a plugin configuration; empty if the filter does not accept it.
     pub fn of(json: &[u8]) -> Self {
         let (Ok(config), Ok(value)) =
             (Config::from_json(json), serde_json::from_slice::<Value>(json))
@@ -47,17 +47,17 @@ impl Snapshot {
         }
     }
 
-    /// How many keys there are.
+    /// The number of keys.
     pub fn keys(&self) -> usize {
         self.keys.len()
     }
 
-    /// How many ids are revoked.
+    /// The number of revoked ids.
     pub fn revocations(&self) -> usize {
         self.revoked.len()
     }
 
-    /// What is different in `after`, a line each.
+    /// The differences in `after`, as lines.
     pub fn changes(&self, after: &Self) -> Vec<String> {
         let mut lines = Vec::new();
         for (kid, new) in &after.keys {
@@ -91,12 +91,12 @@ impl Snapshot {
         changed.collect()
     }
 
-    /// Whether the gate stands in front of a global control plane.
+    /// Whether the gate is in front of a global control plane.
     pub fn is_for_global(&self) -> bool {
         self.settings.get("profile").and_then(Value::as_str) == Some("globalKds")
     }
 
-    /// The settings that are not the defaults, in words.
+    /// The settings that differ from the defaults, as `path=value`.
     pub fn own_settings(&self) -> Vec<String> {
         let defaults: BTreeMap<String, Value> = settings(&Value::Null).into_iter().collect();
         let own = self.settings.iter().filter(|(path, value)| defaults.get(*path) != Some(value));
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_filter_would_refuse_counts_as_nothing() {
+    fn a_policy_that_the_filter_refuses_counts_as_empty() {
         for json in ["", "{}", r#"{"publicKeys":[]}"#] {
             assert_eq!(Snapshot::of(json.as_bytes()), Snapshot::default(), "{json}");
         }

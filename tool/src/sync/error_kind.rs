@@ -1,39 +1,39 @@
-//! What kinds of failure are told apart, in metrics and in the log.
+//! The kinds of failure in metrics and in the log.
 //!
-//! In: nothing. Out: [`ErrorKind`], the one spelling for both.
+//! In: nothing. Out: [`ErrorKind`], with one spelling for both.
 
 use std::fmt::{self, Write as _};
 
 use prometheus_client::encoding::{EncodeLabelValue, LabelValueEncoder};
 
-/// By what kind a failed poll is counted.
+/// The kind of a failed poll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
-    /// A file or flag that sync was given.
+    /// A file or flag of sync is wrong.
     Settings,
     /// The admin token cannot be read.
     Token,
     /// The control plane cannot be reached.
     Connect,
-    /// It is not trusted.
+    /// The control plane is not trusted.
     Tls,
-    /// It is too slow.
+    /// The control plane is too slow.
     Timeout,
-    /// It does not accept the token.
+    /// The control plane does not accept the token.
     Unauthorized,
-    /// It does not let the token's user read.
+    /// The token's user has no right to read.
     Forbidden,
-    /// It sends us elsewhere.
+    /// The control plane redirects to another place.
     Redirect,
-    /// It answers something else.
+    /// The control plane responds with another status.
     Status,
-    /// It answers more than can be meant.
+    /// The response is too large.
     TooLarge,
-    /// Its answer is not the API's.
+    /// The response is not the API's.
     BadAnswer,
-    /// Its secrets cannot be read.
+    /// The secrets cannot be read.
     BadSecrets,
-    /// It has no keys.
+    /// The control plane has no keys.
     NoKeys,
     /// The filter would refuse the result.
     Policy,
@@ -42,7 +42,7 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 15] = [
         Self::Settings,
         Self::Token,
@@ -61,7 +61,7 @@ impl ErrorKind {
         Self::Write,
     ];
 
-    /// As metrics and log lines spell it.
+    /// The spelling in metrics and log lines.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Settings => "settings",

@@ -1,7 +1,7 @@
-//! Why a poll found nothing.
+//! Why a poll found no secrets.
 //!
-//! In: what went wrong on the way to the API server, or what it said. Out: a sentence that says what to
-//! do, and a word to count it by. Nothing that the server said is in it.
+//! In: an error on the way to the API server, or its response. Out: a sentence that says what to do, and a kind for
+//! metrics. It does not repeat the server's response.
 
 use std::error::Error;
 use std::fmt;
@@ -19,83 +19,83 @@ use super::api_server::is_ca_as_server;
 use super::error_kind::ErrorKind;
 use crate::kuma_inputs::SecretsError;
 
-/// Why a poll found nothing.
+/// Why a poll found no secrets.
 #[derive(Debug)]
 pub enum FetchError {
-    /// The address and the path make no URL.
+    /// The address and the path are not a valid URL.
     Address(AddressError),
-    /// The admin token.
+    /// The admin token cannot be used.
     Token(TokenError),
     /// `https` without a CA to trust.
     NoCa,
     /// A PEM file cannot be read.
     Unreadable {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         error: io::Error,
     },
-    /// A file without what it should hold.
+    /// A file has the wrong contents.
     NotPem {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// What it should hold.
+        /// The expected contents.
         what: &'static str,
     },
-    /// A certificate to trust by cannot be used.
+    /// A certificate of the CA file cannot be used.
     NotACa {
         /// Its file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         why: String,
     },
     /// The client certificate cannot be used.
     ClientCertificate {
         /// Its file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         why: String,
     },
-    /// Nobody answers there.
+    /// There is no server at the address.
     Connect(String),
-    /// Who answers is not to be trusted, or does not speak TLS.
+    /// The server is not trusted, or does not speak TLS.
     Tls(String),
-    /// The answer broke off.
+    /// The response broke off.
     Broken(String),
     /// It took longer than this.
     Timeout(Duration),
-    /// 401.
+    /// Status 401.
     Unauthorized(TokenSource),
-    /// 403.
+    /// Status 403.
     Forbidden(TokenSource),
-    /// The server sends us elsewhere.
+    /// The server redirects to another place.
     Redirect(StatusCode),
     /// Any other status.
     Status(StatusCode),
-    /// More bytes than this.
+    /// The response has more bytes than this.
     TooLarge(usize),
-    /// A web page.
+    /// The response is a web page.
     Html,
-    /// Not what the API answers.
+    /// The response is not the API's.
     NotTheApi,
     /// Fewer secrets than the server says it has.
     Incomplete {
-        /// That came.
+        /// The number that came.
         there: usize,
-        /// That there are.
+        /// The number that the server has.
         total: u64,
     },
-    /// The secrets cannot be taken.
+    /// The secrets cannot be used.
     Secrets(SecretsError),
-    /// No key among them: no token would pass.
+    /// There is no key, so no token would pass.
     NoKeys {
-        /// Keys that cannot be used.
+        /// The number of keys that cannot be used.
         unusable: usize,
     },
 }
 
 impl FetchError {
-    /// By which it is counted.
+    /// Its kind, for metrics.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Token(_) => ErrorKind::Token,
@@ -120,7 +120,7 @@ impl FetchError {
         }
     }
 
-    /// What hyper means: a server that is not there, one that is not trusted, or one that broke off.
+    /// The meaning of an error of hyper: no server, a server that is not trusted, or a connection that broke off.
     pub(super) fn of(error: &(dyn Error + 'static)) -> Self {
         if let Some(tls) = Chain::new(error).find_map(tls_error) {
             return Self::Tls(tls_words(tls));
@@ -133,7 +133,7 @@ impl FetchError {
     }
 }
 
-/// rustls shows what it has no name for as code.
+/// The text of a TLS error. rustls shows errors without a name as code.
 fn tls_words(error: &rustls::Error) -> String {
     match is_ca_as_server(error) {
         true => "invalid peer certificate: it is one that the control plane made itself, and not the one \
@@ -143,7 +143,7 @@ fn tls_words(error: &rustls::Error) -> String {
     }
 }
 
-/// rustls speaks through an `io::Error`, which does not name what it wraps as its source.
+/// The error of rustls in another error. It may be in an `io::Error`, which does not return it as its source.
 fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
     match wrapped {

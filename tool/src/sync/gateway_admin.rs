@@ -1,6 +1,6 @@
-//! What the gateway counts, from Envoy's admin interface.
+//! The gateway's metrics, from Envoy's admin interface.
 //!
-//! In: the URL of the interface. Out: what it counts, in a [`Status`], again and again. Nothing is changed there.
+//! In: the URL of the interface. Out: metrics in a [`Status`], at regular intervals. Nothing is changed in Envoy.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -18,11 +18,11 @@ use zonegate_page::Counts;
 
 use super::status::Status;
 
-/// Where Envoy's admin interface is.
+/// The address of Envoy's admin interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GatewayAdmin(Uri);
 
-/// Why a text is no URL of an admin interface. The text is not repeated: it may hold a password.
+/// Why a text is not the URL of an admin interface. The text is not repeated, because it may contain a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotAnAdmin;
 
@@ -34,22 +34,23 @@ impl fmt::Display for NotAnAdmin {
 
 impl std::error::Error for NotAnAdmin {}
 
-/// How often it is asked.
+/// The interval between requests.
 const INTERVAL: Duration = Duration::from_secs(5);
-/// How long an answer may take.
+/// The time limit of a response.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// More than the counters of a thousand keys.
+/// More than the counters of a thousand keys have.
 const MAX_BYTES: usize = 1024 * 1024;
-/// All counters that have the name in theirs.
+/// All counters with this in their names.
 const STATS: &str = "/stats?filter=zonegate%5C.";
-/// What Envoy puts before the name of a filter's counter: of the module in wasm, of the dynamic module.
+/// The prefixes that Envoy puts before the name of a filter's counter: for the module in wasm, and for the dynamic
+/// module.
 const PREFIXES: [&str; 2] = ["wasmcustom.", "dynamicmodulescustom."];
 
 impl GatewayAdmin {
-    /// Reads `text`: `http`, a host, a port, and no more.
+    /// Reads `text`: `http`, a host and a port.
     ///
     /// # Errors
-    /// It is something else.
+    /// It has anything else.
     pub fn parse(text: &str) -> Result<Self, NotAnAdmin> {
         let uri: Uri = text.parse().map_err(|_| NotAnAdmin)?;
         let is_plain = uri.scheme_str() == Some("http") && matches!(uri.path(), "" | "/");
@@ -60,7 +61,7 @@ impl GatewayAdmin {
         format!("http://{authority}{STATS}").parse().map(Self).map_err(|_| NotAnAdmin)
     }
 
-    /// Asks again and again, until it is dropped.
+    /// Asks at regular intervals, until it is dropped.
     pub async fn watch(self, status: &Status, say: fn(&str)) -> Infallible {
         status.shown().will_ask();
         let client = Client::builder(TokioExecutor::new()).build_http();
@@ -104,7 +105,7 @@ impl GatewayAdmin {
     }
 }
 
-/// Counters and gauges by the names that the filter has for them.
+/// Counters and gauges by the filter's own names.
 fn values(stats: &str) -> HashMap<&str, u64> {
     let values = stats.lines().filter_map(|line| {
         let (name, value) = line.split_once(": ")?;
@@ -114,7 +115,7 @@ fn values(stats: &str) -> HashMap<&str, u64> {
     values.collect()
 }
 
-/// Such as "Connection refused (os error 111)".
+/// The innermost cause, for example "Connection refused (os error 111)".
 fn innermost(error: &dyn std::error::Error) -> String {
     let mut error = error;
     while let Some(source) = error.source() {

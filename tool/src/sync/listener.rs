@@ -1,7 +1,7 @@
 //! Health, metrics and the page by HTTP.
 //!
-//! In: requests, and a [`Status`]. Out: `/`, `/healthz`, `/readyz` and `/metrics`. Nothing can be changed
-//! here and nothing secret is shown, so nobody is asked who they are; the page is for this machine.
+//! In: requests, and a [`Status`]. Out: `/`, `/healthz`, `/readyz` and `/metrics`. There is no authentication, because
+//! nothing can be changed here and nothing secret is shown. The page is only for this machine.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -21,13 +21,13 @@ use tokio::time::{sleep, timeout};
 
 use super::status::Status;
 
-/// More than probes and scrapers open; a bound on what anyone else can.
+/// More than probes and scrapers open. The limit stops other clients from opening more.
 const MAX_CONNECTIONS: usize = 32;
-/// For a request's headers.
+/// The time limit for a request's headers.
 const HEADERS: Duration = Duration::from_secs(5);
-/// For a whole connection.
+/// The time limit for a whole connection.
 const CONNECTION: Duration = Duration::from_secs(60);
-/// Of OpenMetrics 1.0; Prometheus reads it.
+/// The media type of OpenMetrics 1.0, which Prometheus reads.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Serves until it is dropped.
@@ -37,7 +37,7 @@ pub async fn serve(listener: TcpListener, status: Arc<Status>) -> Infallible {
         let (Ok(place), Ok((stream, peer))) =
             (Arc::clone(&places).acquire_owned().await, listener.accept().await)
         else {
-            // No file descriptors, for instance.
+            // For example, no file descriptors are left.
             sleep(Duration::from_millis(100)).await;
             continue;
         };
@@ -49,7 +49,7 @@ pub async fn serve(listener: TcpListener, status: Arc<Status>) -> Infallible {
     }
 }
 
-/// One that breaks off is no concern of ours.
+/// Serves a connection. Errors of a connection are ignored.
 async fn connection(stream: TcpStream, peer: IpAddr, status: Arc<Status>) {
     let service = service_fn(|request| {
         let answer = answer(&request, peer, &status);

@@ -6,9 +6,9 @@
 //! the gateway's policy, a file ────────────┘      the rest of the file stays
 //! ```
 //!
-//! In: [`Settings`]. Out: an ECDS file that has the keys and revocations of the control plane, replaced
-//! as a whole when they change, and untouched otherwise. Whatever goes wrong, the file keeps what was
-//! last known to be good. That Envoy takes the file is for its own counters to say.
+//! In: [`Settings`]. Out: an ECDS file with the keys and revocations of the control plane. It is replaced as a whole
+//! when they change, and left alone otherwise. After a failure, the file keeps the last good contents. Envoy's own
+//! counters show whether it accepts the file.
 
 mod address;
 mod admin_token;

@@ -1,17 +1,17 @@
-//! Whether the control plane takes zone tokens at all, asked now and then.
+//! Regular checks whether the control plane accepts zone tokens.
 //!
-//! In: a control plane that has just answered. Out: a warning, once for what it says. Not asked at each poll:
-//! a release changes seldom.
+//! In: a control plane that has just responded. Out: a warning, once for each result. There is no check at each poll,
+//! because the release rarely changes.
 
 use std::time::{Duration, Instant};
 
 use super::api_server::ApiServer;
 use crate::kuma_inputs::NoZoneTokens;
 
-/// An upgrade is told of within this time.
+/// An upgrade is noticed within this time.
 const EVERY: Duration = Duration::from_secs(600);
 
-/// What was asked and warned of.
+/// The last check, and the last warning.
 #[derive(Debug, Default)]
 pub(super) struct ReleaseCheck {
     asked: Option<Instant>,
@@ -19,7 +19,7 @@ pub(super) struct ReleaseCheck {
 }
 
 impl ReleaseCheck {
-    /// Asks, unless that was lately. The answer is what to warn of.
+    /// Checks, unless the last check was recent. Returns a warning if there is a new one.
     pub(super) async fn news(&mut self, server: &ApiServer) -> Option<String> {
         if self.asked.is_some_and(|asked| asked.elapsed() < EVERY) {
             return None;
@@ -31,7 +31,7 @@ impl ReleaseCheck {
         found.filter(|_| is_news).map(|found| format!("warning: {found}"))
     }
 
-    /// A control plane that was away may have come back as another release.
+    /// Makes the next check immediate: a control plane that was away may come back with another release.
     pub(super) fn forget(&mut self) {
         self.asked = None;
     }

@@ -1,9 +1,9 @@
-//! The file that Envoy is given.
+//! The file for Envoy.
 //!
-//! In: the gateway's policy, a file that is read anew each time, the file as it is, and a control plane's
-//! secrets. Out: the new text of the file, which the filter's own code has accepted, or why it was not made.
-//! Keys and revocations are the secrets'; the zone is what `--zone` says; all else is the base's, or, without
-//! a base, what the file has. What stands around the policy in the file stays as it is.
+//! In: the gateway's policy, a file that is read again each time, the current file, and a control plane's secrets. Out:
+//! the new text of the file, which the filter's own code has accepted, or why it was not made. Keys and revocations
+//! come from the secrets, and the zone from `--zone`. Everything else comes from the base, or, without a base, from the
+//! file. The contents of the file around the policy are kept.
 
 use std::fmt;
 use std::fs::File;
@@ -21,44 +21,45 @@ use crate::plugin_config::plugin_file::{MAX_BYTES, PluginConfiguration, PluginFi
 use crate::render::{BaseError, DuplicateKid, Plugin, RenderError, ecds};
 use crate::yaml_edit::{Owned, with_policy};
 
-/// What of the file does not come from secrets.
+/// The parts of the file that do not come from secrets.
 #[derive(Debug, Clone)]
 pub struct Gateway {
-    /// The policy to start from; without it, what the file has, or the defaults. Keys and ids in it count too.
+    /// The policy to start from; without it, the policy of the file, or the defaults. Its keys and ids count too.
     pub base: Option<PathBuf>,
-    /// The zone, if not that of the base.
+    /// The zone, if it is not the zone of the base.
     pub zone: Option<String>,
-    /// Where Envoy finds the filter, unless that is where the shipped file says.
+    /// The path of the filter, if it is not the path in the shipped file.
     pub module: Option<String>,
 }
 
-/// A file to be.
+/// A new file.
 #[derive(Debug)]
 pub struct Rendered {
-    /// Its text.
+    /// The text of the file.
     pub text: String,
-    /// What of it came from secrets.
+    /// The keys, revoked ids and settings in it.
     pub snapshot: Snapshot,
-    /// What its author may not have meant.
+    /// The filter's warnings.
     pub warnings: Vec<Warning>,
-    /// What of the policy is neither the secrets' nor told: what to go on with, should the file be damaged.
+    /// The fields of the policy that come neither from secrets nor from flags. They are used again if the file is
+    /// damaged.
     pub own: Value,
-    /// Whether nobody names the zone, and it is Kuma's default.
+    /// Whether no zone is given, so that Kuma's default is used.
     pub is_default_zone: bool,
 }
 
-/// Why there is no file.
+/// Why no file was made.
 #[derive(Debug)]
 pub enum PolicyError {
     /// The policy cannot be read.
     Unreadable(PathBuf, io::Error),
-    /// It is no plugin configuration.
+    /// The policy is not a plugin configuration.
     Form(PathBuf, PluginFileError),
-    /// It cannot be built upon.
+    /// The policy cannot be used as a base.
     Base(PathBuf, BaseError),
-    /// A key of the control plane is in the policy as well.
+    /// A key of the control plane is in the policy, too.
     Duplicate(DuplicateKid),
-    /// The filter would refuse it.
+    /// The filter would refuse the result.
     Refused(ConfigError),
     /// The file cannot be made.
     Render(RenderError),
@@ -81,17 +82,17 @@ impl fmt::Display for PolicyError {
 
 impl std::error::Error for PolicyError {}
 
-/// The file as it is.
+/// The current file.
 #[derive(Debug, Clone, Copy)]
 pub struct Before<'a> {
-    /// Its text; `None` where there is no file.
+    /// Its text; `None` if there is no file.
     pub text: Option<&'a str>,
-    /// What its policy was when it was last good ([`Rendered::own`]).
+    /// The fields of its policy when it was last good ([`Rendered::own`]).
     pub own: Option<&'a Value>,
 }
 
 impl Gateway {
-    /// The file with these secrets.
+    /// Makes the file with these secrets.
     ///
     /// # Errors
     /// See [`PolicyError`].
@@ -105,7 +106,7 @@ impl Gateway {
             }
         };
         self.name_zone(&mut plugin);
-        // It gets into the file where something else does.
+        // The new generation only gets into the file if something else has changed.
         plugin.set_generation(&Generation::fresh());
         plugin.add_secrets(secrets, "the control plane").map_err(PolicyError::Duplicate)?;
         let config = plugin.check().map_err(PolicyError::Refused)?;
@@ -125,7 +126,7 @@ impl Gateway {
         Ok(Rendered { text, snapshot, warnings: config.warnings, own, is_default_zone })
     }
 
-    /// Of which kinds of token the secrets are asked for: those that the policy takes.
+    /// The kinds of token whose secrets are needed: those that the policy accepts.
     ///
     /// # Errors
     /// See [`PolicyError`].
@@ -139,7 +140,7 @@ impl Gateway {
         Ok(Reads::of(&plugin))
     }
 
-    /// The policy to start from as it is now.
+    /// The policy to start from, as it is now.
     ///
     /// # Errors
     /// See [`PolicyError`].
@@ -170,17 +171,17 @@ impl Gateway {
     }
 }
 
-/// Of which kinds of token the secrets are the file's.
+/// The kinds of token whose secrets the file needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reads {
-    /// Those of zone tokens.
+    /// Zone tokens.
     pub zone_tokens: bool,
-    /// Those of dataplane tokens, of every mesh.
+    /// Dataplane tokens, of every mesh.
     pub dataplane_tokens: bool,
 }
 
 impl Reads {
-    /// Zone tokens, unless only dataplane tokens are taken.
+    /// Zone tokens are included, unless the policy only accepts dataplane tokens.
     fn of(plugin: &Plugin) -> Self {
         let dataplane_tokens = plugin.admits(Kind::DataplaneToken);
         let zone_tokens = plugin.admits(Kind::ZoneToken) || !dataplane_tokens;
@@ -188,7 +189,7 @@ impl Reads {
     }
 }
 
-/// What of the policy in a file is not the secrets'; nothing of one that the filter would not take.
+/// The fields of the policy in a file that do not come from secrets; `None` if the filter would refuse the policy.
 fn own(text: Option<&str>) -> Option<Value> {
     let found = PluginConfiguration::find(text?.as_bytes()).ok()?;
     found.config().ok()?;
@@ -210,7 +211,7 @@ fn own(text: Option<&str>) -> Option<Value> {
     Some(own)
 }
 
-/// What is longer is cut, and then no configuration any more.
+/// Reads the file up to a limit. A longer file is cut, and is then not a configuration.
 fn read(path: &PathBuf) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let limit = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX);

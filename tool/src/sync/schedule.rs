@@ -1,11 +1,11 @@
-//! When the next poll is.
+//! The times of the polls.
 //!
-//! In: how the last one went, and a random number. Out: how long to wait. Nothing waits here.
+//! In: the result of the last poll, and a random number. Out: how long to wait. Nothing waits here.
 
 use std::time::Duration;
 
-/// How long a control plane that is away is left alone, at most; more only where the interval is.
-/// It bounds how late a gateway notices that the control plane is back.
+/// The longest pause while a control plane is away, unless the interval is longer. It limits how late a gateway notices
+/// that the control plane is back.
 pub const MAX_BACKOFF: Duration = Duration::from_secs(60);
 
 /// The times between polls.
@@ -21,20 +21,20 @@ impl Schedule {
         Self { interval, failures: 0 }
     }
 
-    /// How many polls have failed since one did not.
+    /// The number of failed polls since the last success.
     pub fn failures(&self) -> u32 {
         self.failures
     }
 
-    /// After a poll that succeeded: the interval or up to a tenth less, so that many gateways do not
-    /// ask all at once. `random` is from 0 to 1.
+    /// The wait after a successful poll: the interval or up to a tenth less, so that many gateways do not ask at once.
+    /// `random` is from 0 to 1.
     pub fn after_success(&mut self, random: f64) -> Duration {
         self.failures = 0;
         share(self.interval, 1.0 - 0.1 * clamped(random))
     }
 
-    /// After one that failed: the interval, doubled with each failure after the first, of which up to
-    /// half is left out at random.
+    /// The wait after a failed poll: the interval, doubled with each failure after the first, minus up to half of it at
+    /// random.
     pub fn after_failure(&mut self, random: f64) -> Duration {
         let doubled = 2_u32.checked_pow(self.failures).unwrap_or(u32::MAX);
         self.failures = self.failures.saturating_add(1);
@@ -43,18 +43,18 @@ impl Schedule {
         share(wait, 1.0 - 0.5 * clamped(random))
     }
 
-    /// The longest that is ever waited.
+    /// The longest wait.
     pub fn longest(&self) -> Duration {
         MAX_BACKOFF.max(self.interval)
     }
 }
 
-/// A part of `whole`. `Duration::mul_f64` would panic where rounding goes beyond the longest.
+/// A part of `whole`. `Duration::mul_f64` would panic if rounding goes beyond the longest duration.
 fn share(whole: Duration, part: f64) -> Duration {
     Duration::try_from_secs_f64(whole.as_secs_f64() * part).unwrap_or(whole)
 }
 
-/// A duration times something outside 0 to 1 could be less than nothing.
+/// A value outside 0 to 1 could make a duration negative.
 fn clamped(random: f64) -> f64 {
     if random.is_nan() { 0.0 } else { random.clamp(0.0, 1.0) }
 }

@@ -1,7 +1,7 @@
-//! What the page shows of a sync.
+//! The contents of the page.
 //!
-//! In: what each poll did, and what the gateway counts where it is asked. Out: the page. What it looks like is
-//! `zonegate_page`'s business.
+//! In: the result of each poll, and the gateway's metrics if it is asked for them. Out: the page. `zonegate_page` does
+//! the layout.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
@@ -9,7 +9,7 @@ use std::time::{Instant, SystemTime};
 use zonegate::gate::UnixTime;
 use zonegate_page::{Counts, Gateway, History, InForce, Page, Poll, Server};
 
-/// What was seen of the control plane, of the file and of the gateway.
+/// The last known states of the control plane, the file and the gateway.
 #[derive(Debug)]
 pub(super) struct Shown {
     start: Instant,
@@ -24,7 +24,7 @@ struct Seen {
     history: History,
 }
 
-/// What the gateway said last.
+/// The gateway's last response.
 #[derive(Debug, Default)]
 enum Answer {
     #[default]
@@ -41,17 +41,17 @@ impl Default for Shown {
 }
 
 impl Shown {
-    /// The file is current.
+    /// Notes that the file is current.
     pub(super) fn current(&self) {
         self.seen().poll = Poll { current_at: now(), ..Poll::default() };
     }
 
-    /// What is in the file, since then.
+    /// Notes the policy in the file, and when it was written.
     pub(super) fn in_file(&self, policy: InForce, since: Option<SystemTime>) {
         self.seen().policy = Some((policy, since.and_then(UnixTime::of)));
     }
 
-    /// A poll failed.
+    /// Notes that a poll failed.
     pub(super) fn failed(&self, why: &str) {
         let poll = &mut self.seen().poll;
         poll.failures = poll.failures.saturating_add(1);
@@ -59,12 +59,12 @@ impl Shown {
         why.clone_into(&mut poll.error);
     }
 
-    /// The gateway will be asked.
+    /// Notes that the gateway will be asked.
     pub(super) fn will_ask(&self) {
         self.seen().gateway = Answer::NotYet;
     }
 
-    /// What the gateway answered: [`Counts`], for the policy in the file.
+    /// Notes the gateway's response: [`Counts`], for the policy in the file.
     pub(super) fn answered(&self, counts: impl FnOnce(Option<&InForce>) -> Counts) {
         let at = self.start.elapsed();
         let mut seen = self.seen();
@@ -73,7 +73,7 @@ impl Shown {
         seen.gateway = Answer::Counts(counts);
     }
 
-    /// The gateway did not answer.
+    /// Notes that the gateway did not respond.
     pub(super) fn no_answer(&self, why: String) {
         self.seen().gateway = Answer::Nothing(why);
     }
@@ -98,7 +98,7 @@ impl Shown {
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
-        // Nothing that is done with it leaves it half done.
+        // No operation leaves the value half changed, so a poisoned lock is safe to use.
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

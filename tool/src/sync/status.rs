@@ -1,7 +1,8 @@
-//! What can be seen of a sync from outside: metrics, whether it is ready, whether it still polls, and the page.
+//! The status of a sync for other programs and people: metrics, whether it is ready, whether it still polls, and the
+//! page.
 //!
-//! In: what each poll did. Out: Prometheus' text, two answers, and HTML. Nothing secret is counted here: how
-//! many keys and ids there are, not which.
+//! In: the result of each poll. Out: Prometheus' text, two flags, and HTML. Nothing secret is counted: the number of
+//! keys and ids, not the ids.
 
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
@@ -24,7 +25,7 @@ struct ErrorLabels {
 
 type Seconds = Gauge<f64, AtomicU64>;
 
-/// What a sync has done so far.
+/// The results of a sync so far.
 #[derive(Debug)]
 pub struct Status {
     registry: Registry,
@@ -46,14 +47,14 @@ struct Turning {
     due: Option<Instant>,
 }
 
-/// Longer than a poll that is due is late on a busy machine.
+/// The tolerance for a late poll on a busy machine.
 const LATE: Duration = Duration::from_secs(60);
 
 impl Default for Status {
     fn default() -> Self {
         let errors = Family::<ErrorLabels, Counter>::default();
         for kind in ErrorKind::ALL {
-            // All there from the start, so that an alert sees the first one as an increase.
+            // All kinds exist from the start, so that an alert sees the first failure as an increase.
             drop(errors.get_or_create(&ErrorLabels { kind }));
         }
         let mut status = Self {
@@ -99,12 +100,12 @@ impl Status {
         registry.register("revocations", "Revoked ids in the file", self.revocations.clone());
     }
 
-    /// Counts a poll that is about to begin.
+    /// Counts a poll that begins.
     pub fn polling(&self) {
         self.polls.inc();
     }
 
-    /// Counts a poll after which the file is current.
+    /// Counts a successful poll: the file is current.
     pub fn succeeded(&self, keys: usize, revocations: usize, changed: bool) {
         self.failures.set(0);
         self.last_success.set(now());
@@ -118,14 +119,14 @@ impl Status {
         self.turning().is_ready = true;
     }
 
-    /// Counts a poll that failed, for this reason.
+    /// Counts a failed poll, with this reason.
     pub fn failed(&self, kind: ErrorKind, why: &str) {
         self.errors.get_or_create(&ErrorLabels { kind }).inc();
         self.failures.inc();
         self.shown.failed(why);
     }
 
-    /// When the next poll is to be over.
+    /// Sets the time within which the next poll must end.
     pub fn expect(&self, within: Duration) {
         self.turning().due = Instant::now().checked_add(within);
     }
@@ -135,7 +136,7 @@ impl Status {
         self.turning().is_ready
     }
 
-    /// Whether polls follow one another.
+    /// Whether polls still follow one another in time.
     pub fn is_turning(&self) -> bool {
         let late = |due: Instant| Instant::now().saturating_duration_since(due) > LATE;
         !self.turning().due.is_some_and(late)
@@ -158,7 +159,7 @@ impl Status {
         &self.shown
     }
 
-    /// A panic while it was held would not have broken it.
+    /// A panic cannot leave the value half changed, so a poisoned lock is safe to use.
     fn turning(&self) -> std::sync::MutexGuard<'_, Turning> {
         self.turning.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }

@@ -1,7 +1,7 @@
-//! One poll after the other: ask, render, check, replace, and wait.
+//! The loop of polls: ask, render, check, replace, and wait.
 //!
-//! In: [`Settings`], and the passing of time. Out: a current file, a line for the log about everything
-//! that changes or fails, and a [`Status`]. An error ends a poll, never the loop.
+//! In: [`Settings`]. Out: a current file, a line for the log about everything that changes or fails, and a [`Status`].
+//! An error ends a poll, never the loop.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -24,21 +24,21 @@ use super::target::{Replaced, Target, TargetError};
 use crate::kuma_inputs::{Secrets, Skipped};
 use crate::plugin_config::plugin_file::{MAX_BYTES, PluginConfiguration};
 
-/// What is synced, how and how often.
+/// What to sync, how and how often.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where the secrets are.
+    /// The server with the secrets.
     pub server: ApiServer,
-    /// What of the file does not come from them.
+    /// The parts of the file that do not come from secrets.
     pub gateway: Gateway,
-    /// At most so long from one poll to the next.
+    /// The longest time from one poll to the next.
     pub interval: Duration,
 }
 
-/// Why a poll failed; the file is as it was.
+/// Why a poll failed. The file is unchanged.
 #[derive(Debug)]
 pub enum SyncError {
-    /// The secrets could not be had.
+    /// The secrets could not be fetched.
     Fetch(FetchError),
     /// The file could not be made.
     Policy(PolicyError),
@@ -47,7 +47,7 @@ pub enum SyncError {
 }
 
 impl SyncError {
-    /// By which it is counted.
+    /// Its kind, for metrics.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Fetch(error) => error.kind(),
@@ -74,14 +74,14 @@ pub struct Syncer {
     settings: Settings,
     target: Target,
     status: Arc<Status>,
-    /// Takes a line for the log.
+    /// Writes a line to the log.
     say: fn(&str),
     schedule: Schedule,
-    /// What the control plane said last.
+    /// The control plane's last secrets.
     known: Option<Known>,
-    /// What was warned of already.
+    /// The warnings that were given already.
     warned: (Vec<Skipped>, Vec<Warning>),
-    /// What the policy in the file is, of what does not come from secrets.
+    /// The fields of the policy in the file that do not come from secrets.
     own: Option<Value>,
     release: ReleaseCheck,
 }
@@ -92,22 +92,22 @@ struct Known {
     etag: Option<Etag>,
 }
 
-/// What a poll did.
+/// The result of a poll.
 struct Done {
     rendered: Rendered,
     before: Before,
     replaced: Replaced,
 }
 
-/// The file as it was, whoever wrote it.
+/// The previous file, whoever wrote it.
 struct Before {
     snapshot: Snapshot,
-    /// Whether something was in it.
+    /// Whether the file was there and not empty.
     is_there: bool,
 }
 
 impl Syncer {
-    /// Nothing is done yet.
+    /// A syncer that has not polled yet.
     pub fn new(settings: Settings, target: Target, status: Arc<Status>, say: fn(&str)) -> Self {
         let schedule = Schedule::new(settings.interval);
         Self {
@@ -123,7 +123,7 @@ impl Syncer {
         }
     }
 
-    /// One poll: `Ok` where the file is current now.
+    /// Polls once. `Ok` means that the file is current now.
     ///
     /// # Errors
     /// See [`SyncError`].
@@ -146,7 +146,7 @@ impl Syncer {
     /// Polls until it is dropped. `wake` ends a wait early.
     pub async fn run(mut self, mut wake: impl AsyncFnMut()) -> Infallible {
         loop {
-            // A poll takes as long as a request may, and some.
+            // A poll takes as long as its requests may, and some more time for the file.
             self.status.expect(self.settings.server.timeout);
             let wait = self.step().await;
             self.status.expect(wait.saturating_add(self.settings.server.timeout));
@@ -157,7 +157,7 @@ impl Syncer {
         }
     }
 
-    /// One poll, and how long to wait for the next.
+    /// Polls once. Returns the time to wait for the next poll.
     async fn step(&mut self) -> Duration {
         let failures = self.schedule.failures();
         match self.once().await {
@@ -180,7 +180,7 @@ impl Syncer {
         }
     }
 
-    /// Of which kinds of token the policy wants the secrets now.
+    /// The kinds of token whose secrets the policy needs now.
     fn reads(&self) -> Result<Reads, SyncError> {
         let file = self.target.read(MAX_BYTES).map_err(SyncError::Target)?;
         let text = file.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok());
@@ -196,7 +196,7 @@ impl Syncer {
         if let Found::Secrets { secrets, etag } = found {
             self.known = Some(Known { reads, secrets, etag });
         }
-        // Unchanged is only said about what is known.
+        // The server can only say "unchanged" about known secrets.
         let Some(known) = &self.known else { return Err(SyncError::Fetch(FetchError::NotTheApi)) };
         let held = self.target.hold().map_err(SyncError::Target)?;
         let file = self.target.read(MAX_BYTES).map_err(SyncError::Target)?;
@@ -251,7 +251,7 @@ impl Syncer {
         }
     }
 
-    /// What the page is to show of the file.
+    /// Passes the contents of the file to the page.
     fn show(&self, text: &str) {
         let found = PluginConfiguration::find(text.as_bytes()).and_then(|found| found.config());
         if let Ok(config) = found {
@@ -260,7 +260,8 @@ impl Syncer {
         }
     }
 
-    /// Proxies have no tokens that a gate could check at some releases; zones at a global one may.
+    /// Some releases give proxies no tokens that a gate could check. Zones at a global control plane may still have
+    /// them.
     async fn warn_of_release(&mut self, done: &Done) {
         if done.rendered.snapshot.is_for_global() {
             return;
@@ -270,7 +271,7 @@ impl Syncer {
         }
     }
 
-    /// Of each thing once, for as long as it is there.
+    /// Warns of each thing once, until it goes away.
     fn warn(&mut self, rendered: &Rendered, is_first: bool) {
         if is_first && rendered.is_default_zone {
             (self.say)(

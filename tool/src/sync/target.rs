@@ -1,7 +1,7 @@
 //! The file that is kept current.
 //!
-//! In: a path, then texts. Out: the file with the last text, replaced as a whole, or untouched where
-//! the text is the same. One process keeps a file. What the text says is not checked.
+//! In: a path, then texts. Out: the file with the last text, replaced as a whole, or left alone if the text is the
+//! same. Only one process keeps a file current. The text is not checked.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -13,12 +13,12 @@ use std::time::Duration;
 use crate::atomic_write::{FileLock, Keeps, ReplaceError, SYNC_LOCK, beside, replace};
 use crate::plugin_config::plugin_file::MAX_BYTES;
 
-/// A file, and the right to keep it current.
+/// A file, and the exclusive right to keep it current.
 #[derive(Debug)]
 pub struct Target {
     path: PathBuf,
     has_kept: bool,
-    /// Held as long as this lives.
+    /// The lock is held as long as this lives.
     lock: File,
 }
 
@@ -27,21 +27,21 @@ pub struct Target {
 pub enum TargetError {
     /// The path does not end in a file's name.
     NotAFile(PathBuf),
-    /// Envoy would not see a change of what it leads to.
+    /// The path is a symbolic link, and Envoy would not see a change of its target.
     SymbolicLink(PathBuf),
     /// It is a file of another kind, given by mistake.
     OtherFile(PathBuf),
-    /// Another process keeps it.
+    /// Another process keeps it current.
     Kept(PathBuf),
     /// It cannot be replaced.
     NotReplaced(PathBuf, ReplaceError),
-    /// Something else cannot be done.
+    /// Another operation failed.
     Io {
-        /// What.
+        /// The operation.
         doing: &'static str,
-        /// With what.
+        /// Its path.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         error: io::Error,
     },
 }
@@ -97,20 +97,20 @@ impl TargetError {
     }
 }
 
-/// What became of the file.
+/// Whether the file was replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Replaced {
-    /// It has the text now.
+    /// It has the new text.
     Yes,
-    /// It had the text already and was not touched.
+    /// It had the same text already and was left alone.
     WasCurrent,
 }
 
-/// How long another zonegate may be at work on the file, such as `zonegate revoke`.
+/// The time that another zonegate may need for the file, such as `zonegate revoke`.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Target {
-    /// Takes the right to keep the file at `path`, which need not be there yet.
+    /// Takes the right to keep the file at `path` current. The file may not exist yet.
     ///
     /// # Errors
     /// See [`TargetError`].
@@ -137,7 +137,7 @@ impl Target {
         &self.path
     }
 
-    /// Says what of the file is kept, to whoever wants to change it.
+    /// Writes into the lock which part of the file is kept, for others that want to change the file.
     ///
     /// # Errors
     /// [`TargetError::Io`].
@@ -147,12 +147,12 @@ impl Target {
         written.map_err(|error| failed("write", &beside(&self.path, SYNC_LOCK), error))
     }
 
-    /// Whether a sync has kept it before.
+    /// Whether a sync has kept the file before.
     pub fn has_kept(&self) -> bool {
         self.has_kept
     }
 
-    /// What the file holds, at most `limit` bytes of it; `None` where there is no file.
+    /// Reads at most `limit` bytes of the file; `None` if there is no file.
     ///
     /// # Errors
     /// [`TargetError::Io`].
@@ -166,8 +166,8 @@ impl Target {
         }
     }
 
-    /// Keeps others, such as `zonegate revoke`, from changing the file: from before it is read until it is
-    /// replaced, so that nothing of theirs is lost.
+    /// Locks the file against changes by others, such as `zonegate revoke`. The lock is held from before reading until
+    /// after replacing, so that no change of theirs is lost.
     ///
     /// # Errors
     /// [`TargetError::NotReplaced`].
@@ -176,13 +176,13 @@ impl Target {
             .map_err(|error| TargetError::NotReplaced(self.path.clone(), error))
     }
 
-    /// Gives the file this text, while it is held.
+    /// Replaces the text of the file, while it is locked.
     ///
     /// # Errors
     /// [`TargetError::NotReplaced`] and [`TargetError::Io`]; the file then still has its old text.
     pub fn replace(&self, text: &str, _held: &FileLock) -> Result<Replaced, TargetError> {
         let not_replaced = |error| TargetError::NotReplaced(self.path.clone(), error);
-        // One more byte, to see that there is more.
+        // One more byte shows whether the file is longer.
         let old = self.read(text.len().saturating_add(1))?;
         if old.as_deref() == Some(text.as_bytes()) {
             return Ok(Replaced::WasCurrent);
@@ -192,13 +192,13 @@ impl Target {
     }
 }
 
-/// As far as it takes to see that nothing else is lost; a damaged one may be replaced.
+/// Whether the file looks like ECDS, so that nothing else gets lost. A damaged ECDS file may be replaced.
 fn is_ecds(text: &[u8]) -> bool {
     const TYPE: &[u8] = b"envoy.config.core.v3.TypedExtensionConfig";
     text.trim_ascii().is_empty() || text.windows(TYPE.len()).any(|window| window == TYPE)
 }
 
-/// The lock ends with the process, however it ends; the empty file stays.
+/// Locks the file. The lock ends with the process in every case; the empty lock file stays.
 fn lock(path: &Path, kept: &Path) -> Result<File, TargetError> {
     let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
     let file = file.map_err(|error| failed("create", path, error))?;
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_is_refused() {
+    fn a_path_that_is_not_a_file_is_refused() {
         let dir = TempDir::new().unwrap();
         let link = dir.path().join("link");
         symlink(dir.path().join("file"), &link).unwrap();

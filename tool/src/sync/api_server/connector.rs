@@ -1,7 +1,7 @@
-//! How a connection to an API server comes to be.
+//! Connections to an API server.
 //!
-//! In: an address, and PEM files. Out: a connector that trusts this CA and no other, and shows a
-//! certificate where there is one. No connection is made here.
+//! In: an address, and PEM files. Out: a connector that trusts only this CA, and shows a client certificate if there is
+//! one. No connection is made here.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -60,7 +60,7 @@ fn tls(server: &ApiServer) -> Result<ClientConfig, FetchError> {
     })
 }
 
-/// At least one.
+/// Reads at least one certificate.
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, FetchError> {
     let not_pem = || FetchError::NotPem { path: path.to_owned(), what: "certificate" };
     let pem = read(path)?;

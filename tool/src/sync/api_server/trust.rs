@@ -1,10 +1,10 @@
-//! Whose certificate an API server may have.
+//! The certificates that an API server may have.
 //!
-//! In: the certificates of `--ca-cert-file`, and what a server presents. Out: whether it is trusted: its
-//! certificate was issued by one of these for the name that it was asked by; or it is one of these, for
-//! that name. The second is for the certificate that kuma-cp makes for itself, which calls itself a CA
-//! and which webpki takes from no server (RFC 5280 section 4.2.1.9 does not forbid it; Go and BoringSSL
-//! take it). Revocation of certificates is not checked.
+//! In: the certificates of `--ca-cert-file`, and the certificate that a server presents. Out: whether it is trusted:
+//! either one of the given certificates issued it for the requested name, or it is one of them, for that name. The
+//! second case is for the certificate that kuma-cp makes for itself. It is marked as a CA, and webpki refuses such a
+//! certificate of a server (RFC 5280 section 4.2.1.9 does not forbid it; Go and BoringSSL accept it). Revocation of
+//! certificates is not checked.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use tokio_rustls::rustls::{
     CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
 
-/// Trust in some certificates.
+/// Trust in certain certificates.
 #[derive(Debug)]
 pub(super) struct Trust {
     issuers: Arc<WebPkiServerVerifier>,
@@ -29,7 +29,7 @@ pub(super) struct Trust {
 }
 
 impl Trust {
-    /// In these.
+    /// Trust in these certificates.
     pub(super) fn of(trusted: Vec<CertificateDer<'static>>) -> Result<Self, VerifierBuilderError> {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(trusted.iter().cloned());
@@ -38,13 +38,13 @@ impl Trust {
         Ok(Self { issuers: issuers.build()?, trusted })
     }
 
-    /// That it is within its time was checked before webpki refused it as a CA.
+    /// webpki has checked the validity period before it refuses the certificate as a CA.
     fn is_trusted_itself(&self, refusal: &Error, presented: &CertificateDer<'_>) -> bool {
         is_ca_as_server(refusal) && self.trusted.iter().any(|trusted| trusted == presented)
     }
 }
 
-/// rustls has no name for this one.
+/// Whether webpki refused a CA certificate as a server's. rustls has no name for this error.
 pub(in crate::sync) fn is_ca_as_server(error: &Error) -> bool {
     match error {
         Error::InvalidCertificate(CertificateError::Other(other)) => matches!(
