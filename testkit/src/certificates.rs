@@ -1,8 +1,7 @@
-//! Certificates of the demo: one authority, and a server certificate each for the control plane
-//! and the gateway.
+//! Certificates of the demo: one authority, and one server certificate each for the control plane and the gateway.
 //!
-//! In: a folder. Out: PEM files in it, their texts, and the TLS configurations that trust or present
-//! them. They are for loopback only: nothing revokes them and the authority's key is thrown away.
+//! In: a folder. Out: PEM files in it, their texts, and the TLS configurations that trust or present them. They are for
+//! loopback only: there is no revocation, and the authority's key is not kept.
 
 use std::fs;
 use std::io::{ErrorKind, Write};
@@ -32,18 +31,18 @@ pub struct Identity {
     pub certificate: String,
     /// Its private key.
     pub key: String,
-    /// Where the certificate is.
+    /// The path of the certificate.
     pub certificate_path: PathBuf,
-    /// Where the key is.
+    /// The path of the key.
     pub key_path: PathBuf,
 }
 
-/// The authority and the two servers that it vouches for.
+/// The authority and the two servers that it signs certificates for.
 #[derive(Debug, Clone)]
 pub struct Certificates {
     /// The authority's certificate, as PEM.
     pub ca: String,
-    /// Where it is.
+    /// The path of this certificate.
     pub ca_path: PathBuf,
     /// For the control plane.
     pub control_plane: Identity,
@@ -61,10 +60,10 @@ impl Certificates {
         Self::generate_for(dir, &[])
     }
 
-    /// The same, for more names (or IP addresses).
+    /// As [`Self::generate`], for additional host names or IP addresses.
     ///
     /// # Errors
-    /// If a name is no name, or a file cannot be written.
+    /// If a name is not valid, or a file cannot be written.
     pub fn generate_for(dir: &Path, names: &[&str]) -> anyhow::Result<Self> {
         let issuer = authority()?;
         let ca = issuer.pem();
@@ -128,7 +127,7 @@ fn identity(
     let mut all = vec!["localhost", "127.0.0.1"];
     all.extend(names);
     let mut params = params(name, &all)?;
-    // Also as a client, where one must show a certificate.
+    // Client authentication too, for peers that require a client certificate.
     params.extended_key_usages =
         vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     let key = KeyPair::generate()?;
@@ -143,8 +142,7 @@ fn identity(
     Ok(identity)
 }
 
-/// Valid over a lifetime: the tests move Envoy's clock by decades to make tokens expire, and TLS
-/// must not be what fails then.
+/// Valid for decades: the tests move Envoy's clock by decades to make tokens expire, and TLS must not fail then.
 fn params(common_name: &str, names: &[&str]) -> anyhow::Result<CertificateParams> {
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();
     let mut params = CertificateParams::new(names).context("naming the certificate")?;
@@ -154,7 +152,7 @@ fn params(common_name: &str, names: &[&str]) -> anyhow::Result<CertificateParams
     Ok(params)
 }
 
-/// Removes an older file first: a mode is only given to a file that is new.
+/// Removes an older file first: only a new file gets the mode.
 fn write(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => {

@@ -1,6 +1,6 @@
-//! An HTTP API that speaks JSON, as an administrator uses it.
+//! A client of an HTTP API that speaks JSON, with an administrator's rights.
 //!
-//! In: where it is, and what its administrator shows. Out: answers, as text. What they say is not known here.
+//! In: the address, and the administrator's credential. Out: answers, as text. They are not interpreted here.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,33 +27,33 @@ pub(crate) struct JsonClient {
     administrator: Administrator,
 }
 
-/// As what the API knows its administrator.
+/// How the API authenticates its administrator.
 #[derive(Debug, Clone)]
 enum Administrator {
-    /// It is whoever asks from this machine, by plain HTTP.
+    /// Every client on loopback is the administrator, by plain HTTP.
     Loopback,
-    /// It has this token, and asks by TLS.
+    /// By this token, over TLS.
     Token(Arc<ClientConfig>, String),
 }
 
 impl JsonClient {
-    /// Of the server at `address`, plain HTTP.
+    /// A client of the server at `address`, plain HTTP.
     pub(crate) fn plain(address: SocketAddr) -> Self {
         Self { address, administrator: Administrator::Loopback }
     }
 
-    /// Of the server at `address`, whose certificate is of the authority `ca` (PEM).
+    /// A client of the server at `address`, whose certificate the authority `ca` (PEM) signed.
     pub(crate) fn tls(address: SocketAddr, ca: &str, token: &str) -> anyhow::Result<Self> {
         let tls = client_config(ca, &[HTTP_1_1])?;
         Ok(Self { address, administrator: Administrator::Token(tls, token.to_owned()) })
     }
 
-    /// Where it is.
+    /// The address of the server.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// GETs a path; `None` where there is nothing.
+    /// GETs a path; `None` if nothing is there.
     pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Option<String>> {
         let (status, text) = self.answer(Method::GET, path, None).await?;
         match status {
@@ -63,7 +63,7 @@ impl JsonClient {
         }
     }
 
-    /// Sends what the server is to take, and has its answer.
+    /// Sends a body, and returns the answer.
     pub(crate) async fn send(
         &self,
         method: Method,
@@ -77,7 +77,7 @@ impl JsonClient {
         }
     }
 
-    /// A connection each: whoever asks is in no hurry.
+    /// Makes a new connection for each request: speed does not matter here.
     async fn answer(
         &self,
         method: Method,

@@ -1,27 +1,27 @@
-//! The messages of KDS that are Kuma's own (Kuma: `api/mesh/v1alpha1/kds.proto`), as far as they matter
-//! here. The others are Envoy's.
+//! The messages of KDS that are Kuma's own (Kuma: `api/mesh/v1alpha1/kds.proto`), with the fields that are used here.
+//! The other messages are Envoy's.
 
 use envoy_types::pb::google::protobuf::Duration;
 
-/// What a global control plane asks a zone to show of a proxy: `XDSConfigRequest`, `StatsRequest` and
-/// `ClustersRequest` begin alike.
+/// A global control plane's request to a zone to show a proxy. `XDSConfigRequest`, `StatsRequest` and `ClustersRequest`
+/// begin with the same fields.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct ShowRequest {
-    /// By which the answer is known.
+    /// The id that the answer repeats.
     #[prost(string, tag = "1")]
     pub request_id: String,
     /// Dataplane, ZoneIngress or ZoneEgress.
     #[prost(string, tag = "2")]
     pub resource_type: String,
-    /// Which one.
+    /// The name of the proxy.
     #[prost(string, tag = "3")]
     pub resource_name: String,
 }
 
-/// What a zone shows.
+/// The zone's answer.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct ShowResponse {
-    /// That of the request.
+    /// The id of the request.
     #[prost(string, tag = "1")]
     pub request_id: String,
     /// Why there is nothing to show.

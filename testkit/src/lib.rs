@@ -1,6 +1,5 @@
-//! The testkit: a control plane and zone proxies that speak as Kuma's do, and a real Envoy between
-//! them. `make run`, `make demo` and the tests share it. Nothing here judges a token, and no filter has
-//! anything of it.
+//! The testkit: a control plane and zone proxies that behave as Kuma's do, and a real Envoy between them. `make run`,
+//! `make demo` and the tests share it. It judges no token, and no filter contains any of its code.
 
 #![forbid(unsafe_code)]
 

@@ -1,7 +1,6 @@
 //! A program as a child process.
 //!
-//! In: what to run, and where its output goes. Out: its log and its end. Only the process that was
-//! started here is ended.
+//! In: the command, and where its output goes. Out: its log and its exit status. Only the started process is ended.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -14,7 +13,7 @@ use tokio::time::{sleep, timeout};
 
 /// How long a program may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(5);
-/// Between two looks.
+/// Time between two polls.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Where a program's output goes.
@@ -26,7 +25,7 @@ pub enum Log {
     File,
 }
 
-/// A running program. Dropped, it is killed.
+/// A running program. It is killed when dropped.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
@@ -37,7 +36,7 @@ impl Process {
     /// Starts `command`; with [`Log::File`] its output goes to the file `log`.
     ///
     /// # Errors
-    /// There is no such program, or the file cannot be written.
+    /// The program does not exist, or the file cannot be written.
     pub fn start(mut command: Command, to: Log, log: PathBuf) -> anyhow::Result<Self> {
         let file = File::create(&log).with_context(|| format!("creating {}", log.display()))?;
         command.stdin(Stdio::null()).kill_on_drop(true);
@@ -50,12 +49,12 @@ impl Process {
         Ok(Self { child, log })
     }
 
-    /// Its id; `None` once it has ended.
+    /// Its process id; `None` once it has ended.
     pub fn pid(&self) -> Option<u32> {
         self.child.id()
     }
 
-    /// How it ended, if it has.
+    /// Its exit status, if it has ended.
     ///
     /// # Errors
     /// It cannot be waited for.
@@ -71,10 +70,10 @@ impl Process {
         self.child.wait().await.context("waiting for a program")
     }
 
-    /// Asks it to end, and ends it if it does not.
+    /// Sends SIGTERM, and SIGKILL if it does not end in time.
     pub async fn stop(&mut self) {
         if let Some(pid) = self.child.id() {
-            // The standard library sends only SIGKILL; func-e would leave its Envoy behind.
+            // The standard library sends only SIGKILL, after which func-e's Envoy would keep running.
             let kill = Command::new("kill").arg("-TERM").arg(pid.to_string()).status().await;
             if kill.is_ok() && timeout(GRACE, self.child.wait()).await.is_ok() {
                 return;
@@ -83,7 +82,7 @@ impl Process {
         self.child.kill().await.ok();
     }
 
-    /// Ends it without asking.
+    /// Sends SIGKILL.
     ///
     /// # Errors
     /// It cannot be ended.
@@ -91,7 +90,7 @@ impl Process {
         self.child.kill().await.context("ending a program")
     }
 
-    /// Where its log is.
+    /// The path of its log.
     pub fn log_path(&self) -> &Path {
         &self.log
     }
@@ -105,17 +104,17 @@ impl Process {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// The last lines.
+    /// The last lines of its log.
     pub fn log_tail(&self) -> String {
         let log = self.log().unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         lines.get(lines.len().saturating_sub(20)..).unwrap_or_default().join("\n")
     }
 
-    /// Waits until the log has `text`.
+    /// Waits until the log contains `text`.
     ///
     /// # Errors
-    /// It has not in time; with the last lines.
+    /// It does not in time; with the last lines.
     pub async fn wait_log(&self, text: &str, limit: Duration) -> anyhow::Result<()> {
         let start = Instant::now();
         while !self.log()?.contains(text) {

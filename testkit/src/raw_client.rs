@@ -1,8 +1,7 @@
 //! Requests that no well-behaved client sends.
 //!
-//! In: the parts of one request, sent as they are. Out: what came back. Crate h2 refuses to send some
-//! malformed requests (a path without a slash, pseudo-headers twice); those go by
-//! [`http1`], as bytes.
+//! In: the parts of one request, sent unchanged. Out: the answer. The crate h2 refuses to send some malformed requests
+//! (a path without a slash, duplicate pseudo-headers); send those as bytes with [`http1`].
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -48,11 +47,11 @@ pub enum End {
     Stream,
     /// By trailers.
     Trailers,
-    /// Not at all, until the answer is there.
+    /// Not until the answer is there.
     Never,
 }
 
-/// What came back.
+/// The answer to a request.
 #[derive(Debug, Clone, Default)]
 pub struct Answer {
     /// The HTTP status; 0 if the stream was reset before there was one.
@@ -88,14 +87,14 @@ impl Answer {
     }
 }
 
-/// One connection for raw requests.
+/// An HTTP/2 connection for raw requests.
 #[derive(Clone)]
 pub struct RawConnection {
     requests: SendRequest<Bytes>,
     pings: Arc<Mutex<PingPong>>,
 }
 
-/// A request that is sent piece by piece. Dropped, it is reset.
+/// A request that is sent piece by piece. It is reset when dropped.
 pub struct RawStream {
     answer: ResponseFuture,
     body: SendStream<Bytes>,
@@ -110,12 +109,12 @@ impl RawConnection {
         let tls = connect(gateway, ca, H2).await?;
         let (sender, mut connection) = h2::client::handshake(tls).await?;
         let pings = connection.ping_pong().context("the pings are in use")?;
-        // It ends with its last sender.
+        // The task ends with the last sender.
         tokio::spawn(connection);
         Ok(Self { requests: sender.ready().await?, pings: Arc::new(Mutex::new(pings)) })
     }
 
-    /// Begins a request: its headers go out.
+    /// Begins a request: sends its headers.
     ///
     /// # Errors
     /// The connection broke, or h2 refuses to send the request.
@@ -131,13 +130,13 @@ impl RawConnection {
         Ok(RawStream { answer, body })
     }
 
-    /// Waits until the other side has read what was sent so far.
+    /// Waits until the other side has read everything that was sent so far.
     ///
     /// # Errors
-    /// The connection broke, or it does not answer.
+    /// The connection broke, or the ping is not answered.
     pub async fn settled(&self) -> anyhow::Result<()> {
         let mut pings = self.pings.lock().await;
-        // The first ping may overtake what is still to be written, the second one cannot.
+        // The first ping may overtake data that is still to be written; the second cannot.
         for _ in 0..2 {
             timeout(LIMIT, pings.ping(Ping::opaque())).await.context("no answer to a ping")??;
         }
@@ -154,7 +153,7 @@ impl RawConnection {
         self.send_paused(request, &go_on).await
     }
 
-    /// The same, but its last chunk waits until `go_on` is notified.
+    /// As [`Self::send`], but the last chunk waits until `go_on` is notified.
     ///
     /// # Errors
     /// As [`Self::send`].
@@ -186,7 +185,7 @@ impl RawConnection {
                 if index == last {
                     go_on.notified().await;
                 }
-                // An error is an answer that came before the request was over.
+                // Sending fails if the answer came before the request was complete.
                 let _ = body.send_data(chunk.into(), index == last && end == End::Stream);
                 tokio::task::yield_now().await;
             }
@@ -199,16 +198,15 @@ impl RawConnection {
 }
 
 impl RawStream {
-    /// Sends a piece of the body, which is the last one if `end`. Once the request is answered, it
-    /// goes nowhere.
+    /// Sends a piece of the body; the last one if `end`. The piece is discarded if the request is already answered.
     pub fn send(&mut self, piece: Vec<u8>, end: bool) {
         let _ = self.body.send_data(piece.into(), end);
     }
 
-    /// Reads the answer, to its end.
+    /// Reads the whole answer.
     ///
     /// # Errors
-    /// The connection broke, or there was no end within `limit`; what was seen by then.
+    /// The connection broke, or the answer did not end within `limit`; with the part that came by then.
     pub async fn answer(self, limit: Duration) -> anyhow::Result<Answer> {
         let mut seen = Answer::default();
         let Self { answer, body } = self;
@@ -229,7 +227,7 @@ fn head(method: &str, path: &str, headers: Vec<(&str, Vec<u8>)>) -> anyhow::Resu
     Ok(request.body(())?)
 }
 
-/// A reset is an end.
+/// A reset counts as an end, not as an error.
 async fn read(answer: ResponseFuture, seen: &mut Answer) -> anyhow::Result<()> {
     match read_on(answer, seen).await {
         Err(error) if error.reason().is_some() => seen.reset = error.reason(),
@@ -259,7 +257,7 @@ pub async fn http1(gateway: SocketAddr, ca: &str, bytes: &[u8]) -> anyhow::Resul
     let mut tls = connect(gateway, ca, HTTP_1_1).await?;
     tls.write_all(bytes).await?;
     let mut answer = Vec::new();
-    // A peer that closes without TLS's goodbye has answered all the same.
+    // A peer that closes without TLS's `close_notify` has answered too.
     let read = timeout(LIMIT, tls.read_to_end(&mut answer)).await.context("no end in time")?;
     match read {
         Err(error) if answer.is_empty() => Err(anyhow!(error)),

@@ -1,8 +1,7 @@
-//! A client that speaks as a zone's control plane does to the global one (Kuma:
-//! `pkg/kds/mux/client.go`), with the token that none of Kuma's releases sends yet.
+//! A client that behaves as a zone's control plane does to the global one (Kuma: `pkg/kds/mux/client.go`), with the
+//! token that no release of Kuma sends yet.
 //!
-//! In: a connection, a token, which zone to claim to be. Out: open KDS streams, or the status that
-//! refused them.
+//! In: a connection, a token, and the zone to claim. Out: open KDS streams, or the status that refused them.
 
 use envoy_types::pb::envoy::service::discovery::v3::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse,
@@ -17,17 +16,17 @@ use tonic_prost::ProstCodec;
 use super::kds::{ShowRequest, ShowResponse, ZoneHealthCheckResponse};
 use super::zone_proxy::{Connection, Stream, requests, with};
 
-/// What a zone control plane says of itself.
+/// What a zone control plane claims to be.
 #[derive(Debug, Clone, Copy)]
 pub struct Zone<'a> {
     /// Its token.
     pub token: Option<&'a str>,
-    /// Each `client-id`; Kuma sends one, the name of the zone.
+    /// The values of `client-id`; Kuma sends one, the name of the zone.
     pub client_id: &'a [&'a str],
 }
 
 impl Connection {
-    /// `GlobalToZoneSync`, with a first request.
+    /// Opens `GlobalToZoneSync`, with a first request.
     ///
     /// # Errors
     /// The status that refuses it.
@@ -44,7 +43,7 @@ impl Connection {
         Ok(stream)
     }
 
-    /// `ZoneToGlobalSync`. The other side speaks first.
+    /// Opens `ZoneToGlobalSync`. The other side sends first.
     ///
     /// # Errors
     /// The status that refuses it.
@@ -55,7 +54,7 @@ impl Connection {
         self.kds("KDSSyncService/ZoneToGlobalSync", zone).await
     }
 
-    /// One of the three streams on which the other side asks to be shown something: `StreamXDSConfigs`,
+    /// Opens one of the three streams on which the other side asks the zone to show a proxy: `StreamXDSConfigs`,
     /// `StreamStats` or `StreamClusters`.
     ///
     /// # Errors
@@ -68,7 +67,7 @@ impl Connection {
         self.kds(&format!("GlobalKDSService/{method}"), zone).await
     }
 
-    /// `HealthCheck`.
+    /// Calls `HealthCheck`.
     ///
     /// # Errors
     /// The status that refuses it.

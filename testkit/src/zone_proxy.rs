@@ -1,7 +1,7 @@
-//! A client that speaks as kuma-dp and its Envoy do.
+//! A client that behaves as kuma-dp and its Envoy do.
 //!
-//! In: where the gateway is, a token, what to claim to be. Out: open discovery streams, or the status
-//! that refused them, and answers to bootstrap requests.
+//! In: the gateway's address, a token, and what to claim to be. Out: open discovery streams, or the status that refused
+//! them, and answers to bootstrap requests.
 
 use std::net::SocketAddr;
 
@@ -23,12 +23,12 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic::{Request, Status, Streaming};
 
 const CLUSTERS: &str = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
-/// Of a zone proxy, which has no mesh.
+/// The node id of a zone proxy, which has no mesh.
 const NODE_ID: &str = ".zone-proxy-1";
-/// The gateway passes large answers; the client must take them.
+/// The gateway passes large answers; the client must accept them.
 const MAX_MESSAGE: usize = 64 * 1024 * 1024;
 
-/// What a client says it is, in `node.metadata`.
+/// What a client claims to be, in `node.metadata`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Claimed<'a> {
     /// `dataplane.proxyType`.
@@ -44,7 +44,7 @@ impl Claimed<'static> {
     pub const EGRESS: Self = Self { proxy_type: Some("egress"), resource: None };
     /// A sidecar.
     pub const DATAPLANE: Self = Self { proxy_type: Some("dataplane"), resource: None };
-    /// Nothing, which means a sidecar.
+    /// No type, which means a sidecar.
     pub const NOTHING: Self = Self { proxy_type: None, resource: None };
 }
 
@@ -52,7 +52,7 @@ impl Claimed<'static> {
 #[derive(Debug, Clone)]
 pub struct Connection(pub(super) Channel);
 
-/// An open stream. Dropped, it is reset.
+/// An open stream. It is reset when dropped.
 #[derive(Debug)]
 pub struct Stream<Q, A> {
     pub(super) requests: mpsc::Sender<Q>,
@@ -63,7 +63,7 @@ impl Connection {
     /// Connects to `gateway`, trusting the CA in `ca` (PEM).
     ///
     /// # Errors
-    /// There is no connection, or its TLS is not to be trusted.
+    /// The connection fails, or the gateway's certificate is not trusted.
     pub async fn open(gateway: SocketAddr, ca: &str) -> anyhow::Result<Self> {
         let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca));
         let endpoint = Endpoint::from_shared(format!("https://{gateway}"))?.tls_config(tls)?;
@@ -71,7 +71,7 @@ impl Connection {
         Ok(Self(channel))
     }
 
-    /// Connects to `address` without TLS: something on the same machine.
+    /// Connects to `address` without TLS, on the same machine.
     ///
     /// # Errors
     /// There is no connection.
@@ -178,7 +178,7 @@ impl<Q, A> Stream<Q, A> {
         sent.map_err(|_| Status::unavailable("the stream has ended"))
     }
 
-    /// The next message; `None` at the end.
+    /// Waits for the next message; `None` at the end.
     ///
     /// # Errors
     /// The status that ends the stream.
@@ -186,7 +186,7 @@ impl<Q, A> Stream<Q, A> {
         self.answers.message().await
     }
 
-    /// Says that nothing more will be sent, and reads what is left.
+    /// Half-closes the stream, and reads the remaining messages.
     ///
     /// # Errors
     /// The status that ends the stream.
@@ -197,15 +197,15 @@ impl<Q, A> Stream<Q, A> {
     }
 }
 
-/// The requests of a stream, with the first one.
+/// A channel for the requests of a stream, with the first request in it.
 fn first<M: Send + 'static>(message: M) -> (mpsc::Sender<M>, ReceiverStream<M>) {
     let (sender, receiver) = requests();
-    // A new channel has room.
+    // A new channel has capacity.
     let _ = sender.try_send(message);
     (sender, receiver)
 }
 
-/// The requests of a stream, to come.
+/// An empty channel for the requests of a stream.
 pub(super) fn requests<M: Send + 'static>() -> (mpsc::Sender<M>, ReceiverStream<M>) {
     let (sender, receiver) = mpsc::channel(16);
     (sender, ReceiverStream::new(receiver))
@@ -221,7 +221,7 @@ pub(super) fn with<S>(token: Option<&str>, stream: S) -> Result<Request<S>, Stat
     Ok(request)
 }
 
-/// A first message, state of the world.
+/// A first message of a state-of-the-world stream.
 pub fn discovery_request(claimed: Claimed<'_>) -> DiscoveryRequest {
     DiscoveryRequest {
         node: Some(node(claimed)),
@@ -230,7 +230,7 @@ pub fn discovery_request(claimed: Claimed<'_>) -> DiscoveryRequest {
     }
 }
 
-/// A first message, delta.
+/// A first message of a delta stream.
 pub fn delta_discovery_request(claimed: Claimed<'_>) -> DeltaDiscoveryRequest {
     DeltaDiscoveryRequest {
         node: Some(node(claimed)),
@@ -239,7 +239,7 @@ pub fn delta_discovery_request(claimed: Claimed<'_>) -> DeltaDiscoveryRequest {
     }
 }
 
-/// A first message of health discovery, of the dataplane with this node id.
+/// A first message of health discovery, for the dataplane with this node id.
 pub fn health_check_request(id: &str) -> HealthCheckRequestOrEndpointHealthResponse {
     let node = Node { id: id.to_owned(), ..node(Claimed::DATAPLANE) };
     let request = HealthCheckRequest { node: Some(node), capability: None };
@@ -261,7 +261,7 @@ fn node(claimed: Claimed<'_>) -> Node {
     let fields = [
         ("dataplane.proxyType", proxy_type.map(text)),
         ("dataplane.resource", resource.map(text)),
-        // Without these kuma-cp generates no configuration; without the address, one before 2.12.
+        // Without these fields kuma-cp generates no configuration. It needs the address only before 2.12.
         ("dataplane.admin.address", Some(text("127.0.0.1"))),
         ("dataplane.admin.port", Some(text("9901"))),
         ("dataplane.readinessReporter.port", Some(text("9902"))),

@@ -1,11 +1,10 @@
 //! The HTTP side of Kuma's port: `/bootstrap`, and nothing else.
 //!
-//! In: a request that is not gRPC. Out: the bootstrap of a proxy, or the refusal that Kuma gives
-//! (`pkg/xds/bootstrap/handler.go`, `generator.go`). As there, a token counts if it is not empty.
+//! In: a request that is not gRPC. Out: the bootstrap of a proxy, or Kuma's refusal (`pkg/xds/bootstrap/handler.go`,
+//! `generator.go`). As in Kuma's handler, any token that is not empty is accepted.
 //!
-//! The JSON is read apart from the gate's own reader on purpose: a stand-in that shares the code
-//! under test could not show a difference. Not done as in Go: redirects of unclean paths, and type
-//! checks on fields that are of no use here.
+//! The JSON is deliberately not read by the gate's own reader: a stand-in that shares the code under test could not
+//! show a difference. Unlike Go, it does not redirect unclean paths or check the types of unused fields.
 
 use std::fmt;
 
@@ -44,7 +43,7 @@ pub(super) async fn serve(request: http::Request<RequestBody>) -> Response<Body>
     }
 }
 
-/// The address that a proxy is told to connect to is the one it came to: the Host of the request.
+/// The proxy is told to connect to the address that it used itself: the Host of the request.
 fn bootstrap(head: &http::request::Parts, asked: &Asked) -> Response<Body> {
     let host = head
         .uri
@@ -63,7 +62,7 @@ fn bootstrap(head: &http::request::Parts, asked: &Asked) -> Response<Body> {
 }
 
 fn yaml(host: &str, asked: &Asked) -> String {
-    // JSON strings are YAML strings too, so no name can break out of its place.
+    // JSON strings are YAML strings too, so no name can escape its quotes.
     let id = json!(format!("{}.{}", asked.mesh, asked.name));
     let proxy_type = json!(asked.proxy_type);
     let host = json!(host);
@@ -108,7 +107,7 @@ impl<'de> Visitor<'de> for AskedVisitor {
         Ok(Asked::default())
     }
 
-    /// Names in any case; of several spellings, the last one counts.
+    /// Field names match in any case; of several spellings, the last counts.
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Asked, A::Error> {
         let mut asked = Asked::default();
         while let Some((name, value)) = map.next_entry::<String, Value>()? {
@@ -130,7 +129,7 @@ impl<'de> Visitor<'de> for AskedVisitor {
     }
 }
 
-/// As Go folds field names: ASCII case, and the two letters outside ASCII that fold into it.
+/// Folds field names as Go does: ASCII case, and the two letters outside ASCII that fold into it.
 fn folded(name: &str) -> String {
     let fold = |c| match c {
         '\u{17f}' => 's',
@@ -140,7 +139,7 @@ fn folded(name: &str) -> String {
     name.chars().map(fold).collect()
 }
 
-/// Undoes percent-encoding. What is no encoding stays.
+/// Undoes percent-encoding. Invalid encodings stay as they are.
 fn decoded(path: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(path.len());
     let mut rest = path;

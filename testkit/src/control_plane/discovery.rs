@@ -1,9 +1,8 @@
-//! The gRPC services of a dataplane server: aggregated discovery, state of the world and delta, and
-//! health discovery. Those of a KDS server are next door.
+//! The gRPC services of a dataplane server: aggregated discovery, state of the world and delta, and health discovery.
+//! The services of a KDS server are in `kds.rs`.
 //!
-//! In: the messages of a proxy, and orders to all streams. Out: small valid answers, always without
-//! resources. An acknowledgement, positive or negative, is not answered. No token is looked at:
-//! what gets here has passed, and the recorder says so.
+//! In: the messages of a proxy, and orders to all streams. Out: small valid answers, always without resources. ACKs and
+//! NACKs are not answered. No token is checked: every request that gets here has passed the gate, and is recorded.
 
 use std::pin::Pin;
 
@@ -24,7 +23,7 @@ use health::health_discovery_service_server::{
 
 use super::kds::{GlobalKds, KdsSync};
 
-/// What all open streams are told to do.
+/// An order to all open streams.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Order {
     /// Send a message.
@@ -33,7 +32,7 @@ pub(super) enum Order {
     Close,
 }
 
-/// All services, as one that takes any gRPC request. Unknown methods are answered with status 12.
+/// All services, as one service for any gRPC request. Unknown methods are answered with status 12.
 pub(super) fn routes(orders: &broadcast::Sender<Order>) -> tonic::service::Routes {
     let services = Services { orders: orders.clone() };
     tonic::service::Routes::new(AggregatedDiscoveryServiceServer::new(services.clone()))
@@ -144,7 +143,7 @@ pub(super) trait Dialect: Send + 'static {
     type Asked: Send + 'static;
     type Answer: Send + 'static;
 
-    /// What is said before anything was asked.
+    /// The message to send before the first request.
     fn greet(&mut self) -> Option<Self::Answer> {
         None
     }
@@ -211,7 +210,7 @@ impl Dialect for Delta {
     }
 }
 
-/// Tells the proxy to check nothing, every ten seconds.
+/// Tells the proxy every ten seconds to check nothing.
 struct Health;
 
 impl Dialect for Health {

@@ -1,8 +1,8 @@
 //! The gRPC services of a global control plane's KDS server (Kuma: `pkg/kds/mux/server.go`,
 //! `api/mesh/v1alpha1/kds.proto`).
 //!
-//! In: the messages of a zone control plane, uncompressed. Out: small valid answers without
-//! resources. On one stream the server speaks first, on three only when told to push.
+//! In: the messages of a zone control plane, uncompressed. Out: small valid answers without resources. On one stream
+//! the server sends first; on three it sends only when told to push.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -129,7 +129,7 @@ impl UnaryService<()> for HealthCheck {
     }
 }
 
-/// Discovery the other way round: asks the zone for its resources, and acknowledges them.
+/// Discovery in the other direction: asks the zone for its resources, and acknowledges them.
 #[derive(Clone)]
 struct Collect;
 
@@ -150,7 +150,7 @@ impl Dialect for Collect {
     }
 }
 
-/// Asks the zone to show something of a proxy.
+/// Asks the zone to show the configuration, statistics or clusters of a proxy.
 #[derive(Clone, Default)]
 struct Show {
     asked: u64,

@@ -1,7 +1,8 @@
-//! A control plane that behaves as Kuma's does on its ports 5678 and 5685, and tells what reached it.
+//! A control plane that behaves as Kuma's does on its ports 5678 and 5685, and records what reaches it.
 //!
-//! In: connections of proxies and of zone control planes. Out: the answers of the two discovery
-//! services, of `/bootstrap` and of KDS, all on one port, and [`Recorder`]. It checks no token: it stands behind the gate, to show what the gate let by.
+//! In: connections of proxies and of zone control planes. Out: the answers of the two discovery services, of
+//! `/bootstrap` and of KDS, all on one port, and a [`Recorder`]. It checks no token: it stands behind the gate, and
+//! shows what the gate let through.
 
 mod bootstrap;
 mod discovery;
@@ -25,21 +26,21 @@ pub use self::recorder::{Ended, Recorder, Request};
 use self::serve::Service;
 use crate::certificates::{Certificates, Identity, server_config};
 
-/// How long [`ControlPlane::stop`] waits for clients to let go.
+/// How long [`ControlPlane::stop`] waits for clients to disconnect.
 const GRACE: Duration = Duration::from_secs(2);
-/// Orders that a slow stream may be behind before it misses one.
+/// How many orders a slow stream may lag before it misses one.
 const MAX_ORDERS: usize = 64;
 
 /// How to run a control plane.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where to listen; port 0 takes a free one.
+    /// The address to listen on; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// What to present.
+    /// The server certificate.
     pub identity: Identity,
-    /// Whether to print a line per thing seen.
+    /// Whether to print a line per event.
     pub announce: bool,
-    /// Whether to keep the bytes of request bodies. Off for load, lest memory grow.
+    /// Whether to keep the bytes of request bodies. Off for load tests, to save memory.
     pub record_bodies: bool,
 }
 
@@ -56,7 +57,7 @@ impl Options {
     }
 }
 
-/// A running control plane. Dropped, it breaks off everything at once.
+/// A running control plane. All connections break when it is dropped.
 #[derive(Debug)]
 pub struct ControlPlane {
     address: SocketAddr,
@@ -67,7 +68,7 @@ pub struct ControlPlane {
 }
 
 impl ControlPlane {
-    /// Starts one. It is ready for connections when this returns.
+    /// Starts a control plane. It is ready for connections when this returns.
     ///
     /// # Errors
     /// If the port is taken or the certificate is not usable.
@@ -90,43 +91,43 @@ impl ControlPlane {
         Ok(Self { address, recorder, orders, stopping, accepting })
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What it has seen.
+    /// The record of what reached it.
     #[must_use]
     pub fn recorder(&self) -> &Recorder {
         &self.recorder
     }
 
-    /// Sends a message on every open gRPC stream, and says on how many. A stream counts from when
-    /// its service has taken it, which is after its headers were seen: wait for its first answer.
+    /// Sends a message on every open gRPC stream, and returns the number of streams. A stream counts once its service
+    /// has taken it, which is after its headers were seen: wait for its first answer.
     pub fn push(&self) -> usize {
         self.order(Order::Push)
     }
 
-    /// The same, for another task.
+    /// A handle that pushes from another task.
     #[must_use]
     pub fn pusher(&self) -> Pusher {
         Pusher(self.orders.clone())
     }
 
-    /// Ends every open gRPC stream with status 0, and says how many.
+    /// Ends every open gRPC stream with status 0, and returns their number.
     pub fn close_streams(&self) -> usize {
         self.order(Order::Close)
     }
 
-    /// Ends all streams, lets answers under way finish, and closes the port.
+    /// Ends all streams, waits until pending answers are complete, and closes the port.
     pub async fn stop(mut self) {
         self.stopping.send_replace(true);
         self.close_streams();
         timeout(GRACE, &mut self.accepting).await.ok();
     }
 
-    /// No stream open is no error.
+    /// That no stream is open is not an error.
     fn order(&self, order: Order) -> usize {
         self.orders.send(order).unwrap_or_default()
     }
@@ -149,16 +150,16 @@ impl Drop for ControlPlane {
     }
 }
 
-/// Takes connections until told to stop, then waits for the open ones. Dropped, it drops them.
+/// Accepts connections until told to stop, then waits for the open ones. They are closed when this future is dropped.
 async fn accept(listener: TcpListener, service: Service) {
     let mut stopping = service.stopping.clone();
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                // How one connection fails is the client's affair.
+                // The failure of one connection does not concern the others.
                 Ok((tcp, _)) => drop(connections.spawn(service.clone().serve(tcp))),
-                // Out of file descriptors, as a rule: let some go first.
+                // Usually out of file descriptors: wait until some are closed.
                 Err(_) => sleep(Duration::from_millis(10)).await,
             },
             Some(_) = connections.join_next() => {}
@@ -169,7 +170,7 @@ async fn accept(listener: TcpListener, service: Service) {
     while connections.join_next().await.is_some() {}
 }
 
-/// The sender gone is as good as told.
+/// If the sender is gone, that counts as a stop too.
 async fn told_to_stop(stopping: &mut watch::Receiver<bool>) {
     stopping.wait_for(|stopping| *stopping).await.ok();
 }

@@ -1,7 +1,7 @@
-//! Bodies that report what passes through them.
+//! Bodies that report the data that passes through them.
 //!
-//! In: hyper's request body and an answer's body. Out: the same bodies; the recorder learns every
-//! byte of the request below gRPC, and how the stream ended. Nothing is changed or held back.
+//! In: hyper's request body and an answer's body. Out: the same bodies. The recorder gets every byte of the request,
+//! gRPC framing included, and how the stream ended. Nothing is changed or held back.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use super::recorder::{Ended, Recorder};
 
-/// One request under way. When the last holder drops it, the stream has ended.
+/// One open request. Its stream has ended when the last holder of the ticket drops it.
 pub(super) struct Ticket {
     recorder: Recorder,
     id: u64,
@@ -23,7 +23,7 @@ pub(super) struct Ticket {
 }
 
 impl Ticket {
-    /// For the request whose head this is.
+    /// A ticket for the request with this head.
     pub(super) fn new(
         recorder: &Recorder,
         connection: u64,
@@ -75,8 +75,8 @@ impl RequestBody {
         }
     }
 
-    /// hyper shows a stream reset with CANCEL as the end of the body. h2 knows better: the stream
-    /// is not at its end then.
+    /// hyper reports a stream that was reset with CANCEL as the end of the body. In h2, the stream is not at its end
+    /// then.
     fn finish_or_break_off(&mut self) {
         if self.version == Version::HTTP_2 && !self.inner.is_end_stream() {
             self.ticket.broken_off.store(true, Ordering::Relaxed);
@@ -137,7 +137,7 @@ impl AnswerBody {
         body
     }
 
-    /// hyper does not ask again once the body says that it is over.
+    /// hyper does not poll again once the body reports its end.
     fn look_for_end(&self) {
         if self.inner.is_end_stream() {
             self.ticket.answered.store(true, Ordering::Relaxed);

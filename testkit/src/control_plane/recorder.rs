@@ -1,8 +1,7 @@
-//! What the control plane has seen, for the one who asks whether something reached it.
+//! The record of what the control plane has seen. Tests ask it whether a request reached the control plane.
 //!
-//! In: events of connections, requests and bodies. Out: copies of them, counts, and a wait that is
-//! woken by every event. A request is counted the moment its headers arrive, and its body is kept
-//! as it came off the wire, before anything reads a meaning into it.
+//! In: events of connections, requests and bodies. Out: copies of them, counts, and a wait that is woken by every
+//! event. A request is counted the moment its headers arrive. Its body is kept as it came off the wire, undecoded.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,7 +16,7 @@ use tokio::time::timeout;
 /// How a stream ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// The whole answer was handed over, and the request was not broken off.
+    /// The whole answer was handed over, and the request was not reset.
     Cleanly,
     /// The other side reset the stream, or its connection went away.
     Reset,
@@ -26,7 +25,7 @@ pub enum Ended {
 /// One request, as far as it has been seen.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// Which connection it came on, counted from 1.
+    /// The number of its connection, counted from 1.
     pub connection: u64,
     /// HTTP/1.1 or HTTP/2.
     pub version: Version,
@@ -46,7 +45,7 @@ pub struct Request {
     pub trailers: Vec<(String, Vec<u8>)>,
     /// Whether the end of the body was seen.
     pub body_complete: bool,
-    /// How it ended; `None` while it is open.
+    /// How the stream ended; `None` while it is open.
     pub ended: Option<Ended>,
 }
 
@@ -57,7 +56,7 @@ impl Request {
     }
 }
 
-/// Records everything seen. Clones show the same.
+/// Records all events. Clones share one record.
 #[derive(Clone)]
 pub struct Recorder {
     shared: Arc<Shared>,
@@ -80,7 +79,7 @@ struct State {
 }
 
 impl Recorder {
-    /// Copies of all requests, in order of arrival. Costly with thousands of them: count then.
+    /// Copies of all requests, in order of arrival. Costly for thousands of requests: use [`Self::count`] then.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
         self.state().requests.values().cloned().collect()
@@ -92,7 +91,7 @@ impl Recorder {
         self.state().requests.len()
     }
 
-    /// How many requests that came ended in this way.
+    /// How many requests ended in this way.
     #[must_use]
     pub fn count_ended(&self, how: Ended) -> usize {
         self.state().requests.values().filter(|request| request.ended == Some(how)).count()
@@ -105,13 +104,13 @@ impl Recorder {
         state.connections.saturating_sub(state.connections_before_clear)
     }
 
-    /// How many requests are under way, whatever their kind.
+    /// How many requests are open, of any kind.
     #[must_use]
     pub fn open_streams(&self) -> usize {
         self.state().open
     }
 
-    /// How many requests are under way that came with this value of a header (lower case).
+    /// How many requests are open that have this value of a header (lower case).
     #[must_use]
     pub fn open_with(&self, name: &str, value: &[u8]) -> usize {
         let state = self.state();
@@ -119,8 +118,8 @@ impl Recorder {
         open.filter(|request| request.header(name).any(|found| found == value)).count()
     }
 
-    /// Forgets what was seen so far. Streams that are open stay in [`Self::open_streams`], but
-    /// their requests are gone from [`Self::requests`].
+    /// Forgets all events so far. Open streams stay in [`Self::open_streams`], but their requests are gone from
+    /// [`Self::requests`].
     pub fn clear(&self) {
         let mut state = self.state();
         state.requests.clear();
@@ -129,16 +128,16 @@ impl Recorder {
         self.tell();
     }
 
-    /// Waits until `predicate` holds. It is asked at once and after every event.
+    /// Waits until `predicate` holds. It is evaluated at once and after every event.
     ///
     /// # Errors
-    /// If it does not hold within `limit`; the text says what was seen instead.
+    /// If it does not hold within `limit`; the text says what was recorded instead.
     pub async fn wait_for(
         &self,
         predicate: impl Fn(&Self) -> bool,
         limit: Duration,
     ) -> anyhow::Result<()> {
-        // Subscribe first: an event between the question and the wait must not be missed.
+        // Subscribe first, so that no event between the check and the wait is missed.
         let mut changes = self.shared.changed.subscribe();
         let wait = async {
             while !predicate(self) {
@@ -162,7 +161,7 @@ impl Recorder {
         Self { shared: Arc::new(shared) }
     }
 
-    /// A TLS connection is up. Its number comes back.
+    /// Records a TLS connection, and returns its number.
     pub(super) fn connected(&self) -> u64 {
         let mut state = self.state();
         state.connections = state.connections.saturating_add(1);
@@ -173,7 +172,7 @@ impl Recorder {
         connection
     }
 
-    /// The headers of a request are here. Its number comes back.
+    /// Records the headers of a request, and returns its number.
     pub(super) fn arrived(&self, connection: u64, head: &http::request::Parts) -> u64 {
         let request = from_head(connection, head);
         let line = format!("{} {} ({:?})", request.method, request.path, request.version);
@@ -188,7 +187,7 @@ impl Recorder {
         id
     }
 
-    /// A piece of the body is here.
+    /// Records a piece of the body.
     pub(super) fn body(&self, id: u64, piece: &[u8]) {
         self.update(id, |request| {
             request.body_bytes = request.body_bytes.saturating_add(piece.len() as u64);
@@ -198,17 +197,17 @@ impl Recorder {
         });
     }
 
-    /// The trailers are here.
+    /// Records the trailers.
     pub(super) fn trailers(&self, id: u64, trailers: &HeaderMap) {
         self.update(id, |request| request.trailers = pairs(trailers));
     }
 
-    /// The body is over.
+    /// Records the end of the body.
     pub(super) fn body_complete(&self, id: u64) {
         self.update(id, |request| request.body_complete = true);
     }
 
-    /// The request is over.
+    /// Records the end of the request.
     pub(super) fn ended(&self, id: u64, how: Ended) {
         {
             let mut state = self.state();
@@ -240,7 +239,7 @@ impl Recorder {
         }
     }
 
-    /// A panic elsewhere does not make what was seen untrue.
+    /// A poisoned lock is used anyway: the record stays valid if another thread panics.
     fn state(&self) -> MutexGuard<'_, State> {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

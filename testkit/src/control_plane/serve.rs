@@ -1,8 +1,8 @@
 //! One connection of the control plane.
 //!
-//! In: a TCP connection. Out: TLS, then HTTP/2 or HTTP/1.1 as ALPN agreed, and every request handed
-//! to gRPC or to the HTTP side, split as Kuma splits them (`pkg/dp-server/server/server.go`): gRPC
-//! iff it is HTTP/2 and the content type contains `application/grpc`, whatever the path.
+//! In: a TCP connection. Out: TLS, then HTTP/2 or HTTP/1.1 as ALPN agreed, and every request passed to gRPC or to the
+//! HTTP side, split as Kuma splits them (`pkg/dp-server/server/server.go`): a request is gRPC if it is HTTP/2 and the
+//! content type contains `application/grpc`, whatever the path.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -28,12 +28,12 @@ use super::recorded_body::{AnswerBody, RequestBody, Ticket};
 use super::recorder::Recorder;
 use crate::certificates::H2;
 
-/// As Go's default: a token of 16 KiB in a header must get here, to be seen here.
+/// Go's default. A token of 16 KiB in a header must get here, so that the test can see it.
 const MAX_HEADER_BYTES: u32 = 1 << 20;
-/// A gateway that cuts thousands of streams at once is no attack on this server.
+/// A gateway that resets thousands of streams at once does not attack this server.
 const MAX_PENDING_RESETS: usize = 1 << 20;
 
-/// What every connection needs.
+/// The state that every connection needs.
 #[derive(Clone)]
 pub(super) struct Service {
     pub(super) tls: TlsAcceptor,
@@ -87,7 +87,7 @@ impl Service {
     }
 
     async fn stopped(&self) {
-        // An error means that the control plane is gone, which is a stop as well.
+        // An error means that the control plane is gone, which means stop too.
         self.stopping.clone().wait_for(|stopping| *stopping).await.ok();
     }
 

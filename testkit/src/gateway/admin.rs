@@ -1,4 +1,4 @@
-//! Envoy's admin interface, as far as it is needed.
+//! Client of Envoy's admin interface.
 //!
 //! In: a folder in which Envoy has written the address. Out: stats and states.
 
@@ -25,7 +25,7 @@ pub(super) struct Admin {
 }
 
 impl Admin {
-    /// The interface of the Envoy that runs in `dir`, once it is up.
+    /// The interface of the Envoy that runs in `dir`; `None` until it is up.
     pub(super) fn find(dir: &Path) -> Option<Self> {
         let address = fs::read_to_string(dir.join(ADDRESS_FILE)).ok()?;
         let address = address.trim().parse().ok()?;
@@ -50,14 +50,14 @@ impl Admin {
         self.get("/ready").await.is_ok()
     }
 
-    /// Exactly this counter or gauge.
+    /// The value of the counter or gauge with exactly this name.
     pub(super) async fn stat(&self, name: &str) -> anyhow::Result<Option<u64>> {
         let text = self.get(&format!("/stats?filter={}", name.replace('.', "%5C."))).await?;
         let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
         value.map(|value| value.parse().with_context(|| format!("{name}: {value}"))).transpose()
     }
 
-    /// How many pushes were accepted and rejected, by the counters that have `name` in theirs.
+    /// How many pushes were accepted and rejected: the counters whose names contain `name`.
     pub(super) async fn pushes(&self, name: &str) -> anyhow::Result<(u64, u64)> {
         let text = self.get(&format!("/stats?filter={}", name.replace('.', "%5C."))).await?;
         let sum = |name: &str| {
@@ -68,7 +68,7 @@ impl Admin {
         Ok((sum(".update_success"), sum(".update_rejected")))
     }
 
-    /// Where the listener of this name listens.
+    /// The address of the listener with this name.
     pub(super) async fn listener(&self, name: &str) -> anyhow::Result<SocketAddr> {
         let listeners: Value = serde_json::from_str(&self.get("/listeners?format=json").await?)?;
         let all = listeners.get("listener_statuses").and_then(Value::as_array);

@@ -1,7 +1,7 @@
-//! Envoy's configuration for a run: the very files in `envoy/`, with the values of this run in place
-//! of the ones to set. So what the tests run is what users copy.
+//! Envoy's configuration for a run: the files in `envoy/`, with the values of this run in place of those that users
+//! set. So the tests run the same files that users copy.
 //!
-//! In: [`Options`]. Out: the files in a folder. A value that has no place in the files is an error.
+//! In: [`Options`]. Out: the files in a folder. It is an error if the files have no place for a value.
 
 use std::fs;
 use std::net::IpAddr;
@@ -17,16 +17,16 @@ const GATEWAY: &str = include_str!("../../../envoy/gateway.yaml");
 const CERTIFICATE: &str = include_str!("../../../envoy/sds/gateway-certificate.yaml");
 const CA: &str = include_str!("../../../envoy/sds/control-plane-ca.yaml");
 
-/// Where the files of a run are.
+/// The files of a run.
 #[derive(Debug, Clone)]
 pub(super) struct Files {
     /// The bootstrap configuration.
     pub(super) gateway: PathBuf,
     /// The watched folder.
     folder: PathBuf,
-    /// The watched file, but for its policy.
+    /// The watched file, except its policy.
     watched: Value,
-    /// How the policy stands in it.
+    /// How the file contains the policy.
     delivery: Delivery,
     /// The form of the filter.
     form: Form,
@@ -48,8 +48,8 @@ impl Files {
         Ok(files)
     }
 
-    /// The same policy for an Envoy that takes over, which must ask for the very address that the one
-    /// before it listens on.
+    /// The same policy for an Envoy that takes over. It must ask for the exact address that the previous Envoy listens
+    /// on.
     pub(super) fn for_successor(&self, options: &Options) -> anyhow::Result<Self> {
         let gateway =
             self.gateway.with_file_name(format!("gateway-{}.json", options.listen.port()));
@@ -64,7 +64,7 @@ impl Files {
         self.folder.join(self.delivery.file())
     }
 
-    /// Names another module, for the pushes to come.
+    /// Uses another module in the next pushes.
     pub(super) fn use_module(&mut self, module: &Path) -> anyhow::Result<()> {
         set(&mut self.watched, &self.delivery.filter(self.form.code()), json!(module))
     }
@@ -84,16 +84,16 @@ impl Files {
     }
 }
 
-/// Whether a file says anything new.
+/// Whether a written file differs from the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Written {
-    /// It does.
+    /// It differs.
     Another,
-    /// It does not.
+    /// It does not differ.
     Same,
 }
 
-/// Writes the files that the gateway's TLS is included from.
+/// Writes the files from which the gateway's TLS configuration is included.
 fn write_secrets(dir: &Path, options: &Options) -> anyhow::Result<()> {
     let certificate = "/resources/0/tls_certificate";
     let trust = "/resources/0/validation_context";
@@ -122,11 +122,11 @@ fn write_secrets(dir: &Path, options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Their names, beside the bootstrap configuration.
+/// The names of these files, beside the bootstrap configuration.
 const CERTIFICATE_FILE: &str = "gateway-certificate.json";
 const CA_FILE: &str = "control-plane-ca.json";
 
-/// In the listener.
+/// The place of the filter in the listener.
 const FILTER: &str = "/filter_chains/0/filters/0/typed_config/http_filters/0";
 
 impl Delivery {
@@ -139,7 +139,7 @@ impl Delivery {
         }
     }
 
-    /// Where `place` of the filter's configuration is in the watched file.
+    /// The place in the watched file of `place` in the filter's configuration.
     fn filter(self, place: &str) -> String {
         match self {
             Self::Ecds | Self::EcdsText | Self::Gateway => {
@@ -149,7 +149,7 @@ impl Delivery {
         }
     }
 
-    /// The policy, as it is written there.
+    /// The policy, in the type of this delivery.
     fn written(self, policy: &Value) -> Value {
         let (kind, value) = match self {
             Self::Ecds | Self::Gateway => ("Struct", policy.clone()),
@@ -158,7 +158,7 @@ impl Delivery {
         json!({ "@type": format!("type.googleapis.com/google.protobuf.{kind}"), "value": value })
     }
 
-    /// Where Envoy counts what it takes from the watched file.
+    /// The text in the names of Envoy's counters of updates from the watched file.
     pub(super) fn pushes(self) -> &'static str {
         match self {
             Self::Ecds | Self::EcdsText | Self::Gateway => "extension_config_discovery",
@@ -167,7 +167,7 @@ impl Delivery {
     }
 }
 
-/// The bootstrap configuration, and what the watched file has but for its policy.
+/// The bootstrap configuration, and the watched file without its policy.
 fn configurations(options: &Options, folder: &Path) -> anyhow::Result<(Value, Value)> {
     let (mut gateway, ecds) = (gateway_configuration(options, folder)?, filter(options)?);
     if options.delivery != Delivery::Lds || options.service.address.is_some() {
@@ -253,17 +253,18 @@ fn gateway_configuration(options: &Options, folder: &Path) -> anyhow::Result<Val
     Ok(gateway)
 }
 
-/// `envoy/gateway.yaml`, or a file like it, that asks a service: with what stands in a file of `envoy/service/`.
+/// `envoy/gateway.yaml`, or a file like it, with the parts from a file of `envoy/service/`, so that Envoy asks a
+/// service.
 ///
 /// # Errors
-/// Either file is not as it is shipped.
+/// Either file differs from the shipped one in its structure.
 pub fn asking_a_service(gateway: &str, parts: &str, port: u16) -> anyhow::Result<Value> {
     let mut gateway = yaml(gateway)?;
     ask_service(&mut gateway, parts, port)?;
     Ok(gateway)
 }
 
-/// Puts what stands in `parts` where it says.
+/// Puts each of `parts` in its place.
 fn ask_service(gateway: &mut Value, parts: &str, port: u16) -> anyhow::Result<()> {
     const MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
     const PORT: &str =
@@ -301,8 +302,8 @@ fn ask_service(gateway: &mut Value, parts: &str, port: u16) -> anyhow::Result<()
     Ok(())
 }
 
-/// Leads the listener for probes to the admin interface, whose port must be known then; or leaves it out, with
-/// its clusters.
+/// Makes the listener for probes point to the admin interface, whose port must be known then; or removes it and its
+/// clusters.
 fn set_probes(gateway: &mut Value, probes: bool) -> anyhow::Result<()> {
     if !probes {
         for (list, kept) in [("listeners", "zonegate"), ("clusters", "control-plane")] {
@@ -322,7 +323,7 @@ fn set_probes(gateway: &mut Value, probes: bool) -> anyhow::Result<()> {
     set(gateway, "/static_resources/listeners/1/address/socket_address/port_value", json!(0))
 }
 
-/// A certificate names an address in another kind of entry than a host, and Envoy looks in one only.
+/// A certificate has different entries for addresses and for host names, and Envoy compares only one kind.
 pub(super) fn san_type(name: &str) -> &'static str {
     match name.parse::<IpAddr>() {
         Ok(_) => "IP_ADDRESS",
@@ -334,14 +335,14 @@ pub(super) fn yaml(text: &str) -> anyhow::Result<Value> {
     serde_saphyr::from_str(text).context("reading YAML")
 }
 
-/// Sets a value that is there already: a file that has moved on must not be edited past the mark.
+/// Replaces an existing value. If the file has changed and lacks the place, that is an error.
 pub(super) fn set(file: &mut Value, pointer: &str, value: Value) -> anyhow::Result<()> {
     let place = file.pointer_mut(pointer);
     *place.with_context(|| format!("the configuration has no {pointer}"))? = value;
     Ok(())
 }
 
-/// Puts a value before all others of a list.
+/// Puts a value first in a list.
 fn insert(file: &mut Value, pointer: &str, value: Value) -> anyhow::Result<()> {
     let list = file.pointer_mut(pointer).and_then(Value::as_array_mut);
     list.with_context(|| format!("the configuration has no list {pointer}"))?.insert(0, value);

@@ -1,6 +1,6 @@
-//! Envoy's hot restart: which Envoy it is in a row of which each takes over from the one before.
+//! Envoy's hot restart: the place of an Envoy in a sequence, in which each takes over from the one before.
 //!
-//! In: the folders in which they run. Out: the arguments that say so to Envoy.
+//! In: the folders in which they run. Out: the arguments for Envoy.
 
 use std::ffi::OsString;
 use std::fs;
@@ -8,31 +8,31 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 
-/// The file in which the first one says how the others find it.
+/// The file in which the first Envoy writes the base id for the others.
 const BASE_ID_FILE: &str = "base-id";
-/// Seconds in which an Envoy that was taken over from lets go of its connections.
+/// Seconds that the previous Envoy has to drain its connections.
 const DRAIN: &str = "5";
-/// Seconds after which it is ended.
+/// Seconds after which the previous Envoy is ended.
 const SHUTDOWN: &str = "15";
 
-/// Which one it is.
+/// The place of an Envoy in the sequence.
 #[derive(Debug, Clone)]
 pub(super) enum Epoch {
     /// The only one.
     Only,
     /// The first.
     First,
-    /// One after it.
+    /// A later one.
     Next {
-        /// How they find each other.
+        /// Envoy's base id, which all of the sequence share.
         base_id: String,
-        /// How many were before it.
+        /// Its restart epoch: the number of Envoys before it.
         number: u32,
     },
 }
 
 impl Epoch {
-    /// The one after this, which runs in `dir`.
+    /// The epoch of the Envoy after this one, which runs in `dir`.
     pub(super) fn next(&self, dir: &Path) -> anyhow::Result<Self> {
         match self {
             Self::Only => bail!("no other Envoy can take over from this one"),
@@ -48,7 +48,7 @@ impl Epoch {
         }
     }
 
-    /// What Envoy, which runs in `dir`, is to be told.
+    /// The arguments for the Envoy that runs in `dir`.
     pub(super) fn arguments(&self, dir: &Path) -> Vec<OsString> {
         match self {
             Self::Only => vec!["--disable-hot-restart".into()],

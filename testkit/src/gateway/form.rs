@@ -1,7 +1,7 @@
 //! The forms of the gate: a module in wasm, a dynamic module, or a service that Envoy asks.
 //!
-//! In: the file that Envoy is to load, or the program that serves. Out: how Envoy's configuration names it, and where Envoy shows what
-//! it counts.
+//! In: the file that Envoy is to load, or the program that serves. Out: how Envoy's configuration names it, and where
+//! Envoy shows its metrics.
 
 use std::path::Path;
 
@@ -19,13 +19,13 @@ pub enum Form {
     Wasm,
     /// A shared library that Envoy loads.
     Native,
-    /// A program beside Envoy, which asks it by external processing. It reads the same ECDS file as an Envoy with the
-    /// module in wasm.
+    /// A program beside Envoy, which Envoy asks by external processing. It reads the same ECDS file as an Envoy with
+    /// the module in wasm.
     Service,
 }
 
 impl Form {
-    /// The form of the gate in this file, by its name.
+    /// The form of the gate in this file, by the extension of its name.
     pub fn of(module: &Path) -> Self {
         match module.extension().map(std::ffi::OsStr::as_encoded_bytes) {
             Some(b"so") => Self::Native,
@@ -34,7 +34,7 @@ impl Form {
         }
     }
 
-    /// Where the shipped configuration has the filter.
+    /// The path of the filter in the shipped configuration.
     pub fn installed(self) -> &'static str {
         match self {
             Self::Wasm | Self::Service => "/etc/zonegate/zonegate.wasm",
@@ -50,7 +50,7 @@ impl Form {
         }
     }
 
-    /// Where in the configuration of the filter the file stands.
+    /// The place of the file's path in the configuration of the filter.
     pub fn code(self) -> &'static str {
         match self {
             Self::Wasm | Self::Service => "/config/vm_config/code/local/filename",
@@ -58,7 +58,7 @@ impl Form {
         }
     }
 
-    /// Where in the configuration of the filter the policy stands.
+    /// The place of the policy in the configuration of the filter.
     pub fn policy(self) -> &'static str {
         match self {
             Self::Wasm | Self::Service => "/config/configuration",
@@ -66,7 +66,7 @@ impl Form {
         }
     }
 
-    /// What Envoy puts before the names of the filter's counters and gauges.
+    /// The prefix that Envoy puts before the names of the filter's counters and gauges.
     pub fn stats_prefix(self) -> &'static str {
         match self {
             Self::Wasm | Self::Service => "wasmcustom",
@@ -76,7 +76,7 @@ impl Form {
 }
 
 impl ServiceProtocol {
-    /// What goes into `gateway.yaml` in place of the filter.
+    /// The parts that replace the filter in `gateway.yaml`.
     pub fn parts(self) -> &'static str {
         match self {
             Self::ExtProc => EXT_PROC,

@@ -1,8 +1,7 @@
 //! The gateway: a real Envoy with the filter, from the files in `envoy/`.
 //!
-//! In: [`Options`]. Out: a running [`Gateway`], ready and with its policy in force, or an error with
-//! the end of Envoy's log. All ports are the system's choice unless given, and nothing is shared
-//! between two gateways.
+//! In: [`Options`]. Out: a running [`Gateway`], ready and with its policy in force, or an error with the end of Envoy's
+//! log. The system chooses all ports unless they are given. Two gateways share nothing.
 
 mod admin;
 mod configuration;
@@ -39,26 +38,26 @@ pub use zone_side::{ZoneSide, ZoneSideOptions};
 const START: Duration = Duration::from_secs(60);
 /// How long a push may take.
 const PUSH: Duration = Duration::from_secs(30);
-/// Between two looks.
+/// Time between two polls.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// What became of a push.
+/// The result of a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pushed {
     /// In force.
     Accepted,
-    /// Refused; the previous policy goes on.
+    /// Refused; the previous policy stays in force.
     Rejected,
 }
 
-/// What becomes of the policy that a gateway starts with.
+/// Whether the first policy of a gateway must be accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum AtStart {
     Accepted,
     MayBeRefused,
 }
 
-/// A running gateway. Dropped, it is killed.
+/// A running gateway. It is killed when dropped.
 #[derive(Debug)]
 pub struct Gateway {
     process: Process,
@@ -81,15 +80,15 @@ impl Gateway {
         Self::begin(options, Epoch::Only, AtStart::Accepted).await
     }
 
-    /// The same, but where the policy is refused, the gateway stays without one.
+    /// As [`Self::start`], but if the policy is refused, the gateway runs without a policy.
     ///
     /// # Errors
-    /// As [`Self::start`], but for the policy.
+    /// As [`Self::start`], except a refused policy.
     pub async fn start_without_policy(options: Options) -> anyhow::Result<Self> {
         Self::begin(options, Epoch::Only, AtStart::MayBeRefused).await
     }
 
-    /// The same, and another one can take over from it by Envoy's hot restart.
+    /// As [`Self::start`], and another gateway can take over from it by Envoy's hot restart.
     ///
     /// # Errors
     /// As [`Self::start`].
@@ -110,14 +109,14 @@ impl Gateway {
         options.service.address = Some(listen);
         let policy = Files::write(dir.path(), &options)?.watched();
         let service = Service::start(&options, &policy, dir.path()).await?;
-        // Once more, for now it is known where the service listens.
+        // Written again, because the address of the service is known now.
         options.service.address = Some(service.address());
         let files = Files::write(dir.path(), &options)?;
         Self::launch(options, files, epoch, Some(service), dir, at_start).await
     }
 
-    /// Starts one that takes over from this one, with the same files: new connections come to it, and
-    /// this one ends after some seconds. The files stay in the folder of the first.
+    /// Starts a gateway that takes over from this one, with the same files. New connections go to the successor, and
+    /// this gateway ends after some seconds. The files stay in the folder of the first.
     ///
     /// # Errors
     /// As [`Self::start`].
@@ -166,7 +165,7 @@ impl Gateway {
             if let Some(admin) = Admin::find(dir)
                 && admin.is_ready().await
             {
-                // Envoy starts without the filter's policy and answers 500 to everything.
+                // Envoy starts without the filter's policy and answers 500 to every request.
                 let pushes = pushes(&admin, service, options).await?;
                 if service.is_some() && pushes == (0, 0) {
                     sleep(LOOK).await;
@@ -184,15 +183,15 @@ impl Gateway {
         bail!("Envoy was not ready within {} s", START.as_secs())
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where its listener for probes listens.
+    /// The address of its listener for probes.
     ///
     /// # Errors
-    /// It has none.
+    /// It has no such listener.
     pub async fn probes_address(&self) -> anyhow::Result<SocketAddr> {
         self.admin.listener("probes").await
     }
@@ -202,7 +201,7 @@ impl Gateway {
         self.dir.path()
     }
 
-    /// Where its admin interface listens.
+    /// The address of its admin interface.
     pub fn admin_address(&self) -> SocketAddr {
         self.admin.address()
     }
@@ -220,8 +219,8 @@ impl Gateway {
         self.admin.get(path).await
     }
 
-    /// A counter or gauge; `None` where there is none of this name. One of the filter, `zonegate.…`, is
-    /// asked for without the prefix that Envoy gives it.
+    /// A counter or gauge; `None` if no such metric exists. Metrics of the filter, `zonegate.…`, are named without
+    /// Envoy's prefix.
     ///
     /// # Errors
     /// Envoy does not answer.
@@ -241,10 +240,10 @@ impl Gateway {
         Form::of(&self.options.module)
     }
 
-    /// Waits until a counter or gauge has `wanted`.
+    /// Waits until a counter or gauge has the value `wanted`.
     ///
     /// # Errors
-    /// It does not in time; what it had instead.
+    /// It does not in time; with the value that it had instead.
     pub async fn wait_stat(&self, name: &str, wanted: u64, limit: Duration) -> anyhow::Result<()> {
         let start = Instant::now();
         loop {
@@ -259,24 +258,24 @@ impl Gateway {
         }
     }
 
-    /// Names another module for the pushes to come.
+    /// Uses another module in the next pushes.
     ///
     /// # Errors
-    /// The configuration names none.
+    /// The configuration names no module.
     pub fn use_module(&mut self, module: &Path) -> anyhow::Result<()> {
         self.files.use_module(module)
     }
 
-    /// Pushes a policy and waits until Envoy has taken or refused it.
+    /// Pushes a policy and waits until Envoy has accepted or refused it.
     ///
     /// # Errors
-    /// The file cannot be written, or Envoy does not look at it.
+    /// The file cannot be written, or Envoy does not read it.
     pub async fn push(&self, policy: &Value) -> anyhow::Result<Pushed> {
         let look = || pushes(&self.admin, self.service.as_ref(), &self.options);
         let before = look().await?;
         let written = self.files.push(policy)?;
         if written == Written::Same && self.service.is_some() {
-            // A service takes no notice.
+            // A service ignores a file without a change.
             return Ok(Pushed::Accepted);
         }
         let start = Instant::now();
@@ -293,7 +292,7 @@ impl Gateway {
         bail!("Envoy took no notice of the push")
     }
 
-    /// Envoy's log so far, and behind it that of the service.
+    /// Envoy's log so far, followed by the log of the service.
     ///
     /// # Errors
     /// It cannot be read.
@@ -307,7 +306,7 @@ impl Gateway {
         self.files.watched()
     }
 
-    /// Where Envoy's log is.
+    /// The path of Envoy's log.
     pub fn log_path(&self) -> PathBuf {
         self.process.log_path().to_owned()
     }
@@ -317,10 +316,10 @@ impl Gateway {
         self.process.log_tail()
     }
 
-    /// Waits until the log has `text`.
+    /// Waits until the log contains `text`.
     ///
     /// # Errors
-    /// It has not in time.
+    /// It does not in time.
     pub async fn wait_log(&self, text: &str, limit: Duration) -> anyhow::Result<()> {
         let start = Instant::now();
         while !self.log()?.contains(text) {
@@ -332,7 +331,7 @@ impl Gateway {
         Ok(())
     }
 
-    /// Waits until Envoy ends by itself or a signal comes.
+    /// Waits until Envoy ends by itself or by a signal.
     ///
     /// # Errors
     /// Envoy's process cannot be waited for.

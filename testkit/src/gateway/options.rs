@@ -1,6 +1,6 @@
-//! How to run a gateway: what is run, in front of what, and with which policy.
+//! How to run a gateway: with which programs, in front of which control plane, and with which policy.
 //!
-//! In: what a demo or a test wants. Out: [`Options`]. Whether the files are there is not checked.
+//! In: the values of a demo or a test. Out: [`Options`]. Whether the files exist is not checked.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -30,19 +30,20 @@ pub struct Options {
     pub certificate: PathBuf,
     /// Its private key, PEM.
     pub key: PathBuf,
-    /// Where to listen; port 0 takes a free one.
+    /// The address to listen on; port 0 takes a free one.
     pub listen: SocketAddr,
     /// Worker threads.
     pub concurrency: u32,
     /// Where Envoy's log goes.
     pub log: Log,
-    /// The service that it asks, in that form.
+    /// The service that Envoy asks, in that form.
     pub service: ServiceOptions,
     /// How the policy reaches Envoy.
     pub delivery: Delivery,
-    /// Whether the listener for probes is there, at a free port of loopback.
+    /// Whether to have the listener for probes, on a free port of loopback.
     pub probes: bool,
-    /// More edits of `gateway.yaml`, by JSON pointer; one that ends in `/+` puts a value before those of a list.
+    /// More edits of `gateway.yaml`, by JSON pointer. A pointer that ends in `/+` inserts a value at the start of a
+    /// list.
     pub edits: Vec<(String, Value)>,
     /// More environment for Envoy.
     pub environment: Vec<(String, String)>,
@@ -51,11 +52,11 @@ pub struct Options {
 /// How the policy reaches Envoy.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Delivery {
-    /// By ECDS from a watched file, as it is shipped: a `google.protobuf.Struct`, which Envoy writes
-    /// down in another order each time, so that two pushes of one policy are two configurations.
+    /// By ECDS from a watched file, as shipped: a `google.protobuf.Struct`. Envoy serializes it in another order each
+    /// time, so that two pushes of one policy are two configurations.
     #[default]
     Ecds,
-    /// The same, as JSON in a `StringValue`: a policy that is pushed again is the same to the byte.
+    /// The same, as JSON in a `StringValue`: a policy that is pushed again has equal bytes.
     EcdsText,
     /// In `gateway.yaml` itself; there are no pushes.
     Gateway,
@@ -63,18 +64,18 @@ pub enum Delivery {
     Lds,
 }
 
-/// How a service is asked.
+/// How Envoy asks a service.
 #[derive(Debug, Clone, Default)]
 pub struct ServiceOptions {
-    /// Where it listens; where nobody says so, one is started.
+    /// The address of the service; if `None`, a service is started.
     pub address: Option<SocketAddr>,
     /// More arguments for it.
     pub arguments: Vec<String>,
-    /// By which protocol it is asked.
+    /// The protocol.
     pub protocol: ServiceProtocol,
 }
 
-/// By which protocol a service is asked.
+/// The protocol by which Envoy asks a service.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ServiceProtocol {
     /// External processing.

@@ -11,7 +11,7 @@ use super::epoch::Epoch;
 use super::{Delivery, Options};
 use crate::process::Process;
 
-/// Starts Envoy, or func-e with it, in `dir`.
+/// Starts Envoy, directly or through func-e, in `dir`.
 pub(super) fn start(
     options: &Options,
     gateway: &Path,
@@ -35,7 +35,7 @@ pub(super) fn start(
         .args(["--concurrency", &options.concurrency.to_string()])
         .args(epoch.arguments(dir))
         .args(connections(options.delivery))
-        // Lines of the access log are written at once, not after ten seconds.
+        // Lines of the access log are written soon, not after ten seconds.
         .args(["--file-flush-interval-msec", "200"])
         .args(["--log-level", "warning"])
         .args(["--component-log-level", "wasm:info,dynamic_modules:info,config:info"])
@@ -44,9 +44,9 @@ pub(super) fn start(
     Process::start(command, options.log, dir.join("envoy.log"))
 }
 
-/// What becomes of connections when the listener is replaced: they stay, as if the drain time were never
-/// over. Envoy would ask them to go, one by one and by chance: with each response, as likely as so much of that time
-/// is over. With a day, one test in ten that asked for three seconds lost its connection.
+/// Keeps connections open when the listener is replaced, by a long drain time. Envoy asks a connection to close at
+/// random, with each response, with a probability equal to the elapsed fraction of the drain time. With a drain time of
+/// one day, one test in ten that sent requests for three seconds lost its connection.
 fn connections(delivery: Delivery) -> &'static [&'static str] {
     match delivery {
         Delivery::Lds => &["--drain-time-s", "100000000"],

@@ -1,6 +1,6 @@
 //! The gate as a service beside an Envoy: `zonegate serve`.
 //!
-//! In: the program, and the file with the policy. Out: where it listens, what it counts, its log.
+//! In: the program, and the file with the policy. Out: its address, its metrics and its log.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -19,12 +19,12 @@ use super::admin::Admin;
 use super::{Gateway, Options};
 use crate::process::{Log, Process};
 
-/// How long it may take to listen.
+/// How long the service may take until it listens.
 const START: Duration = Duration::from_secs(20);
-/// Between two looks.
+/// Time between two polls.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// What stands before a label in the name of a metric, the name of the label, and what may stand behind it.
+/// For each metric with a label: the prefix of the name before the value of the label, and the label.
 const LABELLED: [(&str, &str); 6] = [
     ("zonegate.denied.", "reason"),
     ("zonegate.would_deny.", "reason"),
@@ -34,7 +34,7 @@ const LABELLED: [(&str, &str); 6] = [
     ("zonegate.zone.", "zone"),
 ];
 
-/// A running service. Dropped, it is killed.
+/// A running service. It is killed when dropped.
 #[derive(Debug)]
 pub struct Service {
     process: Process,
@@ -43,7 +43,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts one, and waits until it listens. Its log goes to a file in `dir`.
+    /// Starts a service, and waits until it listens. Its log goes to a file in `dir`.
     ///
     /// # Errors
     /// It cannot be started, ends, or does not listen in time; with the end of its log.
@@ -72,14 +72,14 @@ impl Service {
         bail!("the service does not listen: {}", process.log_tail())
     }
 
-    /// One for each that is started in a folder.
+    /// A new log file for each service that is started in a folder.
     fn log_file(dir: &Path) -> anyhow::Result<PathBuf> {
         let free = |number: &u32| !dir.join(format!("service-{number}.log")).exists();
         let number = (0..1000).find(free).context("too many services")?;
         Ok(dir.join(format!("service-{number}.log")))
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -97,7 +97,7 @@ impl Service {
         self.process.log()
     }
 
-    /// GETs a path; status and body.
+    /// GETs a path. Returns status and body.
     ///
     /// # Errors
     /// It does not answer.
@@ -109,7 +109,7 @@ impl Service {
         Ok((status, String::from_utf8_lossy(&body).into_owned()))
     }
 
-    /// A counter or gauge by the name that a filter has for it; `None` where there is none.
+    /// A counter or gauge, by the filter's name for it; `None` if no such metric exists.
     ///
     /// # Errors
     /// The service does not answer.
@@ -121,7 +121,7 @@ impl Service {
         value.map(|value| value.parse().with_context(|| format!("{name}: {value}"))).transpose()
     }
 
-    /// Ends it at once, as the kernel does when memory is short.
+    /// Kills it at once, as the kernel does when memory is short.
     ///
     /// # Errors
     /// It cannot be ended.
@@ -135,7 +135,7 @@ impl Service {
     }
 }
 
-/// The name and label for Prometheus.
+/// The name and label in Prometheus's format.
 fn shown(name: &str) -> String {
     for (before, label) in LABELLED {
         let Some(rest) = name.strip_prefix(before) else { continue };
@@ -151,17 +151,17 @@ fn shown(name: &str) -> String {
 }
 
 impl Gateway {
-    /// The service that was started with it.
+    /// The service that was started with the gateway.
     pub fn service(&self) -> Option<&Service> {
         self.service.as_ref()
     }
 
-    /// Takes the service away, to end it.
+    /// Takes the service out of the gateway, so that the caller can end it.
     pub fn take_service(&mut self) -> Option<Service> {
         self.service.take()
     }
 
-    /// Starts the service anew where it was before.
+    /// Starts the service again, at the same address.
     ///
     /// # Errors
     /// As [`Service::start`].
@@ -171,16 +171,16 @@ impl Gateway {
         Ok(())
     }
 
-    /// What Prometheus is shown: by Envoy, and by the service where there is one.
+    /// The metrics for Prometheus: Envoy's, and the service's if there is one.
     ///
     /// # Errors
-    /// One of them does not answer.
+    /// Envoy or the service does not answer.
     pub async fn prometheus(&self) -> anyhow::Result<String> {
         let mut text = self.admin.get("/stats/prometheus").await?;
         if let Some(service) = &self.service {
             for line in service.get("/metrics").await?.1.lines() {
                 let line = match line.split_once(' ') {
-                    // As Envoy writes it.
+                    // As Envoy writes samples without labels.
                     Some((name, value)) if !line.starts_with('#') && !name.contains('{') => {
                         format!("{name}{{}} {value}")
                     }

@@ -1,8 +1,8 @@
-//! The Envoy beside a zone's control plane, from the files in `envoy/global-kds/`: it adds the zone's token to
-//! what is sent to the gateway of the global control plane.
+//! The Envoy beside a zone's control plane, from the files in `envoy/global-kds/`. It adds the zone's token to requests
+//! to the gateway of the global control plane.
 //!
-//! In: [`ZoneSideOptions`]. Out: a running [`ZoneSide`], ready, or an error with the end of Envoy's log.
-//! Whether the gateway can be reached is not checked.
+//! In: [`ZoneSideOptions`]. Out: a running [`ZoneSide`], ready, or an error with the end of Envoy's log. Whether the
+//! gateway can be reached is not checked.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -23,10 +23,10 @@ const ENVOY: &str = include_str!("../../../envoy/global-kds/zone-side.yaml");
 const SECRET: &str = include_str!("../../../envoy/global-kds/zone-token.yaml");
 /// How long Envoy may take to be ready. It waits up to 15 s for a token.
 const START: Duration = Duration::from_secs(60);
-/// Between two looks.
+/// Time between two polls.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How to run it.
+/// How to run this Envoy.
 #[derive(Debug, Clone)]
 pub struct ZoneSideOptions {
     /// The Envoy to run.
@@ -37,11 +37,11 @@ pub struct ZoneSideOptions {
     pub gateway_ca: PathBuf,
     /// The name in its certificate.
     pub gateway_name: String,
-    /// Where to listen; port 0 takes a free one.
+    /// The address to listen on; port 0 takes a free one.
     pub listen: SocketAddr,
 }
 
-/// A running Envoy beside a zone's control plane. Dropped, it is killed.
+/// A running Envoy beside a zone's control plane. It is killed when dropped.
 #[derive(Debug)]
 pub struct ZoneSide {
     process: Process,
@@ -52,7 +52,7 @@ pub struct ZoneSide {
 }
 
 impl ZoneSide {
-    /// Starts Envoy with this text in the file of the token, or without the file.
+    /// Starts Envoy with this text in the token file, or without the file.
     ///
     /// # Errors
     /// Envoy cannot be started, ends, or is not ready in time; with the end of its log.
@@ -65,7 +65,7 @@ impl ZoneSide {
         Self::run(options, dir).await
     }
 
-    /// Ends Envoy, and starts another one with the same files, which listens where this one did.
+    /// Ends Envoy, and starts another one with the same files and the same address.
     ///
     /// # Errors
     /// As [`Self::start`].
@@ -96,17 +96,17 @@ impl ZoneSide {
         }
     }
 
-    /// Where the zone's control plane connects, without TLS.
+    /// The address for the zone's control plane, without TLS.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The folder in which the file of the token is.
+    /// The folder of the token file.
     pub fn token_folder(&self) -> PathBuf {
         token_folder(self.dir.path())
     }
 
-    /// Puts this text in place of the token by a rename, as an operator does.
+    /// Replaces the token by a rename, as an operator does.
     ///
     /// # Errors
     /// It cannot be written.
@@ -116,7 +116,7 @@ impl ZoneSide {
         fs::write(&new, token).and_then(|()| fs::rename(&new, &place)).context("writing the token")
     }
 
-    /// Removes the file of the token.
+    /// Removes the token file.
     ///
     /// # Errors
     /// It cannot be removed.
@@ -124,7 +124,7 @@ impl ZoneSide {
         fs::remove_file(token_folder(self.dir.path()).join("token")).context("removing the token")
     }
 
-    /// A counter or gauge of Envoy; `None` where there is none of this name.
+    /// A counter or gauge of Envoy; `None` if no such metric exists.
     ///
     /// # Errors
     /// Envoy does not answer.

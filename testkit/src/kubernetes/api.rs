@@ -1,7 +1,6 @@
-//! The API server, as the cluster's administrator uses it.
+//! A client of the API server, as the cluster's administrator.
 //!
-//! In: where it is. Out: objects, as JSON. What an object must have is not known here: the API server
-//! says so.
+//! In: its address. Out: objects, as JSON. Objects are not validated here; the API server does so.
 
 use std::net::SocketAddr;
 
@@ -19,7 +18,7 @@ pub struct Api {
 }
 
 impl Api {
-    /// Of the server at `address`, whose certificate is of the authority `ca` (PEM).
+    /// A client of the server at `address`, whose certificate the authority `ca` (PEM) signed.
     ///
     /// # Errors
     /// If `ca` is not a certificate.
@@ -27,7 +26,7 @@ impl Api {
         Ok(Self { client: JsonClient::tls(address, ca, token)?, token: token.to_owned() })
     }
 
-    /// Where it is.
+    /// The address of the server.
     pub fn address(&self) -> SocketAddr {
         self.client.address()
     }
@@ -37,15 +36,15 @@ impl Api {
         &self.token
     }
 
-    /// The keys of the service-account tokens: the document `/openid/v1/jwks`, as it is.
+    /// The keys of the service-account tokens: the document `/openid/v1/jwks`, unchanged.
     ///
     /// # Errors
-    /// The API server does not answer as it should.
+    /// The API server does not answer as expected.
     pub async fn jwks(&self) -> anyhow::Result<String> {
         self.get("/openid/v1/jwks").await?.context("the API server has no keys")
     }
 
-    /// Makes a namespace.
+    /// Creates a namespace.
     ///
     /// # Errors
     /// The API server refuses.
@@ -54,7 +53,7 @@ impl Api {
         self.create("/api/v1/namespaces", &json!({ "metadata": metadata })).await
     }
 
-    /// Makes a service account.
+    /// Creates a service account.
     ///
     /// # Errors
     /// The API server refuses.
@@ -67,7 +66,7 @@ impl Api {
         self.create(&path, &json!({ "metadata": { "name": name } })).await
     }
 
-    /// Makes a node, which nothing runs on.
+    /// Creates a node, on which nothing runs.
     ///
     /// # Errors
     /// The API server refuses.
@@ -75,7 +74,7 @@ impl Api {
         self.create("/api/v1/nodes", &json!({ "metadata": { "name": name } })).await
     }
 
-    /// Makes a pod of a service account; on `node`, if there is one. Nothing runs it.
+    /// Creates a pod of a service account, on `node` if given. Nothing runs it.
     ///
     /// # Errors
     /// The API server refuses.
@@ -100,22 +99,22 @@ impl Api {
     /// Removes an object at once, without the grace period in which a kubelet would stop a pod.
     ///
     /// # Errors
-    /// There is none, or the API server refuses.
+    /// It does not exist, or the API server refuses.
     pub async fn remove(&self, path: &str) -> anyhow::Result<()> {
         let options = json!({ "gracePeriodSeconds": 0 });
         self.client.send(Method::DELETE, path, Some(&options)).await.map(drop)
     }
 
-    /// POSTs an object; what the API server made of it.
+    /// POSTs an object. Returns the object that the API server made.
     ///
     /// # Errors
-    /// The API server refuses, with its words.
+    /// The API server refuses; with its message.
     pub async fn create(&self, path: &str, object: &Value) -> anyhow::Result<Value> {
         let text = self.client.send(Method::POST, path, Some(object)).await?;
         Ok(serde_json::from_str(&text)?)
     }
 
-    /// GETs a path; `None` where there is nothing.
+    /// GETs a path; `None` if nothing is there.
     ///
     /// # Errors
     /// The API server does not answer, or refuses.

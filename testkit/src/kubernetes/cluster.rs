@@ -1,7 +1,7 @@
 //! etcd and kube-apiserver, on loopback.
 //!
-//! In: [`Options`], with the keys of the service-account tokens. Out: a running [`Cluster`], ready, or an
-//! error with the end of a log. Its administrator is a static token; RBAC is in force for everyone else.
+//! In: [`Options`], with the keys of the service-account tokens. Out: a running [`Cluster`], ready, or an error with
+//! the end of a log. The administrator has a static token; RBAC is in force for everyone else.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -22,7 +22,7 @@ use crate::process::{Log, Process};
 
 /// How long a cluster may take to be ready, on a slow machine.
 const START: Duration = Duration::from_secs(180);
-/// Between two looks.
+/// Time between two polls.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// How to run a cluster.
@@ -30,18 +30,18 @@ const LOOK: Duration = Duration::from_millis(100);
 pub struct Options {
     /// The private key, PEM, that tokens are signed with: RSA, or EC on P-256, P-384 or P-521.
     pub signing_key: String,
-    /// The public keys, PEM (`PUBLIC KEY`), whose tokens are accepted: that of the signing key, and a
-    /// former one, or the next.
+    /// The public keys, PEM (`PUBLIC KEY`), whose tokens are accepted: that of the signing key, and a former or the
+    /// next one.
     pub public_keys: Vec<String>,
-    /// What tokens have as `iss`.
+    /// The `iss` of the tokens.
     pub issuer: String,
-    /// More issuers whose tokens are accepted: a former one.
+    /// More issuers whose tokens are accepted, such as a former one.
     pub more_issuers: Vec<String>,
-    /// Which audiences are this API server; where there are none, the issuer.
+    /// The audiences of this API server; the issuer if the list is empty.
     pub audiences: Vec<String>,
 }
 
-/// A running cluster. Dropped, its two processes are killed.
+/// A running cluster. Its two processes are killed when it is dropped.
 #[derive(Debug)]
 pub struct Cluster {
     api: Api,
@@ -52,7 +52,7 @@ pub struct Cluster {
 }
 
 impl Options {
-    /// With this key pair, PEM, all else as most clusters have it.
+    /// Options with this key pair (PEM). All else is as in most clusters.
     #[must_use]
     pub fn new(signing_key: &str, public_key: &str) -> Self {
         Self {
@@ -69,7 +69,7 @@ impl Cluster {
     /// Starts etcd and an API server, and waits until the server is ready.
     ///
     /// # Errors
-    /// One of them cannot be started, ends, or is not ready in time; with the ends of the logs.
+    /// One of them cannot be started, ends, or is not ready in time; with the ends of their logs.
     pub async fn start(programs: &Programs, options: &Options) -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new().prefix("zonegate-kubernetes-").tempdir()?;
         let certificates = Certificates::generate(dir.path())?;
@@ -102,7 +102,7 @@ impl Cluster {
         }
     }
 
-    /// The API, as the cluster's administrator.
+    /// The API, with the administrator's token.
     pub fn api(&self) -> &Api {
         &self.api
     }
@@ -136,8 +136,8 @@ impl Cluster {
     }
 }
 
-/// Returns the process and the address for clients. What it stores is gone with the folder, so that it
-/// need not wait for the disk.
+/// Returns the process and the address for clients. The data is deleted with the folder, so etcd need not sync it to
+/// disk.
 fn start_etcd(program: &Path, dir: &Path) -> anyhow::Result<(Process, String)> {
     let clients = format!("http://127.0.0.1:{}", free_port()?);
     let peers = format!("http://127.0.0.1:{}", free_port()?);
@@ -162,10 +162,10 @@ fn arguments(dir: &Path, options: &Options, administrator: &str) -> anyhow::Resu
     let users = write("users.csv", &format!("{administrator},administrator,1,system:masters\n"))?;
     let mut arguments = vec![
         "--bind-address=127.0.0.1".to_owned(),
-        // A Service of loopback addresses is refused, and nobody asks for it.
+        // The API server refuses a Service with loopback addresses, and nothing uses the Service.
         "--endpoint-reconciler-type=none".to_owned(),
         "--authorization-mode=RBAC".to_owned(),
-        // It wants a token volume in each pod, which only a kubelet would use.
+        // This plugin requires a token volume in each pod, which only a kubelet would use.
         "--disable-admission-plugins=ServiceAccount".to_owned(),
         "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
         format!("--token-auth-file={users}"),

@@ -1,10 +1,8 @@
-//! A Kubernetes API server with its store, the real ones: what issues service-account tokens and judges
-//! them.
+//! A real Kubernetes API server with its store. It issues and judges service-account tokens.
 //!
-//! In: the programs that `KUBE_APISERVER` and `ETCD` name. Out: clusters on loopback, which consist of
-//! an API server and etcd alone. No kubelet runs pods there, and no controller issues tokens or
-//! certificates: a pod is an object, which is all that a token is bound to. Nothing here downloads or
-//! builds the programs; `scripts/kube-apiserver` does.
+//! In: the programs that `KUBE_APISERVER` and `ETCD` name. Out: clusters on loopback, each of an API server and etcd
+//! only. No kubelet runs pods there, and no controller issues tokens or certificates: a pod is only an object, to which
+//! tokens are bound. This module does not download or build the programs; `scripts/kube-apiserver` does.
 
 mod api;
 mod cluster;
@@ -18,10 +16,10 @@ pub use api::Api;
 pub use cluster::{Cluster, Options};
 pub use tokens::{Bound, Review, TokenRequest, User};
 
-/// What to do where a program is missing.
+/// The hint for a missing program.
 const HOW_TO: &str = "make test-kubernetes sets it";
 
-/// Where the programs are.
+/// The paths of the programs.
 #[derive(Debug, Clone)]
 pub struct Programs {
     /// kube-apiserver.
@@ -31,7 +29,7 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// Those that `KUBE_APISERVER` and `ETCD` name.
+    /// The programs that `KUBE_APISERVER` and `ETCD` name.
     ///
     /// # Errors
     /// One of them is not set, or names no file.

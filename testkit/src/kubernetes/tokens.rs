@@ -1,8 +1,7 @@
 //! Tokens of service accounts: how the API server issues and judges them.
 //!
-//! In: a [`TokenRequest`]; or a text that may be a token. Out: a token; or a [`Review`], the API
-//! server's verdict. Kuma: `pkg/xds/auth/k8s/authenticator.go` asks for a review without audiences, as is
-//! done here.
+//! In: a [`TokenRequest`]; or a text that may be a token. Out: a token; or a [`Review`], the API server's verdict. The
+//! review is requested without audiences, as Kuma does (`pkg/xds/auth/k8s/authenticator.go`).
 
 use anyhow::Context;
 use serde::Deserialize;
@@ -10,25 +9,25 @@ use serde_json::{Value, json};
 
 use super::Api;
 
-/// What a token is to say: `TokenRequest` of `authentication.k8s.io/v1`.
+/// The wanted token: `TokenRequest` of `authentication.k8s.io/v1`.
 #[derive(Debug, Clone)]
 pub struct TokenRequest<'a> {
-    /// Of the service account.
+    /// The namespace of the service account.
     pub namespace: &'a str,
-    /// Its name.
+    /// The name of the service account.
     pub service_account: &'a str,
-    /// Where there are none, the API server's own.
+    /// If empty, the API server's own audiences.
     pub audiences: &'a [&'a str],
-    /// How long it is valid, in seconds; the API server takes nothing below 600.
+    /// The lifetime in seconds; the API server accepts no less than 600.
     pub valid_for: u64,
-    /// What it is valid as long as.
+    /// The object that the token is bound to.
     pub bound: Option<Bound<'a>>,
 }
 
-/// An object; with it, the token ends.
+/// An object that a token is bound to. If the object is deleted, the token is no longer valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bound<'a> {
-    /// A pod, as the kubelet does it.
+    /// A pod, as in a kubelet's request.
     Pod(&'a str),
     /// A secret.
     Secret(&'a str),
@@ -40,23 +39,23 @@ pub enum Bound<'a> {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Review {
-    /// Whether it is good.
+    /// Whether the token is valid.
     pub authenticated: bool,
-    /// Whose it is.
+    /// The user of the token.
     pub user: User,
-    /// For which of the audiences.
+    /// The requested audiences that the token is valid for.
     pub audiences: Vec<String>,
-    /// Why not, where it is not; often the API server does not say.
+    /// The error if the token is not valid; often empty.
     pub error: String,
 }
 
-/// Whose a token is.
+/// The user of a token.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct User {
     /// `system:serviceaccount:NAMESPACE:NAME`.
     pub username: String,
-    /// The pod and the node, where it names any; the ID of the token.
+    /// The pod and the node, if the token names them; the ID of the token.
     pub extra: Value,
 }
 
@@ -68,13 +67,13 @@ impl Default for Review {
 }
 
 impl<'a> TokenRequest<'a> {
-    /// For an hour, for the API server's own audiences, bound to nothing.
+    /// A token for an hour, for the API server's own audiences, bound to nothing.
     #[must_use]
     pub fn new(namespace: &'a str, service_account: &'a str) -> Self {
         Self { namespace, service_account, audiences: &[], valid_for: 3600, bound: None }
     }
 
-    /// The same, bound.
+    /// The same token, bound to an object.
     #[must_use]
     pub fn bound(self, to: Bound<'a>) -> Self {
         Self { bound: Some(to), ..self }
@@ -82,10 +81,10 @@ impl<'a> TokenRequest<'a> {
 }
 
 impl Api {
-    /// Has a token issued.
+    /// Requests a token.
     ///
     /// # Errors
-    /// The API server refuses, with its words.
+    /// The API server refuses; with its message.
     pub async fn token_for(&self, request: &TokenRequest<'_>) -> anyhow::Result<String> {
         let TokenRequest { namespace, service_account, audiences, valid_for, bound } = request;
         let bound = bound.map(|bound| match bound {
@@ -105,11 +104,11 @@ impl Api {
         Ok(token.context("the API server issued no token")?.to_owned())
     }
 
-    /// Asks what a token is worth, as Kuma asks. The API server remembers a good token for some
-    /// seconds, also when its pod is gone.
+    /// Requests a review of a token, as Kuma does. The API server caches a valid token for some seconds, even if its
+    /// pod is deleted.
     ///
     /// # Errors
-    /// The API server does not answer as it should.
+    /// The API server does not answer as expected.
     pub async fn review(&self, token: &str) -> anyhow::Result<Review> {
         let path = "/apis/authentication.k8s.io/v1/tokenreviews";
         let answer = self.create(path, &json!({ "spec": { "token": token } })).await?;

@@ -1,7 +1,7 @@
-//! The HTTP API of a control plane, as its administrator on the same machine uses it.
+//! A client of a control plane's HTTP API, as its administrator on the same machine.
 //!
-//! In: where it is. Out: secrets, tokens and the state of proxies. kuma-cp takes whoever asks from
-//! loopback for its administrator, so that no token is sent.
+//! In: the address. Out: secrets, tokens and the state of proxies. For kuma-cp every client on loopback is the
+//! administrator, so no token is sent.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -22,20 +22,20 @@ pub struct Api {
 }
 
 impl Api {
-    /// Of the server at `address`, plain HTTP.
+    /// A client of the server at `address`, plain HTTP.
     pub fn new(address: SocketAddr) -> Self {
         Self { client: JsonClient::plain(address) }
     }
 
-    /// Where it is.
+    /// The address of the server.
     pub fn address(&self) -> SocketAddr {
         self.client.address()
     }
 
-    /// The bytes of a global secret; `None` where there is none of this name.
+    /// The bytes of a global secret; `None` if it does not exist.
     ///
     /// # Errors
-    /// The control plane does not answer as it should.
+    /// The control plane does not answer as expected.
     pub async fn secret(&self, name: &str) -> anyhow::Result<Option<Vec<u8>>> {
         let Some(text) = self.get(&format!("/global-secrets/{name}")).await? else {
             return Ok(None);
@@ -45,10 +45,10 @@ impl Api {
         Ok(Some(STANDARD.decode(data).with_context(|| format!("secret {name}"))?))
     }
 
-    /// Writes a global secret, new or over an older one.
+    /// Writes a global secret, new or in place of an older one.
     ///
     /// # Errors
-    /// The control plane does not take it.
+    /// The control plane refuses it.
     pub async fn set_secret(&self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
         let data = STANDARD.encode(bytes);
         let secret = json!({ "type": "GlobalSecret", "name": name, "data": data });
@@ -58,7 +58,7 @@ impl Api {
     /// Removes a global secret.
     ///
     /// # Errors
-    /// There is none of this name.
+    /// No secret has this name.
     pub async fn remove_secret(&self, name: &str) -> anyhow::Result<()> {
         self.client.send(Method::DELETE, &format!("/global-secrets/{name}"), None).await.map(drop)
     }
@@ -66,7 +66,7 @@ impl Api {
     /// A zone token, issued by the control plane itself.
     ///
     /// # Errors
-    /// The control plane issues none.
+    /// The control plane issues no token.
     pub async fn zone_token(
         &self,
         zone: &str,
@@ -81,16 +81,16 @@ impl Api {
     /// A token for the sidecar `name`.
     ///
     /// # Errors
-    /// The control plane issues none.
+    /// The control plane issues no token.
     pub async fn dataplane_token(&self, mesh: &str, name: &str) -> anyhow::Result<String> {
         let wanted = json!({ "mesh": mesh, "name": name, "validFor": "1h" });
         self.client.send(Method::POST, "/tokens/dataplane", Some(&wanted)).await
     }
 
-    /// Whether the control plane lists this proxy as online: connected, and not gone since.
+    /// Whether the control plane lists this proxy as online: connected, and not disconnected since.
     ///
     /// # Errors
-    /// The control plane does not answer as it should.
+    /// The control plane does not answer as expected.
     pub async fn is_online(&self, kind: Kind, mesh: &str, name: &str) -> anyhow::Result<bool> {
         let Some(text) = self.get(&kind.overview(mesh, name)).await? else { return Ok(false) };
         let overview: Value = serde_json::from_str(&text)?;
@@ -103,7 +103,7 @@ impl Api {
         }))
     }
 
-    /// GETs a path; `None` where there is nothing.
+    /// GETs a path; `None` if nothing is there.
     ///
     /// # Errors
     /// The control plane does not answer, or refuses.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::control_plane::{DataplaneKey, Options, Role, StaticKey, ZoneProxyAuthentication};
 use super::free_port;
 
-/// What a control plane listens on.
+/// The ports of a control plane.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ports {
     pub(super) dp_server: u16,
@@ -23,7 +23,7 @@ pub(super) struct Ports {
 }
 
 impl Ports {
-    /// Free ones; `dp_server` is free if it is 0.
+    /// Free ports. `dp_server` is used as given, unless it is 0.
     pub(super) fn free(dp_server: u16) -> anyhow::Result<Self> {
         let dp_server = match dp_server {
             0 => free_port()?,
@@ -66,7 +66,7 @@ pub(super) fn write(dir: &Path, options: &Options, ports: Ports) -> anyhow::Resu
             "catalog": { "instanceAddress": "127.0.0.1" },
             "server": { "port": ports.inter_cp },
         },
-        // Before 2.14 it cannot be switched off.
+        // Before 2.14 it cannot be disabled.
         "monitoringAssignmentServer": { "enabled": false, "port": ports.monitoring },
         "reports": { "enabled": false },
     });

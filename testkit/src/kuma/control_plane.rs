@@ -1,4 +1,4 @@
-//! kuma-cp, a control plane on Universal: of a zone, or the global one of several; store in memory, TLS.
+//! kuma-cp, a control plane on Universal: of a zone, or global; store in memory, TLS.
 //!
 //! In: [`Options`]. Out: a running [`ControlPlane`], ready, or an error with the end of its log.
 //! Usage reports are off.
@@ -18,21 +18,21 @@ use crate::process::{Log, Process};
 
 /// How long kuma-cp may take to be ready.
 const START: Duration = Duration::from_secs(60);
-/// Between two looks.
+/// Time between two polls.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// How to run a control plane.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// What it is among other control planes.
+    /// Its role among other control planes.
     pub role: Role,
-    /// The zone that it serves, unless it is the global one.
+    /// The zone that it serves, unless it is global.
     pub zone: String,
-    /// What it presents on all its ports with TLS.
+    /// The certificate for all its ports with TLS.
     pub certificate: PathBuf,
     /// The certificate's private key.
     pub key: PathBuf,
-    /// Where proxies reach it, if not at its own port: `XDS_HOST` and `XDS_PORT`.
+    /// The address at which proxies reach it, if not its own port: `XDS_HOST` and `XDS_PORT`.
     pub xds: Option<(String, u16)>,
     /// How zone proxies are authenticated.
     pub zone_proxies: ZoneProxyAuthentication,
@@ -46,18 +46,18 @@ pub struct Options {
     pub environment: Vec<(String, String)>,
 }
 
-/// What a control plane is among others.
+/// The role of a control plane among others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Role {
-    /// Of the only zone.
+    /// The control plane of the only zone.
     Standalone,
-    /// Above the control planes of several zones. No proxy connects to it.
+    /// The control plane above those of several zones. No proxy connects to it.
     Global,
-    /// Of one zone among several.
+    /// The control plane of one zone among several.
     Federated {
-        /// The URL of the global one: [`ControlPlane::kds_address`], or what stands in front of it.
+        /// The URL of the global control plane: [`ControlPlane::kds_address`], or a server in front of it.
         global: String,
-        /// The CA of the certificate there, where the URL is one of TLS.
+        /// The CA of the certificate there, if the URL has TLS.
         ca: Option<PathBuf>,
     },
 }
@@ -69,14 +69,14 @@ pub enum ZoneProxyAuthentication {
     ZoneToken,
     /// By zone token; only the static keys count, and no token is issued.
     StaticKeys,
-    /// Not at all.
+    /// Zone proxies are not authenticated.
     None,
 }
 
 /// A public key in the control plane's configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StaticKey {
-    /// Its name in tokens.
+    /// Its kid.
     pub kid: String,
     /// PEM.
     pub key: String,
@@ -85,16 +85,16 @@ pub struct StaticKey {
 /// A public key of dataplane tokens in the control plane's configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataplaneKey {
-    /// Whose tokens it verifies; `None` is every mesh.
+    /// The mesh whose tokens it verifies; `None` means every mesh.
     pub mesh: Option<String>,
-    /// Its name in tokens.
+    /// Its kid.
     pub kid: String,
     /// PEM.
     pub key: String,
 }
 
 impl Options {
-    /// For `zone`, with this certificate, all else as Kuma's defaults.
+    /// Options for `zone`, with this certificate. All else is as Kuma's defaults.
     #[must_use]
     pub fn new(zone: &str, identity: &Identity) -> Self {
         Self {
@@ -111,10 +111,10 @@ impl Options {
         }
     }
 
-    /// What kuma-cp creates after it says that it is ready, in no certain order.
+    /// The secrets that kuma-cp creates after it reports ready, in no fixed order.
     fn first_secrets(&self) -> &'static [&'static str] {
         match (&self.role, self.zone_proxies) {
-            // They come from the global one, once that lets the zone in.
+            // These secrets come from the global control plane, once it accepts the zone.
             (Role::Federated { .. }, _) => &[],
             (_, ZoneProxyAuthentication::StaticKeys) => &["admin-user-token"],
             (Role::Standalone | Role::Global, _) => {
@@ -124,7 +124,7 @@ impl Options {
     }
 }
 
-/// A running control plane. Dropped, it is killed.
+/// A running control plane. It is killed when dropped.
 #[derive(Debug)]
 pub struct ControlPlane {
     process: Process,
@@ -184,12 +184,12 @@ impl ControlPlane {
         true
     }
 
-    /// Where its dataplane server listens: discovery and bootstrap, TLS.
+    /// The address of its dataplane server: discovery and bootstrap, TLS.
     pub fn address(&self) -> SocketAddr {
         local(self.ports.dp_server)
     }
 
-    /// Where it listens for the control planes of zones, if it is the global one, TLS.
+    /// If it is global, the address for the control planes of zones, TLS.
     pub fn kds_address(&self) -> SocketAddr {
         local(self.ports.kds)
     }
@@ -204,15 +204,15 @@ impl ControlPlane {
         &self.api
     }
 
-    /// Where its API listens with TLS.
+    /// The address of its API with TLS.
     pub fn api_tls_address(&self) -> SocketAddr {
         local(self.ports.api_tls)
     }
 
-    /// Its administrator's token, for where loopback alone does not count as such.
+    /// Its administrator's token, for ports where loopback clients are not administrators.
     ///
     /// # Errors
-    /// The control plane does not tell.
+    /// The token cannot be read.
     pub async fn admin_token(&self) -> anyhow::Result<String> {
         let made = async {
             loop {
@@ -222,11 +222,11 @@ impl ControlPlane {
                 sleep(Duration::from_millis(100)).await;
             }
         };
-        // A part of the control plane of its own makes it, some time after the others are ready.
+        // A separate component of the control plane creates it, some time after the others are ready.
         tokio::time::timeout(Duration::from_secs(30), made).await.context("no admin-user-token")?
     }
 
-    /// Its own counters.
+    /// Its Prometheus metrics.
     ///
     /// # Errors
     /// It does not answer.

@@ -1,11 +1,10 @@
-//! What a control plane says of a token, over gRPC and without leaving anything open there.
+//! A control plane's verdict on a token, over gRPC, without leaving a stream open.
 //!
-//! In: the values of `authorization`, as bytes. Out: the control plane's verdict, with its own words
-//! where it refuses.
+//! In: the values of `authorization`, as bytes. Out: the control plane's verdict, with its message if it refuses.
 //!
-//! The first message names one node and brings the resource of another. kuma-cp authenticates before
-//! it compares the two (`pkg/xds/server/v3/components.go`), so a token that is let in ends in that
-//! complaint at once, before a proxy is registered, and any other in its refusal.
+//! The first message names one node and brings the resource of another. kuma-cp authenticates before it compares the
+//! two (`pkg/xds/server/v3/components.go`). So an accepted token leads to the error about the resource at once, before
+//! a proxy is registered, and any other token leads to a refusal.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,13 +19,13 @@ use tonic::{Request, Status};
 use super::Kind;
 use crate::zone_proxy::{Claimed, discovery_request};
 
-/// What is said where the token was let in (`pkg/xds/server/callbacks/dataplane_lifecycle.go`).
+/// The error if the token was accepted (`pkg/xds/server/callbacks/dataplane_lifecycle.go`).
 const LET_IN: &str = "does not match proxy resource";
-/// What a refusal begins with (`pkg/xds/auth/callbacks.go`).
+/// The beginnings of refusals (`pkg/xds/auth/callbacks.go`).
 const REFUSED: [&str; 2] =
     ["authentication failed: ", "could not extract credential from DiscoveryRequest: "];
 
-/// Numbers the nodes of all judges: a control plane takes one stream a node.
+/// Numbers the nodes of all judges: a control plane accepts one stream per node.
 static ASKED: AtomicU64 = AtomicU64::new(0);
 
 /// Asks one control plane about tokens, over a few connections at once.
@@ -44,7 +43,7 @@ impl Judge {
         let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca));
         let endpoint = Endpoint::from_shared(format!("https://{address}"))?
             .tls_config(tls)?
-            // kuma-cp repeats a kid in its refusal, however long it is.
+            // kuma-cp repeats a kid in its refusal, whatever its length.
             .http2_max_header_list_size(1024 * 1024);
         let mut open = Vec::with_capacity(connections);
         for _ in 0..connections {
@@ -53,10 +52,10 @@ impl Judge {
         Ok(Self { connections: open })
     }
 
-    /// Whether a proxy of this kind is let in with these values of `authorization`; if not, why.
+    /// Whether a proxy of this kind is accepted with these values of `authorization`; if not, why.
     ///
     /// # Errors
-    /// A value cannot be sent in HTTP, or the answer is neither.
+    /// A value cannot be sent in HTTP, or the answer is neither acceptance nor refusal.
     pub async fn verdict(
         &self,
         kind: Kind,
@@ -65,10 +64,10 @@ impl Judge {
         self.verdict_of(kind, "another", authorization).await
     }
 
-    /// The same, for the proxy with this name: on Kubernetes, `pod.namespace`.
+    /// As [`Self::verdict`], for the proxy with this name: on Kubernetes, `pod.namespace`.
     ///
     /// # Errors
-    /// A value cannot be sent in HTTP, or the answer is neither.
+    /// A value cannot be sent in HTTP, or the answer is neither acceptance nor refusal.
     pub async fn verdict_of(
         &self,
         kind: Kind,
@@ -108,7 +107,7 @@ impl Judge {
     }
 }
 
-/// Of a node that no other stream names.
+/// The first message of a node that no other stream names.
 fn first_message(kind: Kind, name: &str, number: u64) -> DiscoveryRequest {
     let resource = kind.resource("default", name, [10_001, 10_002]).to_string();
     let claimed = Claimed { proxy_type: Some(kind.name()), resource: Some(&resource) };

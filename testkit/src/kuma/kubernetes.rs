@@ -1,8 +1,8 @@
 //! kuma-cp in Kubernetes mode: the control plane of a zone whose store is an API server, and whose
 //! proxies have service-account tokens.
 //!
-//! In: a cluster of [`crate::kubernetes`]. Out: a running [`KubernetesControlPlane`], ready, or an error with
-//! the end of its log. Its webhooks are served, and the API server is not told of them.
+//! In: a cluster of [`crate::kubernetes`]. Out: a running [`KubernetesControlPlane`], ready, or an error with the end
+//! of its log. It serves its webhooks, but they are not registered with the API server.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -19,14 +19,14 @@ use crate::certificates::Identity;
 use crate::kubernetes::Cluster;
 use crate::process::{Log, Process};
 
-/// Where it keeps what is its own.
+/// The namespace of its own objects.
 const SYSTEM_NAMESPACE: &str = "kuma-system";
 /// How long kuma-cp may take to be ready.
 const START: Duration = Duration::from_secs(60);
-/// Between two looks.
+/// Time between two polls.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// A running control plane. Dropped, it is killed.
+/// A running control plane. It is killed when dropped.
 #[derive(Debug)]
 pub struct KubernetesControlPlane {
     process: Process,
@@ -37,12 +37,11 @@ pub struct KubernetesControlPlane {
 }
 
 impl KubernetesControlPlane {
-    /// Makes Kuma's own kinds of objects in `cluster`, starts kuma-cp there, and waits until it is
-    /// ready. It presents `identity` on all its ports with TLS.
+    /// Installs Kuma's custom resource definitions in `cluster`, starts kuma-cp there, and waits until it is ready. It
+    /// presents `identity` on all its ports with TLS.
     ///
     /// # Errors
-    /// The cluster does not take the kinds; or kuma-cp cannot be started, ends, or is not ready in
-    /// time.
+    /// The cluster refuses the definitions; or kuma-cp cannot be started, ends, or is not ready in time.
     pub async fn start(
         home: &Home,
         cluster: &Cluster,
@@ -61,7 +60,7 @@ impl KubernetesControlPlane {
             .args(["run", "--config-file"])
             .arg(&file)
             .env("KUBECONFIG", cluster.kubeconfig())
-            // As in a pod; kuma-cp does not start without them.
+            // As in a pod; kuma-cp does not start without these variables.
             .env("KUBERNETES_SERVICE_HOST", kubernetes.ip().to_string())
             .env("KUBERNETES_SERVICE_PORT", kubernetes.port().to_string())
             .env("KUMA_DP_SERVER_PORT", dp_server.to_string())
@@ -99,7 +98,7 @@ impl KubernetesControlPlane {
         bail!("kuma-cp was not ready within {} s", START.as_secs())
     }
 
-    /// Where its dataplane server listens: discovery and bootstrap, TLS.
+    /// The address of its dataplane server: discovery and bootstrap, TLS.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -115,7 +114,7 @@ impl KubernetesControlPlane {
     }
 }
 
-/// The definitions that kumactl has in it, and the namespace.
+/// Creates the definitions that kumactl prints, and the namespace.
 async fn install(home: &Home, cluster: &Cluster, dir: &Path) -> anyhow::Result<()> {
     let text = home.kumactl(dir, ["install", "crds"]).await?;
     let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";

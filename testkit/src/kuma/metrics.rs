@@ -2,23 +2,23 @@
 //!
 //! In: the text of `/metrics`. Out: sums over the samples of a name. Types and help are not read.
 
-/// What `/metrics` said at one moment.
+/// The text of `/metrics` at one moment.
 #[derive(Debug, Clone)]
 pub struct Metrics(String);
 
 impl Metrics {
-    /// Of this text.
+    /// Wraps the text of `/metrics`.
     pub fn new(text: String) -> Self {
         Self(text)
     }
 
-    /// The sum of all samples of `name` that have all `labels`; 0 where there are none.
+    /// The sum of all samples of `name` that have all `labels`; 0 if there are none.
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let samples = self.0.lines().filter_map(|line| line.strip_prefix(name));
         samples.filter_map(|sample| value(sample, labels)).sum()
     }
 
-    /// How many gRPC streams proxies have begun: discovery and health discovery.
+    /// How many gRPC streams proxies have opened: discovery and health discovery.
     pub fn streams_begun(&self) -> f64 {
         self.sum("grpc_server_started_total", &[])
     }
@@ -34,7 +34,7 @@ impl Metrics {
     }
 }
 
-/// The value of a sample, of which the name is already read.
+/// The value of a sample, given the text after its name.
 fn value(sample: &str, labels: &[(&str, &str)]) -> Option<f64> {
     let (given, value) = match sample.strip_prefix('{') {
         Some(rest) => rest.rsplit_once("} ")?,

@@ -1,9 +1,8 @@
-//! Kuma's own programs, kuma-cp, kuma-dp and kumactl: what the gateway is tested with.
+//! Kuma's own programs, kuma-cp, kuma-dp and kumactl, to test the gateway with.
 //!
-//! In: the folder that `KUMA_HOME` names, where somebody has unpacked a release of Kuma. Out: running
-//! programs on loopback, and what they say. Nothing here downloads or builds them. kuma-cp can be
-//! told where to listen only for its API: its other ports are open on every interface of the machine
-//! while it runs.
+//! In: the folder that `KUMA_HOME` names, with an unpacked release of Kuma. Out: running programs on loopback, and
+//! their output. This module does not download or build them. Only the address of kuma-cp's API can be configured: its
+//! other ports are open on every interface of the machine while it runs.
 
 mod api;
 mod configuration;
@@ -35,11 +34,11 @@ pub use release::Release;
 /// The environment variable that names the folder.
 pub const KUMA_HOME: &str = "KUMA_HOME";
 
-/// What to do where it is missing.
+/// The hint for a missing folder.
 pub const HOW_TO: &str = "KUMA_HOME must name a folder with bin/kuma-cp, bin/kuma-dp and \
      bin/kumactl; make test-kuma says how to get one";
 
-/// Where Kuma's programs are, and which release they are of.
+/// The folder of Kuma's programs, and their release.
 #[derive(Debug, Clone)]
 pub struct Home {
     bin: PathBuf,
@@ -47,19 +46,19 @@ pub struct Home {
 }
 
 impl Home {
-    /// The folder that `KUMA_HOME` names; `None` where it is not set.
+    /// The folder that `KUMA_HOME` names; `None` if it is not set.
     ///
     /// # Errors
-    /// It is set and a program is missing there.
+    /// It is set, and a program is missing in the folder.
     pub fn from_environment() -> anyhow::Result<Option<Self>> {
         let home = std::env::var_os(KUMA_HOME).filter(|home| !home.is_empty());
         home.map(|home| Self::at(Path::new(&home))).transpose()
     }
 
-    /// This folder.
+    /// Uses this folder.
     ///
     /// # Errors
-    /// A program is missing there, or kuma-cp does not tell its release.
+    /// A program is missing there, or kuma-cp does not print its release.
     pub fn at(dir: &Path) -> anyhow::Result<Self> {
         let dir = dir.canonicalize().with_context(|| format!("{}\n{HOW_TO}", dir.display()))?;
         let bin = dir.join("bin");
@@ -71,20 +70,20 @@ impl Home {
         Ok(Self { bin, release })
     }
 
-    /// Which release this is.
+    /// The release.
     pub fn release(&self) -> &Release {
         &self.release
     }
 
-    /// One of the programs.
+    /// The path of one of the programs.
     pub fn program(&self, name: &str) -> PathBuf {
         self.bin.join(name)
     }
 
-    /// What kumactl prints, run in `dir` with no configuration of its user's.
+    /// The output of kumactl, run in `dir` without any user's configuration.
     ///
     /// # Errors
-    /// It fails; with what it said.
+    /// It fails; with its output.
     pub async fn kumactl(
         &self,
         dir: &Path,
@@ -97,8 +96,8 @@ impl Home {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// A program that inherits no setting from this process but PATH: each of its settings can be
-    /// an environment variable.
+    /// A program that inherits only PATH from this process, because each of its settings can be an environment
+    /// variable.
     fn command(&self, name: &str, dir: &Path) -> Command {
         let mut command = Command::new(self.program(name));
         let path = std::env::var_os("PATH").unwrap_or_default();

@@ -1,6 +1,6 @@
-//! Ports for programs that cannot say which one the system gave them.
+//! Ports for programs that cannot report a port that the system chose.
 //!
-//! In: nothing. Out: a port that nobody listened on a moment ago, and that was not given out before.
+//! In: nothing. Out: a port that was free a moment ago, and was not given out before.
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
@@ -9,17 +9,17 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::bail;
 use rand::RngExt;
 
-/// Below the range from which Linux takes ports for outgoing connections, so that none of those can
-/// come in between.
+/// Below the range from which Linux takes ports for outgoing connections, so that none of those takes a port before the
+/// program listens.
 const RANGE: std::ops::Range<u16> = 20_000..32_000;
 
-/// Those that were given out; their programs may not listen yet.
+/// The ports that were given out; their programs may not listen yet.
 static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 
 /// A port that is free on all interfaces.
 ///
 /// # Errors
-/// None was found.
+/// No free port was found.
 pub fn free_port() -> anyhow::Result<u16> {
     for _ in 0..100 {
         let port = rand::rng().random_range(RANGE);

@@ -1,7 +1,7 @@
 //! kuma-dp, which fetches its bootstrap configuration and runs an Envoy with it.
 //!
-//! In: [`ProxyOptions`]. Out: a running [`Proxy`] and its log, in which its Envoy's is as well. On
-//! Linux its Envoy ends with it, however it ends.
+//! In: [`ProxyOptions`]. Out: a running [`Proxy`] and its log, which includes its Envoy's log. On Linux its Envoy ends
+//! when kuma-dp ends, even by SIGKILL.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::process::{Log, Process};
 /// The file with the token, in the proxy's folder.
 const TOKEN: &str = "token";
 
-/// What a proxy is.
+/// The kind of a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A zone ingress.
@@ -30,10 +30,10 @@ pub enum Kind {
     MeshZoneProxy,
 }
 
-/// Where the resource of a proxy comes from.
+/// The source of a proxy's resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResourceSource {
-    /// It brings the resource of its kind along.
+    /// The proxy sends the resource of its kind.
     Proxy,
     /// The control plane has the resource already, as on Kubernetes, and the proxy has its name.
     ControlPlane,
@@ -42,17 +42,17 @@ pub enum ResourceSource {
 /// How to run a proxy.
 #[derive(Debug, Clone)]
 pub struct ProxyOptions {
-    /// What it is.
+    /// The kind of proxy.
     pub kind: Kind,
     /// Its name.
     pub name: String,
-    /// Its mesh, where a proxy of its kind has one.
+    /// Its mesh, if a proxy of its kind has one.
     pub mesh: String,
-    /// Where its resource comes from.
+    /// The source of its resource.
     pub resource: ResourceSource,
     /// Its token; `None` starts it without one.
     pub token: Option<String>,
-    /// Where the control plane is, or what stands in front of it: `https://…`.
+    /// The URL of the control plane, or of a server in front of it: `https://…`.
     pub control_plane: String,
     /// The CA of the certificate there.
     pub ca: PathBuf,
@@ -62,7 +62,7 @@ pub struct ProxyOptions {
     pub environment: Vec<(String, String)>,
 }
 
-/// A running kuma-dp. Dropped, it is killed.
+/// A running kuma-dp. It is killed when dropped.
 #[derive(Debug)]
 pub struct Proxy {
     /// The process, with its log.
@@ -71,7 +71,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Starts kuma-dp and does not wait for anything.
+    /// Starts kuma-dp, without waiting for it.
     ///
     /// # Errors
     /// It cannot be started.
@@ -85,7 +85,7 @@ impl Proxy {
             .arg(&options.ca)
             .arg("--binary-path")
             .arg(&options.envoy)
-            // Else it makes a folder elsewhere, and leaves it when it is killed.
+            // Otherwise kuma-dp makes a folder elsewhere, which stays if kuma-dp is killed.
             .arg(home.release().work_dir_flag())
             .arg(dir.path())
             .arg("--dns-server-config-dir")
@@ -93,7 +93,7 @@ impl Proxy {
             .args(["--concurrency", "1", "--drain-time", "1s"])
             .args(["--envoy-log-level", "warning", "--dns-enabled=false"])
             .env("KUMA_READINESS_PORT", free_port()?.to_string())
-            // It retries where it is told to come again; not for ever here.
+            // kuma-dp retries a temporary refusal; soon, in tests.
             .env("KUMA_CONTROL_PLANE_RETRY_BACKOFF", "1s")
             .envs(options.environment.iter().map(|(name, value)| (name, value)));
         match options.resource {
@@ -124,7 +124,7 @@ impl Proxy {
         self.dir.path()
     }
 
-    /// Writes another token to the file that it was started with.
+    /// Writes another token to the token file.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -135,10 +135,10 @@ impl Proxy {
             .context("writing the proxy's token")
     }
 
-    /// Waits until the log has `text`.
+    /// Waits until the log contains `text`.
     ///
     /// # Errors
-    /// It has not in time; with the last lines.
+    /// It does not in time; with the last lines.
     pub async fn wait_log(&self, text: &str, limit: Duration) -> anyhow::Result<()> {
         self.process.wait_log(text, limit).await.context("kuma-dp")
     }
@@ -149,7 +149,7 @@ impl Proxy {
     }
 }
 
-/// The resource that the proxy brings along.
+/// The resource that the proxy sends.
 fn resource(home: &Home, options: &ProxyOptions) -> anyhow::Result<Value> {
     let ports = [free_port()?, free_port()?];
     let mut resource = options.kind.resource(&options.mesh, &options.name, ports);
@@ -162,7 +162,7 @@ fn resource(home: &Home, options: &ProxyOptions) -> anyhow::Result<Value> {
 }
 
 impl Kind {
-    /// As `--proxy-type` has it.
+    /// The value of `--proxy-type`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ingress => "ingress",
@@ -171,7 +171,7 @@ impl Kind {
         }
     }
 
-    /// Where the control plane's API tells about it.
+    /// The path of its overview in the control plane's API.
     pub(super) fn overview(self, mesh: &str, name: &str) -> String {
         match self {
             Self::Ingress => format!("/zoneingresses/{name}/_overview"),
@@ -182,7 +182,7 @@ impl Kind {
         }
     }
 
-    /// Where in that its connections are, as a JSON pointer.
+    /// The place of its connections in the overview, as a JSON pointer.
     pub(super) fn subscriptions(self) -> &'static str {
         match self {
             Self::Ingress => "/zoneIngressInsight/subscriptions",
@@ -191,7 +191,7 @@ impl Kind {
         }
     }
 
-    /// Its resource, which it brings along, with listeners on these ports.
+    /// The resource that it sends, with listeners on these ports.
     pub fn resource(self, mesh: &str, name: &str, [port, other]: [u16; 2]) -> Value {
         let address = "127.0.0.1";
         match self {

@@ -1,7 +1,7 @@
-//! Which release of Kuma the programs are of.
+//! The release of Kuma's programs.
 //!
-//! In: what `kuma-cp version` prints. Out: a [`Release`] to ask what it has. Releases before 2.11 and
-//! after 2.14 are read as well; what they have was not looked at.
+//! In: the output of `kuma-cp version`. Out: a [`Release`], with the features of the release. Releases before 2.11 and
+//! after 2.14 are read as well, but their features were not checked.
 
 use std::fmt;
 use std::path::Path;
@@ -22,7 +22,7 @@ impl Release {
     /// The release of this kuma-cp.
     ///
     /// # Errors
-    /// It cannot be run, or prints something else.
+    /// It cannot be run, or its output is not a version.
     pub(super) fn of(kuma_cp: &Path) -> anyhow::Result<Self> {
         let output = Command::new(kuma_cp).arg("version").env_clear().output();
         let output = output.with_context(|| format!("running {}", kuma_cp.display()))?;
@@ -35,19 +35,19 @@ impl Release {
         (self.major, self.minor) < (major, minor)
     }
 
-    /// Whether the Envoy of kuma-dp has its admin at a socket. Before, every proxy has it at TCP port
-    /// 9901, unless its resource names another one.
+    /// Whether the admin interface of kuma-dp's Envoy is at a socket. Before 2.14, every proxy has it at TCP port 9901,
+    /// unless its resource names another port.
     pub fn has_admin_socket(&self) -> bool {
         !self.is_before(2, 14)
     }
 
-    /// Whether kuma-dp has one folder for all its files. Before, it has one for configurations and one for
+    /// Whether kuma-dp has one folder for all its files. Before 2.12, it has one for configurations and one for
     /// sockets.
     pub(super) fn has_work_dir(&self) -> bool {
         !self.is_before(2, 12)
     }
 
-    /// How kuma-dp is told where its files are.
+    /// The flag of kuma-dp for the folder of its files.
     pub(super) fn work_dir_flag(&self) -> &'static str {
         match self.has_work_dir() {
             true => "--work-dir",
