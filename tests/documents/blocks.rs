@@ -147,7 +147,7 @@ pub(crate) const BLOCKS: &[(&str, &str, Fate)] = &[
     ),
     ("examples/global-kds/README.md", "1. ", Printed),
     ("examples/global-kds/README.md", "cp east-new", Here(&[])),
-    ("examples/offline-issuing/README.md", "mkdir", By("what_is_issued_offline_is_let_in")),
+    ("examples/offline-issuing/README.md", "mkdir", By("a_token_issued_offline_is_let_in")),
     ("examples/offline-issuing/README.md", "1. ", Printed),
     ("examples/prometheus/README.md", "promtool", By("prometheus_takes_its_files")),
     ("examples/revocation/README.md", "mkdir", By("of_two_tokens_the_leaked_one_is_cut")),

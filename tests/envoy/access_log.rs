@@ -1,4 +1,4 @@
-//! What the access log of the shipped `gateway.yaml` tells whoever looks for the cause of a failure.
+//! The access log of the shipped `gateway.yaml`: whether it shows the cause of a failure.
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ impl Setup {
     }
 }
 
-/// Both are a 503 to the proxy, and Envoy's log has no line about either.
+/// The proxy gets 503 in both cases, and Envoy's log has no line about either.
 #[tokio::test]
 async fn a_wrong_ca_and_a_control_plane_that_is_down_look_different() {
     let mut wrong_ca = Bench::new();
@@ -49,7 +49,7 @@ async fn a_wrong_ca_and_a_control_plane_that_is_down_look_different() {
     }
 }
 
-/// In the unit that its name says.
+/// The log field `milliseconds` has this unit.
 #[tokio::test]
 async fn a_refusal_names_its_cause_and_takes_milliseconds() {
     let setup = Bench::new().start().await;

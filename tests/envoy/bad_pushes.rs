@@ -1,4 +1,4 @@
-//! Pushes that cannot be honoured: refused, counted, told with their place, and otherwise nothing.
+//! Bad pushes: each is refused, counted and logged with the path of the error, and changes nothing else.
 
 use std::fs;
 
@@ -14,14 +14,14 @@ use crate::open_stream::{Sotw, goes_on, is_cut, open};
 
 /// Envoy's count of pushes that it refused.
 const REJECTED: &str = "extension_config_discovery.http_filter.zonegate.update_rejected";
-/// And of files that it could not read at all.
+/// Envoy's count of files that it could not read at all.
 const FAILED: &str = "extension_config_discovery.http_filter.zonegate.update_failure";
 
-/// Policies that differ in what is wrong, and what the log says of each.
+/// Bad policies with different errors, and the text in the log about each.
 fn bad(setup: &Setup) -> Vec<(Value, &'static str)> {
     let with = |field: &str, value: Value| {
         let mut policy = policy(&setup.key);
-        // In force, it would cut every stream.
+        // If the policy were in force, this would cut every stream.
         policy["revocations"] = json!("id-1");
         policy[field] = value;
         policy
@@ -34,8 +34,8 @@ fn bad(setup: &Setup) -> Vec<(Value, &'static str)> {
     ]
 }
 
-/// Makes it one that was not pushed before: what it has refused once, Envoy refuses again without
-/// asking the filter, so that only its own counter tells.
+/// Makes the policy new. Envoy refuses a policy that it refused before without asking the filter, and only Envoy's own
+/// counter counts that.
 fn anew(policy: &mut Value, round: usize) {
     policy["revocations"] = json!(format!("id-1,{round}"));
 }
@@ -49,7 +49,7 @@ async fn three_streams(setup: &Setup) -> Vec<Sotw> {
     streams
 }
 
-/// The streams go on, and new ones are judged by the policy that was there.
+/// The streams go on, and new streams are judged by the previous policy.
 async fn unchanged(setup: &Setup, streams: &mut [Sotw]) {
     setup.control_plane.push();
     for stream in streams {
@@ -62,7 +62,7 @@ async fn unchanged(setup: &Setup, streams: &mut [Sotw]) {
 }
 
 #[tokio::test]
-async fn a_thousand_in_a_row_change_nothing_and_the_next_good_one_works() {
+async fn a_thousand_bad_pushes_change_nothing_and_the_next_good_push_works() {
     let setup = Bench::new().start().await;
     let mut streams = three_streams(&setup).await;
     let bad = bad(&setup);
@@ -92,7 +92,7 @@ async fn a_thousand_in_a_row_change_nothing_and_the_next_good_one_works() {
     assert_eq!(setup.stat("config.accepted").await, 2);
 }
 
-/// Not even a configuration of Envoy's.
+/// The file is not even a configuration of Envoy.
 #[tokio::test]
 async fn a_file_that_envoy_cannot_read_changes_nothing() {
     if FilterOnly::Pushes.is_left_out() {
@@ -148,9 +148,9 @@ async fn bad_and_good_pushes_in_turn_disturb_no_one_who_connects() {
     assert_eq!(setup.stat("config.rejected").await, 100);
 }
 
-/// Envoy asks on its main thread first; what is refused there reaches no worker. The module is the same
-/// in all threads, so only one that is made to can say yes there and no in the workers, where Envoy
-/// would go on without it.
+/// Envoy asks on its main thread first; a policy that is refused there reaches no worker. Because the module is the
+/// same in all threads, only a faulty module can accept on the main thread and refuse in the workers. Envoy would then
+/// continue without the filter.
 #[tokio::test]
 async fn a_push_that_only_workers_refuse_changes_nothing() {
     if FilterOnly::Pushes.is_left_out() {
@@ -164,7 +164,7 @@ async fn a_push_that_only_workers_refuse_changes_nothing() {
     let setup = bench.start().await;
     let mut streams = three_streams(&setup).await;
     setup.push("zone", json!("x-zonegate-fault")).await;
-    // Two workers, and a VM of the main thread that serves nobody.
+    // Two workers, and a VM of the main thread that serves no requests.
     setup.gateway.wait_stat("zonegate.config.rejected", 3, LIMIT).await.unwrap();
     for _ in 0..4 {
         unchanged(&setup, &mut streams).await;
@@ -173,8 +173,8 @@ async fn a_push_that_only_workers_refuse_changes_nothing() {
     assert!(is_cut(&mut streams[0]).await);
 }
 
-/// A worker in which the filter cannot even say no: Envoy leaves it out there, and the next one in the
-/// chain denies what has no verdict.
+/// A worker in which the filter fails before it can refuse: Envoy leaves the filter out there, and the next filter in
+/// the chain denies requests without a verdict.
 #[tokio::test]
 async fn a_push_that_fails_the_workers_lets_nothing_through() {
     if FilterOnly::Pushes.is_left_out() {
@@ -203,7 +203,7 @@ async fn a_push_that_fails_the_workers_lets_nothing_through() {
     // The streams of the VMs that failed end with the next message.
     setup.control_plane.push();
     assert!(is_cut(&mut streams[0]).await);
-    // Envoy holds on to what failed, and takes no other policy until it is started anew.
+    // Envoy keeps the failed filter, and accepts no other policy until it is restarted.
     assert_eq!(setup.gateway.push(&policy(&setup.key)).await.unwrap(), Pushed::Rejected);
     let refused = setup.connect().await.sotw(Some(&setup.token()), Claimed::INGRESS).await;
     assert_eq!(refused.unwrap_err().code(), Code::PermissionDenied);

@@ -1,7 +1,7 @@
-//! How a push of a long revocation list holds a worker up: a measurement, `make stall`.
+//! How long a push of a long revocation list blocks a worker: a measurement, `make stall`.
 //!
-//! One worker; a client asks it for refusals in a tight loop, and its longest wait is the stall. A
-//! stream is open whose token is the last of the list: its end says when the list is in force.
+//! One worker. A client sends it requests that are refused, in a tight loop; the longest wait is the stall. The token
+//! of an open stream is the last in the list: when the stream ends, the list is in force.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,13 +20,13 @@ use crate::harness::{Bench, Setup, grpc_headers, policy};
 use crate::open_stream::{Sotw, open};
 
 const SIZES: [usize; 3] = [1_000, 100_000, 1_000_000];
-/// No push takes longer.
+/// The longest time that a push may take.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// How the ids are written.
 #[derive(Clone, Copy)]
 enum Form {
-    /// As in the secret: one text.
+    /// As in the secret: one string.
     Text,
     /// As a list.
     List,
@@ -71,7 +71,7 @@ async fn measure(workers: u32, ids: usize, form: Form, file: &str) {
     sleep(Duration::from_secs(1)).await;
     let during = probe.stop().await;
     let (second, _) = List::write(&setup, &file, ids, form).await.push(&setup).await;
-    // The gateway gives 64 MiB back each second.
+    // Envoy releases 64 MiB each second.
     sleep(Duration::from_secs(10)).await;
     let later = setup.resident();
     let mebibytes = |bytes: u64| bytes / 1024 / 1024;
@@ -92,16 +92,16 @@ async fn measure(workers: u32, ids: usize, form: Form, file: &str) {
     );
 }
 
-/// A list that is written, and not yet pushed.
+/// A list that is written, but not pushed yet.
 struct List {
     place: PathBuf,
     written: PathBuf,
-    /// With the last token of the list.
+    /// The token of this stream is the last of the list.
     stream: Sotw,
 }
 
 impl List {
-    /// Writes one of so many new ids.
+    /// Writes a list of `ids` new ids.
     async fn write(setup: &Setup, file: &Path, ids: usize, form: Form) -> Self {
         let ids: Vec<String> = (0..ids).map(|_| Uuid::new_v4().to_string()).collect();
         let token = setup.token_of(ids.last().unwrap());
@@ -117,7 +117,7 @@ impl List {
         Self { place: file.to_owned(), written, stream }
     }
 
-    /// Puts it in place. What memory Envoy then has, and how long it took until the stream ended.
+    /// Pushes the list. Returns Envoy's memory after that, and the time until the stream ended.
     async fn push(mut self, setup: &Setup) -> (u64, Duration) {
         let start = Instant::now();
         fs::rename(&self.written, &self.place).unwrap();
@@ -127,7 +127,7 @@ impl List {
     }
 }
 
-/// A client that is refused again and again, by the headers alone.
+/// A client that sends requests which are refused on their headers.
 struct Probe {
     stopped: Arc<AtomicBool>,
     longest: Arc<Mutex<Duration>>,
@@ -157,7 +157,7 @@ impl Probe {
         Self { stopped, longest, task }
     }
 
-    /// Since the last time it was asked.
+    /// The longest wait since the last call.
     fn longest_wait(&self) -> Duration {
         std::mem::take(&mut *self.longest.lock().unwrap())
     }

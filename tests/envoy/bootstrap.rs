@@ -37,7 +37,7 @@ async fn a_good_token_gets_its_bootstrap() {
         assert_eq!(seen[0].body, body.to_string().as_bytes());
         setup.control_plane.recorder().clear();
     }
-    // In pieces, and by HTTP/1.1, as kuma-dp's Go client does.
+    // In pieces, and by HTTP/1.1, as kuma-dp's Go client sends it.
     let body = request("ingress", &setup.token()).to_string();
     let pieces = body.as_bytes().chunks(7).map(<[u8]>::to_vec).collect();
     assert_eq!(post(&setup, pieces, End::Stream).await.status, 200);

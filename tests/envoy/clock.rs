@@ -1,4 +1,4 @@
-//! A host without a credible clock: nothing passes, and the client is told to come back.
+//! A host without a credible clock: nothing passes, and the client is told to retry.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,13 +11,13 @@ use zonegate_testkit::zone_proxy::Claimed;
 use crate::harness::Bench;
 use crate::refusals::assert_refused;
 
-/// Lets Envoy run with a library of `tests/data` before all others.
+/// Makes Envoy preload a library from `tests/data`.
 pub(crate) fn preload(bench: &mut Bench, source: &str) {
     let library = bench.scratch().join(source).with_extension("so");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data").join(source);
     let mut compile = Command::new("cc");
     compile.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source);
-    // cargo links with the same cc.
+    // cargo links with the same `cc`.
     assert!(compile.status().unwrap().success());
     let preload = library.to_str().unwrap().to_owned();
     bench.options.environment.push(("LD_PRELOAD".to_owned(), preload));
@@ -40,7 +40,7 @@ async fn without_a_clock_nothing_passes() {
         chunks: vec![body.into_bytes()],
         end: End::Stream,
     };
-    // 5xx: kuma-dp tries again, where it would give up on 4xx.
+    // kuma-dp retries on 5xx, but not on 4xx.
     assert_eq!(setup.raw().await.send(request).await.unwrap().status, 503);
     assert_eq!(setup.stat("denied.clock_unavailable").await, 2);
     assert_eq!(setup.control_plane.recorder().count(), 0);

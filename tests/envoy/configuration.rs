@@ -1,4 +1,4 @@
-//! Configurations that cannot be honoured, at start and as a push.
+//! Bad configurations, at start and as a push.
 
 use serde_json::{Value, json};
 use zonegate_issuer::SigningKey;
@@ -9,7 +9,7 @@ use zonegate_testkit::zone_proxy::Claimed;
 use crate::form::{FilterOnly, form};
 use crate::harness::{Bench, policy};
 
-/// An empty `Struct` is no bytes at all for a module in wasm, and `{}` for a dynamic module.
+/// An empty `Struct` arrives as no bytes in a wasm module, and as `{}` in a dynamic module.
 fn empty() -> &'static str {
     match form() {
         Form::Wasm => "no configuration",
@@ -17,7 +17,7 @@ fn empty() -> &'static str {
     }
 }
 
-/// Each bad configuration, with what Envoy's log says of it.
+/// Each bad configuration, with the text in Envoy's log.
 fn bad(key: &SigningKey) -> Vec<(Value, &'static str)> {
     let with = |field: &str, value: Value| {
         let mut policy = policy(key);
@@ -42,7 +42,7 @@ fn bad(key: &SigningKey) -> Vec<(Value, &'static str)> {
             "openStreams.onRevoked: unknown variant",
         ),
         (with("profile", json!("kds")), "profile: unknown variant"),
-        // It has a zone, which nothing would check.
+        // The policy has a zone, which nothing would check.
         (with("profile", json!("globalKds")), "zone: means nothing with profile globalKds"),
         (with("proxies", json!({ "ingress": "allow" })), "proxies.ingress: unknown variant"),
         (with("bootstrap", json!("no")), "bootstrap: unknown variant"),
@@ -63,7 +63,7 @@ async fn envoy_does_not_start_and_its_log_names_the_path() {
     let mut bench = Bench::new();
     bench.options.delivery = Delivery::Gateway;
     bench.options.control_plane = "127.0.0.1:1".to_owned();
-    // Good as it is, so that what follows is due to the policy.
+    // The same setup starts with a good policy, so the failures below are due to the policy.
     Gateway::start(bench.options.clone()).await.unwrap().stop().await;
     for (policy, says) in bad(&bench.key) {
         let mut options = bench.options.clone();
@@ -75,7 +75,7 @@ async fn envoy_does_not_start_and_its_log_names_the_path() {
     }
 }
 
-/// As in kuma-cp's file. Envoy hands it on as a double.
+/// As in kuma-cp's file. Envoy passes it as a double.
 #[tokio::test]
 async fn a_kid_may_be_a_whole_number() {
     let bench = Bench::new();
@@ -86,7 +86,7 @@ async fn a_kid_may_be_a_whole_number() {
     stream.next().await.unwrap().unwrap();
 }
 
-/// By ECDS Envoy starts without the filter, and answers everything with an error.
+/// By ECDS, Envoy starts without the filter, and answers every request with an error.
 #[tokio::test]
 async fn a_bad_policy_by_ecds_lets_nothing_through() {
     let mut bench = Bench::new();
@@ -126,7 +126,7 @@ async fn a_bad_push_changes_nothing() {
     assert_eq!(setup.gateway.log().unwrap().matches("zonegate: configured ").count(), 2);
 }
 
-/// The same token before and after: a push is all it takes.
+/// A push is enough to revoke the token.
 #[tokio::test]
 async fn a_token_is_good_until_it_is_revoked() {
     let setup = Bench::new().start().await;

@@ -1,4 +1,4 @@
-//! Whose arithmetic verifies signatures: Envoy's, or the module's own.
+//! Signatures are verified by Envoy's cryptography or by the module's own.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -33,7 +33,7 @@ fn with_vm_configuration(text: &str) -> Bench {
     bench
 }
 
-/// A good token passes, and one that another key signed under the same kid does not.
+/// A good token passes; a token that another key signed under the same kid does not.
 async fn assert_tells_good_from_bad(setup: &Setup) {
     let connection = setup.connect().await;
     let good = setup.token();
@@ -61,9 +61,9 @@ async fn envoys_arithmetic_is_used_unless_the_modules_own_is_asked_for() {
     }
 }
 
-/// Signatures of tokens are r and s; Envoy's arithmetic takes them as DER.
+/// A signature in a token consists of r and s; Envoy's cryptography needs DER.
 #[tokio::test]
-async fn es256_is_verified_by_whoever_verifies_signatures() {
+async fn es256_signatures_are_verified_by_envoy_and_by_the_module() {
     let signer = p256::ecdsa::SigningKey::from_slice(&[7; 32]).unwrap();
     let point = signer.verifying_key().to_sec1_point(false);
     let jwk = json!({
@@ -97,7 +97,7 @@ async fn es256_is_verified_by_whoever_verifies_signatures() {
         let connection = setup.connect().await;
         let refused = connection.sotw(Some(&sign("another")), Claimed::INGRESS).await.unwrap_err();
         assert!(refused.message().starts_with("zonegate: invalid_signature: "), "{refused:?}");
-        // Its proxy is none of that namespace, which the gate says of a token that is verified only.
+        // The proxy is not in that namespace. The gate says so only for a verified token.
         let opened = connection.sotw(Some(&sign(&input)), Claimed::INGRESS).await;
         let refused = match opened {
             Ok(mut stream) => stream.next().await.unwrap_err(),
@@ -122,7 +122,7 @@ async fn another_vm_configuration_is_refused() {
     assert!(error.contains("VM configuration refused: the only text it may have is"), "{error}");
 }
 
-/// Every kind of key that Go verifies with: else a configuration would be accepted and no token pass.
+/// Every kind of key that Go accepts. Otherwise a configuration could be accepted although none of its tokens pass.
 #[tokio::test]
 async fn the_fast_arithmetic_takes_keys_of_other_sizes_and_exponents() {
     let sizes = [1024, 3072, 4096];

@@ -1,4 +1,4 @@
-//! What `demo run` says of the connections through its gateway, in front of a control plane.
+//! The connections that `demo run` shows at its gateway, in front of a control plane.
 
 use serde_json::json;
 use zonegate::gate::BOOTSTRAP;
@@ -10,10 +10,10 @@ use crate::demo::Demo;
 use crate::form::FilterOnly;
 use crate::harness::{Bench, claims_with};
 
-/// A proxy that comes back is shown with its stream; one that got its bootstrap and does not come back is pointed
-/// out, with what kuma-cp has to be told.
+/// A proxy that connects after its bootstrap is shown with its stream. A proxy that gets its bootstrap and does not
+/// connect is reported, with the setting that kuma-cp needs.
 #[tokio::test]
-async fn the_demo_shows_every_connection_and_who_goes_round_it() {
+async fn the_demo_shows_every_connection_and_proxies_that_bypass_it() {
     if FilterOnly::Demo.is_left_out() {
         return;
     }

@@ -1,5 +1,5 @@
-//! `deploy/kubernetes`, run as its pod would: Envoy with the arguments of the manifest, and the files that its volumes
-//! bring, in folders as a kubelet makes them. Paths and ports are other ones, and nothing else.
+//! `deploy/kubernetes`, run as in its pod: Envoy with the arguments of the manifest, and the files of its volumes, in
+//! folders as a kubelet creates them. Only paths and ports differ.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -33,7 +33,7 @@ fn yaml(text: &str) -> Value {
     serde_saphyr::from_str(text).unwrap()
 }
 
-/// The files are copies, for neither kubectl nor helm reads beyond its folder.
+/// The files are copies, because neither kubectl nor helm reads files outside its folder.
 #[test]
 fn the_files_for_kubernetes_are_the_shipped_ones_with_other_addresses() {
     if FilterOnly::Module.is_left_out() {
@@ -70,7 +70,7 @@ fn the_files_for_kubernetes_are_the_shipped_ones_with_other_addresses() {
     assert!(read("kubernetes/overlays/kubernetes-zone/zonegate.yaml").starts_with(&start));
 }
 
-/// A volume, as a kubelet fills it: `name` is a link to `..data/name`, and `..data` one to a folder.
+/// A volume, as a kubelet fills it: `name` is a link to `..data/name`, and `..data` is a link to a folder.
 struct Volume(PathBuf);
 
 impl Volume {
@@ -84,7 +84,7 @@ impl Volume {
         volume
     }
 
-    /// Puts other files in their places, all at once.
+    /// Replaces the files, all at once.
     fn swap(&self, folder: &str, files: &[(&str, String)]) {
         fs::create_dir(self.0.join(folder)).unwrap();
         for (name, text) in files {
@@ -95,7 +95,7 @@ impl Volume {
     }
 }
 
-/// What the manifest says of the container, and of the volume that is mounted where.
+/// The arguments of the container in the manifest, and the volume at each mount path.
 struct Pod {
     arguments: Vec<String>,
     mounts: Vec<(String, Value)>,
@@ -158,7 +158,7 @@ async fn the_pod_of_a_zone_serves_and_takes_a_config_map_for_a_push() {
                 .map(|name| (name, base(name)))
                 .collect(),
             "policy" => vec![("zonegate.yaml", here(&shipped))],
-            // The keys of the Secrets, by the names that the manifest gives them.
+            // The keys of the Secrets, by their names in the manifest.
             "tls" => {
                 let secret = |key: &str| match key {
                     "tls.crt" => certificates.gateway.certificate.clone(),
@@ -194,7 +194,7 @@ async fn the_pod_of_a_zone_serves_and_takes_a_config_map_for_a_push() {
         sleep(std::time::Duration::from_millis(50)).await;
     }
     wait_ready(probes, 200).await;
-    // The policy as it stands there takes no zone token.
+    // The policy in the manifest has no key for the zone token.
     let key = zonegate_issuer::SigningKey::generate(2048).unwrap();
     let token = key.sign_raw(r#"{"alg":"RS256","kid":"1"}"#, claims().to_string());
     let gateway = SocketAddr::from(([127, 0, 0, 1], proxies));

@@ -1,5 +1,4 @@
-//! The two other ways in which a policy reaches Envoy: a ConfigMap's symlink swap, and a management
-//! server.
+//! The two other ways in which a policy reaches Envoy: a ConfigMap's symlink swap, and a management server.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -33,7 +32,7 @@ use zonegate_testkit::zone_proxy::Claimed;
 use crate::form::{FilterOnly, form, module};
 use crate::harness::{Bench, LIMIT, Setup, policy};
 
-/// Where in `envoy/gateway.yaml` the policy comes from.
+/// The source of the policy in `envoy/gateway.yaml`.
 pub(crate) const SOURCE: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config\
                       /http_filters/0/config_discovery/config_source";
 
@@ -43,7 +42,7 @@ pub(crate) async fn is_revoked(setup: &Setup) {
     let start = Instant::now();
     loop {
         let opened = connection.sotw(Some(&token), Claimed::INGRESS).await;
-        // One that began before the push may be cut by it.
+        // A stream that began before the push may be cut by it.
         if matches!(&opened, Err(refused) if refused.message().starts_with("zonegate: revoked: ")) {
             return;
         }
@@ -81,7 +80,7 @@ async fn the_symlink_swap_of_a_config_map_is_a_push() {
     is_revoked(&setup).await;
 }
 
-/// What the ECDS file of the form under test becomes with this policy.
+/// The ECDS file of the form under test, with this policy.
 pub(crate) fn resource(policy: &Value) -> String {
     let form = form();
     let mut ecds: Value = serde_saphyr::from_str(form.ecds()).unwrap();
@@ -121,7 +120,7 @@ async fn a_management_server_pushes_by_grpc() {
     let (token, connection) = (setup.token(), setup.connect().await);
     let mut stream = connection.sotw(Some(&token), Claimed::INGRESS).await.unwrap();
     stream.next().await.unwrap().unwrap();
-    // A bad one first, which changes nothing.
+    // A bad policy first, which changes nothing.
     let mut bad = policy(&setup.key);
     bad["zone"] = json!("");
     pushes.send_replace(bad);
@@ -141,7 +140,7 @@ async fn rejected(gateway: &Gateway) {
     assert!(gateway.log().unwrap().contains("configuration refused: zone: must not be empty"));
 }
 
-/// A management server that knows one resource.
+/// A management server with one resource.
 struct Management {
     policies: watch::Receiver<Value>,
     module: String,

@@ -17,7 +17,7 @@ use zonegate_tool::plugin_config::plugin_file::PluginConfiguration;
 use crate::harness::{Bench, LIMIT, Setup, claims};
 use crate::zone_side;
 
-/// What became of a connection with the token in `file`.
+/// The result of a connection with the token in `file`.
 async fn try_token(setup: &Setup, file: &Path) -> String {
     let token = fs::read_to_string(file).unwrap();
     match setup.connect().await.sotw(Some(&token), Claimed::INGRESS).await {
@@ -37,7 +37,7 @@ async fn the_rotation_goes_as_its_readme_says() {
                 setup.gateway.push(&policy_in(&walk.path(name))).await.unwrap(),
                 Pushed::Accepted
             );
-            // What is signed by nobody tells which keys there are.
+            // A token without a valid signature shows which kids are configured.
             let (kid, reason) = match name {
                 "2-both.yaml" => ("new", "invalid_signature"),
                 _ => ("old", "unknown_kid"),
@@ -57,7 +57,7 @@ async fn the_rotation_goes_as_its_readme_says() {
     assert_eq!(setup.stat("kid.new.allowed").await, 2);
 }
 
-/// What the gateway says to the control plane of a zone.
+/// The gateway's answer to a zone's control plane.
 async fn ask_kds(connection: &Connection, zone: &str) -> String {
     let client_id = [zone];
     match connection.health_check(Zone { token: None, client_id: &client_id }).await {
@@ -66,7 +66,7 @@ async fn ask_kds(connection: &Connection, zone: &str) -> String {
     }
 }
 
-/// No zone here sends a token of its own, as with every release of Kuma.
+/// No zone here sends its own token, as in every release of Kuma.
 #[tokio::test]
 async fn zones_come_to_prove_themselves_as_the_readme_says() {
     let walk = run("global-kds");
@@ -92,7 +92,7 @@ async fn zones_come_to_prove_themselves_as_the_readme_says() {
             let new = ask_kds(&new, "east").await;
             format!("| `{name}` | {old} | {west} | {new} |")
         };
-        // The push comes to one worker after the other.
+        // The push reaches the workers one after the other.
         let start = Instant::now();
         let mut seen = row().await;
         while !walk.readme.contains(&seen) {
@@ -115,15 +115,14 @@ struct Walk {
 }
 
 impl Walk {
-    /// A file that it wrote.
+    /// The path of a file that the example wrote.
     fn path(&self, name: &str) -> PathBuf {
         self.work.join(name)
     }
 }
 
-/// Runs the first commands in the README of an example as they stand there, from the root of a checkout.
-/// Only the folder that they make is another one. What they print must be what the README shows; ids
-/// differ from run to run.
+/// Runs the first commands in the README of an example, unchanged, from the root of a checkout. Only the folder that
+/// they create is another one. Their output must be as the README shows, except for ids.
 fn run(name: &str) -> Walk {
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let dir = TempDir::new().unwrap();
@@ -164,7 +163,7 @@ async fn gateway(policy: Value) -> Setup {
 }
 
 #[tokio::test]
-async fn what_is_issued_offline_is_let_in() {
+async fn a_token_issued_offline_is_let_in() {
     let walk = run("offline-issuing");
     let setup = gateway(policy_in(&walk.path("zonegate.yaml"))).await;
     let token = fs::read_to_string(walk.path("ingress.token")).unwrap();
@@ -189,7 +188,7 @@ async fn of_two_tokens_the_leaked_one_is_cut() {
     let after = policy_in(&path("zonegate.yaml"));
     assert_eq!(setup.gateway.push(&after).await.unwrap(), Pushed::Accepted);
     assert!(timeout(LIMIT, leaks.next()).await.unwrap().is_err());
-    // The worker that cut it has the push; the other one will.
+    // The worker that cut the stream has the push; the other one will get it.
     let start = Instant::now();
     while try_token(&setup, &path("leaked.token")).await != "revoked" {
         assert!(start.elapsed() < LIMIT, "it still passes");
@@ -197,7 +196,7 @@ async fn of_two_tokens_the_leaked_one_is_cut() {
     assert_eq!(try_token(&setup, &path("leaked.token")).await, "revoked");
     assert_eq!(try_token(&setup, &path("kept.token")).await, "passes");
     assert_eq!(setup.stat("streams.cut.revoked").await, 1);
-    // The text for the control plane is the ID, as it is in the token.
+    // The list for the control plane is the ID, as in the token.
     let list = fs::read_to_string(path("revoked.txt")).unwrap();
     assert_eq!(after["revocations"], json!(list.trim()));
 }

@@ -1,7 +1,7 @@
-//! A VM that fails: nothing passes until Envoy has started it anew, which it does by itself.
+//! A VM that fails: nothing passes until Envoy has restarted it, which Envoy does by itself.
 //!
-//! By a module that traps when a request asks for it (`scripts/wasm faulty`); that the shipped one does
-//! not is a test of its own.
+//! The module here traps if a request asks for it (`scripts/wasm faulty`). Another test shows that the shipped module
+//! does not.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ use crate::open_stream::{Sotw, goes_on, is_cut, open};
 
 const OPEN: &str = "zonegate.streams.open";
 
-/// A good stream, but for the header that asks for a trap.
+/// Opens a good stream, except for the header that asks for a trap.
 async fn trap(setup: &Setup) -> Answer {
     let mut headers = grpc_headers(&setup.token());
     headers.push(("x-zonegate-fault", b"trap".to_vec()));
@@ -28,7 +28,7 @@ async fn trap(setup: &Setup) -> Answer {
     setup.raw().await.send(request).await.unwrap()
 }
 
-/// With two workers: the one is hit, the other goes on.
+/// With two workers: one fails, the other continues.
 #[tokio::test]
 async fn a_vm_that_fails_denies_until_it_is_started_anew() {
     if FilterOnly::Module.is_left_out() {
@@ -49,7 +49,7 @@ async fn a_vm_that_fails_denies_until_it_is_started_anew() {
     assert_eq!(answer.grpc_status(), Some(Code::Unavailable as u32), "{answer:?}");
     let failed = Instant::now();
     assert_eq!(setup.control_plane.recorder().count(), 0);
-    // A control plane that speaks ends the streams of the VM that failed: nothing passes it by.
+    // A message of the control plane ends the streams of the failed VM: nothing bypasses the filter.
     setup.control_plane.push();
     let mut gone = Vec::new();
     for stream in &mut streams {
@@ -57,7 +57,7 @@ async fn a_vm_that_fails_denies_until_it_is_started_anew() {
     }
     let hit = gone.iter().position(|gone| *gone).unwrap();
     assert!(!gone[1 - hit], "both workers were hit");
-    // The gauge no longer counts what the VM that failed had open, and nobody took back.
+    // The gauge no longer counts the streams of the failed VM, which the VM itself did not subtract.
     setup.gateway.wait_stat(OPEN, 1, LIMIT).await.unwrap();
     println!("the gauge is right {:?} after the failure", failed.elapsed());
     let mut again = open_again(&setup, &connections[hit]).await;
@@ -78,7 +78,7 @@ async fn a_vm_that_fails_denies_until_it_is_started_anew() {
     }
 }
 
-/// While requests keep the one worker busy: each is denied until the VM is there again.
+/// Requests keep the only worker busy: each is denied until the VM is restarted.
 #[tokio::test]
 async fn nothing_passes_while_a_vm_is_started_anew() {
     if FilterOnly::Module.is_left_out() {
@@ -106,14 +106,14 @@ async fn nothing_passes_while_a_vm_is_started_anew() {
     println!("{denied} good tokens denied for {:?}", failed.elapsed());
     match form() {
         Form::Wasm => assert!(denied > 0),
-        // It begins anew at once.
+        // It restarts at once.
         Form::Native => assert_eq!(denied, 0),
         Form::Service => panic!("no faults can be ordered of a service"),
     }
     drop(stream);
 }
 
-/// A stream that opens as soon as the VM is there again.
+/// Opens a stream as soon as the VM is restarted.
 async fn open_again(setup: &Setup, connection: &Connection) -> Sotw {
     let start = Instant::now();
     loop {

@@ -1,4 +1,4 @@
-//! The configuration files that users copy: each is read by the real Envoy.
+//! The configuration files that users copy: the real Envoy reads each.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,8 +16,8 @@ const ZONE_SIDE: &str = include_str!("../../envoy/global-kds/zone-side.yaml");
 const GATEWAY: &str = include_str!("../../envoy/gateway.yaml");
 const ZONE_TOKEN: &str = include_str!("../../envoy/global-kds/zone-token.yaml");
 
-/// Every YAML file in `envoy/` and `examples/`. A new one cannot be forgotten: it is either a
-/// bootstrap configuration, or one that another includes.
+/// Every YAML file in `envoy/` and `examples/`, so that no new file is forgotten: each is a bootstrap configuration, or
+/// another file includes it.
 #[test]
 fn every_configuration_file_is_valid() {
     if FilterOnly::Module.is_left_out() {
@@ -27,7 +27,7 @@ fn every_configuration_file_is_valid() {
     let files: Vec<_> =
         ["envoy", "examples"].iter().flat_map(|dir| yaml(&root.join(dir))).collect();
     assert!(files.iter().any(|file| file.ends_with("envoy/gateway.yaml")), "{files:?}");
-    // Those for other programs have a test of their own.
+    // Files for other programs have their own tests.
     let is_for_another =
         |file: &PathBuf| file.iter().any(|part| part == "prometheus" || part == "kubernetes");
     let for_envoy = files.into_iter().filter(|file| !is_for_another(file));
@@ -38,14 +38,14 @@ fn every_configuration_file_is_valid() {
         }
         let dir = TempDir::new().unwrap();
         let text = match text.as_str() {
-            // What gateway.yaml includes; every other test runs with it.
+            // The files that gateway.yaml includes; every other test runs with them.
             _ if file.iter().any(|part| part == "sds") => {
                 include_str!("../../envoy/gateway.yaml").to_owned()
             }
             text if text.starts_with("# The filter and its policy") => in_a_gateway(text),
             // The secret that zone-side.yaml includes: `tests/envoy/zone_side.rs` runs with it.
             ZONE_TOKEN => ZONE_SIDE.to_owned(),
-            // What goes into a gateway that asks a service.
+            // The parts for a gateway that asks a service.
             parts if file.iter().any(|part| part == "service") => {
                 asking_a_service(GATEWAY, parts, 9912).unwrap().to_string()
             }
@@ -57,7 +57,7 @@ fn every_configuration_file_is_valid() {
 }
 
 #[test]
-fn a_file_that_is_wrong_is_found_out() {
+fn an_invalid_file_is_reported() {
     if FilterOnly::Pushes.is_left_out() {
         return;
     }
@@ -71,7 +71,7 @@ fn a_file_that_is_wrong_is_found_out() {
     assert!(!output.contains(" OK"), "{output}");
 }
 
-/// With a policy that is refused it starts, and lets nothing through; with no file it does not.
+/// If the policy is refused, Envoy starts and lets nothing through; without the file it does not start.
 #[test]
 fn envoy_does_not_start_without_the_file_of_the_policy() {
     if FilterOnly::Pushes.is_left_out() {
@@ -85,8 +85,8 @@ fn envoy_does_not_start_without_the_file_of_the_policy() {
     assert!(output.contains("paths must refer to an existing path"), "{output}");
 }
 
-/// The resource of an ECDS file in place of the reference to it: `--mode validate` then runs the
-/// module on its policy.
+/// Puts the resource of an ECDS file in place of the reference to it, so that `--mode validate` runs the module on its
+/// policy.
 fn in_a_gateway(ecds: &str) -> String {
     let mut gateway: serde_json::Value = serde_saphyr::from_str(GATEWAY).unwrap();
     let ecds: serde_json::Value = serde_saphyr::from_str(ecds).unwrap();
@@ -98,18 +98,18 @@ fn in_a_gateway(ecds: &str) -> String {
     gateway.to_string()
 }
 
-/// Whether a file names no filter, or the one of the form under test. The other form has a run of its own.
+/// Whether a file names no filter, or the form under test. The other form has its own test run.
 fn is_of_form(text: &str) -> bool {
     let others = [Form::Wasm, Form::Native].into_iter().filter(|other| *other != form());
     others.into_iter().all(|other| !text.contains(other.installed()))
 }
 
-/// What Envoy says of a configuration, its paths led to files that are there.
+/// Envoy's output about a configuration, whose paths are replaced by those of existing files.
 fn validate(dir: &TempDir, text: &str) -> String {
     validate_with(dir, text, Some(form().ecds()))
 }
 
-/// The same, with this text in the file of the policy, or no such file.
+/// As `validate`, with this text in the policy file, or without the file.
 fn validate_with(dir: &TempDir, text: &str, policy: Option<&str>) -> String {
     let bench = Bench::new();
     let module = module();
@@ -167,8 +167,8 @@ fn yaml(dir: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Prometheus's own tool reads the files and runs the tests of the rules. `make test` names one where
-/// there is one to be had.
+/// Prometheus's own tool reads the files and runs the tests of the rules. `make test` sets its path if the tool is
+/// available.
 #[test]
 fn prometheus_takes_its_files() {
     let Some(promtool) = std::env::var_os("PROMTOOL").filter(|path| !path.is_empty()) else {
@@ -180,7 +180,7 @@ fn prometheus_takes_its_files() {
         let output = Command::new(&promtool).args(arguments).current_dir(&dir).output().unwrap();
         assert!(output.status.success(), "{output:?}");
     }
-    // The expressions of the dashboard, as rules, with what Grafana puts in place of its variables.
+    // The expressions of the dashboard, as rules, with values for its variables as Grafana inserts them.
     let rules: Vec<Value> = expressions(&serde_json::from_str(&dashboard(&dir)).unwrap())
         .into_iter()
         .enumerate()
@@ -212,7 +212,7 @@ fn expressions(value: &Value) -> Vec<String> {
     }
 }
 
-/// `make test` names a func-e where there is a Go to install it with.
+/// `make test` sets the path of func-e if a Go is available to install it.
 #[tokio::test]
 async fn the_gateway_runs_under_func_e() {
     if FilterOnly::Demo.is_left_out() {

@@ -1,4 +1,4 @@
-//! First messages that cannot be read, come in pieces, or do not come.
+//! First messages that cannot be read, that come in pieces, or that do not come.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ async fn send(setup: &Setup, path: &str, chunks: Vec<Vec<u8>>, end: End) -> Answ
 }
 
 #[tokio::test]
-async fn what_is_no_first_message_is_refused() {
+async fn an_invalid_first_message_is_refused() {
     let setup = Bench::new().start().await;
     let good = grpc_frame(&discovery_request(Claimed::INGRESS).encode_to_vec());
     let half = good[..good.len() / 2].to_vec();
@@ -84,7 +84,7 @@ async fn a_silent_stream_is_refused_in_time() {
     setup.assert_nothing_arrived().await;
 }
 
-/// A stream that begins in time is not cut later by the same clock.
+/// A stream that begins in time is not cut later by the deadline for first messages.
 #[tokio::test]
 async fn a_stream_that_has_begun_is_not_overdue() {
     let setup = Bench::new().set("firstMessageSeconds", json!(1)).start().await;
@@ -92,7 +92,7 @@ async fn a_stream_that_has_begun_is_not_overdue() {
     let connection = setup.connect().await;
     let mut stream = connection.sotw(Some(&token), Claimed::INGRESS).await.unwrap();
     stream.next().await.unwrap().unwrap();
-    // Another one overdue shows that the clock has struck.
+    // A second stream is overdue: this shows that the deadline has passed.
     let late = send(&setup, ADS_SOTW, vec![], End::Never).await;
     assert_eq!(late.grpc_status(), Some(4), "{late:?}");
     setup.control_plane.push();
@@ -112,7 +112,7 @@ async fn envoys_own_limit_is_respected() {
     let message = grpc_frame(&padded(200_000));
     let chunks = message.chunks(16_000).map(<[u8]>::to_vec).collect();
     let answer = send(&setup, ADS_SOTW, chunks, End::Stream).await;
-    // Envoy's own words, and 413 in those of gRPC.
+    // Envoy's own text, and gRPC's status for 413.
     assert_eq!(answer.grpc_status(), Some(Code::Unknown as i32 as u32), "{answer:?}");
     assert_eq!(answer.grpc_message().as_deref(), Some("Payload Too Large"));
     setup.assert_nothing_arrived().await;

@@ -1,6 +1,6 @@
-//! Floods of requests that are never whole, beside clients with good tokens.
+//! Floods of incomplete requests, beside clients with good tokens.
 //!
-//! One worker, so that what is held is held in one place.
+//! One worker, so that all held data is in one place.
 
 use std::time::Duration;
 
@@ -15,21 +15,21 @@ use crate::harness::{Bench, LIMIT, Setup, grpc_headers};
 use crate::open_stream::open;
 
 const CONNECTIONS: usize = 18;
-/// As many as fit into the window of a connection.
+/// The number of streams that fit into the window of a connection.
 const STREAMS: usize = 50;
 const SIZE: usize = 100 * 1024;
-/// All of it together, which nobody holds.
+/// The size of the whole flood, which nothing holds.
 const FLOOD: u64 = (CONNECTIONS * STREAMS * SIZE) as u64;
-/// What Envoy may hold of it, with whatever else it needs meanwhile.
+/// The limit for Envoy's memory during the flood.
 fn held_at_most() -> u64 {
     match form() {
         Form::Wasm | Form::Native => 64 * 1024 * 1024,
-        // All of it, until the service has read it.
+        // Envoy holds the whole flood until the service has read it.
         Form::Service => 2 * FLOOD,
     }
 }
 
-/// Where Envoy takes no more requests.
+/// The heap size at which Envoy stops accepting requests.
 fn heap() -> u64 {
     match form() {
         Form::Wasm | Form::Native => 120 * 1024 * 1024,
@@ -42,11 +42,11 @@ const BOOTSTRAP_AT_MOST: usize = 128 * 1024;
 const OVERLOADED: &str = "overload.envoy.overload_actions.stop_accepting_requests.active";
 const HEAP: &str = "/overload_manager/resource_monitors/1/typed_config/max_heap_size_bytes";
 
-/// A gateway in which the flood alone would not fit.
+/// A gateway whose heap limit is less than the flood needs.
 async fn start(policy: impl Fn(Bench) -> Bench) -> Setup {
     let mut bench = policy(Bench::text());
     bench.record_bodies = false;
-    // Nothing is answered because its time is over.
+    // No request is answered because of the time limit.
     bench = bench.set("firstMessageSeconds", json!(60));
     bench.options.edits.push((HEAP.to_owned(), json!(heap())));
     bench.start().await
@@ -56,15 +56,15 @@ fn json_headers() -> Vec<(&'static str, Vec<u8>)> {
     vec![("content-type", b"application/json".to_vec())]
 }
 
-/// What strangers have under way.
+/// The open requests of strangers.
 struct Flood {
     streams: Vec<RawStream>,
-    /// Lest they end with their last request.
+    /// Kept, because a connection ends with its last request otherwise.
     _connections: Vec<RawConnection>,
 }
 
 impl Flood {
-    /// Sends to `path` what `body` has, and no end.
+    /// Sends `body` to `path`, and does not end the stream.
     async fn of(
         setup: &Setup,
         path: &str,
@@ -95,14 +95,14 @@ impl Flood {
         Self::of(setup, BOOTSTRAP, &json_headers(), body.as_bytes()).await
     }
 
-    /// First messages that say how long they are and have all but their end, with a token of nobody.
+    /// First messages that announce their length and lack only their last byte, with an invalid token.
     async fn of_first_messages(setup: &Setup) -> Self {
         let length = u32::try_from(SIZE + 1).unwrap();
         let body = [&[0], &length.to_be_bytes()[..], &vec![0x12; SIZE]].concat();
         Self::of(setup, ADS_SOTW, &grpc_headers("garbage"), &body).await
     }
 
-    /// The answers to those that were answered by now.
+    /// The answers that arrived so far.
     async fn answers(self) -> Vec<Answer> {
         let mut answers = Vec::new();
         for stream in self.streams {
@@ -112,14 +112,14 @@ impl Flood {
     }
 }
 
-/// Good clients of both kinds, on connections of their own, are let in.
+/// Good clients of both kinds, on their own connections, are let in.
 async fn assert_good_clients_are_let_in(setup: &Setup, times: usize) {
     for _ in 0..times {
         let answer = bootstrap(setup, &request(&setup.token())).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         let connection = setup.connect().await;
         let mut stream = connection.sotw(Some(&setup.token()), Claimed::INGRESS).await.unwrap();
-        // What comes back was asked for by the first message, which was judged by then.
+        // The control plane answers the first message, so the message was judged.
         assert!(stream.next().await.unwrap().is_some());
     }
 }
@@ -135,7 +135,7 @@ async fn bootstrap(setup: &Setup, body: &Value) -> Answer {
     setup.raw().await.send(request).await.unwrap()
 }
 
-/// A flood beside good clients: what is held of it, and how its streams were answered.
+/// A flood beside good clients: checks the memory for it, and returns the answers to its streams.
 async fn flood(setup: &Setup, begin: impl AsyncFn(&Setup) -> Flood) -> Vec<Answer> {
     let stream = open(&setup.connect().await, &setup.token()).await;
     let before = setup.allocated().await + setup.vm_memory();
@@ -166,17 +166,17 @@ async fn flood(setup: &Setup, begin: impl AsyncFn(&Setup) -> Flood) -> Vec<Answe
 async fn bodies_of_strangers_do_not_keep_good_clients_out() {
     let setup = start(|bench| bench).await;
     let answers = flood(&setup, Flood::of_bootstraps).await;
-    // Half of the flood does not fit, and is told so in a way after which kuma-dp tries again.
+    // Half of the flood does not fit. It is refused with a status on which kuma-dp retries.
     assert!(answers.len() > CONNECTIONS * STREAMS / 2, "{} were answered", answers.len());
     for answer in &answers {
         assert_eq!(answer.status, 503, "{answer:?}");
         assert!(answer.text().starts_with("zonegate: overloaded: "), "{}", answer.text());
     }
-    // More of them may have been on their way.
+    // More requests may still have been in transit.
     assert!(setup.denied("overloaded").await >= answers.len() as u64);
 }
 
-/// Where sidecars pass unchecked, anyone may send a first message.
+/// If sidecars pass unchecked, anyone may send a first message.
 #[tokio::test(flavor = "multi_thread")]
 async fn first_messages_of_strangers_do_not_keep_good_clients_out() {
     let pass = json!({ "dataplane": "pass" });
@@ -190,17 +190,17 @@ async fn first_messages_of_strangers_do_not_keep_good_clients_out() {
     }
 }
 
-/// When the strangers are gone, so is what was held.
+/// The memory is free again after the strangers disconnect.
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_flood_there_is_room_again() {
     let setup = start(|bench| bench).await;
     for _ in 0..3 {
         drop(Flood::of_bootstraps(&setup).await);
         setup.gateway.wait_stat("http.zonegate.downstream_rq_active", 0, LIMIT).await.unwrap();
-        // What Envoy measures of its heap is a moment old.
+        // Envoy's measurement of its heap is a moment old.
         setup.gateway.wait_stat(OVERLOADED, 0, LIMIT).await.unwrap();
     }
-    // As much as fits, and no more of it than before.
+    // As much data as fits, to show that none of the flood is still held.
     let raw = setup.raw().await;
     let mut slow = Vec::new();
     for _ in 0..STREAMS {
@@ -218,14 +218,14 @@ async fn after_a_flood_there_is_room_again() {
     }
 }
 
-/// Nothing is held in shadow mode, and what is copied has a bound: good clients must not count as ones
-/// that would be denied because of others.
+/// In shadow mode nothing is held, and copies are limited: good clients must not be counted as denied because of
+/// others.
 #[tokio::test(flavor = "multi_thread")]
 async fn in_shadow_mode_bodies_of_strangers_do_not_make_good_clients_look_bad() {
     let mut bench = Bench::text().set("mode", json!("shadow"));
     bench.record_bodies = false;
     let setup = bench.set("firstMessageSeconds", json!(60)).start().await;
-    // Large pieces first, then small ones, into whatever room they leave.
+    // Large pieces first, then small ones, which fill the remaining capacity.
     let flood = [Flood::of_bootstraps(&setup).await, Flood::of_small_bootstraps(&setup).await];
     let allowed = setup.stat("allowed").await;
     assert_good_clients_are_let_in(&setup, 10).await;

@@ -1,6 +1,6 @@
-//! Which form of the gate the tests run with: `ZONEGATE_FORM` is `wasm`, or is not set, or `native`, or `service`.
+//! The form of the gate that the tests run with: `ZONEGATE_FORM` is `wasm` (the default), `native` or `service`.
 //!
-//! What one form cannot do, or has no use for, is listed here and nowhere else, each with its reason.
+//! Features that a form lacks or does not need are listed only here, each with its reason.
 
 use std::path::PathBuf;
 
@@ -27,7 +27,7 @@ pub(crate) fn module() -> PathBuf {
     }
 }
 
-/// The same, with faults to order.
+/// The same filter, with injected faults.
 pub(crate) fn faulty_module() -> PathBuf {
     match form() {
         Form::Wasm => from_environment("ZONEGATE_FAULTY_WASM"),
@@ -36,13 +36,13 @@ pub(crate) fn faulty_module() -> PathBuf {
     }
 }
 
-/// What the dashboard and the alerts ask for and not every form has.
+/// Metrics that the dashboard and the alerts use, but that not every form has.
 pub(crate) const OF_SOME_FORMS: [(&[Form], &str); 5] = [
     // Envoy's own counter of VMs that failed.
     (&[Form::Wasm], "envoy_wasm_zonegate_vm_reload"),
     // Hooks that failed.
     (&[Form::Native], "zonegate_panics"),
-    // A service has its policy from a file.
+    // A service reads its policy from a file.
     (
         &[Form::Wasm, Form::Native],
         "envoy_extension_config_discovery_http_filter_zonegate_update_failure",
@@ -57,7 +57,7 @@ pub(crate) const OF_SOME_FORMS: [(&[Form], &str); 5] = [
     ),
 ];
 
-/// What only the module in wasm has.
+/// Features of the wasm module only.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum WasmOnly {
     /// The configuration of the VM.
@@ -66,9 +66,9 @@ pub(crate) enum WasmOnly {
     WorkersRead,
     /// `allow_on_headers_stop_iteration`.
     StopIterationFlag,
-    /// A module that is loaded anew from the same path.
+    /// A module that is reloaded from the same path.
     SameFile,
-    /// Streams that are cut because a list is too long to be handed to the module before.
+    /// Streams that are cut because a list is too long to be passed to the old module.
     LongLists,
     /// The two minutes of the README.
     TwoMinutes,
@@ -92,7 +92,7 @@ impl WasmOnly {
         }
     }
 
-    /// Whether a test is left out, and why.
+    /// Whether the test is left out; prints the reason.
     pub(crate) fn is_left_out(self) -> bool {
         let is_left_out = form() != Form::Wasm;
         if is_left_out {
@@ -102,18 +102,18 @@ impl WasmOnly {
     }
 }
 
-/// What only a filter in Envoy has.
+/// Features of a filter in Envoy only.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum FilterOnly {
-    /// A module that Envoy loads, and that fails or is replaced in it.
+    /// A module that Envoy loads, and that can fail or be replaced there.
     Module,
-    /// Policies that Envoy hands over.
+    /// Policies that Envoy delivers.
     Pushes,
     /// A start that fails with a bad policy.
     Start,
-    /// What Envoy keeps of a stream that is held.
+    /// Memory that Envoy keeps for a stream that is held.
     Kept,
-    /// Counters that one Envoy hands on to the next.
+    /// Counters that one Envoy passes on to the next.
     Restart,
     /// The demo, and a gateway to try by hand.
     Demo,
@@ -134,7 +134,7 @@ impl FilterOnly {
         }
     }
 
-    /// Whether a test is left out, and why.
+    /// Whether the test is left out; prints the reason.
     pub(crate) fn is_left_out(self) -> bool {
         let is_left_out = form() == Form::Service;
         if is_left_out {

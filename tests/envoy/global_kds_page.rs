@@ -1,5 +1,5 @@
-//! The commands of `docs/global-kds.md` that install files, run in another folder. Those that ask a control plane
-//! are run by `make test-kuma`.
+//! The commands of `docs/global-kds.md` that install files, run in another folder. `make test-kuma` runs the commands
+//! that ask a control plane.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -27,7 +27,7 @@ fn run_block_after(line: &str, folder: &Path) {
     assert!(output.status.success(), "{commands}{output:?}");
 }
 
-/// A checkout after `make wasm`, with the files that somebody brings along.
+/// A checkout after `make wasm`, with the files that users provide.
 fn checkout() -> TempDir {
     let dir = TempDir::new().unwrap();
     symlink(format!("{ROOT}/envoy"), dir.path().join("envoy")).unwrap();
@@ -69,7 +69,7 @@ fn the_gateway_of_a_global_control_plane_is_the_shipped_one_at_another_port() {
     }
 }
 
-/// Every file that the Envoy beside a zone reads is there, and nobody else reads the token.
+/// Every file that the Envoy beside a zone reads exists, and only its owner can read the token.
 #[test]
 fn the_side_of_a_zone_finds_its_files() {
     use std::os::unix::fs::PermissionsExt;

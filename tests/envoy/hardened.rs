@@ -1,5 +1,4 @@
-//! What `gateway.yaml` has against the trials of operation: certificates that are renewed, probes, and the lines
-//! that are there as comments.
+//! The parts of `gateway.yaml` for operation: renewed certificates, probes, and the commented-out lines.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -23,7 +22,7 @@ use crate::harness::{Bench, LIMIT, Setup};
 
 const GATEWAY: &str = include_str!("../../envoy/gateway.yaml");
 
-/// The certificate that the gateway presents to whoever trusts `ca`; `None` where that is another's.
+/// The certificate that the gateway presents; `None` if a client that trusts `ca` does not trust it.
 async fn presented(address: SocketAddr, ca: &str) -> Option<Vec<u8>> {
     let stream = TcpStream::connect(address).await.unwrap();
     let stream = handshake(stream, ca).await.ok()?;
@@ -42,7 +41,7 @@ fn replace(file: &Path, text: &str) {
     fs::rename(&new, file).unwrap();
 }
 
-/// Key and certificate come one after the other, as a script would put them there.
+/// Key and certificate are replaced one after the other, as a script does.
 #[tokio::test]
 async fn a_renewed_certificate_is_presented_and_streams_stay() {
     if FilterOnly::Module.is_left_out() {
@@ -61,7 +60,7 @@ async fn a_renewed_certificate_is_presented_and_streams_stay() {
     let renewed = Certificates::generate(&elsewhere).unwrap();
     assert_eq!(presented(address, &renewed.ca).await, None);
     replace(&key, &renewed.gateway.key);
-    // They do not fit: the pair before is presented.
+    // Key and certificate do not match: the previous pair is presented.
     for _ in 0..5 {
         assert_eq!(presented(address, &setup.ca).await, Some(before.clone()));
         sleep(Duration::from_millis(20)).await;
@@ -76,7 +75,7 @@ async fn a_renewed_certificate_is_presented_and_streams_stay() {
     assert!(stream.next().await.unwrap().is_some(), "the open stream has ended");
 }
 
-/// With that of the control plane renewed first, nobody gets through; with its CA, everybody does again.
+/// The control plane's certificate is renewed first, and nobody gets through; with its CA, everybody does again.
 #[tokio::test]
 async fn a_renewed_ca_of_the_control_plane_is_trusted() {
     if FilterOnly::Module.is_left_out() {
@@ -149,14 +148,14 @@ async fn the_probes_show_readiness_and_metrics_and_nothing_else() {
     ] {
         assert_eq!(ask(probes, method, path).await.0, 404, "{method} {path}");
     }
-    // For a load balancer that is to send nothing new here.
+    // For a load balancer that is to send no new connections here.
     assert_eq!(ask(setup.gateway.admin_address(), "POST", "/healthcheck/fail").await.0, 200);
     wait_ready(probes, 503).await;
     assert_eq!(ask(setup.gateway.admin_address(), "POST", "/healthcheck/ok").await.0, 200);
     wait_ready(probes, 200).await;
 }
 
-/// Envoy's own `/ready` is 200 by then.
+/// Envoy's own `/ready` answers 200 already.
 #[tokio::test]
 async fn the_probe_is_not_ready_while_there_is_no_policy() {
     if FilterOnly::Module.is_left_out() {
@@ -171,7 +170,7 @@ async fn the_probe_is_not_ready_while_there_is_no_policy() {
     bench.options.policy = json!({ "zone": "a", "publicKeys": [] });
     let gateway = Gateway::start_without_policy(bench.options).await.unwrap();
     let probes = gateway.probes_address().await.unwrap();
-    // Longer than between two looks at the policy.
+    // Longer than the time between two checks of the policy.
     for turn in 0..30 {
         let stats = gateway.admin("/stats?usedonly&filter=extension_config|policy").await.unwrap();
         assert_eq!(ask(probes, "GET", "/ready").await.0, 503, "{turn}: {stats}");
@@ -185,7 +184,7 @@ async fn the_probe_is_not_ready_while_there_is_no_policy() {
     assert_eq!(ask(probes, "GET", "/ready").await.0, 200);
 }
 
-/// The lines that begin with this one, without the signs of a comment.
+/// The commented-out lines that begin with this line, uncommented.
 fn commented(first: &str) -> Value {
     let mut lines = GATEWAY.lines().skip_while(|line| line.trim() != format!("# {first}"));
     let start = lines.clone().next().unwrap_or_else(|| panic!("gateway.yaml has no # {first}"));
@@ -196,11 +195,11 @@ fn commented(first: &str) -> Value {
     list[0].clone()
 }
 
-/// One request after the other on a connection in HTTP/1.1.
+/// An HTTP/1.1 connection for one request after the other.
 struct Http1(TlsStream<TcpStream>);
 
 impl Http1 {
-    /// The status of the answer to a request that the filter refuses for its path, 404.
+    /// Returns the status of the answer to a request. The filter refuses its path with 404.
     async fn status(&mut self) -> u16 {
         self.0.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
         let mut answer = Vec::new();
@@ -244,7 +243,7 @@ async fn behind_the_proxy_protocol_the_log_names_the_proxy() {
     assert_eq!(line["peer"], "203.0.113.7:40001", "{line}");
 }
 
-/// As the lines stand there, but for smaller numbers.
+/// The lines as shipped, except for smaller numbers.
 #[tokio::test]
 async fn an_address_that_asks_too_often_is_told_to_come_again_and_no_other() {
     if FilterOnly::Module.is_left_out() {
@@ -263,7 +262,7 @@ async fn an_address_that_asks_too_often_is_told_to_come_again_and_no_other() {
         assert_eq!(noisy.status().await, 404);
     }
     assert_eq!(noisy.status().await, 503);
-    // Another connection of it fares no better, and another address no worse.
+    // Another connection from this address is refused too; another address is not.
     assert_eq!(http1_from(&setup, "127.0.0.1").await.status().await, 503);
     let mut other = http1_from(&setup, "127.0.0.2").await;
     assert_eq!(other.status().await, 404);
@@ -271,14 +270,14 @@ async fn an_address_that_asks_too_often_is_told_to_come_again_and_no_other() {
     assert_eq!(refused.unwrap_err().code() as i32, 14, "UNAVAILABLE");
 }
 
-/// CPU time of a process so far, in hundredths of a second (proc(5), on all systems that Envoy runs on).
+/// CPU time of a process so far, in hundredths of a second (proc(5), as on all systems that Envoy runs on).
 fn cpu(pid: u32) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
     [11, 12].into_iter().map(|index: usize| fields[index].parse::<u64>().unwrap()).sum()
 }
 
-/// By one client, whose requests are refused for their path.
+/// One client sends requests whose path is refused.
 #[tokio::test]
 #[ignore = "a measurement"]
 async fn what_the_limit_of_an_address_costs() {

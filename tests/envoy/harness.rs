@@ -1,4 +1,4 @@
-//! One gateway, one control plane, and tokens to try.
+//! One gateway, one control plane, and tokens.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use zonegate_testkit::zone_proxy::{Claimed, Connection};
 
 /// The zone of every gateway here.
 pub(crate) const ZONE: &str = "zone-1";
-/// Longer than anything here takes on a slow machine.
+/// Longer than any step takes on a slow machine.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
 /// A gateway in front of a control plane.
@@ -27,7 +27,7 @@ pub(crate) struct Setup {
     dir: TempDir,
 }
 
-/// Where things are, and what is not the default.
+/// The options of a test, and its files.
 pub(crate) struct Bench {
     pub(crate) key: SigningKey,
     pub(crate) certificates: Certificates,
@@ -63,7 +63,7 @@ impl Bench {
         Self { key, certificates, options, record_bodies: true, dir }
     }
 
-    /// A folder of this test.
+    /// A folder for this test.
     pub(crate) fn scratch(&self) -> &Path {
         self.dir.path()
     }
@@ -73,7 +73,7 @@ impl Bench {
         self
     }
 
-    /// Pushes that are the same to the byte where their policies are, and one worker.
+    /// Policies that are equal are pushed as equal bytes; one worker.
     pub(crate) fn text() -> Self {
         let mut bench = Self::new();
         bench.options.delivery = Delivery::EcdsText;
@@ -90,7 +90,7 @@ impl Bench {
         self.start_by(async |options| Gateway::start(options).await).await
     }
 
-    /// The same, and another one can take over from it.
+    /// As [`Self::start`], and another gateway can take over.
     pub(crate) async fn start_first(self) -> Setup {
         self.start_by(async |options| Gateway::start_first(options).await).await
     }
@@ -106,7 +106,7 @@ impl Bench {
     }
 }
 
-/// The defaults of the contract, with this key as kid 1.
+/// The default policy, with this key as kid 1.
 pub(crate) fn policy(key: &SigningKey) -> Value {
     json!({ "zone": ZONE, "publicKeys": [{ "kid": "1", "key": key.public_key_pem() }] })
 }
@@ -118,7 +118,7 @@ pub(crate) fn from_environment(name: &str) -> PathBuf {
 }
 
 impl Setup {
-    /// Where the CA of the gateway's certificate is.
+    /// The path of the CA of the gateway's certificate.
     pub(crate) fn ca_path(&self) -> PathBuf {
         self.dir.path().join("ca.pem")
     }
@@ -163,7 +163,7 @@ pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()
 }
 
-/// `claims()` with one of them replaced, or gone where `value` is null.
+/// `claims()` with one claim replaced, or removed if `value` is null.
 pub(crate) fn claims_with(name: &str, value: Value) -> Value {
     let mut claims = claims();
     match value {
@@ -189,7 +189,7 @@ impl Setup {
         stat.unwrap_or_default()
     }
 
-    /// The control plane has seen nothing, and would have seen it: a good request does arrive.
+    /// Asserts that no request has reached the control plane. A good request arrives, so the recorder works.
     pub(crate) async fn assert_nothing_arrived(&self) {
         let recorder = self.control_plane.recorder();
         assert_eq!(recorder.count(), 0, "{:?}", recorder.requests());

@@ -1,4 +1,4 @@
-//! Streams that are held, and what tells that a push is in force.
+//! Streams that are held, and tokens that show whether a push is in force.
 
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use zonegate_testkit::zone_proxy::{Claimed, Connection, discovery_request};
 use crate::harness::{LIMIT, Setup, claims, grpc_headers, policy};
 use crate::open_stream::open;
 
-/// The first message of a good stream, as it is sent.
+/// The first message of a good stream, framed.
 pub(crate) fn first_message() -> Vec<u8> {
     grpc_frame(&discovery_request(Claimed::INGRESS).encode_to_vec())
 }
@@ -26,14 +26,14 @@ impl Setup {
         policy
     }
 
-    /// Pushes it, and Envoy takes it.
+    /// Pushes this policy; Envoy accepts it.
     pub(crate) async fn push_with(&self, fields: Value) {
         let policy = self.policy_with(fields);
         assert_eq!(self.gateway.push(&policy).await.unwrap(), Pushed::Accepted);
     }
 
-    /// A token that no policy of the harness lets in: it is for another zone. What is wrong with its key,
-    /// or with this ID, comes before that.
+    /// A token for another zone, which no policy of the harness lets in. Errors of its key, or the revocation of this
+    /// ID, are reported before the wrong zone.
     pub(crate) fn witness(&self, id: &str) -> String {
         let mut claims = claims();
         claims["Zone"] = json!("elsewhere");
@@ -41,8 +41,8 @@ impl Setup {
         self.sign(claims)
     }
 
-    /// Waits until streams that begin on `connection` with this token, which is never good, are refused
-    /// for this reason. Each one is answered.
+    /// Waits until new streams on `connection` with this token, which is never good, are refused for this reason. Each
+    /// stream is answered.
     pub(crate) async fn refused_as(&self, connection: &Connection, token: &str, reason: &str) {
         let wanted = format!("zonegate: {reason}: ");
         let start = Instant::now();
@@ -56,11 +56,11 @@ impl Setup {
         }
     }
 
-    /// The same for every worker, on a new connection to each.
+    /// Does the same for every worker, on a new connection to each.
     pub(crate) async fn refused_everywhere_as(&self, token: &str, reason: &str) {
         let before = self.connections_by_worker().await;
         let mut connections = Vec::new();
-        // Envoy gives a new one to the worker that has fewest.
+        // Envoy assigns a new connection to the worker with the fewest connections.
         while self.connections_by_worker().await.iter().any(|(worker, now)| *now <= before[worker])
         {
             connections.push(self.connect().await);
@@ -80,7 +80,7 @@ impl Setup {
         }
     }
 
-    /// Begins a stream; it is held until it has sent its first message.
+    /// Begins a stream, which is held until its first message is sent.
     pub(crate) async fn begin(&self, connection: &RawConnection, token: &str) -> RawStream {
         connection.begin("POST", ADS_SOTW, grpc_headers(token)).await.unwrap()
     }

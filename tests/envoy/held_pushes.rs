@@ -1,6 +1,6 @@
-//! A push while a first message is on its way, in however many pieces it comes.
+//! A push while a first message arrives in pieces.
 //!
-//! One worker. The push comes after the first piece, and the stream is judged by what was pushed.
+//! One worker. The push comes after the first piece, and the stream is judged by the pushed policy.
 
 use serde_json::{Value, json};
 use zonegate_issuer::SigningKey;
@@ -19,7 +19,7 @@ fn ways_to_cut(message: &[u8]) -> Vec<Vec<Vec<u8>>> {
     vec![pieces(&[9, 60]), pieces(&bytes), pieces(&[9])]
 }
 
-/// What becomes of a stream of which a piece has come when `fields` are pushed.
+/// Asserts that a stream is denied if `fields` are pushed after its first piece.
 async fn assert_denied(fields: impl Fn(&Setup) -> Value, reason: &str) {
     let setup = Bench::text().start().await;
     let (connection, raw) = (setup.connect().await, setup.raw().await);
@@ -39,7 +39,7 @@ async fn assert_denied(fields: impl Fn(&Setup) -> Value, reason: &str) {
                 raw.settled().await.unwrap();
             }
         }
-        // It ends only where it was let in.
+        // The stream ends only if it was let in.
         stream.send(Vec::new(), true);
         let answer = stream.answer(LIMIT).await.unwrap();
         let message = answer.grpc_message().unwrap_or_default();
@@ -71,7 +71,7 @@ async fn a_token_that_is_revoked_meanwhile_is_not_let_in() {
     assert_denied(|_| json!({ "revocations": ["id-1"] }), "revoked").await;
 }
 
-/// Pushes that are about others, between all of its pieces.
+/// Pushes about other tokens, between all pieces of the message.
 #[tokio::test]
 async fn a_push_that_leaves_the_key_lets_the_stream_in() {
     let setup = Bench::text().start().await;

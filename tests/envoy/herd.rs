@@ -1,9 +1,9 @@
-//! Ten thousand sidecars that connect to one gateway as fast as it takes them: a measurement, `make herd`.
+//! Ten thousand sidecars connect to one gateway as fast as it accepts them: a measurement, `make herd`.
 //!
-//! Each has a dataplane token and a resource of its own, and opens a TLS connection with a stream of discovery
-//! and one of health discovery, as kuma-dp's Envoy does. Beside the gateway that checks their tokens stands one
-//! that lets them pass. Clients and control plane share the machine with the gateway, so the seconds are theirs
-//! too; the CPU is the gateway's alone.
+//! Each has its own dataplane token and resource, and opens a TLS connection with one discovery stream and one health
+//! discovery stream, as kuma-dp's Envoy does. For comparison, the same is measured with a gateway that lets sidecars
+//! pass unchecked. Clients and control plane share the machine with the gateway, so the seconds include their work; the
+//! CPU time is the gateway's only.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -29,21 +29,21 @@ use zonegate_testkit::zone_proxy::{
 use crate::harness::{Bench, Setup};
 
 const SIDECARS: u64 = 10_000;
-/// How many of them are on their way at a time. With all of them, clients that share two cores time out; what the
-/// gateway has to do is the same.
+/// How many sidecars connect at a time. If all connect at once, clients that share two cores time out; the gateway's
+/// work is the same.
 const AT_A_TIME: usize = 250;
 const MESH: &str = "default";
 const OPEN: &str = "zonegate.streams.open";
-/// Nothing here takes longer.
+/// The longest time for any step.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// A sidecar, and what it has open.
+/// A sidecar, and its open connection and streams.
 struct Sidecar {
     token: String,
     message: DiscoveryRequest,
     connection: Option<Connection>,
     streams: Option<(Discovery, HealthDiscovery)>,
-    /// How often it has tried.
+    /// The number of its attempts.
     tries: u32,
 }
 
@@ -96,7 +96,7 @@ async fn sidecars(setup: &Setup) -> Vec<Sidecar> {
     issuing.join_all().await
 }
 
-/// All of them, as fast as they get in.
+/// Connects all of them, as fast as the gateway accepts them.
 async fn all_in(setup: &Setup, herd: Vec<Sidecar>, what: &str) -> Vec<Sidecar> {
     let (address, start, cpu) = (setup.gateway.address(), Instant::now(), setup.cpu());
     let before = setup.control_plane.recorder().open_streams();
@@ -110,7 +110,7 @@ async fn all_in(setup: &Setup, herd: Vec<Sidecar>, what: &str) -> Vec<Sidecar> {
             sidecar.tries = 0;
             while let Err(refusal) = sidecar.connect(address, &ca).await {
                 assert!(start.elapsed() < PATIENCE, "{refusal:#}");
-                // As Envoy: half a second, less a part at random.
+                // As Envoy: half a second, minus a random part.
                 let pause = rand::rng().random_range(1..500);
                 sleep(Duration::from_millis(pause)).await;
             }
@@ -138,7 +138,7 @@ async fn nothing_is_open(setup: &Setup, dataplane: &str) {
     recorder.wait_for(|seen| seen.open_streams() == 0, PATIENCE).await.unwrap();
 }
 
-/// Its two streams end, and no other.
+/// Revokes one token: its two streams end, and no others.
 async fn revoke_one(setup: &Setup, herd: &mut [Sidecar]) {
     setup.gateway.wait_stat(OPEN, 2 * SIDECARS, PATIENCE).await.unwrap();
     let key = json!({ "mesh": MESH, "kid": "1", "key": setup.key.public_key_pem() });
@@ -155,7 +155,7 @@ async fn revoke_one(setup: &Setup, herd: &mut [Sidecar]) {
     );
     setup.gateway.wait_stat(OPEN, 2 * (SIDECARS - 1), PATIENCE).await.unwrap();
     assert_eq!(setup.stat("streams.cut.revoked").await, 2);
-    // Each was let in three times, with two streams.
+    // Each sidecar was let in three times, with two streams.
     assert_eq!(setup.stat("allowed").await, 3 * 2 * SIDECARS);
 }
 
@@ -188,7 +188,7 @@ impl Sidecar {
         }
     }
 
-    /// One try, over the connection that it has, or a new one.
+    /// One attempt, over the existing connection or a new one.
     async fn connect(&mut self, gateway: SocketAddr, ca: &str) -> anyhow::Result<()> {
         self.tries += 1;
         let connection = match self.connection.take() {
@@ -211,7 +211,7 @@ impl Sidecar {
 }
 
 impl Setup {
-    /// What the gateway's Envoy has taken of the processors (`proc_pid_stat(5)`).
+    /// CPU time of the gateway's Envoy (`proc_pid_stat(5)`).
     fn cpu(&self) -> Duration {
         let path = format!("/proc/{}/stat", self.gateway.pid().unwrap());
         let stat = std::fs::read_to_string(path).unwrap();

@@ -26,10 +26,10 @@ async fn the_new_envoy_serves_and_the_old_ones_streams_can_still_be_revoked() {
     flushed(&setup.gateway).await;
     let mut next = setup.gateway.successor().await.unwrap();
     assert_eq!(next.address(), setup.gateway.address());
-    // Both have the port; what comes now comes to the new one.
+    // Both listen on the port; new connections go to the new Envoy.
     let mut new = open(&connect(&next, &setup).await, &setup.token_of("id-c")).await;
     next.wait_stat(OPEN, 3, LIMIT).await.unwrap();
-    // One file for both.
+    // Both read the same file.
     let mut pushed = crate::harness::policy(&setup.key);
     pushed["revocations"] = json!("id-a,id-d");
     next.push(&pushed).await.unwrap();
@@ -42,15 +42,15 @@ async fn the_new_envoy_serves_and_the_old_ones_streams_can_still_be_revoked() {
     assert!(refused.unwrap_err().message().starts_with("zonegate: revoked: "));
     next.wait_stat(OPEN, 2, LIMIT).await.unwrap();
     next.wait_stat("zonegate.streams.cut.revoked", 1, LIMIT).await.unwrap();
-    // The old one ends by itself, and its streams with it.
+    // The old Envoy ends by itself, and its streams end with it.
     let ended = timeout(LIMIT, setup.gateway.wait()).await.unwrap().unwrap();
     assert!(ended.success(), "{ended}");
     assert!(kept.next().await.is_err());
     next.wait_stat(OPEN, 1, LIMIT).await.unwrap();
     setup.control_plane.push();
     assert!(goes_on(&mut new).await);
-    // Of the first one's two it was told nothing: they had been flushed when it started. What was
-    // counted there since was handed on: the cut above.
+    // The new Envoy did not get the old one's first two counts, because they were flushed before it started. It got the
+    // later counts: the cut above.
     assert_eq!(next.stat("zonegate.allowed").await.unwrap(), Some(1));
     assert!(next.wait_log("zonegate: configured", LIMIT).await.is_ok());
     drop(new);
@@ -58,8 +58,8 @@ async fn the_new_envoy_serves_and_the_old_ones_streams_can_still_be_revoked() {
     std::mem::swap(&mut setup.gateway, &mut next);
 }
 
-/// Waits until Envoy has flushed what its counters have now. It hands on to the one after it only what a
-/// counter gained since. (Its uptime is told anew with every flush.)
+/// Waits until Envoy has flushed the current values of its counters. It passes on to its successor only later
+/// increments. (Its uptime is updated with every flush.)
 async fn flushed(gateway: &Gateway) {
     let uptime = async || gateway.stat("server.uptime").await.unwrap();
     let (before, start) = (uptime().await, Instant::now());

@@ -1,4 +1,4 @@
-//! In front of a global control plane's KDS server: who passes, who does not, and what a push ends.
+//! The gate in front of a global control plane's KDS server: which zones pass, and which streams a push ends.
 
 use prost::Message;
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use crate::harness::{Bench, LIMIT, Setup, ZONE, claims_with, grpc_headers, now};
 
 const SYNC: &str = KDS[0];
 
-/// The defaults of the contract, with this key as kid 1.
+/// The default policy, with this key as kid 1.
 fn policy(key: &SigningKey) -> Value {
     json!({
         "profile": "globalKds",
@@ -29,7 +29,7 @@ async fn start() -> Setup {
     bench.start().await
 }
 
-/// The claims of a zone control plane's good token.
+/// The claims of a good token for a zone control plane.
 fn claims(zone: &str, id: &str) -> Value {
     let mut claims = claims_with("Scope", json!(["cp"]));
     claims["Zone"] = json!(zone);
@@ -42,7 +42,7 @@ impl Setup {
         self.sign(claims(zone, "id-1"))
     }
 
-    /// What a request with these headers is answered.
+    /// The status and message for a request with these headers.
     async fn ask(&self, path: &str, headers: Vec<(&'static str, Vec<u8>)>) -> (u32, String) {
         let request = RawRequest { method: "POST", path, headers, chunks: vec![], end: End::Never };
         let answer = self.raw().await.send(request).await.unwrap();
@@ -50,7 +50,7 @@ impl Setup {
         (status, answer.grpc_message().unwrap())
     }
 
-    /// Nothing arrived, and a good request does.
+    /// Asserts that no request has reached the control plane. A good request does.
     async fn assert_no_zone_arrived(&self) {
         let recorder = self.control_plane.recorder();
         assert_eq!(recorder.count(), 0, "{:?}", recorder.requests());
@@ -78,7 +78,7 @@ async fn a_zone_with_its_token_has_all_six_methods() {
     assert_eq!(interval.seconds, 300);
     let mut down = connection.global_to_zone(zone).await.unwrap();
     assert!(down.next().await.unwrap().is_some());
-    // Not one byte goes up first: had the gate held it for a message, none would ever come.
+    // The client sends nothing first: if the gate waited for a message, none would ever come.
     let mut up = connection.zone_to_global(zone).await.unwrap();
     assert_eq!(up.next().await.unwrap().unwrap().type_url, "Dataplane");
     let mut shown = Vec::new();
@@ -104,9 +104,9 @@ async fn a_zone_with_its_token_has_all_six_methods() {
     assert_eq!((setup.stat("allowed").await, setup.stat("kid.1.allowed").await), (6, 6));
 }
 
-/// Tokens and client ids that do not go together, each with its answer.
+/// Tokens and client ids that do not match, each with its answer.
 #[tokio::test]
-async fn what_is_no_proof_of_the_zone_is_refused() {
+async fn a_token_that_does_not_prove_the_zone_is_refused() {
     let setup = start().await;
     let token = |name: &str, value: Value| {
         let mut claims = claims(ZONE, "id-1");
@@ -125,7 +125,7 @@ async fn what_is_no_proof_of_the_zone_is_refused() {
         (good.clone(), &["Zone-1"], 7, wrong_zone(r#""Zone-1""#)),
         (good.clone(), &["zone-1,zone-1"], 7, wrong_zone(r#""zone-1,zone-1""#)),
         (good.clone(), &["zone-10"], 7, wrong_zone(r#""zone-10""#)),
-        // No zone at all is good for a zone proxy; here it would be good for every zone.
+        // A token without a zone is good for a zone proxy; here it would be good for every zone.
         (token("Zone", json!("")), &[ZONE], 7, "wrong_zone: the token names no zone".into()),
         (token("Zone", json!(null)), &[ZONE], 7, "wrong_zone: the token names no zone".into()),
         (
@@ -157,7 +157,7 @@ async fn what_is_no_proof_of_the_zone_is_refused() {
     setup.assert_no_zone_arrived().await;
 }
 
-/// Other scopes beside it do no harm.
+/// Other scopes beside `cp` do no harm.
 #[tokio::test]
 async fn a_token_may_have_more_scopes_than_one() {
     let setup = start().await;
@@ -197,7 +197,7 @@ async fn every_other_path_is_denied() {
     setup.assert_no_zone_arrived().await;
 }
 
-/// And the other way round: a gate for zone proxies knows nothing of KDS.
+/// Conversely, a gate for zone proxies denies KDS.
 #[tokio::test]
 async fn a_gate_for_zone_proxies_denies_kds() {
     let setup = Bench::new().start().await;
@@ -245,7 +245,7 @@ async fn in_shadow_mode_a_wrong_zone_passes_and_is_counted() {
     assert_eq!(setup.denied("wrong_zone").await, 0);
 }
 
-/// The names are there from the start, also those of zones that a push brings, and Prometheus has a label.
+/// The metrics exist from the start, also for zones that a push adds, and Prometheus shows the zone as a label.
 #[tokio::test]
 async fn the_zones_that_are_listed_are_counted_one_by_one() {
     let mut bench = Bench::new();
@@ -277,7 +277,7 @@ async fn the_zones_that_are_listed_are_counted_one_by_one() {
     let start = std::time::Instant::now();
     while setup.stat("zone.west.denied").await == 0 {
         assert!(start.elapsed() < LIMIT, "the zone that was pushed is not counted");
-        // One by one on each worker, the push comes into force.
+        // The push takes effect on one worker after the other.
         let _ = setup.connect().await.health_check(without).await;
     }
     assert_eq!((of_east("would_deny").await, of_east("denied").await), (2, 0));
@@ -289,7 +289,7 @@ async fn the_zones_that_are_listed_are_counted_one_by_one() {
     }
 }
 
-/// A push may change what stands behind the gate; a stream that is held then came for the other.
+/// A push may change the profile; a stream that is held then was meant for the old profile.
 #[tokio::test]
 async fn a_held_stream_does_not_outlive_its_profile() {
     let setup = Bench::new().start().await;
@@ -311,7 +311,7 @@ async fn a_held_stream_does_not_outlive_its_profile() {
     assert_eq!(setup.control_plane.recorder().count(), 0);
 }
 
-/// The file that users copy, with another key.
+/// The shipped file, with another key.
 #[tokio::test]
 async fn the_shipped_policy_serves_zone_control_planes() {
     let shipped: Value =

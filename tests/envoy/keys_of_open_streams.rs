@@ -1,4 +1,4 @@
-//! What becomes of open streams whose key is gone, however long ago; and what each key is counted by.
+//! Open streams whose key was removed, recently or long ago; and the counters of each key.
 
 use serde_json::{Value, json};
 use zonegate_issuer::SigningKey;
@@ -14,7 +14,7 @@ fn keys(key: &SigningKey) -> Value {
 }
 
 impl Setup {
-    /// Pushes a policy with `fields` in which kid 1 is another key, and waits until it is in force.
+    /// Pushes a policy with `fields`, with another key as kid 1, and waits until it is in force.
     async fn replace_key(&self, connection: &Connection, other: &SigningKey, fields: Value) {
         let mut fields = fields;
         fields["publicKeys"] = keys(other);
@@ -51,7 +51,7 @@ async fn a_stream_whose_key_was_replaced_before_is_cut_when_that_is_asked_for() 
     setup.gateway.wait_stat(stat, 1, LIMIT).await.unwrap();
 }
 
-/// The same where the push that replaced it was in shadow mode.
+/// The push that replaced the key was in shadow mode.
 #[tokio::test]
 async fn a_stream_whose_key_was_replaced_in_shadow_mode_is_cut_by_the_switch() {
     let setup = Bench::text().start().await;
@@ -68,7 +68,7 @@ async fn a_stream_whose_key_was_replaced_in_shadow_mode_is_cut_by_the_switch() {
     assert!(is_cut(&mut stream).await, "the key was replaced in shadow mode");
 }
 
-/// A key that is gone and comes back is the same key.
+/// A key that is removed and added again is the same key.
 #[tokio::test]
 async fn a_stream_whose_key_comes_back_is_not_cut() {
     let setup = Bench::text().start().await;
@@ -108,7 +108,7 @@ async fn kids_that_differ_in_one_sign_have_counters_of_their_own() {
         seen.sort_unstable();
         assert_eq!(seen, wanted, "{stats}");
     }
-    // And labels of their own.
+    // Each kid has its own label.
     let metrics = setup.gateway.prometheus().await.unwrap();
     let lines = metrics.lines().filter_map(|line| line.strip_prefix("zonegate_kid_allowed{kid=\""));
     let mut seen: Vec<u64> =
@@ -117,7 +117,7 @@ async fn kids_that_differ_in_one_sign_have_counters_of_their_own() {
     assert_eq!(seen, wanted, "{metrics}");
 }
 
-/// Also where the key has been removed since, and by labels.
+/// Streams are counted even if their key has been removed since; Prometheus shows labels.
 #[tokio::test]
 async fn open_streams_are_counted_by_key_and_by_how_soon_their_tokens_expire() {
     let setup = Bench::text().start().await;

@@ -1,8 +1,6 @@
-//! Time goes on after every kind of push: silent streams are answered, the gauge is right, and tokens
-//! expire.
+//! Time limits work after every kind of push: silent streams are answered, the gauge is right, and tokens expire.
 //!
-//! One worker, and at each step one stream or two, so that a push cuts the last one that holds on to
-//! the policy before.
+//! One worker, and one or two streams at each step, so that a push cuts the last stream that uses the previous policy.
 
 use std::time::Duration;
 
@@ -14,7 +12,7 @@ use crate::harness::{Bench, LIMIT, Setup, claims_with, now};
 use crate::open_stream::{is_cut, open};
 
 const OPEN: &str = "zonegate.streams.open";
-/// A silent stream may be held for one second; on a busy machine its answer takes longer.
+/// A silent stream may be held for one second. On a busy machine its answer takes longer.
 const ANSWERED: Duration = Duration::from_secs(10);
 
 async fn start() -> (Setup, Connection) {
@@ -37,14 +35,14 @@ impl Setup {
         assert_eq!(self.gateway.push(&policy).await.unwrap(), Pushed::Accepted);
     }
 
-    /// Opens a stream with `id`, which the next push revokes; it is cut.
+    /// Opens a stream with `id`. The next push revokes the id, and the stream is cut.
     async fn cut_by(&self, connection: &Connection, id: &str, revoked: &[&str]) {
         let mut stream = open(connection, &self.token_of(id)).await;
         self.revoke(revoked).await;
         assert!(is_cut(&mut stream).await, "{id} is not cut");
     }
 
-    /// What must hold whatever was pushed before.
+    /// Asserts what must hold after any push.
     async fn assert_time_goes_on(&self, connection: &Connection) {
         let raw = self.raw().await;
         let silent = self.begin(&raw, &self.token_of("silent")).await;
@@ -91,7 +89,7 @@ async fn after_a_push_that_cuts_and_one_that_is_refused() {
     setup.assert_time_goes_on(&connection).await;
 }
 
-/// To and fro between two policies, each of which cuts what the other one let in.
+/// Pushes two policies in turn, each of which cuts the streams that the other let in.
 #[tokio::test]
 async fn after_pushes_back_that_cut() {
     let (setup, connection) = start().await;

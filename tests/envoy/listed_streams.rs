@@ -1,4 +1,4 @@
-//! `zonegate streams` by the access log of a real Envoy: what is open stands in its list, and nothing else.
+//! `zonegate streams` on the access log of a real Envoy: its list has all open streams and no others.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,9 +15,9 @@ use crate::harness::{Bench, LIMIT, Setup, ZONE, claims_with, now};
 use crate::open_stream::open;
 
 const MESH: &str = "default";
-/// What the tests have in place of a minute.
+/// The interval of the periodic log lines; a minute in the shipped file.
 const INTERVAL: &str = "1s";
-/// More than twice as much, and what Envoy's log is late.
+/// More than twice the interval, plus the delay of Envoy's log.
 const SILENT_FOR: &str = "--silent-for=5s";
 
 fn bench() -> Bench {
@@ -28,13 +28,13 @@ fn bench() -> Bench {
     bench
 }
 
-/// Runs the tool, and gives back its exit code and its list.
+/// Runs the tool, and returns its exit code and its list.
 fn streams(log: &PathBuf, arguments: &[&str]) -> (i32, Vec<Value>) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_zonegate"));
     command.args(["streams", SILENT_FOR, "-o", "json"]).args(arguments).arg(log);
     let output = command.output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr);
-    // Before the first minute, so to say, there is no line at all.
+    // Before the first interval has passed, the log has no such line.
     if error.contains("no line of it is one of the access log") {
         return (0, Vec::new());
     }
@@ -85,10 +85,10 @@ impl Setup {
     }
 }
 
-/// Streams of several kinds are listed with what is known of them; one that ends is gone from the list, and so are
-/// all when Envoy is killed, for no line about them comes any more.
+/// Streams of several kinds are listed with their details. A stream that ends leaves the list. If Envoy is killed, all
+/// streams leave the list, because no more lines about them come.
 #[tokio::test]
-async fn what_is_open_is_listed_until_it_ends_or_envoy_is_killed() {
+async fn open_streams_are_listed_until_they_end_or_envoy_is_killed() {
     let bench = bench();
     let public = bench.key.public_key_pem().to_owned();
     let keys = ["old", "new"].map(|kid| json!({ "kid": kid, "key": public }));
@@ -109,7 +109,7 @@ async fn what_is_open_is_listed_until_it_ends_or_envoy_is_killed() {
     message.node.as_mut().unwrap().id = format!("{MESH}.web");
     let token = setup.dataplane_token("web", "of-web");
     let _web = setup.connect().await.sotw_of(Some(&token), message).await.unwrap();
-    // Refused ones are never open.
+    // Refused streams are never open.
     connection.sotw(Some("garbage"), Claimed::INGRESS).await.unwrap_err();
 
     let list = listed(&log, &[], &["soon", "late", "of-web"]).await;
@@ -144,7 +144,7 @@ async fn what_is_open_is_listed_until_it_ends_or_envoy_is_killed() {
     let pid = setup.gateway.pid().unwrap().to_string();
     assert!(Command::new("kill").args(["-9", &pid]).status().unwrap().success());
     std::fs::copy(&log, &kept).unwrap();
-    // They are in the log as open, and no line says that they ended.
+    // The log shows these streams as open, and no line shows their end.
     let text = std::fs::read_to_string(&kept).unwrap();
     let of_late = text.lines().filter(|line| line.contains("jti=late"));
     assert!(
@@ -154,9 +154,9 @@ async fn what_is_open_is_listed_until_it_ends_or_envoy_is_killed() {
     listed(&kept, &[], &[]).await;
 }
 
-/// In shadow mode the list says which streams mode enforce would have refused, and why.
+/// In shadow mode the list shows which streams mode enforce would have refused, and why.
 #[tokio::test]
-async fn what_passes_in_shadow_mode_only_is_marked() {
+async fn streams_that_pass_only_in_shadow_mode_are_marked() {
     let setup = bench().set("mode", json!("shadow")).start().await;
     let connection = setup.connect().await;
     let _good = open(&connection, &setup.token_by("1", "good", 600)).await;

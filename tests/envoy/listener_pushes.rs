@@ -1,5 +1,5 @@
-//! Policies that come as a part of the listener, by LDS, as Istio and Envoy Gateway push them: old
-//! connections stay with the filter chain, and so with the policy, that they began under.
+//! Policies that come as a part of the listener, by LDS, as Istio and Envoy Gateway push them: old connections keep the
+//! filter chain, and so the policy, under which they began.
 //!
 //! One worker; the connections do not drain.
 
@@ -15,8 +15,8 @@ use crate::harness::{Bench, LIMIT, Setup};
 use crate::open_stream::{goes_on, is_cut, open};
 
 const OPEN: &str = "zonegate.streams.open";
-/// Longer than any time in which a stream that begins under the old policy might be taken for one that
-/// began before the push.
+/// Longer than any time in which a stream that begins under the old policy could be mistaken for one that began before
+/// the push.
 const TRIED: Duration = Duration::from_secs(3);
 
 async fn start() -> Setup {
@@ -40,7 +40,7 @@ impl Setup {
     }
 }
 
-/// Whether a stream is let in; if not, it is because its token is revoked.
+/// Whether a stream is let in; if not, its token must be revoked.
 async fn passes(connection: &Connection, token: &str) -> bool {
     let answer = timeout(LIMIT, connection.sotw(Some(token), Claimed::INGRESS)).await;
     match answer.expect("a stream is not answered") {
@@ -79,7 +79,7 @@ async fn a_revoked_token_opens_no_stream_on_the_connection_that_it_had() {
     assert_eq!(setup.control_plane.recorder().open_with("authorization", token.as_bytes()), 0);
 }
 
-/// Streams on old connections do not bring the policies of those back.
+/// Streams on old connections do not bring back the policies of those connections.
 #[tokio::test]
 async fn the_newest_policy_is_in_force_on_connections_of_all_ages() {
     if FilterOnly::Pushes.is_left_out() {
@@ -91,7 +91,7 @@ async fn the_newest_policy_is_in_force_on_connections_of_all_ages() {
     let mut open_streams = Vec::new();
     let ids: Vec<String> = (0..PUSHES).map(|index| format!("id-{index}")).collect();
     for id in &ids {
-        // Each policy revokes one other id, and none of those before.
+        // Each policy revokes one other id only.
         let token = setup.token_of(id);
         for connection in &connections {
             open_streams.push((id, open(connection, &token).await));
@@ -107,8 +107,8 @@ async fn the_newest_policy_is_in_force_on_connections_of_all_ages() {
         }
         for other in ids.iter().filter(|other| *other != id) {
             for (age, connection) in connections.iter().enumerate() {
-                // What the policy revokes that the connection began under may stay out there: the
-                // filter cannot know that Envoy did not go back to it.
+                // An id that the policy of the connection revokes may stay out there: the filter cannot know that Envoy
+                // did not go back to that policy.
                 let of_its_own = age.checked_sub(1).is_some_and(|push| ids[push] == *other);
                 let passes = passes(connection, &setup.token_of(other)).await;
                 assert!(passes || of_its_own, "{other}, not {id}");

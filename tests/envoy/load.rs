@@ -7,7 +7,7 @@ use crate::harness::{Bench, LIMIT};
 
 const OPEN: &str = "zonegate.streams.open";
 
-/// A control plane's own default is 100 streams a connection; Envoy opens more connections.
+/// A control plane's default limit is 100 streams per connection; Envoy opens more connections.
 #[tokio::test(flavor = "multi_thread")]
 async fn three_hundred_streams_are_open_at_once() {
     const STREAMS: u64 = 300;
@@ -16,7 +16,7 @@ async fn three_hundred_streams_are_open_at_once() {
     let mut connection = setup.connect().await;
     let mut streams = Vec::new();
     for index in 0..STREAMS {
-        // The gateway takes a hundred on each connection.
+        // The gateway accepts a hundred streams per connection.
         if index % 100 == 0 {
             connection = setup.connect().await;
         }
@@ -34,8 +34,8 @@ async fn three_hundred_streams_are_open_at_once() {
     setup.gateway.wait_stat(OPEN, 0, LIMIT).await.unwrap();
 }
 
-/// Ten thousand streams over eight connections, good and bad ones: no context is left, and the
-/// memory of Envoy does not go on growing.
+/// Ten thousand streams over eight connections, good and bad: no context is leaked, and Envoy's memory does not keep
+/// growing.
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_streams_leave_nothing_behind() {
     const CLIENTS: u64 = 8;
@@ -69,6 +69,6 @@ async fn ten_thousand_streams_leave_nothing_behind() {
     assert_eq!(setup.denied("malformed_token").await, 2 * CLIENTS * EACH / 5);
     let recorder = setup.control_plane.recorder();
     recorder.wait_for(|seen| seen.open_streams() == 0, LIMIT).await.unwrap();
-    // A leaked context is some hundred bytes in the VM and some KiB in Envoy: 5,000 of them are MiBs.
+    // A leaked context takes some hundred bytes in the VM and some KiB in Envoy: 5,000 contexts take MiBs.
     assert!(memory[1] < memory[0] + 4 * 1024 * 1024, "{memory:?}");
 }

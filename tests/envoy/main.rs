@@ -1,6 +1,6 @@
 //! The gate in a real Envoy, in front of the demo control plane.
 //!
-//! `make test` names the Envoy (`ENVOY_PATH`) and the module (`ZONEGATE_WASM`).
+//! `make test` sets the path of Envoy (`ENVOY_PATH`) and of the module (`ZONEGATE_WASM`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may panic
 #![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 

@@ -1,4 +1,4 @@
-//! What the VMs hold, apart from Envoy's own copies of the configuration, and what Envoy computes.
+//! Envoy's memory in its VMs and outside of them, and its CPU time.
 
 use std::fs;
 use std::time::Duration;
@@ -7,12 +7,12 @@ use serde_json::Value;
 
 use crate::harness::Setup;
 
-/// V8 reserves gibibytes of addresses behind the memory of a module, lest it need to look at bounds.
+/// V8 reserves gibibytes of addresses after the memory of a module, so that it need not check bounds.
 const RESERVED: u64 = 1 << 30;
 
 impl Setup {
-    /// The memory of the modules in all VMs together, in bytes. It never shrinks: this is the most that
-    /// was in use at once. Envoy's heap is elsewhere.
+    /// The memory of the modules in all VMs together, in bytes. It never shrinks, so this is the peak. Envoy's heap is
+    /// not included.
     pub(crate) fn vm_memory(&self) -> u64 {
         let path = format!("/proc/{}/maps", self.gateway.pid().unwrap());
         let maps = fs::read_to_string(path).unwrap();
@@ -21,18 +21,18 @@ impl Setup {
         modules.map(|pair| pair[0].size()).sum()
     }
 
-    /// What Envoy has allocated, without the VMs, in bytes. (Its gauge is some seconds old.)
+    /// Envoy's allocated memory without the VMs, in bytes. (Envoy's gauge for it is some seconds old.)
     pub(crate) async fn allocated(&self) -> u64 {
         let memory = self.gateway.admin("/memory").await.unwrap();
         let memory: Value = serde_json::from_str(&memory).unwrap();
         memory["allocated"].as_str().unwrap().parse().unwrap()
     }
 
-    /// What its threads have computed so far.
+    /// The CPU time of Envoy's threads so far.
     pub(crate) fn cpu_time(&self) -> Duration {
         let path = format!("/proc/{}/stat", self.gateway.pid().unwrap());
         let stat = fs::read_to_string(path).unwrap();
-        // Behind the name, which is in brackets: utime and stime, in hundredths of a second.
+        // After the name, which is in brackets: utime and stime, in hundredths of a second.
         let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
         let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().unwrap()).sum();
         Duration::from_millis(ticks * 10)
@@ -48,7 +48,7 @@ struct Mapping {
 }
 
 impl Mapping {
-    /// `7f00-7f10 rw-p 00000000 00:00 0`, and the file, if it is of one.
+    /// Reads a line such as `7f00-7f10 rw-p 00000000 00:00 0`, with a file at the end if one is mapped.
     fn read(line: &str) -> Option<Self> {
         let mut words = line.split_whitespace();
         let (start, end) = words.next()?.split_once('-')?;
@@ -66,7 +66,7 @@ impl Mapping {
         self.end - self.start
     }
 
-    /// Whether it is the memory of a module, and `next` what is reserved behind it.
+    /// Whether this is the memory of a module, and `next` the reserved addresses after it.
     fn is_memory_before(&self, next: &Self) -> bool {
         let adjacent = self.end == next.start && self.anonymous && self.writable;
         adjacent && !next.accessible && next.size() > RESERVED

@@ -1,4 +1,4 @@
-//! What a VM holds of policies that are no longer in force.
+//! The memory that a VM uses for policies that are no longer in force.
 
 use serde_json::json;
 use uuid::Uuid;
@@ -9,8 +9,8 @@ use crate::open_stream::{goes_on, open};
 const PUSHES: usize = 30;
 const IDS: usize = 20_000;
 
-/// Pushes of another long list each time, with one stream left open under each: the memory of the VM is
-/// that of the lists that are in use at a push, however many streams are open that began before.
+/// Pushes of another long list each time, with one stream left open under each. The VM needs memory for the lists in
+/// use at a push, however many older streams are open.
 #[tokio::test]
 async fn open_streams_hold_no_policy() {
     let setup = Bench::text().start().await;
@@ -29,9 +29,9 @@ async fn open_streams_hold_no_policy() {
     }
     println!("KiB of each list as text: {}", text / 1024);
     println!("KiB that the VM has, and that Envoy has allocated, after each push: {held:?}");
-    // Earlier policies are kept as long as they take 4 MiB together, a dozen of these: until then it grows.
+    // Earlier policies are kept up to 4 MiB in total, a dozen of these: memory grows until then.
     let (first, last) = (held[PUSHES / 2].0, held[PUSHES - 1].0);
-    // One list as text is more than this; the lists of the pushes in between take six times as much.
+    // One list as text is larger than this; the lists of the pushes in between are six times as large.
     let room = text as u64 / 1024;
     assert!(last <= first + room, "the VM grew from {first} to {last} KiB");
     setup.control_plane.push();

@@ -1,4 +1,4 @@
-//! The dashboard and the alert rules ask only for what a gateway has.
+//! The dashboard and the alert rules use only metrics that a gateway has.
 
 use std::collections::BTreeSet;
 
@@ -11,11 +11,11 @@ const DASHBOARD: &str = include_str!("../../examples/prometheus/dashboard.json")
 const ALERTS: &str = include_str!("../../examples/prometheus/alerts.yaml");
 const SCRAPE: &str = include_str!("../../examples/prometheus/scrape.yaml");
 
-/// A metric, and the labels by which it is asked for.
+/// A metric, and the labels in its selector.
 type Asked = (String, BTreeSet<String>);
 
 #[tokio::test]
-async fn dashboard_and_alerts_ask_for_what_there_is() {
+async fn dashboard_and_alerts_use_existing_metrics() {
     let setup = Bench::new().start().await;
     let mut metrics = setup.gateway.prometheus().await.unwrap();
     let mut bench = Bench::new();
@@ -27,7 +27,7 @@ async fn dashboard_and_alerts_ask_for_what_there_is() {
     assert!(asked.len() >= 10, "{asked:?}");
     let by_alerts = self::asked(&serde_saphyr::from_str(ALERTS).unwrap());
     assert!(by_alerts.len() >= 5, "{by_alerts:?}");
-    // Those of sync are checked where they are made.
+    // The tests of `zonegate sync` check the metrics of sync.
     let of_another_form = |name: &str| {
         OF_SOME_FORMS.iter().any(|(of, metric)| *metric == name && !of.contains(&form()))
     };
@@ -44,7 +44,7 @@ async fn dashboard_and_alerts_ask_for_what_there_is() {
     }
 }
 
-/// What all expressions below `value` ask for. `instance` comes from Prometheus itself.
+/// The metrics in all expressions below `value`. Prometheus itself adds `instance`.
 fn asked(value: &Value) -> BTreeSet<Asked> {
     match value {
         Value::Object(members) => {
@@ -77,7 +77,8 @@ fn selectors(expression: &str) -> Vec<Asked> {
     found
 }
 
-/// Whether the one `keep` of `scrape.yaml` takes it. Its expression is names, some with `.*` at the end.
+/// Whether the one `keep` of `scrape.yaml` keeps this metric. Its expression consists of names, some with `.*` at the
+/// end.
 fn is_scraped(name: &str) -> bool {
     let scrape: Value = serde_saphyr::from_str(SCRAPE).unwrap();
     let keep = scrape.pointer("/scrape_configs/0/metric_relabel_configs/0/regex").unwrap();

@@ -1,7 +1,7 @@
-//! Another module in place of the one that runs, as an upgrade is: Envoy makes it a new VM, and the old
-//! one stays for as long as its streams do.
+//! The running module is replaced by another, as in an upgrade: Envoy makes a new VM for it, and the old VM stays as
+//! long as its streams.
 //!
-//! The other module is the same code with a custom section behind it.
+//! The other module is the same code with an added custom section.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::open_stream::{Sotw, goes_on, is_cut, open};
 
 const OPEN: &str = "zonegate.streams.open";
 
-/// The module that is tested, with a custom section of this name at its end.
+/// The module under test, with a custom section of this name at its end.
 fn wasm(name: &str) -> Vec<u8> {
     let length = u8::try_from(name.len()).unwrap();
     assert!(length < 0x7f, "a byte each for the lengths");
@@ -23,7 +23,7 @@ fn wasm(name: &str) -> Vec<u8> {
     [fs::read(module()).unwrap(), section].concat()
 }
 
-/// A module of this name that Envoy takes for another one: a library is known by its file.
+/// Writes a module that Envoy treats as another one: Envoy identifies a library by its file.
 pub(crate) fn write(folder: &Path, name: &str) -> PathBuf {
     let (path, bytes) = match form() {
         Form::Wasm => (folder.join(format!("{name}.wasm")), wasm(name)),
@@ -75,7 +75,7 @@ async fn before(swap: Swap) -> (Swapped, PathBuf) {
 }
 
 impl Swapped {
-    /// The streams of the old module are open, and counted.
+    /// Asserts that the streams of the old module are open, and counted.
     async fn assert_open(&mut self) {
         self.setup.control_plane.push();
         for stream in self.revoked.iter_mut().chain(&mut self.kept) {
@@ -84,7 +84,7 @@ impl Swapped {
         self.setup.gateway.wait_stat(OPEN, 2 * WORKERS as u64, LIMIT).await.unwrap();
     }
 
-    /// Of the streams of the old module the revoked ones are cut, and no others.
+    /// Asserts that only the revoked streams of the old module are cut.
     async fn assert_cut(mut self) {
         let setup = &self.setup;
         for stream in &mut self.revoked {
@@ -123,7 +123,7 @@ async fn after_an_upgrade_a_revocation_cuts_the_streams_that_were_open() {
     }
 }
 
-/// One push that does both.
+/// One push does both.
 #[tokio::test]
 async fn an_upgrade_that_revokes_cuts_the_streams_that_were_open() {
     if FilterOnly::Module.is_left_out() {
@@ -134,7 +134,7 @@ async fn an_upgrade_that_revokes_cuts_the_streams_that_were_open() {
     swapped.assert_cut().await;
 }
 
-/// And the way back, to a module whose VM is still there.
+/// The old module comes back while its VM still exists.
 #[tokio::test]
 async fn a_module_that_comes_back_is_told_what_was_revoked_meanwhile() {
     if FilterOnly::Module.is_left_out() {

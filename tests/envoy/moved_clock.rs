@@ -1,5 +1,5 @@
-//! A clock that is set while streams are held and open: what is to happen after some seconds does not
-//! wait for an hour to pass again, and does not happen an hour early.
+//! The clock is changed while streams are held and open: a time limit of seconds neither takes an hour longer nor ends
+//! an hour early.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -13,10 +13,10 @@ use crate::harness::{Bench, LIMIT, Setup, claims_with, now};
 use crate::open_stream::{goes_on, is_cut, open};
 
 const HOUR: i64 = 3600;
-/// A stream may be held so long.
+/// How long a stream may be held, in seconds.
 const HELD: u64 = 2;
 
-/// A gateway, and the file by which its clock is moved.
+/// A gateway, and the file that moves its clock.
 struct Moved {
     setup: Setup,
     file: PathBuf,
@@ -34,14 +34,14 @@ impl Moved {
         Self { setup: bench.start().await, file }
     }
 
-    /// From now on Envoy's clock is so many seconds off.
+    /// Sets the offset of Envoy's clock from now on.
     fn set(&self, seconds: i64) {
-        // In place and never shorter: Envoy has the file mapped.
+        // Written in place and never shorter, because Envoy has the file mapped.
         let file = OpenOptions::new().write(true).open(&self.file).unwrap();
         file.write_all_at(&seconds.to_ne_bytes(), 0).unwrap();
     }
 
-    /// How long a silent stream is held whose clock is moved to `seconds` meanwhile.
+    /// How long a silent stream is held if the clock is moved to `seconds` meanwhile.
     async fn held_for(&self, seconds: i64) -> Duration {
         let raw = self.setup.raw().await;
         let (start, stream) = (Instant::now(), self.setup.begin(&raw, &self.setup.token()).await);
@@ -62,7 +62,7 @@ async fn a_held_stream_is_answered_in_time_when_the_clock_is_set_back() {
     assert_eq!(moved.setup.denied("no_first_message").await, 1);
 }
 
-/// It has its time to send its message.
+/// The client still has time to send its message.
 #[tokio::test]
 async fn a_held_stream_has_its_time_when_the_clock_is_set_forward() {
     let moved = Moved::start().await;
@@ -70,7 +70,7 @@ async fn a_held_stream_has_its_time_when_the_clock_is_set_forward() {
     assert!(held >= Duration::from_secs(HELD), "answered after {held:?}");
 }
 
-/// Tokens live by the clock, as it is.
+/// Tokens expire by the clock as it is set.
 #[tokio::test]
 async fn an_open_stream_expires_by_the_clock_as_it_is_set() {
     let moved = Moved::start().await;

@@ -1,5 +1,5 @@
-//! The filter, its log and the tool say the same version; `tests/module.rs` and `tests/library.rs` look at what
-//! the filter's file says of itself.
+//! The filter, its log and the tool report the same version. `tests/module.rs` and `tests/library.rs` check the version
+//! in the filter's file.
 
 use std::process::Command;
 

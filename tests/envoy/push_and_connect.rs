@@ -16,17 +16,16 @@ use zonegate_testkit::zone_proxy::{Claimed, discovery_request};
 
 use crate::harness::{Bench, Setup, grpc_headers, policy};
 
-/// New connections, and how many a second are asked for.
+/// New connections, and how many per second are intended.
 const CONNECTIONS: usize = 2000;
 const RATE: u32 = 1000;
-/// At most so many at a time: a machine that is slower than the rate must not pile them up, or none
-/// would begin and end between two pushes.
+/// The most connections at a time. If the machine is slower than the rate, more would pile up, and none would begin and
+/// end between two pushes.
 const AT_A_TIME: usize = 64;
-/// So many begin and end between two pushes, at least, as long as there are more to come.
+/// At least this many connections begin and end between two pushes, as long as more are to come.
 const BETWEEN: usize = CONNECTIONS / 10 + 1;
 
-/// By the first policy a token of `id-a` passes and one of `id-b` is revoked, by the second it is the
-/// other way round.
+/// The first policy lets a token of `id-a` pass and revokes one of `id-b`; the second does the opposite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum JudgedBy {
     First,
@@ -39,7 +38,7 @@ async fn each_connection_is_judged_by_the_policy_before_or_after() {
     bench.record_bodies = false;
     let setup = bench.start().await;
     let (first, second) = (revoking(&setup, "id-b"), revoking(&setup, "id-a"));
-    // One for each worker.
+    // One connection for each worker.
     let watching = [setup.connect().await, setup.connect().await];
     let by_worker: Vec<u64> = setup.connections_by_worker().await.into_values().collect();
     assert_eq!(by_worker, [1, 1]);
@@ -62,7 +61,7 @@ async fn each_connection_is_judged_by_the_policy_before_or_after() {
         assert_eq!(setup.gateway.push(policy).await.unwrap(), Pushed::Accepted);
         in_force(revokes).await;
         pushes.push(Push { begins, settled: Instant::now(), is: *is });
-        // Once so many more have ended than had begun by now, `BETWEEN` of them began after it.
+        // When this many more have ended than have begun by now, `BETWEEN` of them began after this moment.
         let enough = progress.begun.load(Ordering::SeqCst) + BETWEEN;
         while progress.ended.load(Ordering::SeqCst) < enough && !clients.is_finished() {
             sleep(Duration::from_millis(5)).await;
@@ -92,26 +91,26 @@ async fn each_connection_is_judged_by_the_policy_before_or_after() {
 /// A push that was accepted.
 struct Push {
     begins: Instant,
-    /// When it must be in force on every worker.
+    /// When the push must be in force on every worker.
     settled: Instant,
     is: JudgedBy,
 }
 
-/// A connection that was let in, or not.
+/// A connection, and whether it was let in.
 struct Judged {
     by: JudgedBy,
     starts: Instant,
     ends: Instant,
 }
 
-/// How many connections there were.
+/// The numbers of connections.
 #[derive(Default)]
 struct Progress {
     begun: AtomicUsize,
     ended: AtomicUsize,
 }
 
-/// The policy that was in force as long as `judged` took, if it was one.
+/// The policy that was in force for the whole time of `judged`; `None` if a push came during that time.
 fn policy_for(pushes: &[Push], judged: &Judged) -> Option<JudgedBy> {
     let last = pushes.iter().rposition(|push| push.begins < judged.ends)?;
     let last = &pushes[last];
@@ -121,13 +120,13 @@ fn policy_for(pushes: &[Push], judged: &Judged) -> Option<JudgedBy> {
 fn revoking(setup: &Setup, id: &str) -> Value {
     let mut policy = policy(&setup.key);
     policy["revocations"] = json!(id);
-    // A stream that is cut would not tell by which policy it was judged.
+    // A stream that is cut would not show which policy judged it.
     policy["openStreams"] = json!({ "onRevoked": "keep" });
     policy
 }
 
-/// Starts a client each millisecond, with a connection of its own, `AT_A_TIME` at once at most; until
-/// the last one has its answer.
+/// Starts a client each millisecond, with its own connection, at most `AT_A_TIME` at once, until the last one has its
+/// answer.
 fn spawn_clients(setup: &Setup, progress: Arc<Progress>) -> JoinHandle<(Vec<Judged>, Duration)> {
     let (gateway, ca) = (setup.gateway.address(), setup.ca.clone());
     let tokens = ["id-a", "id-b"].map(|id| setup.token_of(id));
@@ -159,7 +158,7 @@ fn spawn_clients(setup: &Setup, progress: Arc<Progress>) -> JoinHandle<(Vec<Judg
     })
 }
 
-/// Whether a stream with this token is let through; the other way out is that the token is revoked.
+/// Whether a stream with this token is let through; otherwise its token must be revoked.
 async fn passes(connection: &RawConnection, token: &str) -> bool {
     let chunks = vec![grpc_frame(&discovery_request(Claimed::INGRESS).encode_to_vec())];
     let headers = grpc_headers(token);

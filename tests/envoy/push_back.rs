@@ -1,7 +1,7 @@
-//! Pushes back to a policy that open streams still hold on to, which Envoy takes up again without a
-//! word to the filter.
+//! Pushes back to an earlier policy that open streams still use. Envoy reuses its configuration without telling the
+//! filter.
 //!
-//! By `StringValue`, so that the configuration is the same to the byte; one worker.
+//! By `StringValue`, so that the bytes of the configuration are equal; one worker.
 
 use std::time::{Duration, Instant};
 
@@ -12,18 +12,17 @@ use zonegate_testkit::zone_proxy::{Claimed, Connection};
 use crate::harness::{Bench, LIMIT, Setup};
 use crate::open_stream::{Sotw, goes_on, is_cut, open};
 
-/// Streams are tried as long as this after a push back: longer than any time in which it might still
-/// be taken for a delay.
+/// How long streams are tried after a push back: longer than any possible delay.
 const TRIED: Duration = Duration::from_secs(4);
 
-/// After: a push of A, which revokes `id-a`, one of B, which revokes `id-b`, and one of A again, with
-/// streams open that began under each.
+/// The state after three pushes: of A, which revokes `id-a`, of B, which revokes `id-b`, and of A again, with open
+/// streams that began under each.
 struct WentBack {
     setup: Setup,
     connection: Connection,
-    /// One each, that neither policy revokes.
+    /// One stream under each policy. Neither policy revokes them.
     kept: [Sotw; 2],
-    /// Began under B, with `id-a`.
+    /// A stream that began under B, with `id-a`.
     revoked: Sotw,
 }
 
@@ -42,7 +41,7 @@ async fn went_back() -> WentBack {
     WentBack { setup, connection, kept: [under_a, under_b], revoked }
 }
 
-/// The reason for which a stream is refused; `None` where it is let in. It is answered in any case.
+/// The reason for which a stream is refused; `None` if it is let in. Every stream must be answered.
 async fn reason(connection: &Connection, token: &str) -> Option<String> {
     let answer = timeout(LIMIT, connection.sotw(Some(token), Claimed::INGRESS)).await;
     match answer.expect("a stream is not answered") {
@@ -64,7 +63,7 @@ async fn every_stream_is_answered_with_its_own_reason() {
         tried += 1;
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    // The streams have told that Envoy went back, which ends what the policy revokes.
+    // These streams showed that Envoy went back, so streams that the policy revokes are cut.
     assert!(is_cut(&mut revoked).await);
     setup.control_plane.push();
     for stream in &mut kept {
@@ -72,7 +71,7 @@ async fn every_stream_is_answered_with_its_own_reason() {
     }
     drop((revoked, kept));
     assert_eq!(setup.denied("malformed_token").await, tried);
-    // In the access log every stream has its own end.
+    // The access log has one end for each stream.
     let refused = |line: &Value| line["verdict"] == "deny";
     let lines = access_log(&setup, |lines| {
         lines.iter().filter(|line| line["reason"] == "malformed_token").count() as u64 == tried
@@ -97,7 +96,7 @@ fn token_of(line: &Value) -> &str {
     line["token"].as_str().unwrap_or_default()
 }
 
-/// The access log, once it has what is wanted.
+/// The access log, once it has the wanted lines.
 async fn access_log(setup: &Setup, has: impl Fn(&[Value]) -> bool) -> Vec<Value> {
     let start = Instant::now();
     loop {
@@ -112,19 +111,19 @@ async fn access_log(setup: &Setup, has: impl Fn(&[Value]) -> bool) -> Vec<Value>
     }
 }
 
-/// By then the policy in force is the one that Envoy went back to, and nothing else makes it another.
+/// By then the policy that Envoy went back to is in force, and nothing else replaces it.
 #[tokio::test]
-async fn what_the_policy_revokes_stays_out() {
+async fn a_token_that_the_policy_revokes_stays_out() {
     let WentBack { setup, connection, kept, mut revoked } = went_back().await;
     setup.refused_as(&connection, &setup.witness("id-a"), "revoked").await;
     let start = Instant::now();
     let mut others = Vec::new();
     while start.elapsed() < TRIED {
         assert_eq!(reason(&connection, &setup.token_of("id-a")).await.as_deref(), Some("revoked"));
-        // By B it is revoked, by A it is not: either may count, but the stream is answered.
+        // B revokes the token, A does not. Either may count, but the stream is answered.
         let by_b = reason(&connection, &setup.token_of("id-b")).await;
         assert!(matches!(by_b.as_deref(), None | Some("revoked")), "{by_b:?}");
-        // The open streams of both policies come and go.
+        // Open streams of both policies come and go.
         others.push(open(&connection, &setup.token_of("id-3")).await);
         if others.len() > 5 {
             others.remove(0);
@@ -133,7 +132,7 @@ async fn what_the_policy_revokes_stays_out() {
     }
     assert!(is_cut(&mut revoked).await);
     drop((kept, others));
-    // With a policy that is new, nothing is left in doubt.
+    // A new policy is certainly in force.
     setup.push_with(json!({ "revocations": ["id-c"] })).await;
     setup.refused_as(&connection, &setup.witness("id-c"), "revoked").await;
     for id in ["id-a", "id-b"] {

@@ -1,4 +1,4 @@
-//! Pushes and open streams: what is cut, what goes on.
+//! Pushes and open streams: which streams are cut, and which go on.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,12 +17,12 @@ use crate::open_stream::{Sotw, goes_on, is_cut, open};
 
 const OPEN: &str = "zonegate.streams.open";
 
-/// Longer than a second, which it takes at most, on a machine that has other work.
+/// A cut takes one second at most, and longer on a busy machine.
 const CUT: Duration = Duration::from_secs(10);
 
-/// Two hundred streams on each of two workers, all of them in conversation, of which fifty are revoked.
-/// By the clients' clocks: the revoked ones end soon after the push, and the others have every message,
-/// before the cut, during it and after.
+/// Two hundred streams on each of two workers, all with messages in both directions; fifty of them are revoked. By the
+/// clients' clocks: the revoked streams end soon after the push, and the others get every message, before, during and
+/// after the cut.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_push_cuts_the_revoked_streams_and_no_others() {
     const CONNECTIONS: usize = 16;
@@ -65,7 +65,7 @@ async fn a_push_cuts_the_revoked_streams_and_no_others() {
     assert!(refused.message().starts_with("zonegate: revoked: "), "{refused:?}");
 }
 
-/// Opens a stream for each id, those of a chunk over one connection.
+/// Opens a stream for each id, with one connection for each chunk.
 async fn open_all(setup: &Setup, chunks: impl Iterator<Item = &[String]>) -> Vec<(String, Sotw)> {
     let mut opening = JoinSet::new();
     for chunk in chunks {
@@ -82,7 +82,7 @@ async fn open_all(setup: &Setup, chunks: impl Iterator<Item = &[String]>) -> Vec
     opening.join_all().await.into_iter().flatten().collect()
 }
 
-/// Lets the control plane send a message on every stream, again and again.
+/// Makes the control plane send a message on every stream again and again.
 fn talk(setup: &Setup) -> AbortHandle {
     let orders = setup.control_plane.pusher();
     let talking = tokio::spawn(async move {
@@ -95,22 +95,22 @@ fn talk(setup: &Setup) -> AbortHandle {
     talking.abort_handle()
 }
 
-/// What one client saw of its stream.
+/// The events that one client saw on its stream.
 #[derive(Debug)]
 struct Life {
     id: String,
-    /// When each message came, and its number.
+    /// The time and number of each message.
     messages: Vec<(Instant, u64)>,
     /// When it was reset, if it was.
     ended: Option<Instant>,
 }
 
 impl Life {
-    /// It went on: no message is missing, and some came before, during and after the cut.
+    /// Asserts that the stream went on: no message is missing, and some came before, during and after the cut.
     fn assert_whole(&self, pushed: Instant, last_cut: Instant) {
         assert_eq!(self.ended, None, "{self:?}");
         let numbers: Vec<u64> = self.messages.iter().map(|(_, number)| *number).collect();
-        // The first one was the answer to its request.
+        // The first message was the answer to the request.
         let wanted: Vec<u64> = (2..).take(numbers.len()).collect();
         assert_eq!(numbers, wanted, "{self:?}");
         let came = |from: Option<Instant>, to: Option<Instant>| {
@@ -122,8 +122,7 @@ impl Life {
     }
 }
 
-/// Waits until each stream that has not ended has had two more messages: the first of them may have been
-/// on its way.
+/// Waits until each stream that has not ended gets two more messages: the first may already have been in transit.
 async fn all_hear_more(heard: &[Arc<AtomicU64>]) {
     let count = |heard: &Arc<AtomicU64>| heard.load(Ordering::SeqCst);
     let wanted: Vec<u64> = heard.iter().map(|heard| count(heard).saturating_add(2)).collect();
@@ -134,7 +133,7 @@ async fn all_hear_more(heard: &[Arc<AtomicU64>]) {
     }
 }
 
-/// Reads what comes until the stream ends, or all are to stop. It counts in `heard`, where the most is the
+/// Reads messages until the stream ends, or until all are to stop. Counts them in `heard`; the maximum value means the
 /// end.
 async fn live(
     id: String,
@@ -174,13 +173,13 @@ async fn a_revoked_stream_goes_on_where_it_is_to_be_kept() {
     setup.refused_everywhere_as(&setup.witness("id-1"), "revoked").await;
     setup.control_plane.push();
     assert!(goes_on(&mut stream).await);
-    // The switch alone is a push that ends it.
+    // Removing the switch from the policy is a push that ends the stream.
     setup.push("revocations", json!("id-1")).await;
     assert!(is_cut(&mut stream).await);
 }
 
 #[tokio::test]
-async fn a_removed_or_replaced_key_cuts_where_it_is_to() {
+async fn a_removed_or_replaced_key_cuts_streams_if_configured() {
     for (on_key_removed, cut) in [("cut", true), ("keep", false)] {
         let setup = Bench::new().start().await;
         let connection = setup.connect().await;
@@ -205,7 +204,7 @@ async fn a_removed_or_replaced_key_cuts_where_it_is_to() {
 }
 
 #[tokio::test]
-async fn a_passed_expiry_cuts_where_it_is_to() {
+async fn an_expired_token_cuts_its_stream_if_configured() {
     for (on_expired, cut) in [("cut", true), ("keep", false)] {
         let setup =
             Bench::new().set("openStreams", json!({ "onExpired": on_expired })).start().await;
@@ -223,7 +222,7 @@ async fn a_passed_expiry_cuts_where_it_is_to() {
     }
 }
 
-/// A stream that is held when the push comes is judged by what was pushed.
+/// A stream that is held when the push comes is judged by the pushed policy.
 #[tokio::test]
 async fn a_push_reaches_a_stream_that_is_held() {
     use prost::Message;
@@ -249,10 +248,10 @@ async fn a_push_reaches_a_stream_that_is_held() {
     assert_eq!(setup.stat("allowed").await, 0);
 }
 
-/// A thousand pushes, two policies in turn, with streams open that began under each: they go on, and
-/// no memory is left behind, neither Envoy's nor the VMs'.
+/// A thousand pushes of two policies in turn, with open streams that began under each. The streams go on, and no memory
+/// is leaked, in Envoy or in the VMs.
 #[tokio::test]
-async fn pushes_leave_what_they_do_not_concern() {
+async fn pushes_do_not_affect_other_streams() {
     let setup = Bench::new().start().await;
     let connection = setup.connect().await;
     let mut streams = Vec::new();
@@ -278,10 +277,10 @@ async fn pushes_leave_what_they_do_not_concern() {
     assert!(resident < then_resident + 16 * 1024, "{memory:?}");
 }
 
-/// Back to a policy that open streams still hold on to: the worker does not configure it anew.
+/// Back to a policy that open streams still use: the worker does not configure it again.
 #[tokio::test]
 async fn a_push_back_to_an_earlier_policy_is_a_push() {
-    // By texts, so that the policy is the very one that they hold on to.
+    // As text, so that the policy equals the one that the streams use.
     let setup = Bench::text().start().await;
     let connection = setup.connect().await;
     let (first, other, witness) = (setup.token(), setup.token_of("id-2"), setup.witness("id-2"));
@@ -291,7 +290,7 @@ async fn a_push_back_to_an_earlier_policy_is_a_push() {
     setup.push_with(json!({})).await;
     setup.refused_as(&connection, &witness, "wrong_zone").await;
     let mut again = open(&connection, &other).await;
-    // And on, to one that open streams hold on to as well.
+    // And then to another policy that open streams use.
     setup.push("revocations", json!("id-2")).await;
     assert!(is_cut(&mut again).await);
     setup.control_plane.push();
@@ -340,14 +339,14 @@ async fn shadow_mode_judges_and_lets_everything_through() {
     setup.gateway.wait_stat(stat, 1, LIMIT).await.unwrap();
     assert!(!silent.is_finished());
     silent.abort();
-    // Nothing was denied, and the control plane has seen all eight.
+    // Nothing was denied: the control plane has seen all eight requests.
     let recorder = setup.control_plane.recorder();
     recorder.wait_for(|seen| seen.count() == 8, LIMIT).await.unwrap();
     let stats = setup.gateway.admin("/stats?filter=zonegate.denied").await.unwrap();
     assert!(stats.lines().all(|line| line.is_empty() || line.ends_with(": 0")), "{stats}");
     let log = setup.gateway.log().unwrap();
     assert!(log.contains("zonegate: would_deny reason=wrong_zone") && log.contains("mode=shadow"));
-    // A push that revokes cuts nothing either.
+    // A push that revokes does not cut streams either.
     let mut stream = open(&connection, &setup.token()).await;
     let mut pushed = policy(&setup.key);
     pushed["mode"] = json!("shadow");

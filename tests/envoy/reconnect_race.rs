@@ -1,8 +1,7 @@
-//! A revoked proxy that is back before the push has arrived everywhere: whatever it gets in between is
-//! cut.
+//! A revoked proxy reconnects before the push has arrived everywhere: any stream that it gets meanwhile is cut.
 //!
-//! What counts is the control plane's view: soon after a push is in force, no stream is open there with
-//! a token that the push revokes. One that was let in by mistake stays, until another policy is pushed.
+//! The control plane's view counts: soon after a push is in force, no stream is open there with a token that the push
+//! revokes. A stream that was let in by mistake would stay until another policy is pushed.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -22,15 +21,15 @@ use crate::harness::{Bench, LIMIT, Setup, grpc_headers};
 use crate::held::first_message;
 use crate::open_stream::Sotw;
 
-/// It is a second at most. What is cut late on a busy machine is still cut; what is not, stays.
+/// A cut takes one second at most, and longer on a busy machine. A stream that is wrongly kept stays much longer.
 const CUT: Duration = Duration::from_secs(5);
 
-/// A gateway, a connection to each of its workers, and a list that every push has.
+/// A gateway, a connection to each of its workers, and a list of ids in every push.
 struct Race {
     setup: Setup,
     connections: Vec<Connection>,
     list: Vec<String>,
-    /// Ids that were revoked.
+    /// Ids that were revoked so far.
     revoked: Vec<String>,
 }
 
@@ -53,7 +52,7 @@ impl Race {
         Client { gateway: self.setup.gateway.address(), ca: self.setup.ca.clone() }
     }
 
-    /// Revokes `id` as well, and waits until every worker refuses new streams for it.
+    /// Also revokes `id`, and waits until every worker refuses new streams for it.
     async fn revoke(&mut self, id: &str) {
         self.revoked.push(id.to_owned());
         let all: Vec<&str> = self.list.iter().chain(&self.revoked).map(String::as_str).collect();
@@ -64,17 +63,17 @@ impl Race {
         }
     }
 
-    /// How many streams the control plane still has that came with `token`, when all should be gone.
+    /// How many streams the control plane still has with `token`, when all should be gone.
     async fn left_open(&self, token: &str) -> usize {
         let recorder = self.setup.control_plane.recorder();
         let open = || recorder.open_with("authorization", token.as_bytes());
-        // An error is what is counted then.
+        // On a timeout, the streams are counted below.
         let _ = recorder.wait_for(|_| open() == 0, CUT).await;
         open()
     }
 }
 
-/// A proxy, which knows nothing of pushes.
+/// A proxy that does not know of pushes.
 #[derive(Clone)]
 struct Client {
     gateway: SocketAddr,
@@ -86,8 +85,8 @@ impl Client {
         Connection::open(self.gateway, &self.ca).await.unwrap()
     }
 
-    /// Comes back at once, on the connection that it has and on new ones, until it was refused a few
-    /// times. What it was given meanwhile.
+    /// Reconnects at once, on the existing connection and on new ones, until it was refused a few times. Returns the
+    /// streams that it got meanwhile.
     async fn come_back(&self, own: &RawConnection, token: &str) -> (Vec<RawStream>, Vec<Sotw>) {
         let (mut at_once, mut let_in, mut refused) = (Vec::new(), Vec::new(), 0);
         for _ in 0..3 {
@@ -102,14 +101,14 @@ impl Client {
         (at_once, let_in)
     }
 
-    /// Opens one stream after the other until it is told to stop; most of them it closes again. What it
-    /// has then.
+    /// Opens streams one after the other until it is told to stop, and closes most of them again. Returns the open
+    /// ones.
     async fn go_on(&self, mut stop: watch::Receiver<bool>, token: &str) -> Vec<Sotw> {
         let connection = self.connect().await;
         let mut streams = Vec::new();
         while !*stop.borrow_and_update() {
             streams.extend(try_one(&connection, token).await);
-            // The gateway takes a hundred on each connection.
+            // The gateway accepts a hundred streams per connection.
             if streams.len() > 60 {
                 streams.drain(..30);
             }
@@ -118,20 +117,20 @@ impl Client {
     }
 }
 
-/// Begins a stream with what is there of its first message.
+/// Begins a stream with the given part of its first message.
 async fn begin(connection: &RawConnection, token: &str, message: Vec<u8>) -> RawStream {
     let mut stream = connection.begin("POST", ADS_SOTW, grpc_headers(token)).await.unwrap();
     stream.send(message, false);
     stream
 }
 
-/// A stream, unless it is refused.
+/// Opens a stream; `None` if it is refused.
 async fn try_one(connection: &Connection, token: &str) -> Option<Sotw> {
     let answer = timeout(LIMIT, connection.sotw(Some(token), Claimed::INGRESS)).await;
     answer.expect("a stream is not answered").ok()
 }
 
-/// Rounds in which one client has one stream, is cut, and comes back at once.
+/// Rounds in which one client has one stream, is cut, and reconnects at once.
 async fn reconnect(workers: u32, ids: usize, rounds: usize) -> Vec<usize> {
     let mut race = Race::start(workers, ids).await;
     let own = race.setup.raw().await;
@@ -158,8 +157,7 @@ async fn reconnect(workers: u32, ids: usize, rounds: usize) -> Vec<usize> {
     left
 }
 
-/// Pushes while a client begins streams all the time, of which the first message is not whole before
-/// the push is in force.
+/// Pushes while a client begins streams all the time, whose first message is incomplete until the push is in force.
 async fn hold(workers: u32, ids: usize, pushes: usize) -> Vec<usize> {
     let mut race = Race::start(workers, ids).await;
     let message = first_message();
@@ -178,10 +176,10 @@ async fn hold(workers: u32, ids: usize, pushes: usize) -> Vec<usize> {
                 let mut streams = VecDeque::new();
                 while !*stop.borrow_and_update() {
                     streams.push_back(begin(&connection, &token, start.clone()).await);
-                    // It has read this one before the next begins.
+                    // The gateway has read this stream's data before the next stream begins.
                     connection.settled().await.unwrap();
                     if streams.len() > 80 {
-                        // A good one, which has come to its end.
+                        // Completes the oldest stream, a good one.
                         let mut oldest: RawStream = streams.pop_front().unwrap();
                         oldest.send(rest.clone(), true);
                         oldest.answer(LIMIT).await.unwrap();
@@ -232,7 +230,7 @@ async fn storm(workers: u32, ids: usize, pushes: usize) -> Vec<usize> {
     left
 }
 
-/// Of each round.
+/// Asserts that no stream is left in any round.
 fn assert_none(left: &[usize], what: &str) {
     let sum = left.iter().sum::<usize>();
     assert_eq!(sum, 0, "{what}: streams that are open with revoked tokens, by round: {left:?}");
@@ -266,7 +264,7 @@ async fn streams_that_are_held_around_pushes_are_judged_by_what_was_pushed() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "minutes long: the same with more rounds and longer lists"]
-async fn the_same_many_times_and_with_long_lists() {
+async fn many_rounds_with_long_lists() {
     for workers in [1, 2] {
         for (ids, rounds) in [(0, 100), (1_000, 50), (100_000, 10)] {
             for left in [

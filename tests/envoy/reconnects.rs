@@ -1,4 +1,4 @@
-//! A revoked proxy that comes back again and again, as kuma-dp does.
+//! A revoked proxy that reconnects again and again, as kuma-dp does.
 
 use std::time::Instant;
 
@@ -19,14 +19,14 @@ async fn a_revoked_proxy_that_reconnects_in_a_loop_is_refused_each_time() {
     setup.push("revocations", json!("id-1")).await;
     assert!(is_cut(&mut stream).await);
     drop(stream);
-    // On the other worker as well.
+    // On the other worker too.
     setup.refused_everywhere_as(&setup.witness("id-1"), "revoked").await;
     let before = setup.denied("revoked").await;
     setup.control_plane.recorder().clear();
     let start = Instant::now();
     let mut memory = Vec::new();
     for index in 1..=TRIES {
-        // A new connection, as the proxy makes when its stream was cut.
+        // A new connection, as the proxy opens after its stream is cut.
         let connection = setup.connect().await;
         let refused = connection.sotw(Some(&token), Claimed::INGRESS).await.unwrap_err();
         assert_refused(&refused, "revoked", Code::Unauthenticated, "token \"id-1\" is revoked");
@@ -40,7 +40,7 @@ async fn a_revoked_proxy_that_reconnects_in_a_loop_is_refused_each_time() {
     setup.gateway.wait_stat("zonegate.streams.open", 0, LIMIT).await.unwrap();
     setup.gateway.wait_stat("http.zonegate.downstream_cx_active", 0, LIMIT).await.unwrap();
     assert!(memory[2] < memory[0] + 1024 * 1024, "{memory:?}");
-    // Ten lines a second for each worker, and each says how many it stands for.
+    // Ten lines per second for each worker, each with the number of refusals that it represents.
     let log = setup.gateway.log().unwrap();
     let lines = log.lines().filter(|line| line.contains("zonegate: denied reason=revoked "));
     let lines: Vec<&str> = lines.filter(|line| !line.contains("zone=\"elsewhere\"")).collect();

@@ -1,5 +1,5 @@
-//! Tokens that are refused: the reason, the status and the message that the client sees, the counter,
-//! and that the control plane sees nothing.
+//! Tokens that are refused: the reason, the status and the message for the client, the counter, and that nothing
+//! reaches the control plane.
 
 use prost::Message;
 use serde_json::{Value, json};
@@ -13,12 +13,12 @@ use crate::harness::{Bench, LIMIT, Setup, ZONE, claims, claims_with, grpc_header
 
 const RS256: &str = r#"{"alg":"RS256","kid":"1","typ":"JWT"}"#;
 
-/// One bad token, and what the client should be told.
+/// One bad token, and the expected answer.
 struct Case {
     token: Option<String>,
     reason: &'static str,
     code: Code,
-    /// A part of the sentence.
+    /// A part of the message.
     says: &'static str,
 }
 
@@ -80,7 +80,7 @@ async fn every_bad_token_is_refused_on_the_headers_with_its_reason() {
         let refused = connection.delta(token, Claimed::EGRESS).await.unwrap_err();
         assert_refused(&refused, case.reason, case.code, case.says);
         assert_eq!(setup.denied(case.reason).await, before + 2, "{}", case.reason);
-        // No message was needed to know it.
+        // The headers alone were enough.
         let mut headers = grpc_headers(token.unwrap_or_default());
         headers.truncate(if token.is_some() { 3 } else { 2 });
         let (path, end) = (ADS_SOTW, End::Never);
@@ -179,8 +179,8 @@ async fn repeated_and_unreadable_authorization_headers_are_refused() {
     setup.assert_nothing_arrived().await;
 }
 
-/// Envoy drops the empty one of two headers before any filter, so that the control plane gets one
-/// value, the one that was judged.
+/// Envoy drops the empty one of two headers before any filter, so that the control plane gets one value, which the gate
+/// has judged.
 #[tokio::test]
 async fn an_empty_authorization_beside_a_token_is_dropped_before_the_gate() {
     let setup = Bench::new().start().await;
@@ -196,7 +196,7 @@ async fn an_empty_authorization_beside_a_token_is_dropped_before_the_gate() {
 }
 
 #[tokio::test]
-async fn a_client_learns_nothing_where_it_should_not() {
+async fn a_client_learns_no_reason_with_error_detail_none() {
     let setup = Bench::new().set("errorDetail", json!("none")).start().await;
     let other_zone = setup.sign(claims_with("Zone", json!("zone-2")));
     let refused = setup.connect().await.sotw(Some(&other_zone), Claimed::INGRESS).await;
@@ -205,7 +205,7 @@ async fn a_client_learns_nothing_where_it_should_not() {
     setup.assert_nothing_arrived().await;
 }
 
-/// The operator's side: the log names reason, kid, jti and zone, and never the token.
+/// For the operator: the log has reason, kid, jti and zone, and never the token.
 #[tokio::test]
 async fn a_refusal_is_logged_without_the_token() {
     let setup = Bench::new().set("revocations", json!(["id-1"])).start().await;

@@ -1,4 +1,4 @@
-//! What `zonegate config render` writes, taken by a real Envoy.
+//! The output of `zonegate config render`, loaded by a real Envoy.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ fn render(bench: &mut Bench, flags: &[&str]) -> PathBuf {
         (format!("{SOURCE}/path_config_source/path"), json!(file)),
         (format!("{SOURCE}/path_config_source/watched_directory/path"), json!(folder)),
     ];
-    // What the harness itself would have pushed lets nobody in.
+    // The harness's own policy lets nobody in.
     bench.options.policy["zone"] = json!("elsewhere");
     file
 }
@@ -50,7 +50,7 @@ fn zonegate(arguments: &[&str], more: impl FnOnce(&mut Command) -> &mut Command)
     assert!(output.status.success(), "{output:?}");
 }
 
-/// From a control plane's secrets to a gateway that lets its tokens in, and not the revoked one.
+/// The secrets of a control plane become the policy of a gateway, which lets in its tokens, but not the revoked one.
 #[tokio::test]
 async fn a_rendered_file_is_served_and_a_token_revoked_in_it() {
     if FilterOnly::Pushes.is_left_out() {
@@ -66,13 +66,13 @@ async fn a_rendered_file_is_served_and_a_token_revoked_in_it() {
     let refused = setup.connect().await.sotw(Some(&revoked), Claimed::INGRESS).await;
     assert!(refused.err().unwrap().message().starts_with("zonegate: revoked: "));
     assert_eq!(setup.stat("config.revocations").await, 2);
-    // The token that is in use: by the token itself, in the file that Envoy watches.
+    // Revokes the token in use, by the token itself, in the file that Envoy watches.
     zonegate(&["revoke"], |command| command.arg(&file).arg(&token));
     is_revoked(&setup).await;
     assert!(tokio::time::timeout(LIMIT, stream.next()).await.unwrap().is_err());
 }
 
-/// The file as a host writes it that has no field for `allow_on_headers_stop_iteration`.
+/// Changes the file as a host writes it that has no field for `allow_on_headers_stop_iteration`.
 fn without_the_flag(file: &Path) {
     let text = fs::read_to_string(file).unwrap();
     let without = text.replace("      allow_on_headers_stop_iteration: true\n", "");
@@ -80,7 +80,7 @@ fn without_the_flag(file: &Path) {
     fs::write(file, without).unwrap();
 }
 
-/// What Envoy Gateway and Istio come to with `holdHeaders: false`.
+/// The configuration that Envoy Gateway and Istio produce with `holdHeaders: false`.
 #[tokio::test]
 async fn without_stop_iteration_headers_go_on_and_no_byte_of_a_body_that_is_refused() {
     if FilterOnly::Pushes.is_left_out() {
@@ -95,12 +95,12 @@ async fn without_stop_iteration_headers_go_on_and_no_byte_of_a_body_that_is_refu
     let file = render(&mut bench, &["--base", path(&base)]);
     without_the_flag(&file);
     let setup = bench.start().await;
-    // What the headers decide: nothing arrives.
+    // A token that is refused on its headers: nothing arrives.
     let expired = setup.sign(claims_with("exp", json!(1)));
     let refused = setup.connect().await.sotw(Some(&expired), Claimed::INGRESS).await;
     assert!(refused.err().unwrap().message().starts_with("zonegate: expired: "));
     setup.assert_nothing_arrived().await;
-    // What the first message decides: the headers arrive, and the control plane hears that this was all.
+    // A token that is refused after the first message: the headers arrive, and the control plane sees the stream end.
     let ingress_only = setup.sign(claims_with("Scope", json!(["ingress"])));
     let refused = setup.connect().await.sotw(Some(&ingress_only), Claimed::EGRESS).await;
     let message = refused.err().unwrap().message().to_owned();
@@ -114,11 +114,11 @@ async fn without_stop_iteration_headers_go_on_and_no_byte_of_a_body_that_is_refu
         end: End::Never,
     };
     let answer = raw.send(silent).await.unwrap();
-    // This control plane answers at once, so that there is nothing left but to reset the stream.
+    // This control plane answers at once, so the gate can only reset the stream.
     assert!(answer.reset.is_some(), "{answer:?}");
     assert_eq!(setup.denied("no_first_message").await, 1);
     let recorder = setup.control_plane.recorder();
-    // The first one may have been refused before there was a connection to send its headers on.
+    // The first stream may have been refused before Envoy had a connection for its headers.
     let all = |seen: &Recorder| seen.count() >= 1 && seen.count_ended(Ended::Reset) == seen.count();
     recorder.wait_for(all, LIMIT).await.unwrap();
     for request in recorder.requests() {
@@ -126,7 +126,7 @@ async fn without_stop_iteration_headers_go_on_and_no_byte_of_a_body_that_is_refu
         assert_eq!(request.header("authorization").count(), 1, "{request:?}");
     }
     recorder.clear();
-    // A good stream goes through, is cut when its token is revoked, and a bootstrap request is judged.
+    // A good stream passes and is cut when its token is revoked. A bootstrap request is judged.
     let token = setup.token();
     let mut stream = setup.connect().await.sotw(Some(&token), Claimed::INGRESS).await.unwrap();
     stream.next().await.unwrap().unwrap();
@@ -135,7 +135,7 @@ async fn without_stop_iteration_headers_go_on_and_no_byte_of_a_body_that_is_refu
     assert!(tokio::time::timeout(LIMIT, stream.next()).await.unwrap().is_err());
 }
 
-/// The module in wasm lets headers go where it is told to. A dynamic module can always hold them, and does.
+/// The wasm module lets headers pass if the policy says so. A dynamic module can always hold them, and does.
 #[tokio::test]
 async fn a_dynamic_module_holds_headers_whatever_the_policy_says() {
     if FilterOnly::Pushes.is_left_out() {
@@ -159,7 +159,7 @@ async fn a_dynamic_module_holds_headers_whatever_the_policy_says() {
     assert_eq!(setup.control_plane.recorder().count(), seen);
 }
 
-/// What the manifests for Istio and Envoy Gateway, and `config check`, warn of.
+/// The configuration that the manifests for Istio and Envoy Gateway, and `config check`, warn about.
 #[tokio::test]
 async fn without_stop_iteration_the_headers_are_judged_and_no_stream_passes() {
     if FilterOnly::Pushes.is_left_out() {

@@ -1,4 +1,4 @@
-//! Rules that revoke tokens by what they say, pushed to a real Envoy.
+//! Rules that revoke tokens by their claims, pushed to a real Envoy.
 
 use serde_json::json;
 use tokio::time::timeout;
@@ -7,7 +7,8 @@ use zonegate_testkit::zone_proxy::Claimed;
 use crate::harness::{Bench, LIMIT, ZONE, claims_with, now};
 use crate::open_stream::{goes_on, is_cut, open};
 
-/// A stream with a token of before is cut, one with a later token goes on, and who comes back is refused.
+/// A stream with an older token is cut, a stream with a later token goes on, and new streams with the older token are
+/// refused.
 #[tokio::test]
 async fn a_rule_cuts_what_was_issued_before_and_nothing_else() {
     let setup = Bench::text().start().await;
@@ -25,7 +26,7 @@ async fn a_rule_cuts_what_was_issued_before_and_nothing_else() {
     setup.control_plane.push();
     assert!(goes_on(&mut kept).await);
     open(&connection, &new).await;
-    // A rule that is taken back lets the token in again.
+    // Removing the rule lets the token in again.
     setup.push("revocationRules", json!([])).await;
     let let_in = async { while connection.sotw(Some(&old), Claimed::INGRESS).await.is_err() {} };
     timeout(LIMIT, let_in).await.expect("the rule is still in force");

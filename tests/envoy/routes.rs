@@ -1,4 +1,4 @@
-//! Every other path is denied, and so is every spelling of a good one.
+//! Every other path is denied, and so is every other spelling of a served path.
 
 use zonegate::gate::{ADS_SOTW, BOOTSTRAP};
 use zonegate_testkit::raw_client::{End, RawRequest, http1};
@@ -26,7 +26,7 @@ async fn only_the_exact_paths_are_served() {
         ("POST", "/bootstrap;x", JSON),
         ("POST", "/bootstrap%3Fx", JSON),
         ("POST", "/config", JSON),
-        // Kuma's gRPC server answers these, whatever the path.
+        // Kuma's gRPC server answers these requests, whatever the path.
         ("POST", BOOTSTRAP, GRPC),
         ("POST", BOOTSTRAP, "text/application/grpc"),
         ("POST", "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", GRPC),
@@ -36,7 +36,7 @@ async fn only_the_exact_paths_are_served() {
         ("POST", &format!("{ads}/Stream%41ggregatedResources"), GRPC),
         ("POST", &format!("/{ads}/StreamAggregatedResources"), GRPC),
         ("GET", ADS_SOTW, GRPC),
-        // And these would go to its HTTP side.
+        // These requests would go to Kuma's HTTP side.
         ("POST", ADS_SOTW, JSON),
         ("POST", ADS_SOTW, "application/grpc-web"),
         ("POST", ADS_SOTW, "application/GRPC"),
@@ -102,7 +102,7 @@ async fn a_query_changes_nothing() {
     assert_eq!(setup.control_plane.recorder().requests()[0].path, "/bootstrap?x=/other");
 }
 
-/// Someone may have put a secret in it.
+/// A query may contain a secret.
 #[tokio::test]
 async fn a_query_is_not_logged() {
     let setup = Bench::new().start().await;
@@ -116,7 +116,7 @@ async fn a_query_is_not_logged() {
     assert!(!log.contains("hidden"), "{log}");
 }
 
-/// Proxies in front of the gateway add `x_real_ip` and the like. Kuma reads no such header.
+/// Proxies in front of the gateway add headers such as `x_real_ip`. Kuma reads no such header.
 #[tokio::test]
 async fn headers_with_underscores_do_not_reach_the_control_plane() {
     let setup = Bench::new().start().await;

@@ -1,5 +1,5 @@
-//! Three gateways behind one address: a load balancer that knows connections only, as most do, and asks each gateway's
-//! probe whether it takes new ones. They share nothing.
+//! Three gateways behind one address. The load balancer works on connections, as most do, and asks each gateway's probe
+//! whether it accepts new ones. The gateways share nothing.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,12 +24,12 @@ use crate::hardened::{ask, wait_ready};
 use crate::harness::{Bench, LIMIT, claims_with, from_environment};
 
 const GATEWAYS: usize = 3;
-/// Each connection has four streams, so that one process need not have a thousand sockets.
+/// Each connection has four streams, so that one process needs fewer sockets.
 const CONNECTIONS: usize = 250;
 const STREAMS: usize = 4;
 const OPEN: &str = "zonegate.streams.open";
 
-/// A gateway that is started again at the same two addresses.
+/// A gateway that can be restarted at the same two addresses.
 struct Place {
     options: Options,
     probes: SocketAddr,
@@ -52,7 +52,7 @@ impl Place {
         self.gateway.as_ref().unwrap()
     }
 
-    /// As Kubernetes does: no new connections, some time, the end; and another one in its place.
+    /// Replaces the gateway as Kubernetes does: no new connections, a delay, the end; then another one in its place.
     async fn replace(&mut self) {
         let old = self.gateway.take().unwrap();
         assert_eq!(ask(old.admin_address(), "POST", "/healthcheck/fail").await.0, 200);
@@ -65,7 +65,7 @@ impl Place {
     }
 }
 
-/// A load balancer for connections: an Envoy with nothing but `tcp_proxy`.
+/// A load balancer for connections: an Envoy with only `tcp_proxy`.
 async fn balancer(dir: &TempDir, places: &[Place]) -> (Process, SocketAddr) {
     let address = SocketAddr::from(([127, 0, 0, 1], free_port().unwrap()));
     let socket = |address: SocketAddr| json!({ "socket_address": { "address": address.ip(), "port_value": address.port() } });
@@ -115,17 +115,17 @@ async fn balancer(dir: &TempDir, places: &[Place]) -> (Process, SocketAddr) {
     (process, address)
 }
 
-/// What the clients have seen.
+/// The events that the clients have seen.
 #[derive(Default)]
 struct Tally {
     open: AtomicUsize,
-    /// From the end of a connection's streams until all of them were open again.
+    /// The time from the end of a connection's streams until all of them were open again.
     outages: Mutex<Vec<Duration>>,
-    /// What the filter said to a good token.
+    /// The filter's refusals of good tokens.
     refused: Mutex<Vec<String>>,
 }
 
-/// A client that wants its streams open, for ever.
+/// A client that keeps its streams open.
 async fn keep_open(address: SocketAddr, ca: String, token: String, tally: Arc<Tally>) {
     let mut lost: Option<Instant> = None;
     loop {
@@ -151,7 +151,7 @@ type Stream = zonegate_testkit::zone_proxy::Stream<
     envoy_types::pb::envoy::service::discovery::v3::DiscoveryResponse,
 >;
 
-/// All streams of a client, or none.
+/// Opens all streams of a client; `None` if one fails.
 async fn open(address: SocketAddr, ca: &str, token: &str, tally: &Tally) -> Option<Vec<Stream>> {
     let opened = async {
         let connection = Connection::open(address, ca).await.ok()?;
@@ -239,7 +239,7 @@ async fn three_gateways_are_replaced_one_by_one_and_a_revocation_reaches_all() {
     assert!(at(100) < Duration::from_secs(10), "{outages:?}");
     assert_eq!(*tally.refused.lock().unwrap(), Vec::<String>::new());
 
-    // Proxies with a leaked token, on every gateway; each is told by a file of its own.
+    // Proxies with a leaked token, on every gateway; each gateway reads its own file.
     let leaked = sign("leaked".to_owned());
     let mut held = Vec::new();
     for _ in 0..12 {
@@ -249,7 +249,7 @@ async fn three_gateways_are_replaced_one_by_one_and_a_revocation_reaches_all() {
         held.push((connection, stream));
     }
     for place in &places {
-        // The ones on this gateway itself, which a balancer need not have chosen.
+        // Streams on this gateway directly, which the balancer might not have chosen.
         let connection = Connection::open(place.options.listen, &ca).await.unwrap();
         let mut stream = connection.sotw(Some(&leaked), Claimed::INGRESS).await.unwrap();
         assert!(stream.next().await.unwrap().is_some());
@@ -272,10 +272,10 @@ async fn three_gateways_are_replaced_one_by_one_and_a_revocation_reaches_all() {
         let refused = connection.sotw(Some(&leaked), Claimed::INGRESS).await.unwrap_err();
         assert!(refused.message().starts_with("zonegate: revoked: "), "{refused:?}");
     }
-    // Nobody else has lost a stream over it.
+    // No other client has lost a stream.
     assert_eq!(tally.open.load(Ordering::SeqCst), CONNECTIONS * STREAMS);
     assert!(tally.outages.lock().unwrap().is_empty());
-    // The gauges are a tenth of a second old.
+    // The gauges are updated every tenth of a second.
     let start = Instant::now();
     loop {
         let mut open = 0;

@@ -1,4 +1,4 @@
-//! Streams that pass in shadow mode only, and what becomes of them when refusals are carried out.
+//! Streams that pass in shadow mode only, and what happens to them after the switch to mode enforce.
 
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ use crate::open_stream::{Sotw, goes_on, is_cut, open};
 const OPEN: &str = "zonegate.streams.open";
 const SHADOWED: &str = "zonegate.streams.shadowed";
 
-/// A gateway in shadow mode, with one stream that is good and four that are not.
+/// A gateway in shadow mode, with one good stream and four bad ones.
 struct Shadow {
     setup: Setup,
     connection: Connection,
@@ -20,7 +20,7 @@ struct Shadow {
     bad: Vec<Sotw>,
 }
 
-/// Refused by its headers, or by its first message.
+/// Bad tokens, refused on the headers or after the first message.
 fn bad(setup: &Setup) -> Vec<(Option<String>, Claimed<'static>)> {
     let egress = setup.sign(claims_with("Scope", json!(["egress"])));
     vec![
@@ -45,13 +45,13 @@ async fn start() -> Shadow {
 }
 
 impl Shadow {
-    /// Pushes these fields, and waits until refusals are carried out.
+    /// Pushes these fields, and waits until mode enforce is in force.
     async fn enforce(&self, fields: Value) {
         let policy = self.setup.policy_with(fields);
         let pushed = self.setup.gateway.push(&policy).await.unwrap();
         assert_eq!(pushed, Pushed::Accepted, "{}", self.setup.gateway.log_tail());
         let start = Instant::now();
-        // One that still passes is dropped.
+        // A stream that still passes is dropped.
         while self.connection.sotw(Some("garbage"), Claimed::INGRESS).await.is_ok() {
             assert!(start.elapsed() < LIMIT, "refusals are not carried out");
         }
@@ -75,7 +75,7 @@ async fn streams_that_would_be_denied_are_counted_while_they_are_open() {
 }
 
 #[tokio::test]
-async fn they_stay_open_and_counted_after_the_switch_unless_they_are_to_be_cut() {
+async fn shadowed_streams_stay_open_and_counted_after_the_switch_by_default() {
     let mut shadow = start().await;
     shadow.enforce(json!({ "mode": "enforce" })).await;
     shadow.counted(1, 4).await;
@@ -89,7 +89,7 @@ async fn they_stay_open_and_counted_after_the_switch_unless_they_are_to_be_cut()
 }
 
 #[tokio::test]
-async fn they_are_cut_by_the_switch_where_they_are_to_be_cut() {
+async fn shadowed_streams_are_cut_by_the_switch_if_configured() {
     let mut shadow = start().await;
     shadow.enforce(json!({ "mode": "enforce", "openStreams": { "onEnforce": "cut" } })).await;
     for stream in &mut shadow.bad {
@@ -102,9 +102,9 @@ async fn they_are_cut_by_the_switch_where_they_are_to_be_cut() {
     assert!(goes_on(&mut shadow.good).await);
 }
 
-/// The other way of two pushes: first the switch, then what it is to do.
+/// In two pushes: first the switch, then the setting to cut.
 #[tokio::test]
-async fn they_are_cut_later_where_that_is_asked_for_later() {
+async fn shadowed_streams_are_cut_later_if_configured_later() {
     let mut shadow = start().await;
     shadow.enforce(json!({ "mode": "enforce" })).await;
     shadow.counted(1, 4).await;
@@ -115,9 +115,9 @@ async fn they_are_cut_later_where_that_is_asked_for_later() {
     shadow.counted(1, 0).await;
 }
 
-/// They are judged again: one that the policy lets in now stays.
+/// Streams are judged again: a stream that the policy lets in now stays.
 #[tokio::test]
-async fn one_that_is_good_by_the_new_policy_is_not_cut() {
+async fn a_shadowed_stream_that_the_new_policy_allows_is_not_cut() {
     let bench = Bench::text().set("mode", json!("shadow")).set("revocations", json!(["id-1"]));
     let setup = bench.start().await;
     let connection = setup.connect().await;
@@ -135,13 +135,13 @@ async fn one_that_is_good_by_the_new_policy_is_not_cut() {
     setup.gateway.wait_stat(SHADOWED, 0, LIMIT).await.unwrap();
 }
 
-/// In shadow mode a push cuts nothing; what it would have cut is cut by the switch.
+/// In shadow mode a push cuts nothing; the switch cuts the streams later.
 #[tokio::test]
 async fn a_push_in_shadow_mode_cuts_nothing_and_the_switch_makes_up_for_it() {
     let mut shadow = start().await;
     let revoking = json!({ "mode": "shadow", "revocations": ["id-good"] });
     shadow.setup.push_with(revoking).await;
-    // A policy that is refused would not show: this one is in force.
+    // A refused policy would not show, so this checks that the policy is in force.
     let witness = shadow.setup.token_of("id-good");
     shadow.setup.would_deny(&shadow.connection, &witness, "revoked").await;
     shadow.setup.control_plane.push();

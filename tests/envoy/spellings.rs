@@ -1,5 +1,5 @@
-//! Tokens that are spelt in thousands of ways, as a bootstrap body allows: line ends inside of base64
-//! count for nothing, in Kuma as here.
+//! Tokens that are spelt in thousands of ways, as a bootstrap body allows: Kuma and the gate ignore line ends in
+//! base64.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,16 +12,16 @@ use zonegate_testkit::raw_client::{End, RawConnection, RawRequest};
 
 use crate::harness::{Bench, Setup, claims_with, now};
 
-/// Spellings of one token. What they cost would grow with their square.
+/// The number of spellings of one token. A quadratic cost would show.
 const SPELLINGS: usize = 12_000;
 const OF_EXPIRED: usize = 4_000;
-/// Tokens that differ.
+/// The number of different tokens.
 const DISTINCT: usize = 1_500;
-/// So many requests are under way at once.
+/// The number of requests that are open at once.
 const AT_ONCE: usize = 16;
 
-/// The `index`th spelling of a token: line ends in its signature, in the places where the number has
-/// its ones. What the end of the text is does not change.
+/// The `index`th spelling of a token: it has line ends in its signature, at the places of the ones in the binary
+/// number. The end of the text does not change.
 fn spelling(token: &str, index: usize) -> String {
     let (rest, signature) = token.rsplit_once('.').unwrap();
     let mut spelt = format!("{rest}.");
@@ -34,7 +34,7 @@ fn spelling(token: &str, index: usize) -> String {
     spelt
 }
 
-/// Asks for a bootstrap with each token, and gives back which of them were answered with 200.
+/// Requests a bootstrap with each token, and returns how many were answered with 200.
 async fn ask(setup: &Setup, tokens: Vec<String>) -> usize {
     let turns = Arc::new(Semaphore::new(AT_ONCE));
     let connection = setup.raw().await;
@@ -63,8 +63,8 @@ async fn bootstrap(connection: &RawConnection, token: &str) -> u16 {
     connection.send(request).await.unwrap().status
 }
 
-/// What a flood costs: CPU time for a request in its first and in its last tenth, and how much the
-/// memory of the VM grew after the first.
+/// The cost of a flood: CPU time per request in its first and in its last tenth, and the growth of the VM's memory
+/// after the first.
 struct Cost {
     first: Duration,
     last: Duration,
@@ -87,8 +87,8 @@ async fn flood(setup: &Setup, tokens: Vec<String>) -> Cost {
 }
 
 impl Cost {
-    /// A request costs what it did at first, and nothing was kept of them. The time is compared with
-    /// much room: it is CPU time, but of a machine that has other work.
+    /// Asserts that a request costs no more than at first, and that no memory was kept. The limit for the time is
+    /// generous: it is CPU time, but the machine may be busy.
     fn assert_flat(&self) {
         let Self { first, last, grown, passed: _ } = *self;
         assert!(grown <= 1024 * 1024, "the VM keeps {} KiB of it", grown / 1024);
@@ -123,8 +123,8 @@ async fn spellings_of_an_expired_token_cost_no_more_than_the_first() {
     cost.assert_flat();
 }
 
-/// Old tokens that their owners still try are no spellings: each may be kept, within the bound that is
-/// there for all, and costs the same.
+/// Different old tokens that their owners still try are not spellings of one token. Each may be kept, within the common
+/// limit, and costs the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn expired_tokens_that_differ_cost_no_more_than_the_first() {
     let setup = start().await;

@@ -1,7 +1,7 @@
 //! A minute at a gateway, for the picture in `docs/`: `make picture`.
 //!
-//! What happens is scripted. What is drawn is what the gateway's own `/stats/prometheus` says, five
-//! times a second; it is written to the file that `ZONEGATE_STORY` names.
+//! The events are scripted. The picture is drawn from the gateway's own `/stats/prometheus`, read five times a second
+//! and written to the file that `ZONEGATE_STORY` names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -23,13 +23,13 @@ const PROXIES: usize = 40;
 const REVOKED: usize = 10;
 const END: u64 = 64;
 
-/// One look at the metrics.
+/// The metrics at one moment.
 struct Sample {
     seconds: f64,
     series: BTreeMap<String, f64>,
 }
 
-/// When something was done, and what.
+/// The time and the name of each event.
 type Events = Arc<Mutex<Vec<(f64, &'static str)>>>;
 
 struct Story {
@@ -100,7 +100,7 @@ impl Story {
         strangers.abort_all();
     }
 
-    /// Pushes a policy with these keys and fields at its time.
+    /// Pushes a policy with these keys and fields at the given time.
     async fn push(&self, what: &'static str, fields: Value, kids: &[&str], seconds: f64) {
         self.until(seconds).await;
         let keys = kids.iter().map(|&kid| {
@@ -146,7 +146,7 @@ impl Story {
     }
 }
 
-/// `zonegate_denied{reason="expired"} 3` as `denied.expired` and 3.
+/// Reads `zonegate_denied{reason="expired"} 3` as `denied.expired` and 3.
 fn series(line: &str) -> Option<(String, f64)> {
     let (name, value) = line.strip_prefix("zonegate_")?.rsplit_once(' ')?;
     let (name, labels) = name.split_once('{')?;
@@ -154,7 +154,7 @@ fn series(line: &str) -> Option<(String, f64)> {
     Some((format!("{name}{label}"), value.parse().ok()?))
 }
 
-/// Tries again and again.
+/// Tries repeatedly, with a fixed pause.
 async fn knock(connection: Connection, token: String, pause: Duration) {
     loop {
         connection.sotw(Some(&token), Claimed::INGRESS).await.unwrap_err();
@@ -172,7 +172,7 @@ async fn come_back(connection: Connection, token: String) {
     }
 }
 
-/// Comma-separated: the time, every series that was ever above zero, and what was done.
+/// As CSV: the time, every series that was ever above zero, and the events.
 fn table(samples: &[Sample], events: &[(f64, &'static str)]) -> String {
     let used = samples.iter().flat_map(|sample| &sample.series);
     let names: BTreeSet<&String> =

@@ -1,4 +1,4 @@
-//! Streams that pass, and what the control plane sees of them.
+//! Streams that pass, and what the control plane receives of them.
 
 use prost::Message;
 use zonegate::gate::{ADS_DELTA, ADS_SOTW, MAX_FIRST_MESSAGE};
@@ -31,7 +31,7 @@ async fn good_tokens_open_streams_that_carry_messages_both_ways() {
     assert_eq!(setup.stat("kid.1.allowed").await, 2);
 }
 
-/// A certificate names an address in another place than a host.
+/// A certificate has different entries for addresses and for host names.
 #[tokio::test]
 async fn a_control_plane_known_by_its_address_is_trusted() {
     let mut bench = Bench::new();
@@ -42,7 +42,7 @@ async fn a_control_plane_known_by_its_address_is_trusted() {
     assert!(stream.next().await.unwrap().is_some());
 }
 
-/// What the control plane gets is what was sent: every byte, and every header that matters.
+/// The control plane receives the same data: every byte, and every relevant header.
 #[tokio::test]
 async fn an_allowed_stream_arrives_byte_for_byte() {
     let setup = Bench::new().start().await;
@@ -86,7 +86,7 @@ async fn the_largest_first_message_passes() {
     assert_eq!(setup.control_plane.recorder().requests()[0].body, sent);
 }
 
-/// A DiscoveryRequest of exactly so many bytes, by unknown fields that any reader skips.
+/// A DiscoveryRequest of exactly this many bytes, padded by unknown fields that every reader skips.
 pub(crate) fn padded(length: usize) -> Vec<u8> {
     let mut message = discovery_request(Claimed::INGRESS).encode_to_vec();
     // Field 1000, length-delimited: two bytes of tag, three of length.

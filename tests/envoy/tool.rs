@@ -1,4 +1,4 @@
-//! The tool and the gateway together: its tokens open streams, and `demo` runs to its end.
+//! The tool and the gateway together: the tool's tokens open streams, and `demo` runs to its end.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -25,7 +25,7 @@ fn zonegate(dir: &Path, arguments: &[&str]) -> String {
     String::from_utf8(stdout).unwrap()
 }
 
-/// The quick start: key, public key, token; let in; revoked by its ID; refused.
+/// The quick start: make a key, a public key and a token; the token is let in; revoke its ID; the token is refused.
 #[tokio::test]
 async fn a_generated_token_opens_a_stream_until_it_is_revoked() {
     let dir = TempDir::new().unwrap();
@@ -55,7 +55,7 @@ async fn a_generated_token_opens_a_stream_until_it_is_revoked() {
     assert!(refused.message().starts_with("zonegate: revoked: "), "{refused:?}");
 }
 
-/// The `jti` of a token, read without any of our code.
+/// The `jti` of a token, read without the project's code.
 fn id_of(token: &str) -> String {
     use base64::Engine;
     let claims = token.split('.').nth(1).unwrap();
@@ -93,7 +93,7 @@ async fn the_demo_runs_until_it_is_told_to_stop() {
     assert!(text.ends_with("Stopping.\n"), "{text}");
 }
 
-/// In front of another control plane, whose certificate is vouched for or trusted on first sight.
+/// In front of another control plane, whose certificate is signed by a CA or trusted on first use.
 #[tokio::test]
 async fn the_gateway_runs_in_front_of_another_control_plane() {
     if FilterOnly::Demo.is_left_out() {
@@ -108,7 +108,7 @@ async fn the_gateway_runs_in_front_of_another_control_plane() {
     assert!(text.contains("signing-key.pem") && !text.contains("Trusting"), "{text}");
     let text = run(&["--control-plane", &address]).await;
     assert!(text.contains("Trusting, for this run, the certificate"), "{text}");
-    // One stream each.
+    // One stream in each run.
     assert_eq!(control_plane.recorder().count(), 2);
     let mut pretender = Command::new(ZONEGATE);
     pretender
@@ -135,8 +135,8 @@ async fn a_bad_configuration_is_refused_before_envoy_starts() {
     assert!(error.contains("gate.yaml: publicKeys[0].key: not PEM"), "{error}");
 }
 
-/// Starts `demo run`, opens a stream through it where there is a token for it, stops it by a signal,
-/// and gives back what it printed.
+/// Starts `demo run`, opens a stream through it if it prints a key for tokens, stops it by a signal, and returns its
+/// output.
 async fn run(more: &[&str]) -> String {
     let mut command = tokio::process::Command::new(ZONEGATE);
     command.args(["demo", "run", "--port", "0"]).args(programs()).args(more);
@@ -160,9 +160,9 @@ async fn run(more: &[&str]) -> String {
     text
 }
 
-/// Makes a token with the key that was announced and opens a stream with it.
+/// Makes a token with the printed key and opens a stream with it.
 async fn open_stream(text: &str) {
-    // As printed, it works from every folder.
+    // The printed command works from every folder.
     assert!(text.contains(&format!("  {ZONEGATE} generate zone-token --zone ")), "{text}");
     let after =
         |mark: &str| text.split(mark).nth(1).unwrap().split([' ', ')', '\n']).next().unwrap();
@@ -177,7 +177,7 @@ async fn open_stream(text: &str) {
     assert!(stream.next().await.unwrap().is_some());
 }
 
-/// Two Envoys could share the port, and would share its connections.
+/// Two Envoys could share the port, and each would get a part of the connections.
 #[test]
 fn a_port_in_use_is_refused() {
     if FilterOnly::Demo.is_left_out() {
@@ -192,7 +192,7 @@ fn a_port_in_use_is_refused() {
     assert!(error.contains(&format!("port {port} is in use")), "{error}");
 }
 
-/// The labels that `stats_tags` in `gateway.yaml` make of the counters' names.
+/// The labels that `stats_tags` in `gateway.yaml` extracts from the counters' names.
 #[tokio::test]
 async fn prometheus_sees_reasons_and_kids_as_labels() {
     let setup = Bench::new().start().await;

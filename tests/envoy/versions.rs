@@ -1,6 +1,6 @@
-//! One library, built once, in every Envoy that it is for.
+//! One library, built once, runs in every supported version of Envoy.
 //!
-//! `make test` names the older ones (`ZONEGATE_OLDER_ENVOYS`, a colon between two; the first is too old).
+//! `make test` sets the paths of older Envoys (`ZONEGATE_OLDER_ENVOYS`, separated by colons; the first is too old).
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -13,7 +13,8 @@ use crate::form::{FilterOnly, form};
 use crate::harness::{Bench, LIMIT};
 use crate::open_stream::{goes_on, is_cut, open};
 
-/// Refused on the headers and after the first message, held too long, revoked, a bad push, and counted.
+/// Streams that are refused on the headers, refused after the first message, held too long and revoked; a bad push; and
+/// the counters.
 #[tokio::test]
 async fn older_envoys_run_the_same_library() {
     if FilterOnly::Module.is_left_out() {
@@ -28,7 +29,7 @@ async fn older_envoys_run_the_same_library() {
     }
 }
 
-/// By its name, as Envoy before 1.38 wants it; by a file it does not even ask for the library.
+/// With the library given by name, as Envoy before 1.38 requires; with a file, Envoy would not even load the library.
 #[test]
 fn an_envoy_that_is_too_old_says_so() {
     if FilterOnly::Module.is_left_out() {
@@ -60,7 +61,7 @@ fn an_envoy_that_is_too_old_says_so() {
     assert!(log.contains("zonegate: this Envoy is too old for the dynamic module"), "{log}");
 }
 
-/// A listener with this filter, and nothing behind it.
+/// A listener with this filter, and no upstream.
 fn with_filter(filter: Value) -> Value {
     let router = json!({
         "name": "envoy.filters.http.router",
@@ -112,7 +113,7 @@ async fn run_in(envoy: PathBuf) {
         ("config.accepted", 2),
         ("config.rejected", 1),
     ];
-    // In 1.38 what is counted of a configuration comes with a stream.
+    // Envoy 1.38 shows the counters of a configuration only after a stream.
     drop(open(&connection, &setup.token_of("id-kept")).await);
     for (name, wanted) in counted {
         let wanted = if name == "allowed" { wanted + 1 } else { wanted };

@@ -1,5 +1,5 @@
-//! The Envoy beside a zone's control plane: it adds the token, takes a new one without a restart, and lets
-//! nothing through without one.
+//! The Envoy beside a zone's control plane: it adds the token, uses a new token without a restart, and lets nothing
+//! through without a token.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -15,9 +15,9 @@ use zonegate_testkit::zone_proxy::Connection;
 
 use crate::harness::{Bench, LIMIT, Setup, ZONE, claims_with, from_environment, now};
 
-/// Between two looks.
+/// Time between two polls.
 const LOOK: Duration = Duration::from_millis(10);
-/// As a zone control plane of any release of Kuma says who it is.
+/// The request of a zone control plane of any release of Kuma.
 const WITHOUT_TOKEN: Zone<'static> = Zone { token: None, client_id: &[ZONE] };
 
 /// A gateway in front of a global control plane.
@@ -30,7 +30,7 @@ async fn gateway() -> Setup {
 }
 
 impl Setup {
-    /// The Envoy beside a zone, with this text in the file of its token.
+    /// The Envoy beside a zone, with this text in its token file.
     pub(crate) async fn zone_side(&self, token: Option<&str>) -> ZoneSide {
         let options = ZoneSideOptions {
             envoy: from_environment("ENVOY_PATH"),
@@ -48,7 +48,7 @@ impl Setup {
         self.sign(claims)
     }
 
-    /// The tokens with which the calls arrived, in their order.
+    /// The tokens of the calls that arrived, in order.
     fn tokens_seen(&self) -> Vec<String> {
         let requests = self.control_plane.recorder().requests();
         let tokens = requests.iter().flat_map(|request| {
@@ -62,7 +62,7 @@ pub(crate) async fn connect(zone_side: &ZoneSide) -> Connection {
     Connection::open_plain(zone_side.address()).await.unwrap()
 }
 
-/// What a health check is answered; nothing where it is let in.
+/// The refusal of a health check; empty if it is let in.
 async fn refusal(connection: &Connection, zone: Zone<'_>) -> String {
     connection
         .health_check(zone)
@@ -72,7 +72,7 @@ async fn refusal(connection: &Connection, zone: Zone<'_>) -> String {
         .unwrap_or_default()
 }
 
-/// Waits for what a health check is answered: Envoy takes a file up some milliseconds after it changed.
+/// Waits for this refusal of a health check: Envoy reads a changed file some milliseconds later.
 async fn wait_refusal(connection: &Connection, wanted: &str) {
     let start = Instant::now();
     loop {
@@ -85,7 +85,7 @@ async fn wait_refusal(connection: &Connection, wanted: &str) {
     }
 }
 
-/// Waits for a text in Envoy's log, in which the access log is, too.
+/// Waits for a text in Envoy's log, which includes the access log.
 async fn wait_log(zone_side: &ZoneSide, text: &str) {
     let start = Instant::now();
     while !zone_side.log().unwrap().contains(text) {
@@ -98,21 +98,21 @@ async fn wait_log(zone_side: &ZoneSide, text: &str) {
 async fn a_zone_that_sends_no_token_arrives_with_one() {
     let setup = gateway().await;
     let token = setup.token_of_id("id-1");
-    // As `zonegate generate` writes it.
+    // The file has a line end, as `zonegate generate` writes it.
     let zone_side = setup.zone_side(Some(&format!("{token}\n"))).await;
     let connection = connect(&zone_side).await;
     connection.health_check(WITHOUT_TOKEN).await.unwrap();
     let mut down = connection.global_to_zone(WITHOUT_TOKEN).await.unwrap();
     assert!(down.next().await.unwrap().is_some());
-    // The global control plane speaks first here.
+    // The global control plane sends first here.
     let mut up = connection.zone_to_global(WITHOUT_TOKEN).await.unwrap();
     assert_eq!(up.next().await.unwrap().unwrap().type_url, "Dataplane");
     assert_eq!(setup.tokens_seen(), [token.as_str(); 3]);
-    // What the zone itself sends some day gives way.
+    // A token that the zone itself may send one day is replaced.
     let own = Zone { token: Some("another"), client_id: &[ZONE] };
     assert_eq!(refusal(&connection, own).await, "");
     assert_eq!(setup.tokens_seen(), [token.as_str(); 4]);
-    // And it is no way round the gate: another zone is not let in.
+    // This does not bypass the gate: another zone is not let in.
     let other = Zone { token: None, client_id: &["zone-2"] };
     let said = refusal(&connection, other).await;
     assert!(said.starts_with("PermissionDenied: zonegate: wrong_zone: "), "{said}");
@@ -145,21 +145,21 @@ async fn without_a_token_nothing_goes_through_and_the_zone_is_told() {
         let zone_side = setup.zone_side(file).await;
         let connection = connect(&zone_side).await;
         assert_eq!(refusal(&connection, WITHOUT_TOKEN).await, TOLD, "{file:?}");
-        // Nor with a token of the caller's own.
+        // A token from the caller does not help either.
         let own = Zone { token: Some(&token), client_id: &[ZONE] };
         assert_eq!(refusal(&connection, own).await, TOLD, "{file:?}");
         assert_eq!(setup.control_plane.recorder().count(), 0);
         zone_side.set_token(&token).unwrap();
         wait_refusal(&connection, "").await;
-        // Emptied, it closes again.
+        // If the file is emptied, requests are refused again.
         zone_side.set_token("").unwrap();
         wait_refusal(&connection, TOLD).await;
         setup.control_plane.recorder().clear();
     }
 }
 
-/// A file with more than the token is no header, and one that is gone leaves the token that was there: what
-/// it proves is for the gate to judge.
+/// A file with more than the token is not a valid header. If the file is removed, the previous token stays; the gate
+/// judges it.
 #[tokio::test]
 async fn a_token_that_is_broken_closes_and_one_that_is_gone_stays_until_a_restart() {
     let setup = gateway().await;
@@ -178,7 +178,7 @@ async fn a_token_that_is_broken_closes_and_one_that_is_gone_stays_until_a_restar
 }
 
 #[tokio::test]
-async fn an_expired_token_is_the_gates_to_refuse_and_a_gateway_that_is_gone_is_named() {
+async fn the_gate_refuses_an_expired_token_and_a_gateway_that_is_gone_is_named() {
     let setup = gateway().await;
     let mut claims = claims_with("Scope", json!(["cp"]));
     claims["exp"] = json!(now() - 3600);
@@ -194,7 +194,7 @@ async fn an_expired_token_is_the_gates_to_refuse_and_a_gateway_that_is_gone_is_n
     assert!(said.starts_with("Unavailable: upstream connect error"), "{said}");
 }
 
-/// As the kubelet renews the files of a Secret.
+/// As the kubelet updates the files of a Secret.
 #[tokio::test]
 async fn the_symlink_swap_of_a_secret_is_a_new_token() {
     let setup = gateway().await;
@@ -215,7 +215,7 @@ async fn the_symlink_swap_of_a_secret_is_a_new_token() {
     assert_eq!(setup.tokens_seen().last(), Some(&token));
 }
 
-/// The token goes to nobody but the gateway that its CA and its name prove.
+/// The token is sent only to a gateway with the right CA and name.
 #[tokio::test]
 async fn the_token_is_not_sent_to_a_gateway_of_another_name_or_ca() {
     let setup = gateway().await;
@@ -241,7 +241,7 @@ async fn the_token_is_not_sent_to_a_gateway_of_another_name_or_ca() {
     assert_eq!(setup.control_plane.recorder().count(), 0);
 }
 
-/// Envoy keeps it out of its logs and its admin interface.
+/// Envoy does not show the token in its logs or its admin interface.
 #[tokio::test]
 async fn the_token_is_in_no_log() {
     let setup = gateway().await;

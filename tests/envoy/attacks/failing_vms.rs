@@ -1,4 +1,4 @@
-//! VMs that fail and are started anew, by connections of any age.
+//! VMs that fail and are restarted by connections of any age.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use crate::open_stream::open;
 
 use super::*;
 
-/// A VM that fails while its worker has connections of an earlier listener, by which it is started anew.
+/// A VM fails while its worker has connections of an earlier listener, and one of them restarts it.
 #[tokio::test]
 async fn a_vm_that_is_started_anew_by_an_old_connection_knows_the_newest_policy() {
     if FilterOnly::Module.is_left_out() {
@@ -39,10 +39,9 @@ async fn a_vm_that_is_started_anew_by_an_old_connection_knows_the_newest_policy(
     }
 }
 
-/// The same, after more pushes than the VMs remember: what it is started with is an old policy, not a
-/// push. The revoked token stays out on the connections of the first listener, whether by the newest policy,
-/// because that of the listener is no longer kept, or because Envoy closes a connection of a listener that is
-/// long gone.
+/// As above, after more pushes than the VMs remember: the VM restarts with an old policy, which is not a push. The
+/// revoked token stays out on the connections of the first listener: because of the newest policy, because the
+/// listener's policy is no longer kept, or because Envoy closes a connection of a listener that is long gone.
 #[tokio::test]
 async fn a_vm_that_is_started_anew_by_a_very_old_connection_brings_no_old_policy_back() {
     if FilterOnly::Module.is_left_out() {
@@ -59,7 +58,7 @@ async fn a_vm_that_is_started_anew_by_a_very_old_connection_brings_no_old_policy
     }
     comes_to(&setup, Some(&other), &setup.token(), Some("revoked")).await;
     trap(&setup, &raw).await;
-    // What starts it anew is a stream on the connection of the first listener.
+    // A stream on the connection of the first listener restarts the VM.
     let start = Instant::now();
     loop {
         let (headers, end) = (grpc_headers("garbage"), End::Stream);
@@ -82,7 +81,7 @@ async fn a_vm_that_is_started_anew_by_a_very_old_connection_brings_no_old_policy
     }
 }
 
-/// A push that revokes at the moment in which a VM fails: the one that is started anew knows it.
+/// A VM fails during a push that revokes: the restarted VM knows the push.
 #[tokio::test]
 async fn a_vm_that_fails_during_a_push_lets_nothing_in_that_it_revokes() {
     if FilterOnly::Module.is_left_out() {
@@ -99,7 +98,7 @@ async fn a_vm_that_fails_during_a_push_lets_nothing_in_that_it_revokes() {
         let push = setup.push_with(json!({ "revocations": [id] }));
         tokio::join!(push, trap(&setup, &raw));
         let start = Instant::now();
-        // Envoy has taken it; the VM is there a second later.
+        // Envoy has accepted the push; the VM is restarted a second later.
         loop {
             match connection.sotw(Some(&token), Claimed::INGRESS).await {
                 Ok(_) => panic!("round {round}: let in {:?} after the push", start.elapsed()),

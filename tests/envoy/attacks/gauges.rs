@@ -1,4 +1,4 @@
-//! Gauges that several VMs or gateways share, while modules and VMs come and go.
+//! Gauges that several VMs or gateways share, while modules and VMs start and end.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use crate::open_stream::{Sotw, open};
 
 use super::*;
 
-/// Looks at a gauge again and again for `time`: every value that it had.
+/// Reads a gauge repeatedly for `time`. Returns every value that it had.
 async fn values(setup: &Setup, stat: &str, time: Duration) -> Vec<u64> {
     let (start, mut seen) = (Instant::now(), Vec::new());
     while start.elapsed() < time {
@@ -25,8 +25,8 @@ async fn values(setup: &Setup, stat: &str, time: Duration) -> Vec<u64> {
     seen
 }
 
-/// Two workers, a stream in each, then another module and a stream in one of its VMs. The Envoy has run
-/// for so long before.
+/// Two workers with a stream each, then another module and a stream in one of its VMs. Envoy has run for `time` before
+/// the swap.
 async fn swapped_after(time: Duration) -> (Setup, Vec<Sotw>, Sotw) {
     let mut bench = Bench::text().workers(2);
     let folder = bench.scratch().to_owned();
@@ -46,7 +46,7 @@ async fn swapped_after(time: Duration) -> (Setup, Vec<Sotw>, Sotw) {
     (setup, old, new)
 }
 
-/// The VMs of both modules report what they have; all of them are heard.
+/// The VMs of both modules report their numbers, and all of them are counted.
 #[tokio::test]
 async fn the_gauge_of_open_streams_stands_still_after_a_module_was_replaced() {
     if FilterOnly::Module.is_left_out() {
@@ -58,7 +58,7 @@ async fn the_gauge_of_open_streams_stands_still_after_a_module_was_replaced() {
     assert_eq!(seen, [3], "three streams are open all the time");
 }
 
-/// The streams of the old module end, and its VMs with them.
+/// The streams of the old module end, and then its VMs.
 #[tokio::test]
 async fn the_gauge_of_open_streams_is_right_once_the_old_module_is_gone() {
     if FilterOnly::Module.is_left_out() {
@@ -72,7 +72,7 @@ async fn the_gauge_of_open_streams_is_right_once_the_old_module_is_gone() {
     assert_eq!(seen, [1], "one stream is open all the time");
 }
 
-/// A VM that is started anew in an Envoy that has run for a while.
+/// A VM is restarted in an Envoy that has run for a while.
 #[tokio::test]
 async fn the_gauge_of_open_streams_stands_still_after_a_vm_was_started_anew() {
     if FilterOnly::Module.is_left_out() {
@@ -91,7 +91,7 @@ async fn the_gauge_of_open_streams_stands_still_after_a_vm_was_started_anew() {
     assert_eq!(seen, [1], "one stream is open all the time");
 }
 
-/// Two listeners in one Envoy, each with a gateway of its own name: the gauges are the sums of both.
+/// Two listeners in one Envoy, each with a gateway of a different name: the gauges are the sums of both.
 #[tokio::test]
 async fn the_gauges_of_two_gateways_are_their_sums() {
     if FilterOnly::Module.is_left_out() {

@@ -13,8 +13,8 @@ use crate::open_stream::{goes_on, open};
 
 use super::*;
 
-/// A listener with a good policy, which Envoy refuses for another filter: nothing of it counts for what
-/// begins later. Out: whether the stream that was open before goes on.
+/// Envoy refuses a listener with a good policy because of another filter: the policy does not count for later streams.
+/// Returns whether the stream that was open before goes on.
 async fn goes_on_after_refused_listener(change: Value) -> bool {
     let setup = by_listener(1, None).await;
     let connection = setup.connect().await;
@@ -28,7 +28,7 @@ async fn goes_on_after_refused_listener(change: Value) -> bool {
         *listener.pointer_mut(&regex).unwrap() = json!("(");
     });
     assert_eq!(pushed.await, Pushed::Rejected);
-    // Ten times as long as it takes a worker to look for news.
+    // Ten times as long as the interval at which a worker checks for changes.
     let start = Instant::now();
     while start.elapsed() < Duration::from_secs(1) {
         let new = setup.connect().await;
@@ -41,8 +41,8 @@ async fn goes_on_after_refused_listener(change: Value) -> bool {
     goes_on(&mut stream).await
 }
 
-/// In wasm the policy is in force on a worker until Envoy refuses the listener, so a stream that the policy
-/// revokes may be cut. The dynamic module waits for Envoy's word, and cuts none.
+/// In wasm the policy is in force on a worker until Envoy refuses the listener, so a stream that the policy revokes may
+/// be cut. The dynamic module waits until Envoy accepts the listener, and cuts none.
 #[tokio::test]
 async fn a_listener_that_envoy_refuses_keeps_nobody_out() {
     if FilterOnly::Pushes.is_left_out() {
@@ -52,7 +52,7 @@ async fn a_listener_that_envoy_refuses_keeps_nobody_out() {
     assert!(goes_on || form() == Form::Wasm, "a refused push has cut a stream");
 }
 
-/// Neither by a worker, nor by the streams of others: they go on.
+/// Neither a worker nor the streams of others bring the policy into force, and these streams go on.
 #[tokio::test]
 async fn a_listener_that_envoy_refuses_lets_nothing_in() {
     if FilterOnly::Pushes.is_left_out() {
@@ -62,7 +62,7 @@ async fn a_listener_that_envoy_refuses_lets_nothing_in() {
     assert!(goes_on, "a refused push has cut a stream");
 }
 
-/// Back to the policy of before, with another generation, while nobody connects anew.
+/// Back to the previous policy, with another generation, while nobody reconnects.
 #[tokio::test]
 async fn a_listener_that_comes_back_cuts_what_it_revokes_without_a_new_connection() {
     if FilterOnly::Pushes.is_left_out() {
@@ -83,8 +83,7 @@ async fn a_listener_that_comes_back_cuts_what_it_revokes_without_a_new_connectio
     assert!(goes_on(&mut kept).await);
 }
 
-/// Back to the policy of before, with another generation, before anybody has connected under the one in
-/// between.
+/// Back to the previous policy, with another generation, before anybody has connected under the policy in between.
 #[tokio::test]
 async fn a_listener_that_comes_back_at_once_is_in_force() {
     if FilterOnly::Pushes.is_left_out() {
@@ -98,9 +97,9 @@ async fn a_listener_that_comes_back_at_once_is_in_force() {
     comes_to(&setup, None, &setup.token(), None).await;
 }
 
-/// Back to the policy of before, the same to the byte, while streams of both policies are open. Envoy tells
-/// the worker nothing, so a stream that begins under the policy of before must satisfy both. (The connections
-/// that began under the one in between stay with that one, and so do their streams.)
+/// Back to the previous policy, with equal bytes, while streams of both policies are open. Envoy does not tell the
+/// worker, so a stream that begins under the previous policy must satisfy both. (Connections that began under the
+/// policy in between keep it, and so do their streams.)
 #[tokio::test]
 async fn a_listener_that_comes_back_to_the_byte_keeps_out_what_it_revokes() {
     if FilterOnly::Pushes.is_left_out() {
@@ -128,8 +127,8 @@ async fn a_listener_that_comes_back_to_the_byte_keeps_out_what_it_revokes() {
     }
 }
 
-/// A connection that was accepted by the old listener says nothing until the new one is in force. It is
-/// numbered when it does, and so is the youngest.
+/// A connection that the old listener accepted sends nothing until the new listener is in force. It gets its number
+/// with its first byte, and so has the highest number.
 #[tokio::test]
 async fn a_connection_that_waited_for_its_first_byte_brings_no_old_policy_back() {
     if FilterOnly::Pushes.is_left_out() {
@@ -137,7 +136,7 @@ async fn a_connection_that_waited_for_its_first_byte_brings_no_old_policy_back()
     }
     let setup = by_listener(1, None).await;
     let gateway = setup.gateway.address();
-    // A relay that holds back what the client says first.
+    // A relay that delays the client's first bytes.
     let relay = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = relay.local_addr().unwrap();
     let mut to_gateway = TcpStream::connect(gateway).await.unwrap();
@@ -150,7 +149,7 @@ async fn a_connection_that_waited_for_its_first_byte_brings_no_old_policy_back()
     let pushed = push_listeners(&setup, |file| {
         let listener = &mut file["resources"][0];
         *policy_text(listener) = json!(policy.to_string());
-        // Not only of the filter chain: the whole listener is replaced.
+        // Replaces the whole listener, not only the filter chain.
         listener["per_connection_buffer_limit_bytes"] = json!(1_310_721);
     });
     assert_eq!(pushed.await, Pushed::Accepted);

@@ -1,9 +1,9 @@
-//! Orders of events that someone who knows the gateway would try: pushes back, modules that come and go,
-//! configurations that Envoy refuses for what is not the filter's.
+//! Orders of events that an attacker who knows the gateway would try: pushes back, modules that are replaced and
+//! restored, and configurations that Envoy refuses because of another part.
 //!
-//! What is promised is the same as everywhere: a revoked token has no stream soon after, the newest
-//! configuration that Envoy took is the one in force, and a refused one changes nothing for what begins later.
-//! Where less can be kept than that, the comment of the test says so.
+//! The guarantees are the same as everywhere: soon after a revocation, no stream with the token is open; the newest
+//! configuration that Envoy accepted is in force; and a refused configuration changes nothing for later streams. The
+//! comment of a test says if it guarantees less.
 
 mod failing_vms;
 mod gauges;
@@ -32,26 +32,26 @@ use crate::open_stream::Sotw;
 
 pub(super) const OPEN: &str = "zonegate.streams.open";
 
-/// A VM that has not reported so long no longer counts, and a little more.
+/// How long a VM must be silent until it no longer counts, and one second more.
 pub(super) const SILENCE: Duration = Duration::from_secs(5 + 1);
 
-/// It is a second at most, on a machine that has nothing else to do.
+/// A cut takes one second at most, and longer on a busy machine.
 pub(super) const CUT: Duration = Duration::from_secs(8);
 
-/// Whether the stream ends within [`CUT`]; messages that came before do not count.
+/// Whether the stream ends within [`CUT`]; earlier messages are skipped.
 pub(super) async fn is_cut_soon(stream: &mut Sotw) -> bool {
     let end = async { while let Ok(Some(_)) = stream.next().await {} };
     timeout(CUT, end).await.is_ok()
 }
 
-/// The reason for which a stream is refused; `None` where it is let in.
+/// The reason for which a stream is refused; `None` if it is let in.
 pub(super) async fn reason(connection: &Connection, token: &str) -> Option<String> {
     let answer = timeout(LIMIT, connection.sotw(Some(token), Claimed::INGRESS)).await;
     let refused = answer.expect("a stream is not answered").err()?;
     Some(refused.message().split(": ").nth(1).unwrap_or(refused.message()).to_owned())
 }
 
-/// Waits until a stream with this token, on this connection or on a new one each time, has this fate.
+/// Waits until a stream with this token, on this connection or on a new one each time, has this result.
 pub(super) async fn comes_to(
     setup: &Setup,
     on: Option<&Connection>,
@@ -72,12 +72,12 @@ pub(super) async fn comes_to(
     }
 }
 
-/// `count` ids that are nobody's.
+/// `count` ids of no token.
 pub(super) fn ids(count: usize) -> Vec<String> {
     (0..count).map(|_| Uuid::new_v4().to_string()).collect()
 }
 
-/// Makes the listener that Envoy was given another one, and gives it that; whether Envoy took it.
+/// Edits Envoy's listener and pushes it. Returns whether Envoy accepted it.
 pub(super) async fn push_listeners(setup: &Setup, edit: impl FnOnce(&mut Value)) -> Pushed {
     let place = setup.gateway.folder().join("ecds/zonegate.json");
     let mut file: Value = serde_json::from_str(&fs::read_to_string(&place).unwrap()).unwrap();
@@ -102,16 +102,16 @@ pub(super) async fn push_listeners(setup: &Setup, edit: impl FnOnce(&mut Value))
     }
 }
 
-/// In a listener: its HTTP filters.
+/// The place of the HTTP filters in a listener.
 pub(super) const FILTERS: &str = "/filter_chains/0/filters/0/typed_config/http_filters";
 
-/// In a listener: the policy of the gateway, as JSON.
+/// The policy of the gateway in a listener, as JSON.
 pub(super) fn policy_text(listener: &mut Value) -> &mut Value {
     let policy = form().policy();
     listener.pointer_mut(&format!("{FILTERS}/0/typed_config{policy}/value")).unwrap()
 }
 
-/// In a listener: the name of the gateway.
+/// The name of the gateway in a listener.
 pub(super) fn gateway_name(listener: &mut Value) -> &mut Value {
     let name = match form() {
         Form::Wasm => "config/name",
@@ -121,7 +121,7 @@ pub(super) fn gateway_name(listener: &mut Value) -> &mut Value {
     listener.pointer_mut(&format!("{FILTERS}/0/typed_config/{name}")).unwrap()
 }
 
-/// A gateway that is configured by way of its listener.
+/// A gateway whose policy is a part of its listener.
 pub(super) async fn by_listener(workers: u32, module: Option<PathBuf>) -> Setup {
     let mut bench = Bench::new().workers(workers);
     bench.options.delivery = Delivery::Lds;

@@ -1,4 +1,4 @@
-//! Pushes in quick succession, back to what was in force before, and ones that workers refuse.
+//! Pushes in quick succession, pushes back to an earlier policy, and pushes that workers refuse.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::open_stream::{Sotw, goes_on, open};
 
 use super::*;
 
-/// A wrong list that is taken back while the worker still reads it.
+/// A wrong list is taken back while the worker still reads it.
 #[tokio::test]
 async fn a_long_list_that_is_taken_back_at_once_is_not_in_force() {
     if FilterOnly::Pushes.is_left_out() {
@@ -35,7 +35,7 @@ async fn a_long_list_that_is_taken_back_at_once_is_not_in_force() {
         let success = "extension_config_discovery.http_filter.zonegate.update_success";
         let start = Instant::now();
         while setup.gateway.stat(success).await.unwrap().unwrap() < 3 {
-            // It was replaced before Envoy looked.
+            // The file was replaced before Envoy read it.
             if start.elapsed() > Duration::from_secs(5) {
                 break;
             }
@@ -48,7 +48,7 @@ async fn a_long_list_that_is_taken_back_at_once_is_not_in_force() {
     }
 }
 
-/// What workers refuse, though the main thread took it, they do not take from one another either.
+/// Workers refuse a policy that the main thread accepted. They do not get it from one another either.
 #[tokio::test]
 async fn a_push_that_workers_refuse_does_not_come_in_force_by_another_way() {
     if FilterOnly::Pushes.is_left_out() {
@@ -64,7 +64,7 @@ async fn a_push_that_workers_refuse_does_not_come_in_force_by_another_way() {
     let mut stream = open(&connection, &setup.token()).await;
     setup.push_with(json!({ "revocations": ["id-1", "x-zonegate-fault"] })).await;
     setup.gateway.wait_stat("zonegate.config.rejected", 3, LIMIT).await.unwrap();
-    // Ten times as long as it takes a worker to look for news.
+    // Ten times as long as the interval at which a worker checks for changes.
     let start = Instant::now();
     while start.elapsed() < Duration::from_secs(1) {
         assert_eq!(reason(&connection, &setup.token()).await, None, "{:?} later", start.elapsed());
@@ -73,9 +73,8 @@ async fn a_push_that_workers_refuse_does_not_come_in_force_by_another_way() {
     assert!(goes_on(&mut stream).await);
 }
 
-/// Files that are put in place one after the other, faster than Envoy and its workers follow, each with a
-/// generation of its own, as the tool writes them: the policy in force in the end is that of the last file,
-/// which was in force before.
+/// Files are replaced one after the other, faster than Envoy and its workers follow, each with its own generation, as
+/// the tool writes them. At the end the policy of the last file is in force, which was in force before.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_pushes_in_quick_succession_the_last_one_is_in_force() {
     if FilterOnly::Pushes.is_left_out() {
@@ -107,7 +106,7 @@ async fn of_pushes_in_quick_succession_the_last_one_is_in_force() {
         for round in 0..8 {
             let last = round % names.len();
             for step in 0..30 {
-                // Backwards, and so at `last` in the end.
+                // Backwards, so that the last one is at `last`.
                 let file = &files[(last + 29 - step) % names.len()];
                 let file = file.replace("NONE", &format!("{round}-{step}"));
                 fs::write(folder.join(".next"), file).unwrap();
@@ -125,9 +124,9 @@ async fn of_pushes_in_quick_succession_the_last_one_is_in_force() {
     }
 }
 
-/// The same three files again and again, the same to the byte, with clients that open streams all the time on
-/// the connections that they have: soon after the last push none is open with a token that it revokes. (What
-/// only another file revokes may be kept out, too.)
+/// The same three files again and again, with equal bytes, while clients open streams all the time on their existing
+/// connections. Soon after the last push, no stream is open with a token that it revokes. (Tokens that only another
+/// file revokes may be kept out too.)
 #[tokio::test(flavor = "multi_thread")]
 async fn of_pushes_in_quick_succession_the_last_one_cuts() {
     if FilterOnly::Pushes.is_left_out() {

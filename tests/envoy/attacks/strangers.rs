@@ -1,4 +1,4 @@
-//! What a peer without a valid token, or with an odd one, sends.
+//! Requests of a peer with no valid token, or with odd names.
 
 use serde_json::{Value, json};
 use zonegate::gate::ADS_SOTW;
@@ -13,7 +13,7 @@ use crate::open_stream::open;
 
 use super::*;
 
-/// What comes from outside is one value of one line, wherever it is shown.
+/// A value from outside stays one value in one line, wherever it is shown.
 #[tokio::test]
 async fn odd_names_forge_nothing() {
     let kid = "1\"}\n{\"verdict\":\"allow\", é\u{2028}\u{0}%";
@@ -55,8 +55,8 @@ async fn odd_names_forge_nothing() {
     assert!(open.starts_with("zonegate_kid_open{"), "{kids:?}");
 }
 
-/// Thousands of streams that begin, wait and are reset by their clients, while good and bad policies come
-/// and go: nothing is left of them.
+/// Thousands of streams begin, wait and are reset by their clients, during good and bad pushes. They leave nothing
+/// behind.
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_that_are_reset_during_pushes_leave_nothing() {
     const CLIENTS: usize = 8;
@@ -81,7 +81,7 @@ async fn streams_that_are_reset_during_pushes_leave_nothing() {
                     let Ok(mut stream) = connection.begin("POST", ADS_SOTW, headers).await else {
                         break;
                     };
-                    // None of it, half of it, all of it.
+                    // None, half, or all of the message.
                     let end = [0, message.len() / 2, message.len()][index % 3];
                     stream.send(message[..end].to_vec(), false);
                     streams.push(stream);
@@ -123,7 +123,7 @@ async fn streams_that_are_reset_during_pushes_leave_nothing() {
     assert!(!setup.gateway.log().unwrap().contains("panicked"));
 }
 
-/// By HTTP/1.1, a body in pieces of one byte, with and without trailers.
+/// HTTP/1.1, with a body in pieces of one byte, with and without trailers.
 #[tokio::test]
 async fn a_bootstrap_in_pieces_of_a_byte_is_judged_as_a_whole() {
     let setup = Bench::text().start().await;
@@ -149,16 +149,16 @@ async fn a_bootstrap_in_pieces_of_a_byte_is_judged_as_a_whole() {
     }
 }
 
-/// Bootstrap requests of strangers that have all their headers, which are as large as they may be, and no
-/// body: what is held of them is bounded as bodies are, and good clients are let in.
+/// Bootstrap requests of strangers with headers of the largest size and no body: the held headers are limited as bodies
+/// are, and good clients are let in.
 #[tokio::test(flavor = "multi_thread")]
 async fn headers_of_strangers_do_not_keep_good_clients_out() {
     const CONNECTIONS: usize = 40;
     const STREAMS: usize = 90;
     const SIZE: usize = 50 * 1024;
-    /// The bound on the bodies, and whatever else Envoy needs meanwhile: as for a flood of bodies.
+    /// The limit for bodies, plus Envoy's other memory: as in a flood of bodies.
     const HELD_AT_MOST: u64 = 64 * 1024 * 1024;
-    /// And what Envoy has yet to send to a service.
+    /// The data that Envoy has not yet sent to a service.
     const TO_SEND: u64 = 96 * 1024 * 1024;
     let mut bench = Bench::text().set("firstMessageSeconds", json!(60));
     bench.record_bodies = false;

@@ -1,4 +1,4 @@
-//! Modules that are replaced and taken back, with the streams of the module before.
+//! Modules that are replaced and restored, with the streams of the previous module.
 
 use std::time::{Duration, Instant};
 
@@ -13,14 +13,14 @@ use crate::open_stream::{Sotw, goes_on, open};
 
 use super::*;
 
-/// An upgrade with another policy, and the way back to module and policy as they were.
+/// An upgrade with another policy, and the way back to the previous module and policy.
 struct RolledBack {
     setup: Setup,
-    /// Began under the policy in between, with the token that the first one revokes.
+    /// A stream that began under the policy in between, with the token that the first policy revokes.
     stream: Sotw,
 }
 
-/// The first policy revokes `id-a`, the one in between `id-b`.
+/// The first policy revokes `id-a`, the policy in between `id-b`.
 async fn rolled_back(keep_open: bool) -> RolledBack {
     let mut bench = Bench::text().set("revocations", json!(["id-a"]));
     let folder = bench.scratch().to_owned();
@@ -34,7 +34,7 @@ async fn rolled_back(keep_open: bool) -> RolledBack {
     setup.refused_as(&connection, &setup.witness("id-b"), "revoked").await;
     let stream = open(&connection, &setup.token_of("id-a")).await;
     if keep_open {
-        // Its end would be the end of the first module's VM.
+        // If this stream ended, the VM of the first module would end.
         std::mem::forget(kept);
     } else {
         drop(kept);
@@ -73,9 +73,9 @@ async fn an_upgrade_that_is_taken_back_takes_its_policy_back() {
     }
 }
 
-/// An upgrade with a list of more than 1 MiB, which is too long to be left for the VMs of the module before.
-/// They wait half a minute for it, and their streams go on meanwhile, also those that the list revokes. Then
-/// all their streams are cut, also those that the list does not revoke.
+/// An upgrade with a list of more than 1 MiB, which is too long to be passed to the VMs of the previous module. They
+/// wait half a minute for it. Meanwhile their streams go on, even revoked ones. Then all their streams are cut, even
+/// those that the list does not revoke.
 #[tokio::test]
 async fn an_upgrade_with_a_long_list_cuts_all_streams_of_the_module_before() {
     if FilterOnly::Module.is_left_out() {
@@ -105,7 +105,7 @@ async fn an_upgrade_with_a_long_list_cuts_all_streams_of_the_module_before() {
     assert!(is_cut_soon(&mut revoked).await && is_cut_soon(&mut kept).await);
 }
 
-/// Connections that stay with the old listener, and so with the old module, for as long as they live.
+/// Connections that stay with the old listener, and so with the old module, until they close.
 #[tokio::test]
 async fn an_old_connection_gets_nothing_in_after_an_upgrade_with_a_long_list() {
     if FilterOnly::Module.is_left_out() {
@@ -119,7 +119,7 @@ async fn an_old_connection_gets_nothing_in_after_an_upgrade_with_a_long_list() {
     let list = [vec!["id-1".to_owned()], ids(40_000)].concat().join(",");
     setup.push_with(json!({ "revocations": list })).await;
     comes_to(&setup, None, &setup.witness("id-1"), Some("revoked")).await;
-    // What is unknown to the old module counts as such after half a minute.
+    // After half a minute the old module stops waiting for the list.
     let mut let_in = Vec::new();
     for wait in [1, 34] {
         sleep(Duration::from_secs(wait)).await;
@@ -130,7 +130,7 @@ async fn an_old_connection_gets_nothing_in_after_an_upgrade_with_a_long_list() {
     assert!(let_in.is_empty(), "a revoked token is let in {let_in:?} s after the push");
 }
 
-/// Streams that are held by the VM of the module before are judged by what was pushed with the new one.
+/// Streams that the VM of the previous module holds are judged by the policy that came with the new module.
 #[tokio::test]
 async fn a_stream_that_the_old_module_holds_is_judged_by_the_newest_policy() {
     if FilterOnly::Module.is_left_out() {
@@ -149,7 +149,7 @@ async fn a_stream_that_the_old_module_holds_is_judged_by_the_newest_policy() {
     raw.settled().await.unwrap();
     setup.gateway.use_module(&write(&folder, "second")).unwrap();
     setup.push_with(json!({ "revocations": ["id-1"] })).await;
-    // The old module knows.
+    // The old module knows the new policy.
     assert!(is_cut_soon(&mut seen).await);
     held.send(message[9..].to_vec(), true);
     let answer = held.answer(LIMIT).await.unwrap();

@@ -1,4 +1,4 @@
-//! What is done to the gateway: rounds of a minute, of pushes and an outage; restarts of Envoy in the first half.
+//! The events of the soak: rounds of a minute with pushes and an outage, and restarts of Envoy in the first half.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,15 +11,15 @@ use zonegate_testkit::gateway::{Gateway, Pushed};
 use super::CLIENTS;
 use super::world::{World, count};
 
-/// A round.
+/// The length of a round.
 const ROUND: Duration = Duration::from_secs(60);
-/// How long the control plane is away.
+/// How long the control plane is down.
 const OUTAGE: Duration = Duration::from_secs(4);
-/// Clients whose tokens one push revokes.
+/// How many clients' tokens one push revokes.
 const REVOKED: usize = 5;
-/// Ids that stay revoked.
+/// How many ids stay revoked.
 const LIST: usize = 50;
-/// How long the Envoy before may take to go, after a hot restart.
+/// How long the previous Envoy may take to end after a hot restart.
 const GONE: Duration = Duration::from_secs(60);
 /// How long it may take until a revoked client has another token.
 const REPLACED: Duration = Duration::from_secs(10);
@@ -31,7 +31,7 @@ enum Restart {
     Cold,
 }
 
-/// Has the control plane send a message on every stream, four times a second, until the soak is over.
+/// Makes the control plane send a message on every stream, four times a second, until the soak is over.
 pub(super) async fn talk(world: Arc<World>) {
     let mut interval = interval(Duration::from_millis(250));
     while !world.is_over() {
@@ -42,8 +42,8 @@ pub(super) async fn talk(world: Arc<World>) {
     }
 }
 
-/// Rounds for so long. Restarts alternate, every five minutes or three times, whichever is more often, in the first
-/// half: what Envoy takes is to be compared over the second one.
+/// Plays rounds for `length`. In the first half Envoy is restarted, in alternating ways, every five minutes or three
+/// times, whichever is more often. The second half has no restarts, so that Envoy's memory can be compared.
 pub(super) async fn direct(world: &World, length: Duration) {
     let start = Instant::now();
     let end = start + length;
@@ -66,11 +66,11 @@ pub(super) async fn direct(world: &World, length: Duration) {
             next += between;
         }
         sleep_until((round + ROUND).min(end)).await;
-        forget_what_was_seen(world);
+        forget_requests(world);
     }
 }
 
-/// Revokes the token of the first client, who is connected, and waits until the client has another one.
+/// Revokes the token of the first client, which is connected, and waits until the client has another one.
 pub(super) async fn revoke_one(world: &World) {
     let id = || world.ids.lock().unwrap()[0].clone();
     let revoked = id();
@@ -83,7 +83,7 @@ pub(super) async fn revoke_one(world: &World) {
     }
 }
 
-/// What a push revokes, and the one before it did.
+/// The ids that the push before the newest one revokes.
 type Before = Option<Vec<String>>;
 
 async fn push_good(world: &World, revoked: &mut Vec<String>, before: &mut Before) {
@@ -108,10 +108,10 @@ async fn push_bad(world: &World) {
     push(world, &policy, Pushed::Rejected).await;
 }
 
-/// What the push before the last one revoked, and no more; and soon the last one again.
+/// Pushes the policy before the last one, and soon the last one again.
 async fn push_back(world: &World, revoked: &[String], before: &Before) {
     let before = before.clone().unwrap_or_default();
-    // Nobody is wronged who is refused while the two overlap.
+    // While the two policies overlap, a refusal is not an error.
     world.revoke(&[]);
     world.happens("push back");
     push(world, &world.policy(&before), Pushed::Accepted).await;
@@ -129,7 +129,7 @@ async fn push(world: &World, policy: &Value, wanted: Pushed) {
     }
 }
 
-/// The control plane goes, at once or with a goodbye, and another one comes in its place.
+/// The control plane ends, at once or gracefully, and another one starts in its place.
 async fn outage(world: &World) {
     world.happens("control plane away");
     let gone = world.control_plane.lock().unwrap().take().unwrap();
@@ -165,8 +165,8 @@ async fn restart_envoy(world: &World, restart: Restart) {
     }
 }
 
-/// Thousands of requests of the past.
-fn forget_what_was_seen(world: &World) {
+/// Drops the record of thousands of past requests.
+fn forget_requests(world: &World) {
     if let Some(control_plane) = &*world.control_plane.lock().unwrap() {
         control_plane.recorder().clear();
     }

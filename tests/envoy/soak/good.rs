@@ -1,4 +1,4 @@
-//! Good clients: each opens a stream, reads what comes, leaves after a while, and is back soon.
+//! Good clients: each opens a stream, reads messages, closes it after a while, and soon reconnects.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,12 +11,12 @@ use zonegate_testkit::zone_proxy::{Claimed, Connection, Stream};
 
 use super::world::{World, count};
 
-/// Longer than anything here takes to be answered.
+/// Longer than any answer takes.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Between two looks at what else there is to do.
+/// Time between two checks whether to leave.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Until the soak is over.
+/// Connects again and again until the soak is over.
 pub(super) async fn come_and_go(world: Arc<World>, number: usize) {
     let mut tokens = 0;
     while !world.is_over() {
@@ -24,7 +24,7 @@ pub(super) async fn come_and_go(world: Arc<World>, number: usize) {
         world.ids.lock().unwrap()[number] = id.clone();
         match stay(&world, number, &id).await {
             Ok(()) => {}
-            // Whoever is refused so gets another token.
+            // A client whose token is revoked gets another token.
             Err(status) if status.message().starts_with("zonegate: revoked: ") => tokens += 1,
             Err(status) => {
                 if matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied) {
@@ -38,7 +38,7 @@ pub(super) async fn come_and_go(world: Arc<World>, number: usize) {
     }
 }
 
-/// One connection with one stream. The status is that of a stream that was refused.
+/// One connection with one stream. Returns the status if the stream is refused.
 async fn stay(world: &World, number: usize, id: &str) -> Result<(), Status> {
     let unavailable = |error: anyhow::Error| Status::unavailable(error.to_string());
     let opening = timeout(PATIENCE, Connection::open(world.address, &world.ca)).await;
@@ -65,7 +65,7 @@ async fn answered<S>(
     })
 }
 
-/// Reads until the stream ends, or it is time to go. The control plane counts the messages of each stream.
+/// Reads until the stream ends, or it is time to leave. The control plane counts the messages of each stream.
 async fn listen<Q, A>(
     world: &World,
     id: &str,
@@ -87,7 +87,7 @@ async fn listen<Q, A>(
                     count(&world.seen.overstayed);
                 }
             }
-            // It ended: by a push, a restart, or the control plane.
+            // The stream ended: by a push, a restart, or the control plane.
             Ok(None) | Err(_) if open.is_some() => return Ok(()),
             Ok(None) => return Err(Status::unavailable("it ended before it began")),
             Err(status) => return Err(status),
@@ -96,7 +96,7 @@ async fn listen<Q, A>(
     Ok(())
 }
 
-/// A stream on which a message has come.
+/// A stream with at least one message.
 struct Open<'a>(&'a AtomicU64);
 
 impl<'a> Open<'a> {

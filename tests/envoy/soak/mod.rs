@@ -1,11 +1,11 @@
-//! Everything that happens to a gateway in weeks, in an hour: a measurement, `make soak`.
+//! The events of weeks at a gateway, in one hour: a measurement, `make soak`.
 //!
-//! Good clients are connected all the time; strangers send what they like; policies are pushed, refused and pushed
-//! back; the control plane goes and comes back; Envoy is restarted, in the first half. Every second it is written down
-//! what the clients, the gate, Envoy and the control plane say is open, what Envoy takes of the memory, and which
-//! messages were lost. `ZONEGATE_SOAK_MINUTES` says how long, `ZONEGATE_SOAK` names the file.
+//! Good clients are connected all the time; strangers send bad requests; policies are pushed, refused and pushed back;
+//! the control plane is replaced; Envoy is restarted, in the first half. Every second the soak records how many streams
+//! the clients, the gate, Envoy and the control plane have open, Envoy's memory, and lost messages.
+//! `ZONEGATE_SOAK_MINUTES` sets the length, `ZONEGATE_SOAK` names the file.
 //!
-//! What must hold: see [`World::assert_nothing_went_wrong`], and `judge` in [`samples`].
+//! For the conditions, see [`World::assert_nothing_went_wrong`], and `judge` in [`samples`].
 
 mod director;
 mod good;
@@ -24,9 +24,9 @@ use crate::harness::LIMIT;
 use samples::Samples;
 use world::World;
 
-/// Good clients, each with a connection, a stream and a token of its own.
+/// Good clients, each with its own connection, stream and token.
 const CLIENTS: usize = 60;
-/// What all of them may take to be back.
+/// How long all of them may take to reconnect.
 const SETTLED: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -66,7 +66,7 @@ async fn everything_happens_to_one_gateway() {
     samples.judge();
 }
 
-/// Waits until clients, gate, Envoy and control plane agree that every good client is connected, and no one else.
+/// Waits until clients, gate, Envoy and control plane agree that only the good clients are connected, and all of them.
 async fn settle(world: &World) -> anyhow::Result<()> {
     let deadline = tokio::time::Instant::now() + SETTLED;
     loop {

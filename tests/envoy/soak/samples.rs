@@ -1,4 +1,4 @@
-//! What was seen, second by second: a table to draw, and whether Envoy's memory went on growing.
+//! The samples of every second: a table to draw, and whether Envoy's memory kept growing.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -9,14 +9,14 @@ use tokio::time::interval;
 
 use super::world::{Look, World};
 
-/// What Envoy may take more at the end of its last life than after its start, in bytes and in parts: what allocator
-/// and VMs keep for later is not the same from minute to minute.
+/// How much more memory Envoy may use at the end of its last run than after its start, in bytes and as a fraction.
+/// Allocator and VMs keep varying amounts of free memory.
 const GROWTH: u64 = 16 * 1024 * 1024;
 const GROWTH_PARTS: u64 = 20;
 
 const MIB: u64 = 1024 * 1024;
 
-/// One look.
+/// The values at one moment.
 struct Sample {
     seconds: f64,
     look: Look,
@@ -24,10 +24,10 @@ struct Sample {
     lost: u64,
 }
 
-/// All looks.
+/// All samples.
 pub(super) struct Samples(Vec<Sample>);
 
-/// Until the soak is over.
+/// Takes samples until the soak is over.
 pub(super) async fn take(world: Arc<World>) -> Samples {
     let mut samples = Vec::new();
     let mut interval = interval(Duration::from_secs(1));
@@ -46,7 +46,7 @@ pub(super) async fn take(world: Arc<World>) -> Samples {
 }
 
 impl Samples {
-    /// Comma-separated, with what was done at the first look after it.
+    /// As CSV. Each event is in the first sample after it.
     pub(super) fn table(&self, world: &World) -> String {
         let mut text = String::from(
             "seconds,resident_mib,clients,gauge,envoy,control_plane,held,received,lost,event\n",
@@ -67,7 +67,7 @@ impl Samples {
         text
     }
 
-    /// The looks at the last Envoy, without the first quarter of its life.
+    /// The samples of the last Envoy, without the first quarter of its run.
     fn last_life(&self) -> &[Sample] {
         let last = self.0.last().unwrap().look.pid;
         let start = self.0.iter().position(|sample| sample.look.pid == last).unwrap();
@@ -75,7 +75,7 @@ impl Samples {
         &life[life.len() / 4..]
     }
 
-    /// The median of what Envoy took, over the first and over the last third of that time, in bytes.
+    /// The median of Envoy's memory, over the first and over the last third of that time, in bytes.
     fn memory(&self) -> [u64; 2] {
         let life = self.last_life();
         let third = life.len() / 3;
@@ -97,7 +97,7 @@ impl Samples {
         )
     }
 
-    /// The memory of the last Envoy is flat after its first minutes.
+    /// Asserts that the memory of the last Envoy is flat after its first minutes.
     pub(super) fn judge(&self) {
         let [first, last] = self.memory();
         assert!(last < first + first / GROWTH_PARTS + GROWTH, "{}", self.summary());

@@ -1,4 +1,4 @@
-//! Strangers: tokens that are no good, garbage, floods of bodies, and connections of which nothing comes.
+//! Strangers: bad tokens, garbage, floods of bodies, and connections that send nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use zonegate_testkit::zone_proxy::{Claimed, Connection};
 use super::world::{World, count};
 use crate::harness::grpc_headers;
 
-/// Longer than the gate lets a request wait: two seconds, and a tick.
+/// Longer than the gate holds a request: two seconds, and a tick.
 const ANSWERED: Duration = Duration::from_secs(15);
 
-/// All of them.
+/// Starts all of them.
 pub(super) fn all(world: &Arc<World>) -> JoinSet<()> {
     let mut all = JoinSet::new();
     for _ in 0..2 {
@@ -62,7 +62,7 @@ async fn with_garbage(world: Arc<World>) {
         }
         let _ = http1(world.address, &world.ca, &bytes).await;
         if let Ok(connection) = RawConnection::open(world.address, &world.ca).await {
-            // With a good token as well: what is no message opens nothing.
+            // Also with a good token: garbage opens no stream.
             for token in [world.token("garbage"), "garbage".to_owned()] {
                 let chunks = vec![grpc_frame(&bytes)];
                 let headers = grpc_headers(&token);
@@ -71,7 +71,7 @@ async fn with_garbage(world: Arc<World>) {
                 match timeout(ANSWERED, connection.send(request)).await {
                     Ok(Ok(answer)) if answer.grpc_status() == Some(0) => count(&world.seen.let_in),
                     Ok(Ok(_)) => count(&world.seen.refused),
-                    // A restart took the connection away.
+                    // A restart closed the connection.
                     Ok(Err(_)) => {}
                     Err(_) => count(&world.seen.unanswered),
                 }
@@ -81,7 +81,7 @@ async fn with_garbage(world: Arc<World>) {
     }
 }
 
-/// Bodies that are never whole, some of them to the limit.
+/// Bodies that are never complete, some of them up to the size limit.
 async fn with_floods(world: Arc<World>) {
     let body = format!("{{\"name\":\"{}", "x".repeat(100 * 1024)).into_bytes();
     let json = vec![("content-type", b"application/json".to_vec())];
@@ -101,7 +101,7 @@ async fn with_floods(world: Arc<World>) {
         pause(1_500).await;
         let leaves = rand::rng().random_bool(0.5);
         for stream in streams {
-            // Half of them wait for what they are told, the others go.
+            // Half of them wait for the answer, the others leave.
             if !leaves && stream.answer(ANSWERED).await.is_ok_and(|answer| answer.status != 200) {
                 count(&world.seen.refused);
             }
@@ -123,7 +123,7 @@ async fn half_open(world: Arc<World>) {
                 };
                 stream.send(part.to_vec(), false);
                 let answer = stream.answer(ANSWERED).await;
-                // A restart may take the connection away; a gate that serves answers.
+                // A restart may close the connection; a running gate answers.
                 match answer {
                     Ok(answer) if answer.grpc_status() == Some(0) => count(&world.seen.let_in),
                     Ok(_) => count(&world.seen.refused),

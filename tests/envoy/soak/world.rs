@@ -1,4 +1,4 @@
-//! What takes part, and what all of them know.
+//! The parts of the soak, and the state that they share.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -19,18 +19,18 @@ use zonegate_testkit::gateway::{Gateway, Options};
 use super::CLIENTS;
 use crate::harness::{Bench, claims_with};
 
-/// A stream under a token that has been revoked for so long has overstayed.
+/// A stream overstays if its token has been revoked for this long.
 const CUT: Duration = Duration::from_secs(5);
-/// Ids that were never given to anyone, in every list.
+/// The number of ids in every list that belong to no token.
 const STRANGE_IDS: usize = 2_000;
 
-/// Gateway, control plane, keys, and what was seen.
+/// Gateway, control plane, keys, and the counts.
 pub(super) struct World {
     pub(super) address: SocketAddr,
     pub(super) ca: String,
-    /// `None` between two of them.
+    /// `None` between two gateways.
     pub(super) gateway: AsyncMutex<Option<Gateway>>,
-    /// Those that a hot restart replaced: their folders are in use.
+    /// Gateways that a hot restart replaced, kept because their folders are in use.
     pub(super) replaced: Mutex<Vec<Gateway>>,
     pub(super) options: Mutex<Options>,
     pub(super) control_plane: Mutex<Option<ControlPlane>>,
@@ -39,7 +39,7 @@ pub(super) struct World {
     pub(super) ids: Mutex<Vec<String>>,
     start: Instant,
     events: Mutex<Vec<(f64, &'static str)>>,
-    /// The ids that the policy in force revokes, and since when.
+    /// The ids that the policy in force revokes, and the time of their revocation.
     revoked: Mutex<BTreeMap<String, Instant>>,
     strange_ids: Vec<String>,
     key: SigningKey,
@@ -50,14 +50,14 @@ pub(super) struct World {
     _folder: TempDir,
 }
 
-/// What is counted here, and not by the gate.
+/// Counts of the soak itself, not of the gate.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    /// Streams of good clients.
+    /// Open streams of good clients.
     pub(super) open: AtomicU64,
-    /// How often one was opened.
+    /// How many streams they opened.
     pub(super) opened: AtomicU64,
-    /// Messages of the control plane that good clients had.
+    /// Messages of the control plane that good clients received.
     pub(super) received: AtomicU64,
     /// Messages that are missing between two others.
     pub(super) lost: AtomicU64,
@@ -65,18 +65,18 @@ pub(super) struct Seen {
     pub(super) refused: AtomicU64,
     /// Strangers that were let in.
     pub(super) let_in: AtomicU64,
-    /// Good clients that were refused for what they are not.
+    /// Good clients that were refused without a cause.
     pub(super) wronged: AtomicU64,
-    /// Messages that came under a token that was revoked long before.
+    /// Messages under a token that was revoked long before.
     pub(super) overstayed: AtomicU64,
-    /// Streams that nobody answered.
+    /// Streams that were not answered.
     pub(super) unanswered: AtomicU64,
     pub(super) pushes: AtomicU64,
     pub(super) restarts: AtomicU64,
     pub(super) outages: AtomicU64,
 }
 
-/// What each of them says at one moment.
+/// The numbers of all parts at one moment.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Look {
     pub(super) resident: u64,
@@ -107,7 +107,7 @@ impl World {
         options.control_plane = control_plane.address().to_string();
         options.policy["firstMessageSeconds"] = json!(2);
         let gateway = Gateway::start_first(options.clone()).await.unwrap();
-        // Whatever comes after it listens in the same place.
+        // Later gateways listen on the same address.
         options.listen = gateway.address();
         Self {
             address: gateway.address(),
@@ -140,7 +140,7 @@ impl World {
         policy
     }
 
-    /// From now on these ids are revoked, and no others.
+    /// From now on, only these ids are revoked.
     pub(super) fn revoke(&self, ids: &[String]) {
         let mut revoked = self.revoked.lock().unwrap();
         let now = Instant::now();
@@ -155,7 +155,7 @@ impl World {
         sign(&self.key, claims_with("jti", json!(id)))
     }
 
-    /// Tokens with which nobody gets in.
+    /// Tokens that are not accepted.
     pub(super) fn bad_tokens(&self) -> [String; 4] {
         [
             sign(&self.other_key, claims_with("jti", json!("forged"))),
@@ -165,14 +165,14 @@ impl World {
         ]
     }
 
-    /// A control plane like the first, in its place.
+    /// Starts a control plane like the first, in its place.
     pub(super) async fn new_control_plane(&self) -> ControlPlane {
         let mut behind = control_plane::Options::new(&self.certificates);
         behind.record_bodies = false;
         behind.listen = self.options.lock().unwrap().control_plane.parse().unwrap();
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
-            // The one before lets go of the port when its task has ended.
+            // The previous control plane releases the port when its task has ended.
             match ControlPlane::start(behind.clone()).await {
                 Ok(control_plane) => return control_plane,
                 Err(error) if Instant::now() > deadline => panic!("{error:#}"),
@@ -194,7 +194,7 @@ impl World {
         self.start.elapsed().as_secs_f64()
     }
 
-    /// From now on nobody leaves by himself.
+    /// From now on no client leaves by itself.
     pub(super) fn calm(&self) {
         self.is_calm.store(true, Ordering::Relaxed);
     }
@@ -211,7 +211,7 @@ impl World {
         self.is_over.load(Ordering::Relaxed)
     }
 
-    /// `None` while the gateway is busy with a push or a restart.
+    /// The current numbers; `None` while the gateway is busy with a push or a restart.
     pub(super) async fn look(&self) -> Option<Look> {
         let gateway = timeout(Duration::from_millis(500), self.gateway.lock()).await.ok()?;
         let gateway = gateway.as_ref()?;
@@ -242,8 +242,8 @@ impl World {
         gateway.wait_stat("http.zonegate.downstream_rq_active", 0, limit).await.unwrap();
     }
 
-    /// No message was lost, no stranger let in, nobody wronged, nothing left unanswered, and no stream went on under
-    /// a revoked token; and something of everything happened.
+    /// Asserts that no message was lost, no stranger was let in, no good client was refused without a cause, every
+    /// stream was answered, and no stream went on under a revoked token; and that every kind of event happened.
     pub(super) fn assert_nothing_went_wrong(&self) {
         let Seen { lost, let_in, wronged, overstayed, unanswered, .. } = &self.seen;
         let wrong = [lost, let_in, wronged, overstayed, unanswered];
@@ -302,7 +302,7 @@ async fn stat(gateway: &Gateway, name: &str) -> Option<u64> {
     gateway.stat(name).await.ok().flatten()
 }
 
-/// What a process holds of the machine's memory, in bytes.
+/// The resident memory of a process, in bytes.
 fn resident(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
