@@ -1,4 +1,4 @@
-//! Requests of which only the headers are seen: counted as streams are, answered, and kept nowhere.
+//! Requests that are judged by their headers only: they are counted as streams are, answered, and not kept.
 
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ fn a_good_token_passes_and_nothing_is_kept() {
 }
 
 #[test]
-fn a_refused_one_is_answered_once() {
+fn a_refused_request_is_answered_once() {
     let (step, effects, life) = judged(&json!({ "revocations": "id-1" }), "good");
     assert_eq!(step, Step::Pause);
     assert!(counts(&effects, &Counter::Denied(Mode::Enforce, Reason::Revoked)), "{effects:?}");

@@ -1,6 +1,6 @@
-//! A host without an Envoy: it keeps bodies and clocks, and hands events to the lifecycle.
+//! A host in place of Envoy: it keeps bodies and clocks, and passes events to the lifecycle.
 //!
-//! In: events. Out: steps and effects. Tokens, bodies and policies have names here.
+//! In: events. Out: steps and effects. Tokens, bodies and policies are referred to by name.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -19,15 +19,15 @@ use zonegate::lifecycle::{
 };
 use zonegate_issuer::SigningKey;
 
-/// The key of kid 1, and one that is a stranger's unless a policy says otherwise.
+/// The key of kid 1, and a key that is configured only if a policy says so.
 pub(crate) static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::generate(1024).unwrap());
 static OTHER: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::generate(1024).unwrap());
-/// One that is always a stranger's.
+/// A key that is never configured.
 static STRANGER: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::generate(1024).unwrap());
-/// When every story begins.
+/// The time at which every story begins.
 pub(crate) const START: u64 = 1_800_000_000;
 
-/// The policy that others differ from.
+/// The default policy, with these fields changed.
 pub(crate) fn policy(fields: &Value) -> Policy {
     let mut config = json!({
         "zone": "east",
@@ -60,7 +60,7 @@ pub(crate) fn policy(fields: &Value) -> Policy {
     Config::from_json(config.to_string().as_bytes()).unwrap().policy
 }
 
-/// Kid m of two meshes, and kid all of every mesh.
+/// Kid `m` of two meshes, and kid `all` of every mesh.
 fn dataplane_keys(name: &str) -> Value {
     let key = |mesh: &str, kid: &str, key: &SigningKey| json!({ "mesh": mesh, "kid": kid, "key": key.public_key_pem() });
     let (default, all) = (key("default", "m", &KEY), key("", "all", &KEY));
@@ -72,7 +72,7 @@ fn dataplane_keys(name: &str) -> Value {
     }
 }
 
-/// The token of this name; empty is none.
+/// The token with this name; an empty name is no token.
 pub(crate) fn token(name: &str) -> String {
     static TOKENS: LazyLock<BTreeMap<&str, String>> = LazyLock::new(|| {
         let sign = |key: &SigningKey, id: &str, zone: &str, scope: &str, seconds: u64| {
@@ -104,7 +104,7 @@ pub(crate) fn token(name: &str) -> String {
     TOKENS[name].clone()
 }
 
-/// The bytes of this name, as they come in a body.
+/// The bytes with this name, as they arrive in a body.
 pub(crate) fn bytes(name: &str) -> Vec<u8> {
     let framed_as = |kind: &str, id: &str| {
         let kind = ProtoValue { kind: Some(Kind::StringValue(kind.to_owned())) };
@@ -138,11 +138,11 @@ pub(crate) fn bytes(name: &str) -> Vec<u8> {
     }
 }
 
-/// What the host keeps of a stream.
+/// The host's state of a stream.
 pub(crate) struct HostStream {
     pub(crate) path: &'static str,
     pub(crate) token: String,
-    /// All that has come, whether it was kept or passed.
+    /// All data that has arrived, kept or passed on.
     pub(crate) body: Vec<u8>,
     step: Step,
 }
@@ -153,21 +153,21 @@ pub(crate) struct Host {
     pub(crate) streams: BTreeMap<u32, HostStream>,
     /// Milliseconds since 1970; `None` without a clock.
     pub(crate) wall: Option<u64>,
-    /// Milliseconds on the clock that cannot go back.
+    /// Milliseconds on the monotonic clock.
     pub(crate) monotonic: u64,
 }
 
-/// The headers of a stream that begins.
+/// The headers of a new stream.
 pub(crate) struct Begin<'a> {
     pub(crate) path: &'static str,
-    /// The name of its token; empty is none.
+    /// The name of its token; empty means no token.
     pub(crate) token: &'a str,
     pub(crate) under: Option<PolicyNumber>,
     pub(crate) header_bytes: usize,
     pub(crate) is_end: bool,
 }
 
-/// What an Envoy shows of a body.
+/// The part of a body that Envoy shows.
 pub(crate) struct Shown<'a>(pub(crate) &'a [u8]);
 
 impl RequestBody for Shown<'_> {
@@ -225,7 +225,7 @@ impl Host {
         (number, effects)
     }
 
-    /// The host goes back to a policy that it handed over before.
+    /// The host goes back to a policy that it pushed before.
     pub(crate) fn go_back(&mut self, number: PolicyNumber) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.life.on_policy_again(number, self.now(), &mut effects);
@@ -253,7 +253,7 @@ impl Host {
         let clock = self.clock();
         let stream = self.streams.get_mut(&id).unwrap();
         stream.body.extend_from_slice(piece);
-        // What was let pass is not shown again.
+        // Data that was passed on is not shown again.
         let shown = match stream.step {
             Step::Pause => &stream.body,
             Step::Continue => piece,

@@ -1,6 +1,6 @@
-//! The life of connections: a specification in tables, and properties of any order of events.
+//! The life of connections: a specification in tables, and properties that hold for any order of events.
 //!
-//! No Envoy is needed: [`host`] plays the host.
+//! No Envoy is needed: [`host`] takes its place.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may panic
 #![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 

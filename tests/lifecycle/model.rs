@@ -1,13 +1,13 @@
-//! A model beside the lifecycle. It knows only what was asked and what was answered, and judges anew, with policies
-//! of its own and from the text of each token.
+//! A model beside the lifecycle. It sees only requests and answers, and judges again with its own policies and the text
+//! of each token.
 //!
-//! In: events. Out: a panic, unless
+//! In: events. Out: a panic, unless all of these hold:
 //!
-//! - nothing passes that the policy in force at its conclusion refuses;
+//! - nothing passes that the policy in force at the decision refuses;
 //! - every held stream is answered within `firstMessageSeconds` and a tick;
 //! - each stream is answered at most once;
-//! - the gauges are what is open;
-//! - memory is bounded, and in proportion to what is open.
+//! - the gauges equal the numbers of open streams;
+//! - memory is limited, and in proportion to the open streams.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
@@ -21,14 +21,14 @@ use zonegate::log_line::LogLine;
 
 use super::host::{Begin, Host, bytes, head, policy};
 
-/// Streams that there are at a time, at most.
+/// The most streams at a time.
 pub(crate) const STREAMS: u32 = 6;
-/// Tokens, by their names; the first is none.
+/// Tokens, by name; the first is no token.
 pub(crate) const TOKENS: [&str; 8] =
     ["", "good", "other", "short", "west", "egress", "forged", "garbage"];
-/// Paths, by their names.
+/// Paths, by name.
 pub(crate) const PATHS: [&str; 4] = ["headers", "bootstrap", "hds", "elsewhere"];
-/// Pieces of bodies, by their names.
+/// Pieces of bodies, by name.
 pub(crate) const PIECES: [&str; 14] = [
     "half",
     "rest",
@@ -46,11 +46,11 @@ pub(crate) const PIECES: [&str; 14] = [
     "boot-short",
 ];
 
-/// Something that happens.
+/// An event.
 #[derive(Debug, Clone)]
 pub(crate) enum Event {
     Push(usize),
-    /// There is a newer policy, which is awaited, or will never come.
+    /// A newer policy exists, which the gate must wait for, or which will never come (`Lose`).
     Await,
     Lose,
     /// Forgets one of the policies that were pushed, counted back from the newest.
@@ -70,11 +70,11 @@ pub(crate) enum Event {
     Trailers(u32),
     End(u32),
     Tick(u64),
-    /// Sets the time of day by so many seconds; `None` takes the clock away, or gives it back.
+    /// Changes the time of day by this many seconds; `None` removes the clock, or restores it.
     Now(Option<i64>),
 }
 
-/// The policies that are pushed.
+/// The policies to push.
 pub(crate) static POLICIES: LazyLock<Vec<Arc<Policy>>> = LazyLock::new(|| {
     [
         json!({}),
@@ -98,23 +98,23 @@ pub(crate) static POLICIES: LazyLock<Vec<Arc<Policy>>> = LazyLock::new(|| {
     .collect()
 });
 
-/// What the model knows of a stream.
+/// The model's state of a stream.
 #[derive(Debug, Default)]
 struct Known {
-    /// The policy that the host began it under, where that was an earlier one.
+    /// The policy that the host began the stream under, if that was an earlier one.
     also_by: Option<PolicyNumber>,
-    /// When it was first seen to be held by a tick.
+    /// The time of the first tick at which the stream was held.
     seen_held: Option<u64>,
     is_held: bool,
     passes: bool,
     is_answered: bool,
-    /// Its headers went on, and no byte of its body may before it passes.
+    /// Its headers were passed on; its body must wait until the stream passes.
     only_headers: bool,
     /// The ID of the token that let it in.
     id: Option<String>,
 }
 
-/// The lifecycle, and what it must do.
+/// The lifecycle, and the state to check it against.
 pub(crate) struct Model {
     host: Host,
     pushed: Vec<(PolicyNumber, Arc<Policy>)>,
@@ -148,7 +148,7 @@ impl Model {
         self.pushed.get(self.newest).map(|(_, policy)| policy)
     }
 
-    /// Lets it happen, and looks whether everything still holds.
+    /// Applies the event, and checks all properties.
     pub(crate) fn happen(&mut self, event: &Event) {
         match event {
             Event::Push(index) => {
@@ -172,7 +172,7 @@ impl Model {
             }
             Event::Drop(back) => {
                 let Some(place) = self.pushed.len().checked_sub(back + 1) else { return };
-                // The host does not drop what it has in force.
+                // The host does not drop the policy in force.
                 if place != self.newest {
                     let number = self.pushed[place].0;
                     self.host.life.on_policy_dropped(number);
@@ -254,7 +254,7 @@ impl Model {
         }
     }
 
-    /// Takes note of what the lifecycle does, and sees whether it may.
+    /// Records the effects, and checks whether they are allowed.
     fn follow(&mut self, current: Option<u32>, step: Option<Step>, effects: &[Effect]) {
         for effect in effects {
             if matches!(effect, Effect::Log(line) if **line == LogLine::WentBack) {
@@ -292,7 +292,7 @@ impl Model {
         assert!(self.host.life.held_bytes() <= HELD_BYTES);
     }
 
-    /// A stream passes, or is refused: its policies must say so, too.
+    /// A stream passes, or is refused: checks that its policies agree.
     fn decided(&mut self, stream: u32, verdict: Decision, id: Option<String>) {
         match verdict {
             Decision::Pending => {
@@ -336,7 +336,7 @@ impl Model {
         also.into_iter().chain([Arc::clone(newest)]).collect()
     }
 
-    /// Whether `policy` lets the stream in, judged anew by all that has come of it.
+    /// Whether `policy` lets the stream in, judged again by all data that has arrived.
     fn allows(&self, stream: u32, policy: &Policy) -> bool {
         let seen = &self.host.streams[&stream];
         let (clock, cache) = (self.host.clock(), TokenCache::default());
@@ -376,7 +376,7 @@ impl Model {
         }
     }
 
-    /// Every stream ends, and nothing is left.
+    /// Ends every stream, and checks that nothing is left.
     pub(crate) fn end_all(&mut self) {
         for stream in std::mem::take(&mut self.streams).into_keys() {
             self.host.end(stream);

@@ -1,6 +1,6 @@
-//! Properties of any order of events: pieces, pushes, ticks, ends and clocks.
+//! Properties that hold for any order of events: pieces, pushes, ticks, ends and clocks.
 //!
-//! [`model`](super::model) says what they are. `ZONEGATE_STEPS=1000000` makes so many steps instead of 60,000.
+//! [`model`](super::model) lists them. `ZONEGATE_STEPS=1000000` sets the number of steps; the default is 60,000.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -9,11 +9,11 @@ use proptest::test_runner::{Config as ProptestConfig, TestRunner};
 use crate::host::path;
 use crate::model::{Event, Model, PATHS, PIECES, POLICIES, STREAMS, TOKENS};
 
-/// Steps of one story, about.
+/// The approximate number of steps of one story.
 const LENGTH: usize = 60;
 
 fn event() -> impl Strategy<Value = Event> {
-    // Good ones more often, and whole messages: most streams are to get somewhere.
+    // Good tokens and whole messages are more frequent, so that most streams get far.
     let token =
         prop_oneof![3 => select(vec!["good", "other", "short"]), 1 => select(TOKENS.to_vec())];
     let place = prop_oneof![

@@ -1,15 +1,13 @@
-//! What happens to one stream: one line an event, and the steps and effects that follow.
+//! Stories of streams: each line has an event, and the resulting steps and effects.
 //!
-//! Events: `push NAME FIELDS` (a policy that differs by these fields), `drop NAME`, `headers|bootstrap|
-//! hds|elsewhere STREAM [TOKEN] [under NAME] [with HEADER-BYTES] [end]`, `body STREAM BYTES [end]`, `trailers
-//! STREAM`, `end STREAM`, `tick MILLISECONDS`, `clock SECONDS|none`, `gauges`, `counted` (every gauge of streams by its
-//! name, where it is not 0), `again NAME` (the host has gone
-//! back to this policy), `await` and `lose` (a newer policy, which is not handed over), `kept` (which policies
-//! are).
+//! Events: `push NAME FIELDS` (a policy that differs by these fields), `drop NAME`, `headers|bootstrap|hds|elsewhere
+//! STREAM [TOKEN] [under NAME] [with HEADER-BYTES] [end]`, `body STREAM BYTES [end]`, `trailers STREAM`, `end STREAM`,
+//! `tick MILLISECONDS`, `clock SECONDS|none`, `gauges`, `counted` (every gauge of streams by its name, unless it is 0),
+//! `again NAME` (the host has gone back to this policy), `await` and `lose` (a newer policy, which is not passed to the
+//! gate), `kept` (the names of the kept policies).
 //!
-//! Effects: `continue`, `pause`; `1:answer CODE`, `1:cut`, `1:resume`; `1:allow`, `1:deny REASON`,
-//! `1:would_deny REASON`, `1:pending` (facts for the access log); counters by their names; `warn`, `info`
-//! (log lines).
+//! Effects: `continue`, `pause`; `1:answer CODE`, `1:cut`, `1:resume`; `1:allow`, `1:deny REASON`, `1:would_deny
+//! REASON`, `1:pending` (facts for the access log); counters by their names; `warn`, `info` (log lines).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -141,7 +139,7 @@ fn shown(step: Option<Step>, effects: &[Effect]) -> String {
     step.into_iter().chain(effects).collect::<Vec<_>>().join(", ")
 }
 
-/// What a stream that is let in looks like.
+/// The effects of a stream that is let in.
 pub(crate) const LET_IN: &str = "continue, allowed, kid.1.allowed, 1:allow";
 
 #[test]
@@ -204,9 +202,9 @@ fn a_stream_is_refused_as_soon_as_it_can_be() {
     ]);
 }
 
-/// What comes after an answer, or before headers, changes nothing.
+/// Events after an answer, or before headers, change nothing.
 #[test]
-fn an_answer_is_the_last_word() {
+fn events_after_an_answer_change_nothing() {
     tell(&[
         ("push a", ""),
         (
@@ -246,7 +244,7 @@ fn a_stream_that_ends_while_it_is_held_leaves_nothing() {
     ]);
 }
 
-/// `holdHeaders: false`: the headers go on, marked as not judged, and no byte of the body.
+/// `holdHeaders: false`: the headers pass, marked as not judged, and no byte of the body does.
 #[test]
 fn where_only_bodies_are_held_the_headers_go_on() {
     const PUSH: (&str, &str) = ("push a {\"holdHeaders\": false}", "");
@@ -272,7 +270,7 @@ fn where_only_bodies_are_held_the_headers_go_on() {
         ("tick 1000", "denied.no_first_message, 5:deny no_first_message, 5:answer 4, warn"),
         ("gauges", "open 1 held 0 shadowed 0"),
     ]);
-    // What the headers alone decide does not wait, and they stay.
+    // Decisions by the headers alone do not wait, and the headers stay.
     tell(&[
         PUSH,
         (
@@ -285,7 +283,7 @@ fn where_only_bodies_are_held_the_headers_go_on() {
             "pause, 3:pending, denied.malformed_request, 3:deny malformed_request, 3:answer 3, warn",
         ),
     ]);
-    // A push that revokes: the body never goes on. In shadow mode nothing is different.
+    // A push that revokes: the body never passes. Shadow mode makes no difference.
     tell(&[
         PUSH,
         ("headers 1 good", "continue, 1:pending"),
@@ -297,7 +295,7 @@ fn where_only_bodies_are_held_the_headers_go_on() {
         ("body 2 half", "continue"),
         ("body 2 rest", "continue, allowed, kid.1.allowed, 2:allow"),
     ]);
-    // Of two policies that judge, one that holds the headers is enough.
+    // If two policies judge, one that holds the headers is enough.
     tell(&[
         ("push a", ""),
         ("push b {\"holdHeaders\": false}", ""),
@@ -324,7 +322,7 @@ fn a_held_stream_is_answered_in_time_whatever_the_clock_says() {
     }
 }
 
-/// By the policy in force when it is looked at, not by that of its beginning.
+/// The policy in force at the check counts, not the policy at the beginning of the stream.
 #[test]
 fn a_push_shortens_and_lengthens_the_time_that_a_stream_may_be_held() {
     const LATE: &str = "denied.no_first_message, 1:deny no_first_message, 1:answer 4, warn";
@@ -385,7 +383,7 @@ fn a_bootstrap_request_is_judged_by_its_body() {
 }
 
 #[test]
-fn what_passes_by_a_switch_is_counted_apart() {
+fn requests_that_pass_unchecked_are_counted_separately() {
     tell(&[
         ("push a {\"proxies\": {\"dataplane\": \"pass\"}, \"bootstrap\": \"pass\"}", ""),
         ("hds 1", "continue, unchecked, 1:allow"),
@@ -403,7 +401,7 @@ fn what_passes_by_a_switch_is_counted_apart() {
     ]);
 }
 
-/// 16 MiB: 160 bodies of 100 KiB, and what their streams take besides.
+/// The limit is 16 MiB: 160 bodies of 100 KiB, and the state of their streams.
 #[test]
 fn strangers_lose_when_too_much_is_held_the_oldest_first() {
     let mut story = vec![("push a".to_owned(), String::new())];
@@ -426,10 +424,9 @@ fn strangers_lose_when_too_much_is_held_the_oldest_first() {
     tell(&story);
 }
 
-/// In shadow mode a copy of the bodies is what is held.
-/// 16 MiB: 270 times 60,000 bytes, and what a stream takes besides.
+/// The limit is 16 MiB: 270 times 60,000 bytes, and the state of each stream.
 #[test]
-fn headers_count_for_what_is_held() {
+fn headers_count_towards_the_limit_of_held_data() {
     let mut story = vec![("push a".to_owned(), String::new())];
     for stream in 1..=270 {
         story.push((format!("bootstrap {stream} with 60000"), "pause".to_owned()));
@@ -439,8 +436,7 @@ fn headers_count_for_what_is_held() {
     tell(&story);
 }
 
-/// Where all that is held is held by proxies with a verified token, the one that makes it too much
-/// loses.
+/// If only proxies with a verified token hold data, the stream that exceeds the limit is refused.
 #[test]
 fn without_strangers_the_stream_that_makes_it_too_much_loses() {
     let mut story = vec![("push a".to_owned(), String::new())];
@@ -456,6 +452,7 @@ fn without_strangers_the_stream_that_makes_it_too_much_loses() {
     tell(&story);
 }
 
+/// In shadow mode the gate holds copies of the bodies.
 #[test]
 fn in_shadow_mode_a_stranger_that_loses_passes() {
     let mut story = vec![("push a {\"mode\": \"shadow\"}".to_owned(), String::new())];

@@ -1,15 +1,14 @@
-//! What happens to the streams of dataplanes, whose keys and revocations are those of their meshes, in the form
-//! of [`crate::spec`].
+//! Streams of dataplanes, which have the keys and revocations of their meshes, in the form of [`crate::spec`].
 //!
-//! All tokens have one ID. `dp-default` and `dp-other` name the kid that both meshes have, `dp-all` that of
-//! every mesh.
+//! All tokens have the same ID. `dp-default` and `dp-other` have the kid that both meshes configure, `dp-all` the kid
+//! of every mesh.
 
 use crate::spec::tell;
 
 const MESHES: &str =
     r#"push a {"proxies": {"dataplane": "dpToken"}, "dpToken": {"publicKeys": "MESHES"}}"#;
 
-/// Stream 1 and 3 in mesh default, 2 and 4 in mesh other.
+/// Streams 1 and 3 in mesh default, 2 and 4 in mesh other.
 fn four_streams() -> Vec<(&'static str, &'static str)> {
     vec![
         (MESHES, ""),
@@ -50,7 +49,7 @@ fn a_push_that_revokes_in_one_mesh_cuts_the_streams_of_that_mesh() {
     tell(&story);
 }
 
-/// What is revoked among zone tokens, or in a mesh of nobody, is nothing to a dataplane.
+/// Revocations of zone tokens, or of another mesh, do not affect a dataplane.
 #[test]
 fn other_revocations_cut_no_dataplane() {
     let mut story = four_streams();
@@ -66,7 +65,7 @@ fn other_revocations_cut_no_dataplane() {
 }
 
 #[test]
-fn a_key_that_one_mesh_lost_cuts_the_streams_of_that_mesh_where_it_is_to() {
+fn a_key_that_one_mesh_lost_cuts_the_streams_of_that_mesh_if_configured() {
     let mut story = four_streams();
     story.extend([
         (r#"push b {"proxies": {"dataplane": "dpToken"}, "dpToken": {"publicKeys": "MESH"}}"#, ""),
@@ -77,7 +76,7 @@ fn a_key_that_one_mesh_lost_cuts_the_streams_of_that_mesh_where_it_is_to() {
             "2:cut, streams.cut.key_removed, warn",
         ),
         ("gauges", "open 3 held 0 shadowed 0"),
-        // Nobody else has the kid now.
+        // No other mesh has the kid now.
         (
             "headers 5 dp-other",
             "pause, denied.invalid_signature, 5:deny invalid_signature, 5:answer 16, warn",
@@ -101,7 +100,7 @@ fn a_key_that_is_replaced_cuts_the_streams_that_it_let_in() {
     tell(&story);
 }
 
-/// The push comes between headers and message, and the token has not been verified by then.
+/// The push comes between headers and message, before the token is verified.
 #[test]
 fn a_held_dataplane_is_judged_by_the_newest_keys_and_revocations() {
     tell(&[
@@ -119,15 +118,15 @@ fn a_held_dataplane_is_judged_by_the_newest_keys_and_revocations() {
     ]);
 }
 
-/// Its kid is one of several keys, so that only the first message says which: until then it is a stranger.
+/// Several keys have its kid, and only the first message shows which key counts: until then the token is not verified.
 #[test]
 fn a_token_that_is_not_verified_yet_is_the_first_to_lose_when_too_much_is_held() {
-    // What the first one held was little, so that the next oldest goes as well.
+    // The first stream held little, so the next oldest is refused too.
     too_much_is_held_after(&[(MESHES, "")], "dp-forged", &[1, 2]);
     too_much_is_held_after(&[(MESHES, "")], "dp-default", &[1, 2]);
 }
 
-/// Its text was verified when it came before.
+/// The same token was verified on an earlier stream.
 #[test]
 fn a_token_that_was_verified_before_stays_when_too_much_is_held() {
     let mut story = four_streams();
@@ -136,7 +135,7 @@ fn a_token_that_was_verified_before_stays_when_too_much_is_held() {
     too_much_is_held_after(&story, "dp-default", &[2]);
 }
 
-/// Stream 1 is held with this token, and 161 bootstrap requests with long bodies follow.
+/// Stream 1 is held with this token, and 161 bootstrap requests with long bodies follow. Those in `shed` are refused.
 fn too_much_is_held_after(before: &[(&str, &str)], token: &str, shed: &[u32]) {
     let mut story: Vec<(String, String)> = Vec::new();
     let mut add = |event: &str, wanted: &str| story.push((event.to_owned(), wanted.to_owned()));

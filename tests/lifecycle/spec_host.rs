@@ -1,4 +1,4 @@
-//! What a host does with policies and modules besides pushing them, in the form of [`crate::spec`].
+//! A host's actions with policies and modules other than pushes, in the form of [`crate::spec`].
 
 use serde_json::json;
 
@@ -20,9 +20,9 @@ fn a_host_goes_back_to_a_policy_that_is_kept() {
         ("kept", "a b"),
         ("headers 2 other under a", "pause"),
         ("headers 3 good under a", "pause, denied.revoked, 3:deny revoked, 3:answer 16, warn"),
-        // It is in force already.
+        // The policy is in force already.
         ("again a", ""),
-        // The one that was in force is an earlier one now.
+        // The policy that was in force is an earlier policy now.
         ("headers 4 other under b", "pause, denied.revoked, 4:deny revoked, 4:answer 16, warn"),
         ("again b", "info"),
         ("body 2 ingress", "pause, denied.revoked, 2:deny revoked, 2:answer 16, warn"),
@@ -30,7 +30,7 @@ fn a_host_goes_back_to_a_policy_that_is_kept() {
         ("kept", "b"),
         ("again a", ""),
         ("headers 5 good under b", "pause"),
-        // The one in force is forgotten when there is a newer one.
+        // The previous policy is dropped while a newer one is in force.
         ("drop b", ""),
         ("kept", "b"),
         ("push c", ""),
@@ -60,9 +60,9 @@ fn without_a_policy_there_is_none_to_go_back_to() {
     ]);
 }
 
-/// All that is open ends, spread as the policy in force says; what is held is refused at the next tick.
+/// All open streams end, spread over the time in the policy in force; held streams are refused at the next tick.
 #[test]
-fn a_module_that_is_replaced_ends_what_is_open() {
+fn a_module_that_is_replaced_ends_its_open_streams() {
     const CUT: &str = "1:cut, streams.cut.module_replaced, warn";
     tell(&[
         (
@@ -93,9 +93,9 @@ fn a_module_that_is_replaced_ends_what_is_open() {
     tell(&[("lose", "")]);
 }
 
-/// Also what was held when the policy was lost.
+/// Streams that were held when the policy was lost are answered too.
 #[test]
-fn what_is_held_is_answered_where_no_policy_is_left() {
+fn held_streams_are_answered_if_no_policy_is_left() {
     const REFUSED: &str = "denied.policy_unavailable, 1:deny policy_unavailable, 1:answer 14, warn";
     for mode in ["enforce", "shadow"] {
         let push = format!(r#"push a {{"mode": "{mode}"}}"#);
@@ -111,7 +111,7 @@ fn what_is_held_is_answered_where_no_policy_is_left() {
     }
 }
 
-/// 4 MiB, without the latest of the earlier ones.
+/// The limit is 4 MiB, without the latest of the earlier policies.
 #[test]
 fn earlier_policies_are_kept_up_to_their_limit() {
     const LIMIT: usize = 4 * 1024 * 1024;

@@ -1,4 +1,4 @@
-//! What pushes and time do to streams that are open, in the form of [`crate::spec`].
+//! The effects of pushes and time on open streams, in the form of [`crate::spec`].
 
 use crate::spec::{LET_IN, tell};
 
@@ -25,7 +25,7 @@ fn a_push_cuts_what_it_revokes_and_nothing_else() {
 }
 
 #[test]
-fn what_is_to_be_kept_is_kept_until_a_push_says_otherwise() {
+fn a_revoked_stream_is_kept_until_a_push_says_otherwise() {
     const KEEP: &str = r#"push b {"revocations": "id-1", "openStreams": {"onRevoked": "keep"}}"#;
     tell(&[
         ("push a", ""),
@@ -37,7 +37,7 @@ fn what_is_to_be_kept_is_kept_until_a_push_says_otherwise() {
     ]);
 }
 
-/// Three streams of one push, 300 ms: the first at once, and then one each 100 ms.
+/// Three streams of one push, in 300 ms: the first at once, then one every 100 ms.
 #[test]
 fn cuts_are_spread_and_another_push_neither_hastens_nor_delays_them() {
     const REVOKE: &str =
@@ -93,7 +93,7 @@ fn a_stream_that_ends_before_it_is_cut_is_not_cut() {
 }
 
 #[test]
-fn a_key_that_is_gone_or_replaced_cuts_where_it_is_to() {
+fn a_key_that_is_removed_or_replaced_cuts_streams_if_configured() {
     const CUT: &str = "1:cut, streams.cut.key_removed, warn";
     for keys in ["OTHER", "KID 2"] {
         let keep = format!(r#"push b {{"publicKeys": "{keys}"}}"#);
@@ -105,7 +105,7 @@ fn a_key_that_is_gone_or_replaced_cuts_where_it_is_to() {
             ("headers 1 good", "pause"),
             ("body 1 ingress", LET_IN),
             (keep.as_str(), ""),
-            // Whichever policy the key was lost under.
+            // It does not matter under which policy the key was removed.
             (cut.as_str(), CUT),
         ]);
         let shadow = format!(
@@ -130,7 +130,7 @@ fn a_key_that_is_gone_or_replaced_cuts_where_it_is_to() {
 }
 
 #[test]
-fn an_expiry_cuts_at_its_second_and_only_where_it_is_to() {
+fn an_expiry_cuts_at_its_second_and_only_if_configured() {
     const EXPIRED: &str = "1:cut, streams.cut.expired, warn";
     const CUT: &str = r#"push a {"openStreams": {"onExpired": "cut"}}"#;
     tell(&[
@@ -143,7 +143,7 @@ fn an_expiry_cuts_at_its_second_and_only_where_it_is_to() {
         ("tick 1", EXPIRED),
         ("gauges", "open 1 held 0 shadowed 0"),
     ]);
-    // One after the other.
+    // Two streams that expire one after the other.
     tell(&[
         (CUT, ""),
         ("headers 1 short", "pause"),
@@ -154,7 +154,7 @@ fn an_expiry_cuts_at_its_second_and_only_where_it_is_to() {
         ("tick 9999", ""),
         ("tick 1", "2:cut, streams.cut.expired, warn"),
     ]);
-    // By the clock as it is set.
+    // Expiry follows the clock as it is set.
     tell(&[
         (CUT, ""),
         ("headers 1 short", "pause"),
@@ -162,7 +162,7 @@ fn an_expiry_cuts_at_its_second_and_only_where_it_is_to() {
         ("clock 10", ""),
         ("tick 1", EXPIRED),
     ]);
-    // A push that says so finds what has expired meanwhile, also in shadow mode before.
+    // A push that sets `onExpired: cut` finds tokens that expired before it, also in shadow mode.
     for before in ["push a", r#"push a {"mode": "shadow", "openStreams": {"onExpired": "cut"}}"#] {
         let let_in = "continue, allowed, kid.1.allowed, 1:allow";
         let held = if before.contains("shadow") { "continue, 1:pending" } else { "pause" };
@@ -174,7 +174,7 @@ fn an_expiry_cuts_at_its_second_and_only_where_it_is_to() {
             (CUT, EXPIRED),
         ]);
     }
-    // With leeway, and no later than then.
+    // With leeway, and no later than its end.
     tell(&[
         (r#"push a {"leewaySeconds": 5, "openStreams": {"onExpired": "cut"}}"#, ""),
         ("headers 1 short", "pause"),
@@ -210,12 +210,12 @@ fn in_shadow_mode_everything_passes_and_is_known() {
         ),
         ("tick 1000", ""),
         ("gauges", "open 1 held 0 shadowed 3"),
-        // The switch does, as it says.
+        // The switch does, if configured so.
         (r#"push c {"revocations": "id-1"}"#, "2:cut, streams.cut.revoked, warn"),
         ("gauges", "open 0 held 0 shadowed 3"),
         (
             r#"push d {"openStreams": {"onEnforce": "cut"}}"#,
-            // Stream 3 said that it was an egress, which this policy does not let in either.
+            // Stream 3 claimed to be an egress, which this policy does not let in either.
             "1:cut, streams.cut.enforced, warn, 3:cut, streams.cut.enforced, warn, \
              4:cut, streams.cut.enforced, warn",
         ),
@@ -233,7 +233,7 @@ fn a_stream_that_a_later_policy_lets_in_is_open() {
         ("gauges", "open 0 held 0 shadowed 2"),
         (r#"push c {"openStreams": {"onEnforce": "cut"}}"#, ""),
         ("gauges", "open 2 held 0 shadowed 0"),
-        // And is held to what open streams are held to.
+        // From now on it is treated as an open stream.
         (
             r#"push d {"revocations": "id-1"}"#,
             "1:cut, streams.cut.revoked, warn, 2:cut, streams.cut.revoked, warn",
@@ -254,7 +254,7 @@ fn the_mode_that_counts_is_that_of_the_conclusion() {
         ("body 1 egress", "continue, would_deny.out_of_scope, 1:would_deny out_of_scope, warn"),
         ("body 2 ingress", "continue, allowed, kid.1.allowed, 2:allow"),
         ("tick 100", ""),
-        // The host still keeps it, and must let it go.
+        // The host still holds the stream, and must let it pass.
         ("tick 1000", "would_deny.no_first_message, 3:would_deny no_first_message, warn, 3:resume"),
         ("gauges", "open 1 held 0 shadowed 2"),
     ]);
@@ -269,7 +269,7 @@ fn the_mode_that_counts_is_that_of_the_conclusion() {
     ]);
 }
 
-/// Once a second, at a tick.
+/// Once per second, at a tick.
 #[test]
 fn open_streams_are_counted_by_key_and_by_how_soon_their_tokens_expire() {
     const ALLOWED: [&str; 3] = [
@@ -287,7 +287,7 @@ fn open_streams_are_counted_by_key_and_by_how_soon_their_tokens_expire() {
         ("headers 3 longer", "pause"),
         ("body 3 ingress", ALLOWED[2]),
         ("headers 4 good", "pause"),
-        // What is open and held is known at once.
+        // The numbers of open and held streams are known at once.
         ("counted", "streams.open 3, streams.held 1"),
         ("tick 999", ""),
         ("counted", "streams.open 3, streams.held 1"),
@@ -297,12 +297,12 @@ fn open_streams_are_counted_by_key_and_by_how_soon_their_tokens_expire() {
             "counted",
             "streams.open 3, kid.1.open 3, tokens.expiring.1d 1, tokens.expiring.7d 2, tokens.expiring.30d 2",
         ),
-        // The key is gone, and its streams are not.
+        // The key is removed, but its streams stay.
         (r#"push b {"publicKeys": "KID 2"}"#, ""),
         ("end 3", ""),
         ("tick 1000", ""),
         ("counted", "streams.open 2, kid.1.open 2, tokens.expiring.7d 1, tokens.expiring.30d 1"),
-        // 340 days later: the other one has expired, and is kept.
+        // 340 days later: the other token has expired, but its stream is kept.
         ("clock 29376000", ""),
         ("tick 1000", ""),
         (
@@ -326,7 +326,7 @@ fn a_rule_cuts_the_streams_that_it_is_about() {
         ("headers 1 good", "pause"),
         ("body 1 ingress", LET_IN),
         ("headers 2 good", "pause"),
-        // The token does not say when it was issued.
+        // The token has no `iat`.
         (RULE, CUT),
         ("body 2 ingress", "pause, denied.revoked, 2:deny revoked, 2:answer 16, warn"),
         ("headers 3 good", "pause, denied.revoked, 3:deny revoked, 3:answer 16, warn"),
@@ -343,7 +343,7 @@ fn a_rule_cuts_the_streams_that_it_is_about() {
         ),
         (r#"push e {"revocationRules": [{"zone": "east"}]}"#, CUT),
     ]);
-    // A dataplane that is let in by a token of no mesh is of the mesh that it says.
+    // A dataplane with a token without a mesh belongs to the mesh that it claims.
     const MESH: &str =
         r#"{"dpToken": {"publicKeys": "MESHES"}, "proxies": {"dataplane": "dpToken"}"#;
     tell(&[

@@ -30,7 +30,7 @@ fn a_held_stream_is_judged_by_the_newest_policy() {
         ),
         (r#"push b {"requireExpiration": false}"#, LET_IN),
     ] {
-        // However many pieces the message comes in, and wherever the push falls.
+        // The result is the same for any number of pieces, and wherever the push falls.
         tell(&[
             ("push a", ""),
             ("headers 1 good", "pause"),
@@ -49,7 +49,7 @@ fn a_held_stream_is_judged_by_the_newest_policy() {
     }
 }
 
-/// A limit that is lower now holds for a token that was read before.
+/// The lower limit still allows this token, which was read before the push.
 #[test]
 fn a_push_that_shortens_tokens_holds_for_held_streams() {
     tell(&[
@@ -97,7 +97,7 @@ fn a_stream_that_begins_under_an_earlier_policy_must_satisfy_both() {
     ]);
 }
 
-/// Also by what only its first message says.
+/// Also if the reason is only in its first message.
 #[test]
 fn both_policies_judge_the_first_message() {
     tell(&[
@@ -140,9 +140,9 @@ fn one_policy_that_enforces_is_enough_to_refuse() {
     ]);
 }
 
-/// It drops the newest configuration while an earlier one still stands.
+/// The host drops the newest policy while an earlier one is still kept.
 #[test]
-fn a_host_that_goes_back_shows_it() {
+fn a_host_that_drops_the_newest_policy_goes_back() {
     const A: &str = r#"push a {"revocations": "id-1"}"#;
     const B: &str = r#"push b {"revocations": "id-2"}"#;
     tell(&[
@@ -174,7 +174,7 @@ fn a_policy_that_the_host_dropped_lets_nothing_begin() {
             "headers 1 good under a",
             "pause, denied.policy_unavailable, 1:deny policy_unavailable, 1:answer 14, warn",
         ),
-        // The newest stays in force.
+        // The newest policy stays in force.
         ("drop b", ""),
         ("headers 2 good under b", "pause"),
         ("push c", ""),
@@ -200,7 +200,7 @@ fn a_stream_whose_earlier_policy_is_dropped_meanwhile_is_refused() {
     ]);
 }
 
-/// The latest earlier policy is kept however large it is, the others as long as they are small together.
+/// The latest earlier policy is kept whatever its size, the others as long as their total size is small.
 #[test]
 fn large_policies_are_not_kept_for_ever() {
     let ids: Vec<String> = (0..60_000).map(|id| format!("{id:05}")).collect();
@@ -217,7 +217,7 @@ fn large_policies_are_not_kept_for_ever() {
         ("headers 2 good under b", "pause"),
         ("headers 3 good under c", "pause"),
         ("headers 4 good under d", "pause"),
-        // A host that goes back finds the latest of those that are kept.
+        // A host that goes back finds the latest of the kept policies.
         ("drop d", ""),
         ("drop c", ""),
         ("drop b", ""),
@@ -226,7 +226,7 @@ fn large_policies_are_not_kept_for_ever() {
 }
 
 #[test]
-fn what_is_held_when_the_gate_becomes_one_that_holds_nothing_is_refused_at_the_next_tick() {
+fn held_requests_are_refused_at_the_next_tick_after_a_change_of_profile() {
     tell(&[
         ("push a", ""),
         ("headers 1 good", "pause"),
@@ -240,9 +240,9 @@ fn what_is_held_when_the_gate_becomes_one_that_holds_nothing_is_refused_at_the_n
     ]);
 }
 
-/// Of two refusals, that of the newest policy is told.
+/// If two policies refuse, the refusal of the newest policy is reported.
 #[test]
-fn the_newest_policy_has_the_first_word() {
+fn the_refusal_of_the_newest_policy_is_reported() {
     tell(&[
         (r#"push a {"zone": "west"}"#, ""),
         (r#"push b {"revocations": "id-1"}"#, ""),
@@ -266,7 +266,7 @@ fn while_a_newer_policy_is_awaited_nothing_is_let_in() {
         ("push b", ""),
         ("headers 3 good", "pause"),
         ("gauges", "open 1 held 1 shadowed 0"),
-        // One that will never come.
+        // A policy that will never come.
         ("lose", "2:cut, streams.cut.module_replaced, warn"),
         (
             "body 3 ingress",

@@ -1,4 +1,4 @@
-//! The gateways of one VM: each has a life of its own, and their gauges are one sum.
+//! The gateways of one VM: each has its own lifecycle, and their gauges are added up.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::vms::{Shared, revoking};
 const NOW: Clocks =
     Clocks { wall: Now(Some(UnixTime::from_secs(START))), monotonic: Duration::from_secs(1) };
 
-/// Gives a gateway a configuration that revokes these ids.
+/// Configures a gateway with a policy that revokes these ids.
 fn configure(vm: &mut Vm, shared: &Shared, gateway: &Arc<str>, revoked: &str) {
     let configuration = revoking(revoked);
     let gateway = vm.gateway(gateway);
@@ -39,7 +39,7 @@ fn lets_in(vm: &mut Vm, gateway: &Arc<str>, id: u32) -> bool {
     life.on_body(id, &Shown(&message), false, &|| NOW.wall, &mut effects) == Step::Continue
 }
 
-/// By how much a tick of this gateway changes the number of open streams in all.
+/// How much a tick of this gateway changes the total number of open streams.
 fn reports(vm: &mut Vm, shared: &Shared, gateway: &Arc<str>) -> i64 {
     let mut effects = Vec::new();
     vm.gateway(gateway).on_tick(shared, NOW, &mut effects);
@@ -62,9 +62,9 @@ fn each_gateway_of_a_vm_has_a_life_of_its_own() {
     assert_eq!(vm.gateway(&first).lifecycle.gauges().open, 2);
 }
 
-/// Two gateways in each of two VMs, one open stream in every one.
+/// Two gateways in each of two VMs, each with one open stream.
 #[test]
-fn what_the_gateways_of_all_vms_report_adds_up() {
+fn the_reports_of_the_gateways_of_all_vms_add_up() {
     let (shared, names) = (Shared::default(), ["first", "second"].map(Arc::from));
     let mut sum = 0;
     for mut vm in [Vm::new(1, &RSA_CRATE), Vm::new(2, &RSA_CRATE)] {

@@ -1,6 +1,6 @@
-//! What is counted of each zone at a gate in front of a global control plane.
+//! The metrics of each zone at a gate in front of a global control plane.
 //!
-//! In: requests of zone control planes. Out: counters and gauges by name. What a request is answered is told
+//! In: requests of zone control planes. Out: counters and gauges by name. The answers to the requests are tested
 //! elsewhere.
 
 use std::sync::Arc;
@@ -33,7 +33,7 @@ fn now() -> Now {
     Now(Some(UnixTime::after_epoch(Duration::from_secs(START))))
 }
 
-/// What is counted by zone when a control plane of `zone` asks with this token, each name without its first word.
+/// The metrics by zone after a control plane of `zone` sends this token, each name without its prefix.
 fn counted(life: &mut Lifecycle, zone: &str, token: &str) -> Vec<String> {
     let request = Request {
         stream: StreamId(1),
@@ -63,7 +63,7 @@ fn counted(life: &mut Lifecycle, zone: &str, token: &str) -> Vec<String> {
 }
 
 #[test]
-fn who_comes_with_and_without_a_token_is_counted_by_zone() {
+fn requests_with_and_without_a_token_are_counted_by_zone() {
     for (mode, refused) in [("shadow", "would_deny"), ("enforce", "denied")] {
         let life = &mut gate(&json!({ "mode": mode, "countZones": ["east", "us.west"] }));
         let (expires_at, refused) = (START + 60, |zone| [format!("{zone}.{refused}")]);
@@ -72,13 +72,13 @@ fn who_comes_with_and_without_a_token_is_counted_by_zone() {
         assert_eq!(counted(life, "east", &token("east", START)), refused("east"));
         let allowed = counted(life, "east", &token("east", expires_at));
         assert_eq!(allowed, ["east.allowed", &format!("east.token_expires_at {expires_at}")]);
-        // The name in the characters of a metric's.
+        // The name, in characters that are valid in a metric's name.
         let west = counted(life, "us.west", "").pop().unwrap();
         assert!(west.starts_with("us_west-") && west.ends_with(&refused("")[0]), "{west}");
     }
 }
 
-/// A caller may say anything, so only what is configured becomes a name.
+/// A caller can claim any zone, so only configured zones appear in names of metrics.
 #[test]
 fn a_zone_that_is_not_listed_is_counted_by_nobody() {
     let life = &mut gate(&json!({ "mode": "shadow", "countZones": ["east"] }));
