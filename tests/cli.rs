@@ -1,5 +1,5 @@
-//! The command line from outside: fixed texts by trycmd (`tests/cmd`); here what differs from run to
-//! run, and what files are left behind.
+//! The command line from outside. Fixed texts are tested by trycmd (`tests/cmd`). The tests here are about texts that
+//! differ from run to run, and about the files that are left behind.
 #![allow(clippy::unwrap_used)] // a test may panic
 
 use std::fs;
@@ -40,7 +40,7 @@ fn a_key_its_public_half_and_a_token_fit_together() {
     assert_eq!(mode(&public) & 0o133, 0); // the umask decides about the rest
 }
 
-/// Whoever reads it has seen enough: the exit code is the usual one, and nothing is said.
+/// A reader that closes the pipe early is no error: the exit code is the usual one, and stderr is empty.
 #[test]
 fn a_closed_pipe_ends_quietly() {
     for (arguments, code) in [
@@ -269,7 +269,7 @@ fn zonegate(arguments: &[&str]) -> Output {
     command(arguments).output().unwrap()
 }
 
-/// Standard output of a command that must succeed and say nothing else.
+/// Standard output of a command that must succeed and print nothing to stderr.
 fn run(arguments: &[&str]) -> String {
     let output = zonegate(arguments);
     assert_eq!(text(&output.stderr), "");
@@ -279,7 +279,7 @@ fn run(arguments: &[&str]) -> String {
 
 fn spawn_with_input(input: &[u8]) -> Output {
     let mut child = command(&["generate", "public-key", "--signing-key-path=-"]).spawn().unwrap();
-    // It stops reading when it has seen too much.
+    // The command stops reading once the input is too long.
     let _ = child.stdin.take().unwrap().write_all(input);
     child.wait_with_output().unwrap()
 }

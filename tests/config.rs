@@ -1,5 +1,5 @@
-//! `zonegate config` from outside: what files are left behind, and what is shown of hostile input. The
-//! fixed texts are in `tests/cmd/config.trycmd`.
+//! `zonegate config` from outside: which files are left behind, and how much of hostile input is shown. The fixed texts
+//! are in `tests/cmd/config.trycmd`.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice)] // a test may panic
 
 use std::fs;
@@ -25,7 +25,7 @@ fn zonegate(folder: &Path, arguments: &[&str], input: &[u8]) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // It stops reading when it has seen too much.
+    // The command stops reading once the input is too long.
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_vec();
     let writer = std::thread::spawn(move || stdin.write_all(&input).ok());
@@ -49,7 +49,7 @@ fn secrets(items: &[Value]) -> Vec<u8> {
 const RENDER: [&str; 8] =
     ["config", "render", "--zone", "z", "--secrets", "-", "--output-file", "zonegate.yaml"];
 
-/// Of secrets, kuma-cp's own file and a cluster's JWK Set comes one policy for every kind of token.
+/// Secrets, kuma-cp's own file and a cluster's JWK Set become one policy for every kind of token.
 #[test]
 fn every_kind_of_token_is_rendered() {
     let folder = TempDir::new().unwrap();
@@ -111,7 +111,7 @@ fn every_kind_of_token_is_rendered() {
     assert!(text(&output.stderr).contains("kid \"offline\" is there twice"), "{output:?}");
 }
 
-/// A file that Envoy and people read: keys of meshes are lines of their own too.
+/// Envoy and people read this file: keys of meshes have their own lines too.
 #[test]
 fn a_gate_of_dataplane_tokens_alone_is_rendered_without_keys_of_zone_tokens() {
     let folder = TempDir::new().unwrap();
@@ -127,7 +127,7 @@ fn a_gate_of_dataplane_tokens_alone_is_rendered_without_keys_of_zone_tokens() {
     assert_eq!(file.matches("publicKeys:").count(), 1, "{file}");
     let output = zonegate(folder.path(), &["config", "check", "zonegate.yaml"], b"");
     assert!(output.status.success(), "{}", text(&output.stderr));
-    // It can be edited in place.
+    // The file can be edited in place.
     let output = zonegate(folder.path(), &["revoke", "zonegate.yaml", "--mesh", "east", "id"], b"");
     assert!(output.status.success(), "{}", text(&output.stderr));
 }
@@ -146,9 +146,9 @@ fn a_file_is_replaced_as_a_whole_and_keeps_its_mode() {
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
 }
 
-/// Envoy takes up an earlier configuration again without a word where two are the same byte for byte.
+/// If two configurations are the same byte for byte, Envoy reuses the earlier one and does not call the filter.
 #[test]
-fn no_two_pushes_are_the_same_and_yet_nothing_differs() {
+fn equal_policies_are_rendered_as_different_files() {
     let folder = TempDir::new().unwrap();
     let input = secrets(&[secret("zone-token-signing-key-1", KEY.as_bytes())]);
     let file = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
@@ -168,7 +168,7 @@ fn no_two_pushes_are_the_same_and_yet_nothing_differs() {
             assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
         }
         check("one", "other");
-        // There and back again is another push than the first one.
+        // A revocation that is undone and done again gives another file than the first time.
         let revoke = |arguments: &[&str]| {
             let output = zonegate(folder.path(), &[&["revoke", "one"], arguments].concat(), b"");
             assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
@@ -181,7 +181,7 @@ fn no_two_pushes_are_the_same_and_yet_nothing_differs() {
     }
 }
 
-/// Nothing of what is read is shown, and the file is as it was.
+/// No input is shown, and the file is unchanged.
 #[test]
 fn hostile_secrets_change_nothing_and_show_nothing() {
     let folder = TempDir::new().unwrap();
@@ -241,7 +241,7 @@ fn endless_input_is_refused_before_it_fills_the_memory() {
     }
 }
 
-/// A signing key is nowhere in what is rendered, whatever the format.
+/// No rendered format contains a signing key.
 #[test]
 fn a_signing_key_never_comes_out() {
     let folder = TempDir::new().unwrap();

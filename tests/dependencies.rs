@@ -1,18 +1,18 @@
-//! The crates that the filter is built of: what is linked into the module, and what runs when it is
-//! built. All of it is trusted with every byte that a stranger sends, so none comes in unseen.
+//! The crates of the filter: those that are linked into the module, and those that run when it is built. All of them
+//! handle, or could change, code that reads bytes from strangers, so a new crate must be noticed.
 //!
-//! In: what `cargo tree` says of `zonegate-wasm`, and of `zonegate-native`, the filter as a dynamic module.
-//! A crate that is not in the lists fails, and so does one in the lists that is no longer needed. Versions,
-//! licences and known faults are `scripts/deny`'s.
+//! In: the output of `cargo tree` for `zonegate-wasm`, and for `zonegate-native`, the filter as a dynamic module. A
+//! crate that is not in the lists fails, and so does a listed crate that is no longer needed. `scripts/deny` checks
+//! versions, licences and known vulnerabilities.
 #![allow(clippy::unwrap_used)] // a test may panic
 
 use std::collections::BTreeSet;
 use std::process::Command;
 
-/// Of this workspace.
+/// Crates of this workspace.
 const OURS: &[&str] = &["zonegate", "zonegate-wasm"];
 
-/// Named in a `Cargo.toml` here, with the reason in that of the workspace.
+/// Direct dependencies. The `Cargo.toml` of the workspace gives the reason for each.
 const CHOSEN: &[&str] = &[
     "base64",
     "bytes",
@@ -33,7 +33,7 @@ const CHOSEN: &[&str] = &[
     "signature",
 ];
 
-/// What those bring along.
+/// Dependencies of those.
 const BROUGHT: &[&str] = &[
     "allocator-api2",
     "base16ct",
@@ -88,7 +88,7 @@ const BROUGHT: &[&str] = &[
     "zmij",
 ];
 
-/// Run when it is built: derive macros and build scripts, with what they are made of.
+/// Crates that run during the build: derive macros and build scripts, and their dependencies.
 const BUILDING: &[&str] = &[
     "anyhow",
     "autocfg",
@@ -106,10 +106,10 @@ const BUILDING: &[&str] = &[
     "zeroize_derive",
 ];
 
-/// In the dynamic module and not in the module: AWS-LC for RSA, and which instructions there are for SHA-256.
+/// In the dynamic module only: AWS-LC for RSA, and the detection of instructions for SHA-256.
 const ONLY_NATIVE: &[&str] = &["aws-lc-rs", "aws-lc-sys", "cpufeatures", "zonegate-native"];
 
-/// In the module and not in the dynamic module: the host interface, and what stands in for a system.
+/// In the wasm module only: the host interface, and what replaces an operating system.
 const ONLY_WASM: &[&str] = &[
     "allocator-api2",
     "futures-core",
@@ -127,7 +127,8 @@ const ONLY_WASM: &[&str] = &[
     "zonegate-wasm",
 ];
 
-/// Run when the dynamic module is built and not when the module is, and the other way round.
+/// Crates that run only during the build of the dynamic module, and those that run only during the build of the wasm
+/// module.
 const BUILDING_NATIVE: &[&str] = &[
     "cc",
     "cmake",
@@ -151,14 +152,14 @@ fn the_module_is_linked_of_these_crates_only() {
 }
 
 #[test]
-fn nothing_else_runs_when_it_is_built() {
+fn nothing_else_runs_when_the_module_is_built() {
     assert_same(&tree(WASM, "normal,build"), &[OURS, CHOSEN, BROUGHT, BUILDING].concat());
 }
 
 #[test]
 fn the_dynamic_module_is_linked_of_these_crates_only() {
     let linked = without(&[OURS, CHOSEN, BROUGHT].concat(), ONLY_WASM);
-    // Of the macros of wasm-bindgen, which count as linked there.
+    // unicode-ident belongs to the macros of wasm-bindgen, which count as linked in the wasm module.
     let linked = [&without(&linked, &["unicode-ident"]), ONLY_NATIVE].concat();
     assert_same(&tree(NATIVE, "normal,no-proc-macro"), &linked);
 }
@@ -174,8 +175,7 @@ fn without<'a>(all: &[&'a str], left_out: &[&str]) -> Vec<&'a str> {
     all.iter().filter(|name| !left_out.contains(name)).copied().collect()
 }
 
-/// The names of the crates that the filter depends on by `edges`. Where one was never downloaded,
-/// cargo does that now.
+/// The names of the crates that the filter depends on by `edges`. Cargo downloads a crate that is missing.
 fn tree(package: [&str; 4], edges: &str) -> BTreeSet<String> {
     let output = Command::new(env!("CARGO"))
         .args(["tree", "--locked", "--manifest-path", env!("CARGO_MANIFEST_PATH")])

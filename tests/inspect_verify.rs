@@ -1,5 +1,5 @@
-//! `inspect` and `verify` from outside: input from everywhere, and what a terminal gets to see. Fixed
-//! texts are in `tests/cmd`.
+//! `inspect` and `verify` from outside: input from every source, and the output on a terminal. Fixed texts are in
+//! `tests/cmd`.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may panic
 
 use std::fs;
@@ -40,7 +40,7 @@ fn verify_says_its_verdict_by_its_exit_code() {
     assert_eq!(verify(&["--zone=west", AT]), Some(1));
     assert_eq!(verify(&["--zone=east", "--at=2030-01-03T00:00:00Z"]), Some(1));
     assert_eq!(verify(&["--zone=east", "--at=2030-01-03"]), Some(2));
-    // Whoever reads it has seen enough: the verdict is what it is.
+    // A reader that closes the pipe early does not change the verdict.
     let mut child = command(&["verify", TOKEN, "--public-key", KEY, AT]).spawn().unwrap();
     drop(child.stdout.take());
     assert_eq!(child.wait().unwrap().code(), Some(1));
@@ -246,7 +246,7 @@ fn every_shell_gets_a_script_that_it_can_read() {
     }
 }
 
-/// Whether `shell` can read `script`; `None` where there is no such shell.
+/// Whether `shell` can parse `script`; `None` if this shell is not installed.
 fn parse_only(shell: &str, script: &str) -> Option<bool> {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("script");
@@ -277,7 +277,7 @@ fn every_verb_has_a_manual_page() {
     assert_eq!(groff(&all).unwrap_or_default(), "");
 }
 
-/// What groff has to say about a page; `None` where there is no groff.
+/// The warnings of groff about a page; `None` if groff is not installed.
 fn groff(page: &str) -> Option<String> {
     let mut groff = Command::new("groff");
     groff.args(["-ww", "-man", "-Tutf8"]).stdin(Stdio::piped());
@@ -315,12 +315,12 @@ fn zonegate(arguments: &[&str]) -> Output {
 
 fn with_input(arguments: &[&str], input: &[u8]) -> Output {
     let mut child = command(arguments).spawn().unwrap();
-    // It stops reading when it has seen too much.
+    // The command stops reading once the input is too long.
     let _ = child.stdin.take().unwrap().write_all(input);
     child.wait_with_output().unwrap()
 }
 
-/// Standard output of a command that must succeed and say nothing else.
+/// Standard output of a command that must succeed and print nothing to stderr.
 fn run(arguments: &[&str]) -> String {
     let output = zonegate(arguments);
     assert_eq!(text(&output.stderr), "");

@@ -1,6 +1,6 @@
-//! The dynamic module as it is shipped: what it needs of a machine and of Envoy, and what it offers.
+//! The dynamic module as it is shipped: what it needs from a machine and from Envoy, and what it exports.
 //!
-//! `make test` names it (`ZONEGATE_NATIVE`). It is read with `readelf`, which comes with the linker.
+//! `make test` names it (`ZONEGATE_NATIVE`). It is read with `readelf`, which is part of the linker's package.
 #![allow(clippy::unwrap_used, clippy::panic)] // a test may panic
 
 use std::fs;
@@ -8,10 +8,10 @@ use std::process::Command;
 
 const MAX_BYTES: usize = 4_000_000;
 
-/// What every image with an Envoy has: glibc, and its loader.
+/// Libraries of every image with an Envoy: glibc, and its loader.
 const NEEDED: &[&str] = &["libc.so.6", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"];
 
-/// What Envoy 1.38, 1.39 and 1.40 offer, as far as it is called: `nm -D envoy`.
+/// The callbacks of Envoy 1.38, 1.39 and 1.40 that the library calls: `nm -D envoy`.
 const CALLBACKS: &[&str] = &[
     "http_filter_config_define_counter",
     "http_filter_config_define_gauge",
@@ -60,7 +60,7 @@ fn symbols() -> Vec<(bool, String)> {
     lines.filter(|(_, name)| name != "Name").collect()
 }
 
-/// No libgcc_s, which images made for Envoy lack.
+/// libgcc_s is not needed: images made for Envoy lack it.
 #[test]
 fn the_library_needs_glibc_and_nothing_else() {
     let text = readelf("--dynamic");
@@ -72,7 +72,7 @@ fn the_library_needs_glibc_and_nothing_else() {
     }
 }
 
-/// A thread of it runs as long as Envoy does.
+/// A thread of the library runs as long as Envoy does.
 #[test]
 fn the_library_is_never_unloaded() {
     let text = readelf("--dynamic");
@@ -80,7 +80,7 @@ fn the_library_is_never_unloaded() {
 }
 
 #[test]
-fn the_library_calls_only_what_every_envoy_has_that_it_is_for() {
+fn the_library_calls_only_what_every_supported_envoy_offers() {
     let called = symbols().into_iter().filter(|(is_here, _)| !is_here);
     let mut called: Vec<String> = called
         .filter_map(|(_, name)| {
@@ -91,7 +91,7 @@ fn the_library_calls_only_what_every_envoy_has_that_it_is_for() {
     assert_eq!(called, CALLBACKS);
 }
 
-/// Nothing of what it is linked of can be taken for something of Envoy's, which has a BoringSSL of its own.
+/// None of its linked code can be mistaken for Envoy's own, such as BoringSSL.
 #[test]
 fn the_library_offers_hooks_and_nothing_else() {
     let offered: Vec<_> = symbols().into_iter().filter(|(is_here, _)| *is_here).collect();
@@ -101,9 +101,9 @@ fn the_library_offers_hooks_and_nothing_else() {
     }
 }
 
-/// As in the module in wasm (`tests/module.rs`).
+/// The same as for the module in wasm (`tests/module.rs`).
 #[test]
-fn the_library_has_no_faults_to_order() {
+fn the_library_has_no_injected_faults() {
     const MARK: &[u8] = b"x-zonegate-fault";
     let has_faults =
         |name| fs::read(library(name)).unwrap().windows(MARK.len()).any(|part| part == MARK);
@@ -111,7 +111,7 @@ fn the_library_has_no_faults_to_order() {
     assert!(!has_faults("ZONEGATE_NATIVE"));
 }
 
-/// In a note, where `systemd-analyze inspect-elf` looks for it.
+/// The version is in a note, where `systemd-analyze inspect-elf` looks for it.
 #[test]
 fn the_library_says_which_version_it_is() {
     let text = readelf("--notes");

@@ -1,4 +1,4 @@
-//! The wasm module as it is shipped: what it needs of a host, and how large it is.
+//! The wasm module as it is shipped: what it needs from a host, and how large it is.
 //!
 //! `make test` names it (`ZONEGATE_WASM`).
 #![allow(clippy::unwrap_used, clippy::panic)] // a test may panic
@@ -7,11 +7,11 @@ use std::fs;
 
 use wasmparser::{Parser, Payload};
 
-/// 60 KB of it are crate `p256`, for clusters that sign with ES256 where the host cannot; 718 KB without.
+/// 718 KB without crate `p256`, which adds 60 KB and verifies ES256 if the host cannot.
 const MAX_BYTES: usize = 850_000;
 
-/// What Envoy's wasm host offers: proxy-wasm ABI 0.2.1 (`env`) and the part of WASI that it has.
-/// Envoy: `source/extensions/common/wasm`, proxy-wasm-cpp-host: `include/proxy-wasm/exports.h`.
+/// The functions of Envoy's wasm host: proxy-wasm ABI 0.2.1 (`env`), and these of WASI. Envoy:
+/// `source/extensions/common/wasm`, proxy-wasm-cpp-host: `include/proxy-wasm/exports.h`.
 const WASI: &[&str] =
     &["clock_time_get", "environ_get", "environ_sizes_get", "fd_write", "proc_exit", "random_get"];
 
@@ -46,18 +46,18 @@ fn the_module_imports_nothing_that_envoy_lacks() {
     }
 }
 
-/// Faults to order are for the tests of what Envoy makes of them; this is what they are looked for by
+/// Only tests inject faults, to see how Envoy handles them. The mark shows whether a module has the code for it
 /// (`filters/wasm/src/fault_injection.rs`).
 #[test]
-fn the_module_has_no_faults_to_order() {
+fn the_module_has_no_injected_faults() {
     const MARK: &[u8] = b"x-zonegate-fault";
     let has_faults = |module: &[u8]| module.windows(MARK.len()).any(|part| part == MARK);
     assert!(has_faults(&built("ZONEGATE_FAULTY_WASM")), "the mark has changed");
     assert!(!has_faults(&module()));
 }
 
-/// What a module exports, Envoy calls. Nothing of a response is here: what the control plane sends
-/// does not enter the VM.
+/// Envoy calls every export of a module. No callback for responses is exported, so the control plane's answers do not
+/// enter the VM.
 #[test]
 fn the_module_exports_only_the_callbacks_that_it_uses() {
     let mut exports = Vec::new();
@@ -84,7 +84,8 @@ fn the_module_exports_only_the_callbacks_that_it_uses() {
     assert_eq!(exports, wanted);
 }
 
-/// As `zonegate --version` and the log line of a configuration say (`tests/envoy/version.rs`).
+/// The version is the one in `zonegate --version` and in the log line of a configuration
+/// (`tests/envoy/one_version.rs`).
 #[test]
 fn the_module_says_which_version_it_is() {
     let module = module();

@@ -1,4 +1,4 @@
-//! `zonegate revoke` from outside: what becomes of the file, whoever else is at it. The fixed texts are in
+//! `zonegate revoke` from outside: the resulting file, also with other writers at the same time. The fixed texts are in
 //! `tests/cmd/revoke.trycmd`.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may panic
 
@@ -29,7 +29,7 @@ fn shown(output: &Output) -> String {
     String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned()
 }
 
-/// Each token gets into the list of its kind and mesh, as far as a key says of which it is.
+/// Each token goes into the list of its kind and mesh, if a key shows which they are.
 #[test]
 fn a_token_is_revoked_in_the_list_of_its_kind() {
     let folder = TempDir::new().unwrap();
@@ -65,7 +65,7 @@ fn a_token_is_revoked_in_the_list_of_its_kind() {
     assert!(output.status.success(), "{said}");
     assert!(said.contains("policy.json: 1 id\n"), "{said}");
     assert!(said.contains("policy.json: dpToken.revocations.east: 1 id\n"), "{said}");
-    // Of which mesh it is, nobody knows.
+    // No key shows the mesh of this token.
     let output = revoke(folder.path(), &["policy.json", &foreign]);
     assert_eq!(output.status.code(), Some(2));
     assert!(shown(&output).contains("\"id-x\": the ID of a dataplane token"), "{}", shown(&output));
@@ -88,7 +88,7 @@ fn a_token_is_revoked_in_the_list_of_its_kind() {
     assert_eq!(policy["serviceAccountToken"]["revocations"], "id-s");
 }
 
-/// Nothing that one of them revokes is lost to another, and no reader sees half a file.
+/// Parallel runs lose no revocation, and no reader sees half a file.
 #[test]
 fn many_at_once_lose_nothing() {
     let folder = TempDir::new().unwrap();
@@ -157,7 +157,7 @@ fn a_dry_run_and_a_failure_write_nothing() {
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
 }
 
-/// Neither where it is taken nor where it is refused.
+/// The token is not shown, whether it is accepted or refused.
 #[test]
 fn a_token_is_never_shown() {
     let folder = TempDir::new().unwrap();
@@ -200,13 +200,13 @@ fn a_slip_is_refused_at_that_moment() {
     }
     let output = revoke(folder.path(), &["zonegate.yaml", "\"id1\"", "--literal"]);
     assert!(output.status.success() && shown(&output).contains("warning: "), "{}", shown(&output));
-    // What is in the file already is warned of, too, whatever is revoked.
+    // Odd ids that are already in the file cause a warning too.
     let output = revoke(folder.path(), &["zonegate.yaml", "id9", "AeyJb"]);
     assert!(output.status.success(), "{}", shown(&output));
     assert!(shown(&output).contains("a quote or bracket is at its end"), "{}", shown(&output));
 }
 
-/// The list that was written is a list the next time.
+/// The written list is read as a list again.
 #[test]
 fn what_was_written_is_read_back() {
     let folder = TempDir::new().unwrap();
@@ -223,7 +223,7 @@ fn what_was_written_is_read_back() {
     assert_eq!(fs::read_to_string(&file).unwrap(), "urn:uuid:1,b,c,d");
 }
 
-/// Seconds in a debug build; it was minutes for a tenth of them.
+/// It takes seconds in a debug build. An earlier version took minutes for a tenth of the ids.
 #[test]
 fn many_ids_are_revoked_in_linear_time() {
     let folder = TempDir::new().unwrap();

@@ -1,7 +1,7 @@
-//! The recorded service-account tokens, judged by the gate: never looser than Kuma with a real API server,
-//! except where only that server can know; stricter only where a list says so, and why.
+//! The recorded service-account tokens, judged by the gate: it is looser than Kuma with a real API server only if the
+//! refusal depends on that server's store, and stricter only if a list gives the reason.
 //!
-//! `data/service-account-tokens.json` is written by `make test-kubernetes RECORD=1`.
+//! `make test-kubernetes RECORD=1` writes `data/service-account-tokens.json`.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // a test may panic
 
 use std::collections::BTreeMap;
@@ -72,7 +72,7 @@ fn every_recorded_token_has_kumas_verdict_or_a_row() {
     }
 }
 
-/// Two clusters have one issuer as a rule, and their keys tell them apart.
+/// Two clusters usually have the same issuer, and only their keys differ.
 #[test]
 fn a_gate_of_two_clusters_takes_the_tokens_of_both_and_is_otherwise_the_same() {
     let (clusters, vectors) = record();
@@ -90,7 +90,7 @@ fn a_gate_of_two_clusters_takes_the_tokens_of_both_and_is_otherwise_the_same() {
     assert_eq!(other, ["west-in-east", "east-in-west"]);
 }
 
-/// The API server compares UIDs with the objects', which a gate cannot; without one, no object is meant.
+/// The API server compares UIDs with those of its objects. A gate cannot; it refuses an object without a UID.
 #[test]
 fn an_object_without_a_name_or_a_uid_is_none() {
     let (clusters, vectors) = record();

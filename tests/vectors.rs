@@ -1,9 +1,9 @@
 //! Every recorded case of Kuma's behaviour, judged by the gate: the verdict and the reason.
 //!
-//! `data/kuma-zone-token.json` holds what Kuma v2.14.3 answers, and `data/found.json` what was added
-//! since, where the differential test prints its findings to. What the gate should answer follows
-//! from Kuma's error text, from [`OTHER_REASON`] and from [`STRICTER`]; nothing is read off the gate.
-//! An entry of either list that is no longer needed fails, and so does anything looser than Kuma.
+//! `data/kuma-zone-token.json` has the answers of Kuma v2.14.3. `data/found.json` has cases that were added since; the
+//! differential test prints its findings in this form. The expected verdict of the gate follows from Kuma's error text,
+//! from [`OTHER_REASON`] and from [`STRICTER`], not from the gate. An entry of either list that is no longer needed
+//! fails, and so does any case in which the gate is looser than Kuma.
 #![allow(clippy::unwrap_used, clippy::panic)] // a test may panic
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,7 +33,7 @@ struct Found {
 struct Vector {
     id: String,
     desc: String,
-    /// Its own, instead of those of all.
+    /// Its own keys, in place of the common ones.
     keys: Option<BTreeMap<String, String>>,
     authorization: Option<Vec<String>>,
     claims: Option<String>,
@@ -94,8 +94,8 @@ const STRICTER: &[(&str, Reason, &str)] = &[
     ("D1", Reason::Revoked, "white space in the list and in the ID"),
 ];
 
-/// Signed by keys that were not recorded, so that all the gate can see is a wrong signature. Tokens
-/// of these sizes, with their keys, are in `found.json`.
+/// Signed by keys that were not recorded, so the gate can only see a wrong signature. `found.json` has tokens of these
+/// sizes with their keys.
 const KEY_NOT_RECORDED: &[&str] = &["G1024", "G3072", "G4096"];
 
 #[test]
@@ -112,7 +112,7 @@ fn every_vector_has_kumas_verdict_and_the_right_reason() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// `requireExpiration` changes the verdict of tokens without exp, and of no others.
+/// `requireExpiration` changes only the verdict of tokens without exp.
 #[test]
 fn a_required_expiration_refuses_tokens_without_one_and_no_others() {
     let recorded = recorded();
@@ -187,7 +187,7 @@ fn every_key_is_read_as_kuma_reads_it() {
 }
 
 impl Vector {
-    /// The verdict that the gate should give; `None` is to let it in.
+    /// The expected verdict of the gate; `None` means that the gate allows the stream.
     fn wanted(&self) -> Option<Reason> {
         if KEY_NOT_RECORDED.contains(&self.id.as_str()) {
             return Some(Reason::InvalidSignature);
@@ -196,7 +196,7 @@ impl Vector {
         listed.map(|(_, reason, _)| *reason).or_else(|| self.kuma_reason())
     }
 
-    /// Kuma's error text in our words.
+    /// The reason for Kuma's error text.
     fn kuma_reason(&self) -> Option<Reason> {
         const WORDS: &[(&str, Reason)] = &[
             ("request must have exactly 1", Reason::MultipleTokens),
@@ -229,12 +229,12 @@ impl Vector {
         let is_exp = |name: &str| name.eq_ignore_ascii_case("exp");
         match serde_json::from_str::<BTreeMap<String, serde_json::Value>>(text) {
             Ok(claims) => !claims.iter().any(|(name, date)| is_exp(name) && !date.is_null()),
-            // What serde_json does not read and Go does: surrogates, numbers beyond float64.
+            // serde_json cannot read some texts that Go can: surrogates, numbers beyond float64.
             Err(_) => !text.contains("\"exp\""),
         }
     }
 
-    /// What the gate says on the headers and, where it waits for it, on the first message.
+    /// The gate's verdict on the headers, and on the first message if the gate waits for it.
     fn judge(&self, recorded: &Recorded, require_expiration: bool) -> Option<Reason> {
         let policy = self.policy(recorded, require_expiration);
         let clock = self.clock();
@@ -283,7 +283,7 @@ impl Vector {
 }
 
 impl KeyVector {
-    /// What is wrong with the key, said of it by its description alone.
+    /// The error for the key, taken only from its description.
     fn wanted_error(&self) -> Option<KeyError> {
         let malformed = |label| KeyError::Malformed { label, other_label_fits: true };
         Some(match self.desc.as_str() {
@@ -296,7 +296,7 @@ impl KeyVector {
             "trailing DER bytes" => {
                 KeyError::Malformed { label: "RSA PUBLIC KEY", other_label_fits: false }
             }
-            // No text was recorded for the sizes that Go does not generate.
+            // There is no text for the sizes that Go does not generate.
             "empty" | "generate 512" | "generate 768" | "generate 1023" => {
                 KeyError::NotPem(NotPem::Empty)
             }

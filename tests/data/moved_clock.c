@@ -1,6 +1,6 @@
-/* A clock that can be set: every program under LD_PRELOAD sees the time of the host, moved by as many
-   seconds as the file has that MOVED_CLOCK names (eight bytes, as the host writes them). The clock
-   that only counts on stays as it is. */
+/* A clock that can be set: every program under LD_PRELOAD sees the host's time plus the number of seconds
+   in the file that MOVED_CLOCK names (eight bytes, in the host's order). The monotonic clock is not
+   changed. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdint.h>
