@@ -1,12 +1,12 @@
-//! What Kuma answers to the opening of a stream, and what of it no gate can know.
+//! Kuma's answer to the opening of a stream, and the parts of it that no gate can know.
 //!
-//! In: an answer of `tests/kuma`. Out: the reason in the gate's words; the [`Excuse`] where the gate lets a
-//! stream in and Kuma then does not.
+//! In: an answer of `tests/kuma`. Out: the reason in the gate's words; the [`Excuse`] if the gate allows a stream that
+//! Kuma refuses.
 
 use serde::Deserialize;
 use zonegate::gate::Reason;
 
-/// What `tests/kuma` answers (`tests/kuma/dataplane.go`).
+/// An answer of `tests/kuma` (`tests/kuma/dataplane.go`).
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Answer {
     pub(crate) accept: bool,
@@ -16,27 +16,26 @@ pub(crate) struct Answer {
     pub(crate) unused: String,
 }
 
-/// Whom Kuma takes the proxy for.
+/// The proxy as Kuma identifies it.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Seen {
     pub(crate) from: String,
 }
 
-/// Why the gate may let a stream in that the control plane refuses.
+/// Why the gate may allow a stream that the control plane refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Excuse {
-    /// The proxy brings no resource: which dataplanes there are, with which tags and which workload, is in the
-    /// control plane's store.
+    /// The proxy sends no resource: only the control plane's store knows its tags and its workload.
     Store,
-    /// The proxy brings a resource that is not valid, or has a member that the gate does not read with a value
-    /// of a wrong type: the control plane then does as if there was none.
+    /// The proxy sends a resource that is not valid, or in which a member that the gate does not read has a value of a
+    /// wrong type. The control plane then ignores the resource.
     NotValid,
-    /// A MeshIdentity makes the proxy's identity of its workload.
+    /// A MeshIdentity derives the proxy's identity from its workload.
     MeshIdentity,
 }
 
 impl Excuse {
-    /// How it stands in the table of `docs/checks.md`.
+    /// The text in the table of `docs/checks.md`.
     pub(crate) fn text(self) -> &'static str {
         match self {
             Self::Store => {
@@ -53,7 +52,7 @@ impl Excuse {
 }
 
 impl Answer {
-    /// Kuma's error text in the gate's words; `None` is to let it in.
+    /// The reason for Kuma's error text; `None` means that Kuma allows the stream.
     pub(crate) fn reason(&self) -> Option<Reason> {
         const WORDS: &[(&str, Reason)] = &[
             ("request must have exactly 1", Reason::MultipleTokens),
@@ -95,12 +94,12 @@ impl Answer {
         Some(reason.unwrap_or_else(|| panic!("{}", self.error)).1)
     }
 
-    /// Whether Kuma's reader of YAML refuses the text of the resource, or takes no JSON for what it is.
+    /// Whether Kuma's YAML reader refuses the text of the resource, or reads JSON differently.
     pub(crate) fn is_no_yaml(&self) -> bool {
         self.unused.contains("error converting YAML to JSON")
     }
 
-    /// What excuses that the gate lets in a stream that Kuma does not.
+    /// The excuse for a stream that the gate allows and Kuma refuses.
     pub(crate) fn excuse(&self) -> Option<Excuse> {
         let of_store = if self.unused.is_empty() { Excuse::Store } else { Excuse::NotValid };
         let is_of_store = self.proxy.as_ref().is_none_or(|proxy| proxy.from == "store");

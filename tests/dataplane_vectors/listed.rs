@@ -1,12 +1,12 @@
-//! Where the gate's verdict on a recorded stream is not Kuma's, or names another reason: by id, each with why.
+//! Recorded streams for which the gate's verdict or reason is not Kuma's: by id, each with the reason why.
 //!
-//! What the gate refuses and Kuma accepts has a row in the table of `docs/checks.md`.
+//! A stream that the gate refuses and Kuma accepts has a row in the table of `docs/checks.md`.
 
 use zonegate::gate::Reason;
 
 use crate::kuma::Excuse;
 
-/// Stands for a configuration that the gate refuses.
+/// Means that the gate refuses the configuration.
 pub(crate) const NOT_CONFIGURED: Reason = Reason::PolicyUnavailable;
 
 /// Refused by Kuma for one reason and by the gate for another.
@@ -81,7 +81,7 @@ pub(crate) const STRICTER: &[(&str, Reason, &str)] = &[
     ("M28", Reason::MalformedRequest, NOT_PLAIN),
 ];
 
-/// Refused by Kuma and let in by the gate, which cannot know.
+/// Refused by Kuma and allowed by the gate, which cannot know the reason.
 pub(crate) const ALLOWED: &[(&str, Excuse)] = &[
     ("F05", Excuse::MeshIdentity),
     ("F08", Excuse::MeshIdentity),

@@ -1,8 +1,8 @@
 //! Every recorded stream of a proxy with a dataplane token, judged by the gate: the verdict and the reason.
 //!
-//! `tests/data/kuma-dataplane-token.json` holds what Kuma 2.14.3 answers. What the gate should answer follows
-//! from Kuma's error text and from the lists here; nothing is read off the gate. An entry that is not needed
-//! fails. Where the gate is looser than Kuma, the reason is one that no gate can know, and is listed too.
+//! `tests/data/kuma-dataplane-token.json` has the answers of Kuma 2.14.3. The expected verdict of the gate follows from
+//! Kuma's error text and from the lists here, not from the gate. An entry that is not needed fails. If the gate is
+//! looser than Kuma, the reason is one that no gate can know, and it is listed too.
 #![allow(clippy::unwrap_used, clippy::panic)] // a test may panic
 #![allow(clippy::indexing_slicing)]
 
@@ -57,7 +57,7 @@ fn every_stream_has_kumas_verdict_and_the_right_reason() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// `requireExpiration` changes the verdict of tokens without exp, and of no others.
+/// `requireExpiration` changes only the verdict of tokens without exp.
 #[test]
 fn a_required_expiration_refuses_tokens_without_one_and_no_others() {
     let Recorded { keys, vectors } = recorded();
@@ -80,8 +80,9 @@ fn a_required_expiration_refuses_tokens_without_one_and_no_others() {
     assert!(refused >= 5, "{refused}");
 }
 
-/// With `requireWorkload: whenLabelled` the gate refuses what Kuma refuses where a MeshIdentity makes the
-/// identity of every labelled dataplane. That is not looser for any recorded stream with such a MeshIdentity.
+/// With `requireWorkload: whenLabelled` the gate refuses what Kuma refuses if a MeshIdentity derives the identity of
+/// every labelled dataplane from its workload. For recorded streams with such a MeshIdentity, the gate is then not
+/// looser.
 #[test]
 fn a_required_workload_refuses_what_a_mesh_identity_would() {
     let Recorded { keys, vectors } = recorded();

@@ -1,8 +1,7 @@
-//! The opening of a stream, as `tests/kuma` is asked about it, and what the gate says of it.
+//! The opening of a stream, as input of `tests/kuma`, and the gate's verdict on it.
 //!
-//! In: a line of that program's mode `streams` (`tests/kuma/dataplane.go` says what each member means), and
-//! keys by name. Out: the gate's verdict, by a configuration with what the control plane has. What Kuma says
-//! is not known here.
+//! In: a line of that program's mode `streams` (`tests/kuma/dataplane.go` describes the members), and keys by name.
+//! Out: the gate's verdict, with a configuration equal to the control plane's. Kuma's verdict is not known here.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -32,12 +31,12 @@ pub(crate) struct Stream {
     pub(crate) proxy_type: String,
     pub(crate) resource: Option<String>,
     pub(crate) stored: Vec<String>,
-    /// Mesh, kid and name of key.
+    /// Mesh, kid and name of the key.
     pub(crate) keys: Vec<[String; 3]>,
     pub(crate) secrets: Vec<[String; 3]>,
     pub(crate) static_only: bool,
     pub(crate) revocations: BTreeMap<String, String>,
-    /// Kid and name of key.
+    /// Kid and name of the key.
     pub(crate) zone_keys: Vec<[String; 2]>,
     pub(crate) zone_revocations: String,
     pub(crate) zone: String,
@@ -49,18 +48,18 @@ pub(crate) struct Stream {
 /// PEM by name.
 pub(crate) type Keys = BTreeMap<String, String>;
 
-/// What the gate does with a stream.
+/// The gate's verdict on a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Judged {
-    /// Lets it in.
+    /// The gate allows the stream.
     Allowed,
-    /// Refuses it.
+    /// The gate refuses the stream.
     Denied(Reason),
-    /// Refused the whole configuration, so nothing passes.
+    /// The gate refuses the whole configuration, so nothing passes.
     NotConfigured,
 }
 
-/// What is configured beside keys and revocations.
+/// Settings of the gate other than keys and revocations.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Switches {
     pub(crate) require_expiration: bool,
@@ -68,7 +67,7 @@ pub(crate) struct Switches {
 }
 
 impl Stream {
-    /// The gate's verdict on the headers and, where it waits for it, on the first message.
+    /// The gate's verdict on the headers, and on the first message if the gate waits for it.
     pub(crate) fn judge(&self, keys: &Keys, switches: Switches) -> Judged {
         match self.policy(keys, switches) {
             Some(policy) => self.judge_by(&policy),
@@ -76,7 +75,7 @@ impl Stream {
         }
     }
 
-    /// As [`Self::judge`], by a policy that was made of such a stream.
+    /// The same as [`Self::judge`], with a policy made from such a stream.
     pub(crate) fn judge_by(&self, policy: &Policy) -> Judged {
         let head = Head {
             method: b"POST",
@@ -95,13 +94,13 @@ impl Stream {
         }
     }
 
-    /// A gate that has what the control plane has; `None` where the gate refuses to be configured so.
+    /// A gate with the control plane's keys and revocations; `None` if the gate refuses the configuration.
     pub(crate) fn policy(&self, keys: &Keys, switches: Switches) -> Option<Policy> {
         let dataplane_keys = self.dataplane_keys(keys);
         let zone_keys = self.zone_keys.iter();
         let zone_keys: Vec<Value> =
             zone_keys.map(|[kid, name]| json!({ "kid": kid, "key": keys[name] })).collect();
-        // No mesh is without a name, and the gate takes no list for one that is.
+        // Every mesh has a name. The gate refuses a list for a mesh without a name.
         let revocations = self.revocations.iter().filter(|(mesh, _)| !mesh.is_empty());
         let zone_proxies = if zone_keys.is_empty() { "deny" } else { "zoneToken" };
         let workload = if switches.require_workload { "whenLabelled" } else { "never" };
@@ -117,13 +116,13 @@ impl Stream {
             "requireExpiration": switches.require_expiration,
         });
         let mut policy = Config::from_json(config.to_string().as_bytes()).ok()?.policy;
-        // The configuration refuses an empty zone, which a control plane may have that nobody asks.
+        // The configuration refuses an empty zone. A control plane may have one if no zone proxy connects.
         let Profile::DpServer(server) = &mut policy.profile else { panic!("{:?}", policy.profile) };
         server.zone.clone_from(&self.zone);
         Some(policy)
     }
 
-    /// The static keys, and those in secrets, which Kuma asks where no static key is of that kid.
+    /// The static keys, and the keys in secrets. Kuma looks in the secrets only if no static key has the kid.
     fn dataplane_keys(&self, keys: &Keys) -> Vec<Value> {
         let secrets = self.secrets.iter().filter(|[mesh, kid, _]| {
             let is_static =
@@ -133,7 +132,7 @@ impl Stream {
         let all = self.keys.iter().chain(secrets);
         let all =
             all.map(|[mesh, kid, name]| json!({ "mesh": mesh, "kid": kid, "key": keys[name] }));
-        // The gate wants one key, which these proxies cannot have.
+        // The gate needs at least one key. This key is for no token here.
         let unused = json!({ "mesh": "mesh of no proxy", "kid": "kid of no token", "key": keys.values().next() });
         all.chain([unused]).collect()
     }

@@ -1,4 +1,4 @@
-//! golang-jwt itself, under a validator like Kuma's: the program in `tests/kuma`.
+//! The real golang-jwt, under a validator like Kuma's: the program in `tests/kuma`.
 
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::{Path, PathBuf};
@@ -14,20 +14,20 @@ use serde_json::{Value, json};
 use crate::engine::cases::{Case, public_keys};
 use crate::engine::{Answer, Jwt, Oracle};
 
-/// The program, running. Dropped, it ends.
+/// The running program. It ends when it is dropped.
 struct Program {
     process: Child,
     input: ChildStdin,
     answers: Lines<BufReader<ChildStdout>>,
 }
 
-/// The program as a control plane that is asked about tokens.
+/// The program as a control plane that judges tokens.
 pub(crate) struct GolangJwt {
     program: Program,
     jwt: Jwt,
 }
 
-/// The program as a control plane that is given keys.
+/// The program as a control plane that reads keys.
 pub(crate) struct GoKeys(Program);
 
 /// The program as a control plane at which proxies of every kind open streams.
@@ -39,21 +39,20 @@ struct Line {
     error: String,
 }
 
-/// What becomes of a key.
+/// The answer for a key.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct KeyAnswer {
-    /// Whether a control plane starts with it and can verify with it.
+    /// Whether a control plane starts with the key and can verify with it.
     pub(crate) accept: bool,
     /// Whether the signature of the token beside it is good.
     pub(crate) verified: bool,
-    /// Of the modulus.
+    /// The size of the modulus.
     pub(crate) bits: u32,
-    /// Why not.
+    /// Why the key is not accepted.
     pub(crate) error: String,
 }
 
-/// Builds the program, in `target`; `None` where there is no Go to build it with, or
-/// one that is older than Kuma's.
+/// Builds the program, in `target`; `None` if there is no Go, or one that is older than Kuma's.
 pub(crate) fn build() -> anyhow::Result<Option<PathBuf>> {
     let source = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join("tests/kuma");
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kuma");
@@ -68,7 +67,7 @@ pub(crate) fn build() -> anyhow::Result<Option<PathBuf>> {
     let problem = String::from_utf8_lossy(&output.stderr);
     match output.status.success() {
         true => Ok(Some(program)),
-        // Older than the one that Kuma is built with.
+        // This Go is older than the one that Kuma is built with.
         false if problem.contains("requires go") => Ok(None),
         false => bail!("go build: {problem}"),
     }
@@ -86,7 +85,7 @@ impl Program {
         Ok(Self { process, input, answers: BufReader::new(output).lines() })
     }
 
-    /// Asks with a line for each case, and reads as many.
+    /// Sends a line for each case, and reads as many answers.
     fn ask<T: DeserializeOwned>(
         &mut self,
         lines: impl ExactSizeIterator<Item = Value>,
@@ -103,7 +102,7 @@ impl Program {
     }
 }
 
-/// As many at a time as its answers fit a pipe, so that neither side waits for the other.
+/// The number of cases whose answers fit in a pipe, so that neither side waits for the other.
 const AT_A_TIME: usize = 25;
 
 impl GolangJwt {
@@ -128,7 +127,7 @@ impl GoStreams {
         Ok(Self(program))
     }
 
-    /// One answer for each stream, in order; `tests/kuma/dataplane.go` says what is in either.
+    /// One answer for each stream, in order; `tests/kuma/dataplane.go` describes both.
     pub(crate) fn judge<T: DeserializeOwned>(
         &mut self,
         streams: &[Value],

@@ -1,7 +1,7 @@
 //! Dataplane tokens of `zonegate generate`, judged by `tests/kuma`.
 //!
-//! In: flags of the command line, and a proxy. Checked: the token is good for the proxies that the flags say,
-//! and for no others. With `make test-kuma` the real programs do the same for zone tokens.
+//! In: flags of the command line, and a proxy. Checked: the token is accepted for the proxies that the flags name, and
+//! for no others. `make test-kuma` does the same for zone tokens with the real programs.
 
 use std::path::Path;
 use std::process::Command;
@@ -59,7 +59,7 @@ fn issued_dataplane_tokens_are_good_for_the_proxies_that_the_flags_say() {
     }
 }
 
-/// What is not said is there and empty, as kumactl writes it.
+/// A claim without a flag is present and empty, as kumactl writes it.
 #[test]
 fn an_issued_dataplane_token_has_all_claims_in_kumas_order() {
     let folder = TempDir::new().unwrap();
@@ -77,7 +77,7 @@ fn an_issued_dataplane_token_has_all_claims_in_kumas_order() {
     assert!(text(1).ends_with(r#","jti":"mine"}"#), "{}", text(1));
 }
 
-/// Of a proxy of name dp-1 in mesh default, service web, version 1 and workload backend.
+/// A stream of the proxy dp-1 in mesh default, with service web, version 1 and workload backend.
 fn stream(token: &str) -> Value {
     let resource = json!({
         "type": "Dataplane",
@@ -100,7 +100,7 @@ fn stream(token: &str) -> Value {
     })
 }
 
-/// What the tool prints.
+/// The output of the tool.
 fn zonegate(dir: &Path, arguments: &str) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_zonegate"));
     let output = command.args(arguments.split_whitespace()).current_dir(dir).output().unwrap();

@@ -1,7 +1,6 @@
-//! The real kuma-cp, asked over gRPC: one stream a case, many at a time, nothing left open.
+//! The real kuma-cp, asked over gRPC: one stream per case, many at a time, none left open.
 //!
-//! Its keys, its zone and its clock are fixed; its revocations are set through its API, a text for a
-//! whole run.
+//! Its keys, its zone and its clock are fixed. Its revocations are set through its API, one text for a whole run.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -18,13 +17,13 @@ use zonegate_testkit::kuma::{
 use crate::engine::cases::{Case, RINGS, public_key};
 use crate::engine::{Answer, Jwt, Oracle};
 
-/// Streams that are asked at once.
+/// The number of streams that are asked at the same time.
 const AT_ONCE: usize = 64;
-/// The zone of every case that has not another one drawn.
+/// The zone of every case that draws no other zone.
 const ZONE: &str = "zone-1";
 const REVOCATIONS: &str = "zone-token-revocations";
 
-/// A running control plane. Dropped, it is killed.
+/// A running control plane. It is killed when it is dropped.
 pub(crate) struct KumaCp {
     runtime: Runtime,
     control_plane: ControlPlane,
@@ -34,14 +33,14 @@ pub(crate) struct KumaCp {
     _dir: TempDir,
 }
 
-/// One who asks it.
+/// A client that asks the control plane.
 pub(crate) struct Asking<'a> {
     control_plane: &'a KumaCp,
     judge: Arc<Judge>,
 }
 
 impl KumaCp {
-    /// With the keys of the ring that fixed surroundings have.
+    /// Starts a control plane with the keys of the ring of the fixed surroundings.
     pub(crate) fn start(home: &Home) -> anyhow::Result<Self> {
         let dir = TempDir::new()?;
         let certificates = Certificates::generate(dir.path())?;
@@ -53,7 +52,7 @@ impl KumaCp {
         };
         options.public_keys = keys.map(key).collect();
         options.zone_proxies = ZoneProxyAuthentication::StaticKeys;
-        // Else a revocation is in force only after a while.
+        // Without this, a revocation takes effect only after some time.
         options.environment.push(("KUMA_STORE_CACHE_ENABLED".to_owned(), "false".to_owned()));
         let runtime = Runtime::new()?;
         let control_plane = runtime.block_on(ControlPlane::start(home, &options))?;

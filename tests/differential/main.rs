@@ -1,8 +1,8 @@
-//! The gate and golang-jwt, in both releases that Kuma has used, judge the same tokens, and the gate and Go read the same keys, a hundred
-//! thousand of each.
+//! The gate and golang-jwt, in both releases that Kuma has used, judge the same tokens, and the gate and Go read the
+//! same keys: a hundred thousand of each.
 //!
-//! `ZONEGATE_CASES` says how many, `ZONEGATE_SEED` which ones. Needs Go; without it, it says that it
-//! was skipped. With `make test-kuma` the real kuma-cp judges as many.
+//! `ZONEGATE_CASES` sets the number of cases, `ZONEGATE_SEED` the seed. Needs Go; without Go, the tests print that they
+//! were skipped. With `make test-kuma` the real kuma-cp judges as many cases.
 #![allow(clippy::unwrap_used, clippy::panic)] // a test may panic
 #![allow(clippy::indexing_slicing, clippy::string_slice, clippy::arithmetic_side_effects)]
 
@@ -54,7 +54,7 @@ fn the_gate_differs_from_golang_jwt_v4_only_where_the_tables_say_so() {
     );
 }
 
-/// `None` where there is no Go.
+/// `None` if there is no Go.
 fn run_against_golang_jwt(jwt: Jwt) -> Option<Summary> {
     let Some(program) = golang_jwt::build().unwrap() else {
         println!(
@@ -81,7 +81,7 @@ fn run_against_golang_jwt(jwt: Jwt) -> Option<Summary> {
     println!("{} in {:.0?}: {} accepted", summary.judged, start.elapsed(), summary.accepted);
     println!("stricter: {:?}, looser: {:?}", summary.rows, summary.looser);
     assert!(summary.differences.is_empty(), "{}", differences(&summary, seed));
-    // Were most of them refused for one plain reason, the run would show little.
+    // If most tokens were refused for one plain reason, the run would show little.
     assert!(summary.accepted * 10 > cases, "few cases are good: {}", summary.accepted);
     let rows = Row::ALL.into_iter().filter(|row| row.is_of(jwt));
     let unneeded: Vec<_> = rows.filter(|row| !summary.rows.contains_key(row)).collect();
@@ -122,7 +122,7 @@ fn the_gate_reads_keys_as_go_does_and_refuses_more_only_where_the_table_says_so(
     assert!(unneeded.is_empty() || cases < CASES, "rows that no key needed: {unneeded:?}");
 }
 
-/// Of these, fewer are enough: an edit has fewer places to be at.
+/// Fewer streams are enough: a stream has fewer places for an edit.
 const STREAMS: usize = 20_000;
 
 #[test]
@@ -162,8 +162,7 @@ fn the_gate_lets_no_dataplane_in_that_kuma_would_refuse_but_for_what_only_kuma_k
     assert!(unneeded.is_empty() || cases < STREAMS, "excuses without a case: {unneeded:?}");
 }
 
-/// Texts of `zone-token-revocations`, and how many per cent of the cases each has. A good token is
-/// `id1`.
+/// Texts of `zone-token-revocations`, and the percentage of cases for each. The id of a good token is `id1`.
 const REVOKED: [(&str, usize); 6] =
     [("", 70), ("id2,id3\n", 15), ("id2, id1", 5), ("id1", 4), ("id1,", 3), ("\n", 3)];
 

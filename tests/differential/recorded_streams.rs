@@ -1,8 +1,8 @@
 //! The recorded streams of proxies with dataplane tokens, `tests/data/kuma-dataplane-token.json`.
 //!
-//! In: what a proxy sends and what a control plane knows, designed by hand. Checked: the recorded answer is
-//! that of `tests/kuma`, so that whoever reads the file compares with what Kuma's rules say. With
-//! `ZONEGATE_RECORD=1` the answers are written anew instead; read the difference before you keep it.
+//! In: what a proxy sends and what a control plane knows, written by hand. Checked: the recorded answer is that of
+//! `tests/kuma`, so that the file agrees with Kuma's rules. With `ZONEGATE_RECORD=1` the answers are written anew
+//! instead; read the difference before you keep it.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -15,9 +15,9 @@ use crate::golang_jwt::{self, GoStreams};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/kuma-dataplane-token.json");
 
-/// What says of a vector what it is for.
+/// Members that describe a vector.
 const LABELS: [&str; 4] = ["id", "desc", "jose_header", "claims"];
-/// What the program answers.
+/// Members of the program's answer.
 const ANSWER: [&str; 5] = ["accept", "error", "step", "proxy", "unused"];
 
 #[test]
@@ -48,7 +48,7 @@ fn the_recorded_streams_are_answered_as_recorded() {
     assert!(different.is_empty(), "{}", different.join("\n"));
 }
 
-/// What stands in the file beside a token is what is in the token.
+/// The header and the claims that the file shows for a token are those in the token.
 #[test]
 fn the_recorded_tokens_say_what_the_file_says() {
     let file = read();
@@ -80,7 +80,7 @@ fn without_answer(vector: &Value) -> Value {
     asked.map(|(name, value)| (name.clone(), value.clone())).collect::<Map<_, _>>().into()
 }
 
-/// As the file is kept: one space a level, and a line feed at the end.
+/// The form of the file: one space per level, and a line feed at the end.
 fn pretty(file: &Value) -> Vec<u8> {
     use serde::Serialize;
 

@@ -10,10 +10,10 @@ import (
 	"github.com/asaskevich/govalidator"
 )
 
-// Why a control plane does not use a resource that it could read; the words are ours.
+// Checks why a control plane does not use a resource that it could read. The error texts are ours.
 //
-// Kuma's pkg/core/resources/apis/mesh/{dataplane,zone_ingress,zone_egress}_validator.go and validators.go.
-// Name and mesh are not looked at there.
+// Kuma's pkg/core/resources/apis/mesh/{dataplane,zone_ingress,zone_egress}_validator.go and validators.go. They do not
+// check name and mesh.
 func (known *resource) check() error {
 	switch known.meta.Type {
 	case "Dataplane":
@@ -45,7 +45,7 @@ func checkDataplane(spec message) error {
 		problems = append(problems, none(networking, "inbound"), none(networking, "outbound"),
 			none(networking, "listeners"), none(spec, "probes"), checkGateway(gateway))
 	default:
-		// A gateway of a type that Kuma has no name for is here as well, and its tags are not checked.
+		// This includes a gateway of a type that Kuma has no name for. The tags of such a gateway are not checked.
 		problems = append(problems, checkProbes(spec), checkMetrics(spec), checkListeners(networking))
 	}
 	return errors.Join(problems...)

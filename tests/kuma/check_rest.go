@@ -54,7 +54,7 @@ func checkEgress(networking message) error {
 	return errors.Join(problems...)
 }
 
-// Whether a port of the loopback interface is taken by one of this address.
+// Whether a listener with this address takes the port on the loopback interface.
 func isLocal(port uint32, address string, taken uint32) bool {
 	other := net.ParseIP(address)
 	return port == taken && (other.IsUnspecified() || net.IPv4(127, 0, 0, 1).Equal(other))

@@ -13,41 +13,41 @@ import (
 type stream struct {
 	// Each authorization header.
 	Authorization []string `json:"authorization"`
-	// A discovery stream, "ads" or nothing; or health discovery, "hds", which has no more than a node id.
+	// "ads" or empty for a discovery stream, "hds" for health discovery, which has only a node id.
 	Service string `json:"service"`
-	// Of the first message's node: its id, and two strings of its metadata.
+	// From the first message's node: its id, and two strings of its metadata.
 	NodeID    string  `json:"node_id"`
 	ProxyType string  `json:"proxy_type"`
 	Resource  *string `json:"resource"`
-	// What the control plane has in its store: texts of resources.
+	// The texts of the resources in the control plane's store.
 	Stored []string `json:"stored"`
-	// Static public keys: mesh, kid and name of key, in the order of the configuration.
+	// Static public keys: mesh, kid and name of the key, in the order of the configuration.
 	Keys [][3]string `json:"keys"`
-	// Signing keys in secrets of meshes, likewise. They are asked unless useSecrets is off.
+	// Signing keys in secrets of meshes, in the same form. They are used unless useSecrets is off.
 	Secrets    [][3]string `json:"secrets"`
 	StaticOnly bool        `json:"static_only"`
 	// By mesh, the text of the GlobalSecret dataplane-token-revocations-MESH.
 	Revocations map[string]string `json:"revocations"`
-	// For zone ingresses and egresses: kid and name of key, revocations and the zone.
+	// For zone ingresses and egresses: kid and name of the key, revocations and the zone.
 	ZoneKeys        [][2]string `json:"zone_keys"`
 	ZoneRevocations string      `json:"zone_revocations"`
 	Zone            string      `json:"zone"`
-	// Whether a MeshIdentity makes the proxy's identity from its label kuma.io/workload.
+	// Whether a MeshIdentity derives the proxy's identity from its label kuma.io/workload.
 	WorkloadIdentity bool `json:"workload_identity"`
 	// Seconds and nanoseconds since 1970.
 	Now [2]int64 `json:"now"`
 }
 
-// What becomes of a stream.
+// The answer for a stream.
 type streamAnswer struct {
 	Accept bool `json:"accept"`
-	// As the control plane sends it, with status UNKNOWN (2).
+	// The error as the control plane sends it, with status UNKNOWN (2).
 	Error string `json:"error"`
-	// The step that it stopped at: resource, credential, token, proxy, node.
+	// The step at which the control plane stopped: resource, credential, token, proxy, node.
 	Step string `json:"step"`
-	// Whom the control plane takes the proxy for.
+	// The proxy as the control plane identifies it.
 	Proxy *proxySeen `json:"proxy"`
-	// Why the control plane does not use the text of the resource, where there is one; in our words.
+	// Why the control plane does not use the text of the resource, if there is one; in our words.
 	Unused string `json:"unused"`
 }
 
@@ -75,7 +75,7 @@ func answerToStream(asked stream, known map[string]*rsa.PublicKey) streamAnswer 
 // Kuma's pkg/xds/auth/callbacks.go and, for health discovery, pkg/hds/authn/callbacks.go; then the
 // validateProxyKey of pkg/xds/server/callbacks/dataplane_lifecycle.go.
 func (asked stream) admit(known map[string]*rsa.PublicKey, answer *streamAnswer) (string, error) {
-	// Health discovery looks at the credential first.
+	// Health discovery checks the credential first.
 	token, noCredential := credential(asked.Authorization)
 	if noCredential != nil {
 		noCredential = fmt.Errorf("could not extract credential from DiscoveryRequest: %w", noCredential)
@@ -116,8 +116,8 @@ func (asked stream) authenticate(proxy *resource, token string, known map[string
 	}
 }
 
-// Kuma's NewDataplaneTokenValidator in pkg/tokens/builtin/components.go: the keys of the mesh, then those
-// of no mesh; of several under one kid the last one counts.
+// Kuma's NewDataplaneTokenValidator in pkg/tokens/builtin/components.go: the keys of the mesh, then the keys of no
+// mesh. If several have the same kid, the last one counts.
 func (asked stream) meshTokens(mesh string, known map[string]*rsa.PublicKey) validator {
 	keys := keysOfMesh(asked.Keys, mesh, known)
 	for kid, key := range keysOfMesh(asked.Keys, "", known) {
@@ -156,8 +156,8 @@ func (asked stream) now() time.Time {
 	return time.Unix(asked.Now[0], asked.Now[1])
 }
 
-// Whether the first message's node is the proxy that its resource says. A node without an id is not looked
-// at; a later message of the stream may then have any.
+// Whether the first message's node is the proxy of its resource. A node without an id is not checked; a later message
+// of the stream may then have any id.
 func (asked stream) checkNode(proxy *resource) error {
 	if asked.NodeID == "" {
 		return nil
@@ -171,7 +171,7 @@ func (asked stream) checkNode(proxy *resource) error {
 	}
 	switch wanted, found := typesOfProxy[asked.ProxyType]; {
 	case !found:
-		// Kuma goes on with a resource that is nil.
+		// Kuma continues with a nil resource.
 		return errors.New("kuma-cp: nil pointer dereference")
 	case wanted != proxy.meta.Type:
 		return fmt.Errorf("could not register proxy passed in kuma-dp run: invalid type *v1alpha1.%s for Spec",

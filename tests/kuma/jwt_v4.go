@@ -8,10 +8,10 @@ import (
 	"github.com/golang-jwt/jwt/v4"
 )
 
-// A control plane of Kuma 2.9 or 2.10, which reads tokens with golang-jwt v4. All else is as in 2.14.
+// A control plane of Kuma 2.9 or 2.10, which reads tokens with golang-jwt v4. The rest is as in 2.14.
 type zoneTokensV4 struct{ zoneTokens }
 
-// As ZoneClaims in the package zone.
+// The same claims as ZoneClaims in the package zone.
 type zoneClaimsV4 struct {
 	Zone  string
 	Scope []string
@@ -35,7 +35,7 @@ func (known zoneTokensV4) admit(authorization []string, scope string) error {
 
 func (known zoneTokensV4) parse(text string) (*zoneClaimsV4, error) {
 	claims := &zoneClaimsV4{}
-	// The clock of this release is a variable of its package; cases are judged one after another.
+	// In this release the clock is a variable of the package. Cases are judged one after another.
 	jwt.TimeFunc = func() time.Time { return known.now }
 	keyOf := func(token *jwt.Token) (any, error) { return known.keyOf(token.Header, token.Method.Alg()) }
 	token, err := jwt.ParseWithClaims(text, claims, keyOf)

@@ -10,9 +10,9 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// A public key as it stands in a configuration, and a token that it may have signed.
+// A public key from a configuration, and a token that it may have signed.
 type keyCase struct {
-	// The text, or what is taken for one. JSON has it in base64.
+	// The text of the key, good or bad. In JSON it is base64.
 	Key   []byte `json:"key"`
 	Token string `json:"token"`
 }
@@ -22,7 +22,7 @@ type keyAnswer struct {
 	Accept bool `json:"accept"`
 	// Whether the token's signature is good.
 	Verified bool `json:"verified"`
-	// Of the modulus, where there is one.
+	// The size of the modulus, if there is one.
 	Bits  int    `json:"bits"`
 	Error string `json:"error"`
 }
@@ -45,7 +45,7 @@ func answerToKey(asked keyCase) keyAnswer {
 	return answer
 }
 
-// Whether a signature could be good: with a key that is of no use, the refusal of a bad one is another.
+// Whether the key can verify at all. With an unusable key, the error for a bad signature is another.
 func canVerify(key *rsa.PublicKey) error {
 	digest := sha256.Sum256(nil)
 	err := rsa.VerifyPKCS1v15(key, crypto.SHA256, digest[:], make([]byte, key.Size()))

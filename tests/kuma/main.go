@@ -1,17 +1,16 @@
-// Answers whether a Kuma control plane would let a proxy in, case by case.
+// Answers whether a Kuma control plane would accept a proxy, case by case.
 //
-// It is golang-jwt itself, and the readers of JSON, YAML and protobuf, in the versions that Kuma 2.14.3
-// requires, under a validator written after Kuma's (see validator.go): Kuma's own Go module is not needed to
-// build it.
+// It uses the real golang-jwt, and the readers of JSON, YAML and protobuf, in the versions that Kuma 2.14.3 requires,
+// under a validator written after Kuma's (see validator.go). Building it does not need Kuma's own Go module.
 //
-// In: JSON lines on standard input. The first holds the public keys by name, {"keys":{"a":"PEM"}};
-// each other one is a case. Out: a line for each case, in order, {"accept":false,"error":"..."}.
+// In: JSON lines on standard input. The first holds the public keys by name, {"keys":{"a":"PEM"}}; each other line is a
+// case. Out: a line for each case, in order, {"accept":false,"error":"..."}.
 //
-// With the argument "v4" it is the golang-jwt of Kuma 2.9 and 2.10 that judges the cases (see jwt_v4.go).
+// With the argument "v4" the golang-jwt of Kuma 2.9 and 2.10 judges the cases (see jwt_v4.go).
 //
-// With the argument "streams" each case is the opening of a stream by any proxy, with a dataplane token or a
-// zone token (see dataplane.go). With the argument "keys" each line is a key instead (see keys.go), and the
-// answer is what becomes of it.
+// With the argument "streams" each case is the opening of a stream by any proxy, with a dataplane token or a zone token
+// (see dataplane.go). With the argument "keys" each line is a key instead (see keys.go), and the answer says whether it
+// can be used.
 package main
 
 import (
@@ -28,15 +27,15 @@ import (
 type connection struct {
 	// Each authorization header.
 	Authorization []string `json:"authorization"`
-	// Pairs of kid and name of key, in the order of the configuration.
+	// Pairs of kid and name of the key, in the order of the configuration.
 	Keys [][2]string `json:"keys"`
 	// The text of the secret zone-token-revocations.
 	Revocations string `json:"revocations"`
 	// Seconds and nanoseconds since 1970.
 	Now [2]int64 `json:"now"`
-	// What the proxy needs.
+	// The scope that the proxy needs.
 	Scope string `json:"scope"`
-	// What the control plane serves.
+	// The zone of the control plane.
 	Zone string `json:"zone"`
 }
 
@@ -71,7 +70,7 @@ func serveCases[Case, Answer any](
 ) func(io.Reader, io.Writer) error {
 	return func(in io.Reader, out io.Writer) error {
 		lines := json.NewDecoder(bufio.NewReaderSize(in, 1<<20))
-		// A name with a slip in it would leave the case a plain one.
+		// Without this, a misspelled name would silently make a case a plain one.
 		lines.DisallowUnknownFields()
 		known, err := readKeys(lines)
 		if err != nil {
@@ -139,7 +138,7 @@ func answerOf(err error) answer {
 
 func (asked connection) tokens(known map[string]*rsa.PublicKey) zoneTokens {
 	keys := map[string]*rsa.PublicKey{}
-	// Of several keys under one kid the last one counts.
+	// If several keys have the same kid, the last one counts.
 	for _, pair := range asked.Keys {
 		keys[pair[0]] = known[pair[1]]
 	}

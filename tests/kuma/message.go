@@ -4,7 +4,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// A message whose fields are read by name. One that is not there has all fields empty, as in Go.
+// A message whose fields are read by name. All fields of an absent message are empty, as in Go.
 type message struct {
 	protoreflect.Message
 }

@@ -9,12 +9,12 @@ import (
 	"zonegate.invalid/tests/kuma/issuer"
 )
 
-// By what a proxy is found in the store.
+// The key of a proxy in the store.
 type proxyKey struct {
 	mesh, name string
 }
 
-// What node.metadata["dataplane.proxyType"] means.
+// The meaning of node.metadata["dataplane.proxyType"].
 var typesOfProxy = map[string]string{
 	"":          "Dataplane",
 	"dataplane": "Dataplane",
@@ -35,7 +35,7 @@ func (asked stream) proxy(answer *streamAnswer) (*resource, string, error) {
 		return nil, "", errors.New(
 			"dataplane not found. Create Dataplane in Kuma CP first or pass it as an argument to kuma-dp")
 	}
-	// Kuma's pkg/core/xds/metadata.go: what cannot be used is logged, and then as if it were not there.
+	// Kuma's pkg/core/xds/metadata.go: a resource that cannot be used is logged and ignored.
 	if asked.Resource != nil {
 		said, err := resourceOf(*asked.Resource)
 		if err == nil {
@@ -75,7 +75,7 @@ func (asked stream) inStore(kind string, key proxyKey) *resource {
 	return nil
 }
 
-// Kuma's ParseProxyIdFromString in pkg/core/xds/types.go. A mesh may be empty, that of a zone proxy is.
+// Kuma's ParseProxyIdFromString in pkg/core/xds/types.go. A mesh may be empty; that of a zone proxy is.
 func proxyOfNode(id string) (proxyKey, error) {
 	if id == "" {
 		return proxyKey{}, errors.New("Envoy ID must not be nil")
@@ -90,7 +90,7 @@ func proxyOfNode(id string) (proxyKey, error) {
 	return proxyKey{mesh, name}, nil
 }
 
-// Whether a proxy may have a token with these claims; what is empty in the token is not looked at.
+// Whether a proxy may have a token with these claims. A claim that is empty is not checked.
 //
 // Kuma's authDataplane in pkg/xds/auth/universal/authenticator.go.
 func fits(claims *issuer.DataplaneClaims, proxy *resource, hasWorkloadIdentity bool) error {
@@ -106,7 +106,7 @@ func fits(claims *issuer.DataplaneClaims, proxy *resource, hasWorkloadIdentity b
 	return fitsWorkload(claims.Workload, proxy, hasWorkloadIdentity)
 }
 
-// A tag with an empty list is none: MultiValueTagSetFrom in api/mesh/v1alpha1/dataplane_helpers.go.
+// A tag with an empty list counts as absent: MultiValueTagSetFrom in api/mesh/v1alpha1/dataplane_helpers.go.
 func fitsTags(wanted map[string][]string, has map[string]map[string]bool) error {
 	for _, tag := range sorted(wanted) {
 		if len(wanted[tag]) == 0 {
@@ -154,7 +154,7 @@ func (known *resource) seen(from string) *proxySeen {
 	return seen
 }
 
-// Kuma goes through maps in any order; here the order is that of the names, so that a text is always the same.
+// Kuma iterates over maps in any order. Here the order is by name, so that the text is always the same.
 func sorted[Value any](names map[string]Value) []string {
 	all := make([]string, 0, len(names))
 	for name := range names {

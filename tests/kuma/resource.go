@@ -1,5 +1,5 @@
-// What a control plane reads in the text of a resource. Much of it is not what one would think; the vectors of
-// tests/data/kuma-dataplane-token.json, by id:
+// How a control plane reads the text of a resource. Many of the rules are surprising. The last column has ids of
+// vectors in tests/data/kuma-dataplane-token.json:
 //
 //	the text                                                 what Kuma makes of it                        vectors
 //	----                                                     ---------------------                        -------
@@ -43,15 +43,15 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// A proxy as a control plane knows it: what node.metadata["dataplane.resource"] says, or what is stored.
+// A proxy as a control plane knows it, from node.metadata["dataplane.resource"] or from the store.
 type resource struct {
 	meta resourceMeta
 	// Of type Dataplane, ZoneIngress or ZoneEgress.
 	spec message
 }
 
-// What all resources have: names, types and order are those of Kuma's
-// pkg/core/resources/model/rest/v1alpha1/meta.go, for encoding/json and for a text with all of them in it.
+// The members that all resources have: names, types and order are those of Kuma's
+// pkg/core/resources/model/rest/v1alpha1/meta.go, for encoding/json, and because a text may have all of them.
 type resourceMeta struct {
 	Type             string            `json:"type"`
 	Mesh             string            `json:"mesh,omitempty"`
@@ -61,11 +61,11 @@ type resourceMeta struct {
 	Labels           map[string]string `json:"labels,omitempty"`
 }
 
-// What a control plane reads in the text of a resource, JSON or YAML. It does not use a text with an error.
+// Reads the text of a resource, JSON or YAML, as a control plane does. The control plane does not use a text with an
+// error.
 //
-// Kuma's pkg/core/resources/model/rest/unmarshaller.go (YAML.UnmarshalCore). The text is read twice: the
-// first time for the type alone, with numbers for strings where a string is wanted; the second time, for
-// everything, without.
+// Kuma's pkg/core/resources/model/rest/unmarshaller.go (YAML.UnmarshalCore). The text is read twice: first only for the
+// type, where numbers are allowed for strings; then for everything, where they are not.
 func resourceOf(text string) (*resource, error) {
 	var meta resourceMeta
 	if err := yaml.Unmarshal([]byte(text), &meta); err != nil {
@@ -74,7 +74,7 @@ func resourceOf(text string) (*resource, error) {
 	switch meta.Type {
 	case "Dataplane", "ZoneIngress", "ZoneEgress":
 	default:
-		// Whether Kuma knows the type or not, it is none of a proxy.
+		// Whether Kuma knows the type or not, it is not the type of a proxy.
 		return nil, fmt.Errorf("invalid dataplane resource type %q", meta.Type)
 	}
 	read := &resource{spec: message{newMessage(meta.Type)}}
@@ -88,8 +88,8 @@ func resourceOf(text string) (*resource, error) {
 }
 
 // UnmarshalJSON is Kuma's pkg/core/resources/model/rest/unversioned/resource.go with FromJSON of
-// pkg/util/proto/proto.go: everything stands side by side in one object, read by encoding/json for what all
-// resources have and by jsonpb for the rest.
+// pkg/util/proto/proto.go: all members are in one object. encoding/json reads those that all resources have, and jsonpb
+// reads the rest.
 func (read *resource) UnmarshalJSON(text []byte) error {
 	if err := json.Unmarshal(text, &read.meta); err != nil {
 		return err

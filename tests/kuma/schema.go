@@ -13,9 +13,9 @@ import (
 	_ "google.golang.org/protobuf/types/known/wrapperspb"
 )
 
-// The fields of the resources that a proxy can be, by name and type, as Kuma's JSON has them
-// (api/mesh/v1alpha1/{dataplane,zone_ingress,zoneegress,envoy_admin,metrics}.proto). Numbers are of no
-// account in JSON. Lists have [], maps are of string to string.
+// The fields of the resources that a proxy can be, by name and type, as in Kuma's JSON
+// (api/mesh/v1alpha1/{dataplane,zone_ingress,zoneegress,envoy_admin,metrics}.proto). Field numbers do not matter in
+// JSON. Lists have []; maps are of string to string.
 var schema = []messageType{
 	{"Dataplane", []field{
 		{"networking", "Networking"}, {"metrics", "MetricsBackend"}, {"probes", "Probes"},
@@ -92,7 +92,7 @@ var schema = []messageType{
 	{"EgressNetworking", []field{{"address", "string"}, {"port", "uint32"}, {"admin", "EnvoyAdmin"}}},
 }
 
-// The first is what is meant where nothing is said.
+// The first value is the default.
 var enums = map[string][]string{
 	"InboundState":  {"Ready", "NotReady", "Ignored"},
 	"GatewayType":   {"DELEGATED", "BUILTIN"},

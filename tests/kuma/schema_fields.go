@@ -8,7 +8,7 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 )
 
-// Where Duration, Struct and the wrappers are.
+// The files with Duration, Struct and the wrappers.
 var globalFiles = protoregistry.GlobalFiles
 
 var scalars = map[string]descriptorpb.FieldDescriptorProto_Type{
@@ -54,7 +54,7 @@ func entryName(field string) string {
 	return strings.ToUpper(field[:1]) + field[1:] + "Entry"
 }
 
-// In a message of its own, since two enums of one scope may not have a value of the same name.
+// Each enum is in a message of its own, because two enums of one scope may not share a value name.
 func describeEnum(name string, values []string) *descriptorpb.DescriptorProto {
 	described := &descriptorpb.EnumDescriptorProto{Name: proto.String(name)}
 	for number, value := range values {

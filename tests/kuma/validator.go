@@ -13,11 +13,11 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// What a control plane knows of the tokens of one issuer: those of zones, or those of one mesh.
+// The keys and revocations of one issuer: of zone tokens, or of the dataplane tokens of one mesh.
 type validator struct {
 	// Static public keys by kid.
 	keys map[string]*rsa.PublicKey
-	// Those in secrets, which are asked after the static ones; nil where they are not asked.
+	// Keys in secrets, used after the static ones; nil if they are not used.
 	secrets *secretKeys
 	// The text of the secret with the revoked IDs.
 	revocations string
@@ -27,9 +27,9 @@ type validator struct {
 // Signing keys in secrets of the control plane.
 type secretKeys struct {
 	keys map[string]*rsa.PublicKey
-	// The first part of their names.
+	// The prefix of their names.
 	prefix string
-	// Where the secrets are; empty for GlobalSecrets.
+	// The mesh of the secrets; empty for GlobalSecrets.
 	mesh string
 }
 
@@ -61,7 +61,7 @@ func (known validator) validate(text string, claims tokenClaims) error {
 	return nil
 }
 
-// The header of a token decides which key verifies it. Older releases crash where the kid is no string.
+// The header of a token decides which key verifies it. Older releases crash if the kid is not a string.
 func (known validator) keyOf(header map[string]any, algorithm string) (any, error) {
 	kid, found := header["kid"]
 	if !found {
@@ -82,7 +82,7 @@ func (known validator) keyOf(header map[string]any, algorithm string) (any, erro
 	}
 }
 
-// The error is that of whoever was asked last.
+// The error comes from the source that was asked last.
 func (known validator) publicKey(kid string) (any, error) {
 	if key := known.keys[kid]; key != nil {
 		return key, nil
@@ -96,7 +96,7 @@ func (known validator) publicKey(kid string) (any, error) {
 	return nil, &noSigningKey{kid: kid, prefix: known.secrets.prefix, mesh: known.secrets.mesh}
 }
 
-// HS256 was what Kuma before 1.4 signed with. A secret that would hold such a key is none of the inputs.
+// Kuma before 1.4 signed with HS256. No input has a secret with such a key.
 func (known validator) noLegacyKey() error {
 	if known.secrets == nil {
 		return errors.New("not supported")
@@ -122,7 +122,7 @@ func (missing *noSigningKey) Error() string {
 		" regenerate the token", missing.kid, place)
 }
 
-// An empty secret revokes nothing; one that is a line feed revokes the empty ID.
+// An empty secret revokes nothing. A secret that is only a line feed revokes the empty ID.
 func (known validator) isRevoked(id string) bool {
 	if known.revocations == "" {
 		return false
@@ -134,7 +134,7 @@ func (known validator) isRevoked(id string) bool {
 func publicKey(text string) (*rsa.PublicKey, error) {
 	block, _ := pem.Decode([]byte(text))
 	if block == nil {
-		// Kuma asks for the type of this block, and the process ends.
+		// Kuma reads the type of this missing block, and the process crashes.
 		return nil, errors.New("no PEM block: kuma-cp crashes")
 	}
 	switch block.Type {

@@ -7,10 +7,10 @@ import (
 	"zonegate.invalid/tests/kuma/zone"
 )
 
-// What a control plane knows when a zone proxy connects.
+// The control plane's data for judging a zone proxy.
 type zoneTokens struct {
 	validator
-	// What the control plane serves.
+	// The zone of the control plane.
 	zone string
 }
 
@@ -35,7 +35,7 @@ func (known zoneTokens) authenticate(token, scope string) error {
 	return known.allow(claims.Zone, claims.Scope, scope)
 }
 
-// What a token says against what is needed.
+// Compares the claims of a token with what is needed.
 func (known zoneTokens) allow(zone string, scopes []string, scope string) error {
 	if !slices.Contains(scopes, scope) {
 		return fmt.Errorf("token cannot be used to authenticate zone entity (%s is out of token's scope: %+v)",
@@ -47,7 +47,7 @@ func (known zoneTokens) allow(zone string, scopes []string, scope string) error 
 	return nil
 }
 
-// No header at all is an empty token, which the parser refuses.
+// No header counts as an empty token, which the parser refuses.
 func credential(authorization []string) (string, error) {
 	switch len(authorization) {
 	case 0:

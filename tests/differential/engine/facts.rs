@@ -1,7 +1,7 @@
-//! What a token says, read apart from the gate's own reader: a predicate that shared its code could
-//! not show its mistakes.
+//! The contents of a token, read by code of its own: a predicate that shared code with the gate could not show the
+//! gate's mistakes.
 //!
-//! In: the values of `authorization`. Out: members and sizes. Only what both sides could read is read here.
+//! In: the values of `authorization`. Out: members and sizes. Only tokens that the gate or Kuma accepts are read here.
 
 use base64::Engine;
 use base64::alphabet::URL_SAFE;
@@ -10,18 +10,18 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// What a token says.
+/// The contents of a token.
 pub(crate) struct Facts {
     pub(crate) length: usize,
     pub(crate) header: Object,
     pub(crate) claims: Object,
 }
 
-/// A JSON object: names, and the JSON text of the values.
+/// A JSON object: names, and the JSON texts of the values.
 pub(crate) struct Object {
     pub(crate) members: Vec<(String, String)>,
     pub(crate) depth: usize,
-    /// Whether more than white space stands behind the object.
+    /// Whether the object is followed by more than white space.
     pub(crate) has_text_after: bool,
 }
 
@@ -34,7 +34,7 @@ const LAX: GeneralPurpose = GeneralPurpose::new(
 );
 
 impl Facts {
-    /// `None` where there is no token that could be read.
+    /// `None` if there is no readable token.
     pub(crate) fn of(authorization: &[String]) -> Option<Self> {
         let [text] = authorization else { return None };
         let mut segments = text.split('.').map(|segment| {
@@ -52,26 +52,26 @@ impl Object {
         let mut values = serde_json::Deserializer::from_str(&text).into_iter::<Members>();
         let members = values.next()?.ok()?.0;
         let (value, after) = text.split_at_checked(values.byte_offset())?;
-        // RFC 8259 section 2: a form feed is none.
+        // RFC 8259 section 2: a form feed is not white space.
         let is_white_space = |byte: u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
         let has_text_after = !after.bytes().all(is_white_space);
         Some(Self { members, depth: depth(value), has_text_after })
     }
 
-    /// The values of a claim, whatever the case of its name.
+    /// The values of a claim. The case of its name does not matter.
     pub(crate) fn all(&self, claim: &str) -> Vec<&str> {
         let fold = |name: &str| name.to_uppercase().to_lowercase();
         let named = self.members.iter().filter(|(name, _)| fold(name) == claim);
         named.map(|(_, value)| value.as_str()).collect()
     }
 
-    /// What is left of a claim that is a string.
+    /// The value of a string claim after all its members are read.
     pub(crate) fn string(&self, claim: &str) -> String {
         let read = |value: &&str| serde_json::from_str::<Option<String>>(value).ok().flatten();
         self.all(claim).iter().rev().find_map(read).unwrap_or_default()
     }
 
-    /// What is left of a claim that is a date: seconds, as a number or as a string that holds one.
+    /// The value of a date claim after all its members are read: seconds, as a number or as a number in a string.
     pub(super) fn date(&self, claim: &str) -> Option<f64> {
         let value = self.all(claim).pop()?;
         let text = serde_json::from_str::<String>(value).unwrap_or_else(|_| value.to_owned());
@@ -79,7 +79,7 @@ impl Object {
     }
 }
 
-/// Every escape of a surrogate as U+FFFD, in pairs or not.
+/// Replaces every escape of a surrogate with U+FFFD, in pairs or not.
 fn without_surrogates(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;

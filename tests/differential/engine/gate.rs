@@ -9,14 +9,14 @@ use zonegate_testkit::zone_proxy::{Claimed, discovery_request};
 
 use super::cases::{Case, RINGS, Ring, public_key};
 
-/// What the gate does with a connection.
+/// The gate's verdict on a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Judged {
-    /// Lets it in.
+    /// The gate allows the connection.
     Allowed,
-    /// Refuses it.
+    /// The gate refuses the connection.
     Denied(Reason),
-    /// Refused the whole configuration, so nothing passes.
+    /// The gate refuses the whole configuration, so nothing passes.
     NotConfigured,
 }
 

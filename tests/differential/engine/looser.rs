@@ -1,6 +1,6 @@
-//! Where the gate is looser than a release of Kuma, each as a predicate on a case.
+//! The rows in which the gate is looser than a release of Kuma, each as a predicate on a case.
 //!
-//! In: a case that the gate lets in and Kuma refuses, with Kuma's words. Out: the row, if there is one.
+//! In: a case that the gate allows and Kuma refuses, with Kuma's error text. Out: the row, if there is one.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::cases::Case;
 use super::facts::Facts;
 use super::oracle::Jwt;
 
-/// A row of the table in `docs/checks.md` of what is looser than an old release.
+/// A row of the table in `docs/checks.md` that lists where the gate is looser than an old release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum LooserRow {
     IssuedInTheFuture,
@@ -17,18 +17,18 @@ pub(crate) enum LooserRow {
 impl LooserRow {
     pub(crate) const ALL: [Self; 1] = [Self::IssuedInTheFuture];
 
-    /// How it stands in the table.
+    /// The text in the table.
     pub(crate) fn text(self) -> &'static str {
         match self {
             Self::IssuedInTheFuture => "`iat` in the future",
         }
     }
 
-    /// The row that `case` falls under, let in by the gate and refused by a Kuma with `jwt`.
+    /// The row for `case`, which the gate allows and a Kuma with `jwt` refuses.
     pub(super) fn of(case: &Case, jwt: Jwt, refusal: &str) -> Option<Self> {
         match jwt {
             Jwt::V5 => None,
-            // The words of golang-jwt v4.5.2 where nothing else is wrong with the token.
+            // The error text of golang-jwt v4.5.2 if nothing else is wrong with the token.
             Jwt::V4 if !refusal.ends_with("token used before issued") => None,
             Jwt::V4 => {
                 let issued = Facts::of(&case.authorization)?.claims.date("iat")?;

@@ -1,7 +1,7 @@
-//! Judges cases by the gate and by an oracle that says what Kuma does, and finds where they differ.
+//! Compares the gate with an oracle that says what Kuma does, and finds the differences.
 //!
-//! In: an [`Oracle`], a number of cases and a seed. Out: a [`Summary`]. The gate may be stricter only in
-//! a [`Row`] of the tables of `docs/checks.md`, and looser only in a [`LooserRow`].
+//! In: an [`Oracle`], a number of cases and a seed. Out: a [`Summary`]. The gate may be stricter only in a [`Row`] of
+//! the tables of `docs/checks.md`, and looser only in a [`LooserRow`].
 
 pub(crate) mod cases;
 pub(crate) mod facts;

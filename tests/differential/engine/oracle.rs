@@ -1,21 +1,21 @@
-//! What says what Kuma does.
+//! The interface to Kuma's verdicts.
 
 use std::time::Duration;
 
 use super::cases::Case;
 
-/// What Kuma does with a connection.
+/// Kuma's verdict on a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// Lets it in.
+    /// Kuma allows the connection.
     Accept,
-    /// Refuses it, with this text.
+    /// Kuma refuses the connection, with this text.
     Refuse(String),
-    /// Was not asked: HTTP cannot carry what was drawn.
+    /// Kuma was not asked: HTTP cannot carry the token.
     Unasked,
 }
 
-/// The release of golang-jwt that a Kuma reads tokens with. Dates and JSON are read differently.
+/// The release of golang-jwt with which a Kuma reads tokens. The releases read dates and JSON differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Jwt {
     /// Kuma 2.9 and 2.10.
@@ -26,19 +26,19 @@ pub(crate) enum Jwt {
 
 /// Says what Kuma does.
 pub(crate) trait Oracle {
-    /// What it reads tokens with. It decides which rows hold.
+    /// The golang-jwt of this Kuma. It decides which rows apply.
     fn jwt(&self) -> Jwt;
 
     /// One answer for each case, in order.
     ///
     /// # Errors
-    /// It cannot answer.
+    /// No answer comes.
     fn judge(&mut self, cases: &[Case]) -> anyhow::Result<Vec<Answer>>;
 
-    /// Gives a case what the oracle has and cannot change for each.
+    /// Sets the parts of a case that the oracle cannot change from case to case.
     fn surround(&self, _case: &mut Case) {}
 
-    /// The time since 1970, where the oracle has a clock of its own and judges by that.
+    /// The time since 1970, if the oracle judges by its own clock.
     fn clock(&self) -> Option<Duration> {
         None
     }

@@ -1,4 +1,5 @@
-//! The rows of the table in `docs/checks.md` of what is stricter than Kuma, each as a predicate on a case.
+//! The rows of the table in `docs/checks.md` that lists where the gate is stricter than Kuma, each as a predicate on a
+//! case.
 
 use zonegate::gate::Reason;
 
@@ -33,7 +34,7 @@ impl Row {
         Self::TextAfterClaims,
     ];
 
-    /// How it stands in the table.
+    /// The text in the table.
     pub(crate) fn text(self) -> &'static str {
         match self {
             Self::NoExpiration => "no `exp` (unless `requireExpiration: false`)",
@@ -65,7 +66,7 @@ impl Row {
         }
     }
 
-    /// The row that `case` falls under, refused by the gate like this and accepted by a Kuma with `jwt`.
+    /// The row for `case`, which the gate refuses with `judged` and a Kuma with `jwt` accepts.
     pub(super) fn of(case: &Case, judged: &Judged, jwt: Jwt) -> Option<Self> {
         let reason = match judged {
             Judged::NotConfigured => return Self::of_ring(case),
@@ -124,7 +125,7 @@ pub(crate) fn is_among_white_space(id: &str, revocations: &str) -> bool {
     !as_kuma.contains(&id) && (blank || words)
 }
 
-/// Whether a `null` in a later list keeps what an earlier one had in its place.
+/// Whether a `null` in a later list keeps the element of an earlier list at its place.
 pub(crate) fn may_keep_an_element(claims: &Object, scope: &str) -> bool {
     let lists: Vec<Vec<Option<String>>> =
         claims.all("scope").iter().filter_map(|list| serde_json::from_str(list).ok()).collect();

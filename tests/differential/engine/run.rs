@@ -1,4 +1,4 @@
-//! The run: draw, judge twice, compare, shrink.
+//! The run: draw cases, judge each twice, compare, shrink.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,34 +17,34 @@ use super::vector;
 /// What to run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
-    /// How many cases.
+    /// The number of cases.
     pub(crate) cases: usize,
     /// The same seed draws the same cases.
     pub(crate) seed: u64,
     /// What varies.
     pub(crate) surroundings: Surroundings,
-    /// What time it is when a case is made.
+    /// Gives the time at which a case is made.
     pub(crate) now: fn() -> Duration,
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Summary {
-    /// Cases.
+    /// Judged cases.
     pub(crate) judged: usize,
     /// Cases that Kuma accepts.
     pub(crate) accepted: usize,
-    /// How often a row was needed.
+    /// How many cases needed each row.
     pub(crate) rows: BTreeMap<Row, usize>,
-    /// The same for the rows in which the gate is looser.
+    /// The same, for the rows in which the gate is looser.
     pub(crate) looser: BTreeMap<LooserRow, usize>,
-    /// Cases that were not compared: a date passed meanwhile, or HTTP cannot carry the token.
+    /// Cases that were not compared: a date passed during the run, or HTTP cannot carry the token.
     pub(crate) left_out: usize,
-    /// What may not be, shrunk.
+    /// Differences that no row allows, shrunk.
     pub(crate) differences: Vec<Difference>,
 }
 
-/// A case on which the two may not differ, and do.
+/// A case on which the two differ and must not.
 #[derive(Debug)]
 pub(crate) struct Difference {
     recipe: Recipe,
@@ -53,7 +53,7 @@ pub(crate) struct Difference {
     answer: Answer,
 }
 
-/// After so many differences there is enough to look at.
+/// The run stops after this many differences.
 const ENOUGH: usize = 5;
 const BATCH: usize = 250;
 /// Steps of shrinking one difference.
@@ -62,7 +62,7 @@ const MAX_STEPS: usize = 2_000;
 /// Runs `plan` against `oracle`.
 ///
 /// # Errors
-/// The oracle cannot answer.
+/// The oracle gives no answer.
 pub(crate) fn run(plan: Plan, oracle: &mut impl Oracle) -> anyhow::Result<Summary> {
     let mut bench = Bench { plan, oracle, gate: Gate::new() };
     let (mut runner, strategy) = (runner(plan.seed), recipes(plan.surroundings));
@@ -76,9 +76,9 @@ pub(crate) fn run(plan: Plan, oracle: &mut impl Oracle) -> anyhow::Result<Summar
     Ok(summary)
 }
 
-/// Draws the same for the same seed.
+/// The same seed draws the same cases.
 pub(crate) fn runner(seed: u64) -> TestRunner {
-    // Good mixing is needed here, not secrecy.
+    // Good mixing is needed here, secrecy is not.
     let mut bytes = [0x5A; 16];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::XorShift, &bytes);
@@ -97,7 +97,7 @@ struct Bench<'a, O> {
     gate: Gate,
 }
 
-/// How the two compare.
+/// The result of a comparison.
 enum Compared {
     Same,
     Stricter(Row),
@@ -141,7 +141,7 @@ impl<O: Oracle> Bench<'_, O> {
         match (&compared, self.oracle.clock()) {
             (Compared::Same, _) | (_, None) => compared,
             (_, Some(now)) => {
-                // By the oracle's clock it is later than when the case was made.
+                // The oracle's clock is later than the time at which the case was made.
                 let later = self.gate.judge(&Case { now, ..case.clone() });
                 if later == *judged { compared } else { Compared::LeftOut }
             }

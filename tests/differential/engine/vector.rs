@@ -1,4 +1,4 @@
-//! A case as a vector of `tests/data/found.json`, ready to be added there.
+//! A case in the form of a vector of `tests/data/found.json`, ready to be added there.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
-//! A public key as DER, element by element, and what can be done to each.
+//! A public key as DER, element by element, and the edits of each element.
 
 use super::signers;
 
-/// An element of `SubjectPublicKeyInfo`. PKCS#1 is `Key` and what is in it.
+/// An element of `SubjectPublicKeyInfo`. A PKCS#1 key consists of `Key` and the elements in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     Info,
@@ -32,38 +32,38 @@ impl Place {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Length {
     Shortest,
-    /// With so many zeros before it, in long form.
+    /// With this many zeros before it, in long form.
     Long(usize),
     Indefinite,
-    /// Longer or shorter than what follows.
+    /// Larger or smaller than the real length, by this.
     Off(isize),
 }
 
-/// What is done to the DER.
+/// An edit of the DER.
 #[derive(Debug, Clone)]
 pub(super) enum DerEdit {
     Tag(Place, u8),
     Length(Place, Length),
-    /// Before the end of an element.
+    /// Inserts bytes before the end of an element.
     Tail(Place, Vec<u8>),
     Missing(Place),
     Contents(Place, Vec<u8>),
     Exponent(i128),
     Modulus(ModulusEdit),
-    /// Bits that the BIT STRING does not use, and moves its contents by.
+    /// The BIT STRING leaves this many bits unused, and its contents are shifted by as many.
     Shifted(u8),
-    /// Bits that the BIT STRING says it does not use.
+    /// The BIT STRING says that this many bits are unused, and its contents are not shifted.
     Unused(u8),
-    /// Behind everything.
+    /// Appends bytes after the key.
     After(Vec<u8>),
-    /// One byte anywhere, by its distance from the start in 1/65536 of the whole.
+    /// Replaces one byte; its place is in 1/65536 of the whole.
     Byte(u16, u8),
     Insert(u16, u8),
     Delete(u16),
     CutAt(u16),
 }
 
-/// What is done to the modulus.
+/// An edit of the modulus.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum ModulusEdit {
     Negative,
@@ -71,7 +71,7 @@ pub(super) enum ModulusEdit {
     Even,
     /// Another odd number.
     Xor(u8),
-    /// So many bits of it, the highest set.
+    /// A modulus of this many bits, the highest set.
     Bits(usize),
 }
 
@@ -118,7 +118,7 @@ impl Der {
         Self { is_pkcs1, elements, shifted: 0, exponent: signers::EXPONENT, bytes: Vec::new() }
     }
 
-    /// As it was set; edits of bytes may have made another of it.
+    /// The exponent as it was set. Edits of bytes may have changed it in the DER.
     pub(super) fn exponent(&self) -> Option<i128> {
         Some(self.exponent)
     }
@@ -186,7 +186,7 @@ impl Length {
     }
 }
 
-/// Moved to the left, as a BIT STRING that does not use its last bits holds it.
+/// The bytes shifted to the left, as in a BIT STRING that does not use its last bits.
 fn shifted(bytes: &[u8], by: u8) -> Vec<u8> {
     let mut below = 0;
     let mut moved: Vec<u8> = bytes

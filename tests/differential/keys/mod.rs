@@ -1,8 +1,8 @@
-//! The gate and Go read the same public keys: PEM texts and DER, good ones and spoiled ones.
+//! The gate and Go read the same public keys: PEM texts and DER, good and broken.
 //!
-//! In: a seed, a number of keys and Go. Out: a [`Summary`]. Of each key both say whether a control plane
-//! starts with it and can verify with it, and whether the signature of a token is good. The gate may
-//! never be looser, and stricter only in a [`KeyRow`] of the table in `docs/checks.md`.
+//! In: a seed, a number of keys and Go. Out: a [`Summary`]. For each key both say whether a control plane starts with
+//! it and can verify with it, and whether the signature of a token is good. The gate may never be looser, and stricter
+//! only in a [`KeyRow`] of the table in `docs/checks.md`.
 
 mod der;
 mod pem;
@@ -19,7 +19,7 @@ use pem::{Pem, PemEdit};
 
 use super::golang_jwt::KeyAnswer;
 
-/// What is drawn and shrunk: a good key, and what is done to it.
+/// The value that proptest draws and shrinks: a good key, and its edits.
 #[derive(Debug, Clone)]
 pub(crate) struct Recipe {
     key: usize,
@@ -29,7 +29,7 @@ pub(crate) struct Recipe {
 }
 
 impl Recipe {
-    /// The text of the key, and a token that it signed if it still can.
+    /// The text of the key, and a token that it signed, if the exponent allows one.
     fn case(&self) -> (Vec<u8>, &'static str) {
         let Self { key, is_pkcs1, der, pem } = self;
         let mut draft = Der::good(*key, *is_pkcs1);
@@ -49,20 +49,20 @@ pub(crate) enum KeyRow {
 impl KeyRow {
     pub(crate) const ALL: [Self; 1] = [Self::TooLarge];
 
-    /// How it stands in the table.
+    /// The text in the table.
     pub(crate) fn text(self) -> &'static str {
         match self {
             Self::TooLarge => "RSA keys of more than 8192 bits",
         }
     }
 
-    /// The row that a key falls under that Go takes.
+    /// The row for a key that Go accepts.
     fn of(answer: &KeyAnswer) -> Option<Self> {
         (answer.bits > 8192).then_some(Self::TooLarge)
     }
 }
 
-/// A key on which the two may not differ, and do.
+/// A key on which the two differ and must not.
 #[derive(Debug)]
 pub(crate) struct Difference {
     recipe: Recipe,

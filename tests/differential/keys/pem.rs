@@ -1,4 +1,4 @@
-//! PEM around a key, piece by piece, and what can be done to it.
+//! PEM around a key, piece by piece, and the edits of each piece.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -39,42 +39,42 @@ impl Piece {
     ];
 }
 
-/// What is done to the text.
+/// An edit of the text.
 #[derive(Debug, Clone)]
 pub(super) enum PemEdit {
     Prepend(Piece, &'static str),
     Append(Piece, &'static str),
     Replace(Piece, &'static str),
-    /// On both lines.
+    /// Replaces the label on both lines.
     Labels(&'static str),
     Width(usize),
-    /// Every line end.
+    /// Replaces every line end.
     LineEnds(&'static str),
-    /// Every other line end.
+    /// Replaces every other line end.
     SomeLineEnds(&'static str),
     Indent(&'static str),
-    /// As YAML folds a scalar: line ends become spaces, but for the last one.
+    /// As YAML folds a scalar: line ends become spaces, except the last one.
     Folded,
     Quoted(&'static str),
-    /// Another block or a part of one, before the whole or behind it.
+    /// Adds another block, or a part of one, before or after the whole.
     BlockBefore(&'static str),
     BlockAfter(&'static str),
-    /// The whole once more, behind this.
+    /// Repeats the whole, with this text between.
     Twice(&'static str),
     Base64,
-    /// In the base64, by the distance from its start in 1/65536 of the whole.
+    /// Edits the base64; the place is in 1/65536 of the whole.
     BodyReplace(u16, char),
     BodyInsert(u16, &'static str),
     BodyDelete(u16),
-    /// The last character of the base64 that is not padding.
+    /// Changes the last character of the base64 that is not padding.
     SpareBits,
     Padding(&'static str),
-    /// Anywhere in the whole text.
+    /// Edits any place in the whole text.
     Insert(u16, &'static str),
     Delete(u16, u8),
 }
 
-/// PEM in pieces, and what is done to the whole of it.
+/// PEM in pieces, and edits of the whole.
 pub(super) struct Pem {
     pieces: [String; 13],
     whole: Vec<PemEdit>,
@@ -119,7 +119,7 @@ fn lines(base64: &str, width: usize) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// A place in `text` that splits no character.
+/// An index into `text` at the border of a character.
 fn at(text: &str, part: u16) -> usize {
     let mut at = usize::from(part) * (text.len() + 1) / 65_536;
     while !text.is_char_boundary(at) {
@@ -164,7 +164,7 @@ impl PemEdit {
                 let body = pem.piece(Piece::Body);
                 let padding = body.len() - body.trim_end_matches('=').len();
                 body.truncate(body.len() - padding);
-                // The next character of the alphabet differs in the lowest bit only, where it is even.
+                // Two neighbours in the alphabet differ only in the lowest bit, if the first has an even index.
                 let last = body.pop().map(|last| match last {
                     'A'..='Y' | 'a'..='y' | '0'..='8' => char::from_u32(last as u32 + 1).unwrap(),
                     other => other,

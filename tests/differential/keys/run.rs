@@ -1,4 +1,4 @@
-//! The run: draw, read twice, compare, shrink.
+//! The run: draw keys, read each twice, compare, shrink.
 
 use std::collections::BTreeMap;
 
@@ -11,20 +11,20 @@ use super::strategy::recipes;
 use super::{Difference, KeyRow, Recipe};
 use crate::golang_jwt::{GoKeys, KeyAnswer};
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Summary {
     /// Keys.
     pub(crate) judged: usize,
-    /// Keys that Go takes.
+    /// Keys that Go accepts.
     pub(crate) accepted: usize,
     /// Tokens that were verified with them.
     pub(crate) verified: usize,
-    /// How often a row was needed.
+    /// How many keys needed each row.
     pub(crate) rows: BTreeMap<KeyRow, usize>,
-    /// What the gate said of the others, without what varies in it.
+    /// The gate's errors for the other keys, without their variable parts.
     pub(crate) refused: BTreeMap<String, usize>,
-    /// What may not be, shrunk.
+    /// Differences that no row allows, shrunk.
     pub(crate) differences: Vec<Difference>,
 }
 
@@ -33,13 +33,13 @@ const BATCH: usize = 250;
 /// Steps of shrinking one difference.
 const MAX_STEPS: usize = 1_000;
 
-/// What the gate does with a key, and whether it verifies the token with it.
+/// The gate's result for a key: an error, or whether the key verifies the token.
 type Read = Result<bool, KeyError>;
 
-/// Draws `cases` keys and lets both read them.
+/// Draws `cases` keys, which the gate and Go read.
 ///
 /// # Errors
-/// Go cannot answer.
+/// Go gives no answer.
 pub(crate) fn run(cases: usize, seed: u64, go: &mut GoKeys) -> anyhow::Result<Summary> {
     let (mut runner, strategy) = (runner(seed), recipes());
     let mut summary = Summary::default();

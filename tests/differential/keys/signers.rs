@@ -1,4 +1,4 @@
-//! Good keys, and a token of each, also of the same primes with other exponents.
+//! Good keys, and a token of each, also with other exponents for the same primes.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -20,9 +20,9 @@ const PRIVATE: [&str; 4] = [
 ];
 pub(super) const KEYS: usize = PRIVATE.len();
 
-/// Of every key, and of those that are edited otherwise.
+/// The exponent of every key, unless an edit sets another.
 pub(super) const EXPONENT: i128 = 65_537;
-/// Others that Go verifies with, and with which some of the primes make a key.
+/// Other exponents that Go verifies with. Some of the primes make a key with them.
 const OTHERS: [i128; 9] = [3, 5, 7, 17, 257, 65_535, 65_539, 2_147_483_645, 2_147_483_647];
 
 struct Signers {
@@ -37,7 +37,7 @@ fn signers(pem: &str) -> Signers {
     let [p, q] = key.primes() else { unreachable!() };
     let with = |exponent: i128| {
         let exponent_uint = BoxedUint::from(u64::try_from(exponent).unwrap());
-        // Not every exponent has an inverse to these primes.
+        // Not every exponent has an inverse for these primes.
         let key = PrivateKey::from_p_q(p.clone().get(), q.clone().get(), exponent_uint).ok()?;
         Some((exponent, token(&key)))
     };
@@ -58,7 +58,7 @@ pub(super) fn modulus(key: usize) -> &'static [u8] {
     &SIGNERS[key].modulus
 }
 
-/// A token that a key with this exponent signed; of the usual exponent where there is none.
+/// A token signed by the key with this exponent, or with the usual exponent if there is no such key.
 pub(super) fn token_of(key: usize, exponent: Option<i128>) -> &'static str {
     let tokens = &SIGNERS[key].tokens;
     exponent.and_then(|exponent| tokens.get(&exponent)).unwrap_or(&tokens[&EXPONENT])

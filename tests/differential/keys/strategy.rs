@@ -1,4 +1,4 @@
-//! How recipes are drawn: mostly one edit, seldom many, so that what one of them does is seen.
+//! How recipes are drawn: mostly one edit, seldom many, so that one edit does not hide another.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -11,7 +11,7 @@ use super::signers::KEYS;
 
 /// Recipes for keys.
 pub(super) fn recipes() -> BoxedStrategy<Recipe> {
-    // The small keys are quick to verify with.
+    // Verifying with the small keys is quick.
     let key = prop_oneof![10 => Just(0), 4 => Just(1), 2 => 2..KEYS];
     let der = prop_oneof![5 => Just(0..1_usize), 5 => Just(1..2_usize), 2 => Just(2..4_usize)];
     let pem = prop_oneof![3 => Just(0..1_usize), 6 => Just(1..2_usize), 3 => Just(2..5_usize)];
@@ -23,14 +23,14 @@ pub(super) fn recipes() -> BoxedStrategy<Recipe> {
         .boxed()
 }
 
-/// What can stand for a line end or near one.
+/// Texts to put in place of a line end, or near one.
 const SPACES: &[&str] = &[
     " ", "\t", "  ", " \t", "\n", "\r", "\r\n", "\n\n", "\n\n\n", "\n\r", "\r\r\n", "\r\n\r\n",
     " \n", "\n ", " \r\n", "\r \n", "\u{b}", "\u{c}", "\u{85}", "\u{a0}", "\u{2028}", "\u{2029}",
     "\u{200b}", "\u{feff}", "\0", "\\n", "\\r\\n", "",
 ];
 
-/// What can stand in the way.
+/// Texts that do not belong in PEM.
 const JUNK: &[&str] = &[
     "-",
     "--",
@@ -214,8 +214,8 @@ const BITS: &[usize] = &[
     8191, 8192, 8193, 8200, 16_384,
 ];
 
-/// RSA-PSS, RSA-OAEP, RSA with another digest, EC, Ed25519, a longer and a shorter one, one that is not in
-/// its shortest form, none.
+/// RSA-PSS, RSA-OAEP, RSA with another digest, EC, Ed25519, a longer OID, a shorter OID, an OID not in its shortest
+/// form, no OID.
 const OIDS: &[&[u8]] = &[
     &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a],
     &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x07],
@@ -263,7 +263,7 @@ fn modulus() -> BoxedStrategy<ModulusEdit> {
 fn der_edit() -> BoxedStrategy<DerEdit> {
     let tail = || select(TAILS).prop_map(<[u8]>::to_vec);
     let part = any::<u16>;
-    // What is most of the bytes is the modulus: what stands around it is near the start and the end.
+    // Most of the bytes are the modulus. The other elements are near the start and the end.
     let edge = || prop_oneof![2 => 0..12_000_u16, 1 => 63_000..=u16::MAX, 1 => part()];
     prop_oneof![
         4 => (place(), select(TAGS)).prop_map(|(place, tag)| DerEdit::Tag(place, tag)),

@@ -1,6 +1,6 @@
-//! The opening of a stream in the making: a good one, and edits that change one thing each.
+//! A draft of the opening of a stream: a good one, and edits that change one thing each.
 //!
-//! In: a shape and edits. Out: a [`Stream`], its token signed over whatever the edits left.
+//! In: a shape and edits. Out: a [`Stream`], its token signed after all edits.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use super::tree::{Tree, TreeEdit, object, raw, string};
 use crate::dataplane_stream::Stream;
 use crate::engine::cases::{TextEdit, signed};
 
-/// What opens the stream.
+/// The proxy that opens the stream.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Shape {
     Sidecar,
@@ -17,14 +17,14 @@ pub(super) enum Shape {
     Delegated,
     Builtin,
     Workload,
-    /// With a workload, and a token of none.
+    /// With a workload, and a token without one.
     Labelled,
     /// A zone proxy of a mesh: a Dataplane with listeners.
     MeshZoneIngress,
     MeshZoneEgress,
     ZoneIngress,
     ZoneEgress,
-    /// Its Dataplane is in the store.
+    /// The Dataplane is in the store, not in the message.
     Stored,
     Hds,
 }
@@ -32,11 +32,11 @@ pub(super) enum Shape {
 /// One change.
 #[derive(Debug, Clone)]
 pub(super) enum Edit {
-    /// In token, resource and node id.
+    /// The name in token, resource and node id.
     Name(&'static str),
-    /// In token, resource, node id and keys.
+    /// The mesh in token, resource, node id and keys.
     Mesh(&'static str),
-    /// Of a tag, in token and resource.
+    /// The value of a tag in token and resource.
     Service(&'static str),
     Tree(Part, TreeEdit),
     Text(Part, TextEdit),
@@ -63,13 +63,13 @@ pub(super) enum Part {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum StoredEdit {
     Nothing,
-    /// The same, and so it is judged where the message brings none that is used.
+    /// The same proxy, which counts if the message has no usable resource.
     Good,
     OtherTags,
     OtherWorkload,
 }
 
-/// Keys: (mesh, kid, name); `MESH` is that of the good proxy. The first of the numbers says who signs.
+/// Keys: (mesh, kid, name); `MESH` is the mesh of the good proxy. The last string of a ring names the key that signs.
 type Triples = &'static [[&'static str; 3]];
 const RINGS: &[(Triples, Triples, &str)] = &[
     (&[["MESH", "1", "a"]], &[], "a"),
@@ -89,7 +89,7 @@ pub(super) const RING_COUNT: usize = RINGS.len();
 
 const ZONE: &str = "zone-1";
 
-/// What is drawn of a case.
+/// The drawn part of a case.
 #[derive(Debug, Clone)]
 pub(super) struct Recipe {
     pub(super) shape: Shape,
@@ -177,7 +177,7 @@ impl Draft {
 
     fn change(&mut self, edit: &Edit) {
         match edit {
-            // Made into the good one.
+            // Already part of the good stream.
             Edit::Name(_) | Edit::Mesh(_) | Edit::Service(_) | Edit::Ring(_) => {}
             Edit::Tree(Part::Claims, edit) => edit.apply(&mut self.claims),
             Edit::Tree(Part::Resource, edit) => edit.apply(&mut self.resource),
@@ -199,7 +199,7 @@ impl Draft {
         }
     }
 
-    /// Whatever proxy the node id names is there.
+    /// Stores the proxy that the node id names.
     fn store(&mut self, edit: StoredEdit) {
         let Some((mesh, name)) = self.stream.node_id.split_once('.') else { return };
         if !can_be_stored(name, mesh) {
@@ -241,7 +241,7 @@ impl Draft {
     }
 }
 
-/// More than Kuma would store, but nothing that it cannot read.
+/// The condition allows more than Kuma would store, but only what Kuma can read.
 fn can_be_stored(name: &str, mesh: &str) -> bool {
     let is_plain = |text: &str| text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     is_plain(name) && is_plain(mesh)

@@ -1,7 +1,7 @@
 //! The openings of streams by proxies with dataplane tokens, judged by the gate and by `tests/kuma`.
 //!
-//! In: the program, a number of cases and a seed. Out: a [`Summary`]. The gate may be looser only by an
-//! [`Excuse`], which only the control plane can know, and stricter only by a [`StreamRow`].
+//! In: the program, a number of cases and a seed. Out: a [`Summary`]. The gate may be looser only with an [`Excuse`],
+//! which only the control plane can know, and stricter only with a [`StreamRow`].
 
 mod draft;
 mod rows;
@@ -22,19 +22,19 @@ use crate::golang_jwt::GoStreams;
 use draft::Recipe;
 pub(crate) use rows::StreamRow;
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Summary {
     pub(crate) judged: usize,
     pub(crate) accepted: usize,
-    /// Kuma's answers by the step that it stopped at.
+    /// The number of Kuma's answers for each step at which Kuma stopped.
     pub(crate) steps: BTreeMap<String, usize>,
     pub(crate) rows: BTreeMap<StreamRow, usize>,
     pub(crate) excuses: BTreeMap<Excuse, usize>,
     pub(crate) differences: Vec<Difference>,
 }
 
-/// A stream on which the two may not differ, and do.
+/// A stream on which the two differ and must not.
 #[derive(Debug)]
 pub(crate) struct Difference {
     recipe: Recipe,
@@ -62,7 +62,7 @@ pub(crate) fn keys() -> Keys {
 /// Judges `cases` streams.
 ///
 /// # Errors
-/// The program cannot answer.
+/// The program gives no answer.
 pub(crate) fn run(cases: usize, seed: u64, kuma: &mut GoStreams) -> anyhow::Result<Summary> {
     let (mut runner, strategy, keys) = (runner(seed), strategy::recipes(), keys());
     let mut summary = Summary::default();
@@ -83,7 +83,7 @@ pub(crate) fn run(cases: usize, seed: u64, kuma: &mut GoStreams) -> anyhow::Resu
     Ok(summary)
 }
 
-/// Both verdicts on each.
+/// Judges each stream by both.
 fn judge(
     recipes: Vec<Recipe>,
     kuma: &mut GoStreams,
@@ -118,7 +118,7 @@ impl Difference {
         }
     }
 
-    /// With as few edits as differ in the same direction.
+    /// Removes edits as long as the verdicts still differ in the same direction.
     fn shrink(mut self, kuma: &mut GoStreams, keys: &Keys) -> anyhow::Result<Self> {
         let mut at = 0;
         while at < self.recipe.edits.len() {

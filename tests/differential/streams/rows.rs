@@ -1,7 +1,6 @@
 //! The rows of the table in `docs/checks.md` under which the gate refuses a stream that Kuma accepts, as predicates.
 //!
-//! In: a stream, Kuma's answer, the gate's reason. Out: the row. The resource is read apart from the gate's own
-//! reader.
+//! In: a stream, Kuma's answer, the gate's reason. Out: the row. The resource is not read by the gate's own reader.
 
 use zonegate::gate::Reason;
 
@@ -13,9 +12,9 @@ use crate::engine::{MAX_DEPTH, Row, is_among_white_space, may_keep_an_element};
 /// A row that the opening of a stream can fall under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum StreamRow {
-    /// One of a token, whatever its kind.
+    /// A row for tokens of any kind.
     Token(Row),
-    /// The node has no id, or a dataplane no mesh, or resource and type do not agree.
+    /// The node has no id, a dataplane has no mesh, or resource and type disagree.
     Node,
     /// The resource can be read in several ways.
     NotPlain,
@@ -35,7 +34,7 @@ impl StreamRow {
         Self::NotValid,
     ];
 
-    /// How it stands in the table.
+    /// The text in the table.
     pub(crate) fn text(self) -> &'static str {
         match self {
             Self::Token(row) => row.text(),
@@ -51,7 +50,7 @@ impl StreamRow {
         }
     }
 
-    /// The row that a stream falls under which Kuma accepts.
+    /// The row for a stream that Kuma accepts.
     pub(super) fn of(
         stream: &Stream,
         require_expiration: bool,
@@ -98,7 +97,7 @@ impl StreamRow {
                 may_keep_an_element(claims, &stream.proxy_type)
             }
             (Self::Node, Reason::MalformedRequest) => {
-                // Without a type it is what its resource says.
+                // Without a type, the resource decides.
                 let is_zone_proxy = matches!(stream.proxy_type.as_str(), "ingress" | "egress");
                 let has_no_mesh = !is_zone_proxy && stream.node_id.starts_with('.');
                 stream.node_id.is_empty() || has_no_mesh || !agree(resource, &stream.proxy_type)
@@ -127,11 +126,11 @@ fn agree(resource: &str, proxy_type: &str) -> bool {
     }
 }
 
-/// The members that the gate reads, wherever they stand.
+/// The members that the gate reads, at any depth.
 const READ: [&str; 8] =
     ["type", "mesh", "name", "labels", "networking", "inbound", "gateway", "tags"];
 
-/// Whether JSON says everything that matters once, and so that YAML says the same.
+/// Whether the JSON has each relevant member once and in a form that YAML reads the same way.
 fn is_plain(text: &str) -> bool {
     let is_odd = |rune| matches!(rune, '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}');
     serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
@@ -139,7 +138,7 @@ fn is_plain(text: &str) -> bool {
         && value_is_plain(text.trim(), false)
 }
 
-/// `is_map` says that the names are those of tags or labels.
+/// `is_map` means that the names are those of tags or labels.
 fn value_is_plain(text: &str, is_map: bool) -> bool {
     let text = text.trim_ascii();
     if let Ok(list) = serde_json::from_str::<Vec<&serde_json::value::RawValue>>(text) {
@@ -157,9 +156,9 @@ fn value_is_plain(text: &str, is_map: bool) -> bool {
         seen.push(if is_map { name.clone() } else { folded.clone() });
         let is_spelled = is_map || *name == folded;
         let is_readable = !value.contains('\\') || value.starts_with(['{', '[']);
-        // A number too large for one is a string to YAML.
+        // YAML reads a number that is too large for a number as a string.
         let is_there = !is_map || value.starts_with('"');
-        // What is no UTF-8 is no name.
+        // A name that is not UTF-8 does not count as a name.
         let is_text = !is_map || !name.contains(char::REPLACEMENT_CHARACTER);
         name != "<<"
             && is_text

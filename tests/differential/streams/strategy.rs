@@ -1,4 +1,4 @@
-//! How recipes are drawn: mostly few edits, seldom many, so that what one of them does is seen.
+//! How recipes are drawn: mostly few edits, seldom many, so that one edit does not hide another.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -43,7 +43,7 @@ fn edit() -> BoxedStrategy<Edit> {
         1 => select(&["RS512", "HS256", "none", ""][..]).prop_map(Edit::Algorithm),
         4 => (select(MESHES), select(REVOCATIONS)).prop_map(|(mesh, ids)| Edit::Revocations(mesh, ids)),
         3 => Just(Edit::WorkloadIdentity),
-        // The Scope of a zone token, there again.
+        // Repeats the Scope of a zone token.
         2 => select(&["[null]", "[null,null]"][..])
             .prop_map(|list| Edit::Tree(Part::Claims, TreeEdit::Again(1, list))),
         2 => part().prop_map(|part| Edit::Tree(part, TreeEdit::Put(0, 0, r#""x""#, DEEP))),
@@ -87,7 +87,7 @@ fn part() -> impl Strategy<Value = Part> {
     prop_oneof![Just(Part::Claims), Just(Part::Resource)]
 }
 
-/// Deeper than the gate reads.
+/// Deeper than the gate allows.
 const DEEP: &str = "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]";
 
 const NAMES: &[&str] = &[

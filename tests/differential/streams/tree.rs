@@ -1,6 +1,6 @@
-//! JSON in the making, for edits to change: names and values are texts, good or bad.
+//! A draft of JSON, for edits to change: names and values are texts, good or bad.
 //!
-//! In: a tree and edits. Out: text. Whether it is JSON is not known here.
+//! In: a tree and edits. Out: text. Whether the text is JSON is not known here.
 
 /// A value.
 #[derive(Debug, Clone)]
@@ -11,7 +11,7 @@ pub(super) enum Tree {
     List(Vec<Tree>),
 }
 
-/// A change of some object in a tree, or of one of its members. Positions wrap around.
+/// A change of one object in a tree, or of one of its members. Positions wrap around.
 #[derive(Debug, Clone)]
 pub(super) enum TreeEdit {
     Put(u8, u8, &'static str, &'static str),
@@ -19,10 +19,10 @@ pub(super) enum TreeEdit {
     Name(u8, &'static str),
     Remove(u8),
     Repeat(u8),
-    /// The member is there again, behind it, with this value.
+    /// Repeats the member after it, with this value.
     Again(u8, &'static str),
     Respell(u8, Spelling),
-    /// The member is there again, behind it, in this spelling and with this value.
+    /// Repeats the member after it, in this spelling and with this value.
     RespellAgain(u8, Spelling, &'static str),
 }
 
@@ -33,9 +33,9 @@ pub(super) enum Spelling {
     Title,
     /// U+017F for s, and U+212A for k.
     LongS,
-    /// The first letter as an escape.
+    /// The first letter escaped.
     Escaped,
-    /// As only YAML allows.
+    /// Without quotes, as only YAML allows.
     Unquoted,
 }
 
@@ -64,7 +64,7 @@ impl Tree {
         members.push((quoted(name), value));
     }
 
-    /// Its text, with `space` between the tokens.
+    /// The JSON text, with `space` between the tokens.
     pub(super) fn text(&self, space: &str) -> String {
         let joined = |parts: Vec<String>| parts.join(&format!("{space},{space}"));
         match self {

@@ -1,10 +1,10 @@
-// Package issuer holds the claims of a dataplane token. It has a package of its own, because the texts of
-// Go's JSON errors name package and type: these are those of Kuma's pkg/tokens/builtin/issuer/token.go.
+// Package issuer holds the claims of a dataplane token. It is a separate package because the texts of Go's JSON errors
+// name package and type; these are the names in Kuma's pkg/tokens/builtin/issuer/token.go.
 package issuer
 
 import "github.com/golang-jwt/jwt/v5"
 
-// DataplaneClaims are what a dataplane token says. Names, types and their order decide what golang-jwt reads.
+// DataplaneClaims are the claims of a dataplane token. Names, types and their order decide what golang-jwt reads.
 type DataplaneClaims struct {
 	Name     string
 	Mesh     string
@@ -14,7 +14,7 @@ type DataplaneClaims struct {
 	jwt.RegisteredClaims
 }
 
-// ID is by what the token is revoked.
+// ID is the identifier that a revocation names.
 func (claims *DataplaneClaims) ID() string {
 	return claims.RegisteredClaims.ID
 }

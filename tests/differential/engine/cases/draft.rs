@@ -1,6 +1,6 @@
-//! A token in the making: what a good one has, piece by piece, for edits to change.
+//! A draft of a token: a good token in parts, which edits change.
 //!
-//! In: keys and the time. Out: a [`Case`], signed over whatever the edits left.
+//! In: keys and the time. Out: a [`Case`], signed after all edits.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::edit::{Base64Edit, SignatureEdit, TextEdit};
 use super::keys::{self, Ring, Scheme};
 use super::pools::Value;
 
-/// A token in the making, and what is around it.
+/// A draft of a token, and its surroundings.
 pub(super) struct Draft {
     pub(super) ring: &'static Ring,
     pub(super) now: Duration,
@@ -33,7 +33,7 @@ pub(super) struct Draft {
 pub(super) struct Part {
     /// JSON text of names and values.
     pub(super) members: Vec<(Vec<u8>, Value)>,
-    /// Between the tokens of the JSON.
+    /// White space between the tokens of the JSON.
     pub(super) space: &'static str,
     /// Edits of the JSON text.
     pub(super) json: Vec<TextEdit>,
@@ -41,7 +41,7 @@ pub(super) struct Part {
     pub(super) base64: Vec<Base64Edit>,
 }
 
-/// How often the header `authorization` is there.
+/// How often the header `authorization` occurs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Headers {
     None,
@@ -50,7 +50,7 @@ pub(crate) enum Headers {
     EmptyFirst,
 }
 
-/// A second in which nothing special happens.
+/// The zone of a good token.
 pub(super) const ZONE: &str = "zone-1";
 
 impl Draft {

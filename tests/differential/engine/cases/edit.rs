@@ -1,4 +1,4 @@
-//! Edits: each spoils, respells or changes one thing of a token or of what is around it.
+//! Edits: each breaks, respells or changes one thing of a token or of its surroundings.
 
 use super::draft::{Draft, Headers, Part};
 use super::keys::{self, Scheme};
@@ -22,7 +22,7 @@ pub(crate) enum Edit {
     Nanoseconds(u32),
 }
 
-/// Which JSON object.
+/// One of the two JSON objects.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Half {
     Header,
@@ -48,7 +48,7 @@ pub(crate) enum TextEdit {
     Truncate(u16),
     Prepend(&'static [u8]),
     Append(&'static [u8]),
-    /// The piece between two dots is gone, or there twice.
+    /// `DropPiece` removes the piece between two dots; `RepeatPiece` repeats it.
     DropPiece(u8),
     RepeatPiece(u8),
 }
@@ -57,9 +57,9 @@ pub(crate) enum TextEdit {
 #[derive(Debug, Clone)]
 pub(crate) enum Base64Edit {
     Text(TextEdit),
-    /// `+` and `/` for `-` and `_`.
+    /// `+` and `/` in place of `-` and `_`.
     StandardAlphabet,
-    /// Another last character, as far as only spare bits differ.
+    /// Changes the spare bits of the last character.
     SpareBits(u8),
     Empty,
 }

@@ -1,6 +1,6 @@
-//! Keys made once, and the control planes that have them.
+//! Keys that are made once, and the control planes that have them.
 //!
-//! Signing with a small key is quick, so most tokens have one.
+//! Most tokens are signed with a small key, because that is quick.
 
 use std::sync::LazyLock;
 
@@ -11,12 +11,12 @@ use rsa::signature::{SignatureEncoding, Signer};
 use rsa::traits::PublicKeyParts;
 use sha2::{Sha256, Sha512};
 
-/// What a control plane has under `publicKeys`, in order.
+/// The `publicKeys` of a control plane, in order.
 #[derive(Debug)]
 pub(crate) struct Ring {
-    /// Pairs of kid and name of key.
+    /// Pairs of kid and name of the key.
     pub(crate) keys: &'static [(&'static str, &'static str)],
-    /// Which of them a good token is signed with.
+    /// The index of the key that signs a good token.
     pub(super) good: usize,
 }
 
@@ -24,7 +24,7 @@ const fn ring(keys: &'static [(&'static str, &'static str)], good: usize) -> Rin
     Ring { keys, good }
 }
 
-/// The control planes. The first is the plainest.
+/// The control planes. The first is the simplest.
 pub(crate) static RINGS: &[Ring] = &[
     ring(&[("1", "a")], 0),
     ring(&[("1", "a"), ("2", "b")], 0),
@@ -39,7 +39,7 @@ pub(crate) static RINGS: &[Ring] = &[
     ring(&[("1", "d")], 0),
     ring(&[("1", "e")], 0),
     ring(&[("1", "f")], 0),
-    // These the gate refuses as a whole.
+    // The gate refuses each of these configurations as a whole.
     ring(&[("1", "b"), ("1", "a")], 1),
     ring(&[("1", "a"), ("2", "small")], 0),
     ring(&[("1", "a"), ("2", "huge")], 0),
@@ -55,7 +55,7 @@ const PRIVATE: [(&str, &str); 6] = [
     ("f", include_str!("../../../data/differential/f-4096.pem")),
 ];
 
-/// Keys of which only the public half is here: 512 bits, 8200 bits, and `a` in its other form.
+/// Keys without a private half: 512 bits, 8200 bits, and `a` in its other form.
 const PUBLIC: [(&str, &str); 3] = [
     ("small", include_str!("../../../data/differential/small.pub.pem")),
     ("huge", include_str!("../../../data/differential/huge.pub.pem")),
@@ -67,9 +67,9 @@ const PUBLIC: [(&str, &str); 3] = [
 pub(crate) enum Scheme {
     /// RS256.
     Sha256,
-    /// RS512, whatever the header says.
+    /// RS512, whatever algorithm the header names.
     Sha512,
-    /// The digest without the name of its algorithm.
+    /// The digest without the identifier of its algorithm.
     NoPrefix,
 }
 
@@ -124,7 +124,7 @@ pub(super) fn sign(name: &str, scheme: Scheme, text: &[u8]) -> Vec<u8> {
     }
 }
 
-/// `signature` plus the modulus: the same number to careless arithmetic.
+/// `signature` plus the modulus: arithmetic without a range check treats both as the same number.
 pub(super) fn plus_modulus(name: &str, signature: &[u8]) -> Vec<u8> {
     let mut carry = 0_u16;
     let pairs = signature.iter().rev().zip(of(name).modulus.iter().rev());

@@ -1,8 +1,8 @@
-//! Cases: a token, what connects with it, and the control plane that it connects to.
+//! Cases: a token, the proxy that connects with it, and its control plane.
 //!
-//! In: randomness, and the time. Out: a [`Case`]. A [`Recipe`] is what proptest draws and shrinks: a
-//! good token of some keys, and a list of edits, each of which spoils, respells or changes one thing.
-//! Whether the result is good is not known here.
+//! In: randomness, and the time. Out: a [`Case`]. Proptest draws and shrinks a [`Recipe`]: a good token of some keys,
+//! and a list of edits, each of which breaks, respells or changes one thing. Whether the result is good is not known
+//! here.
 
 mod draft;
 mod edit;
@@ -22,7 +22,7 @@ pub(crate) use strategy::{Surroundings, recipes};
 use draft::Draft;
 use edit::Edit;
 
-/// What is drawn and shrunk.
+/// The value that proptest draws and shrinks.
 #[derive(Debug, Clone)]
 pub(crate) struct Recipe {
     ring: usize,
@@ -42,7 +42,7 @@ pub(crate) struct Case {
     pub(crate) revocations: String,
     /// The time since 1970.
     pub(crate) now: Duration,
-    /// What connects, and so what its token needs: `ingress` or `egress`.
+    /// The type of the proxy, and so the scope that its token needs: `ingress` or `egress`.
     pub(crate) proxy: &'static str,
     /// The zone of the control plane.
     pub(crate) zone: String,
@@ -58,8 +58,8 @@ pub(crate) fn signed(signer: &str, header: &[u8], claims: &[u8]) -> String {
 }
 
 impl Recipe {
-    /// Makes the case for the time `now`. Dates in it are relative to `now`, so an oracle that has
-    /// only the real clock can be given it.
+    /// Makes the case for the time `now`. Its dates are relative to `now`, so an oracle that has only the real clock
+    /// can judge it.
     pub(crate) fn case(&self, now: Duration) -> Case {
         let Self { ring, proxy, require_expiration, edits } = self;
         let mut draft = Draft::good(&RINGS[*ring], now);

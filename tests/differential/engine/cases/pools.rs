@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-/// A JSON value, or what is put in its place.
+/// A JSON value, or a replacement for one.
 #[derive(Debug, Clone)]
 pub(crate) enum Value {
     Json(Vec<u8>),
-    /// So many seconds from now.
+    /// This many seconds from now.
     Date(i64, DateForm),
-    /// So many arrays, or objects, in one another.
+    /// This many arrays, or objects, inside one another.
     Deep(u16, Nest),
-    /// A string of so many letters.
+    /// A string of this many letters.
     Long(u16),
 }
 
@@ -85,7 +85,7 @@ impl DateForm {
     }
 }
 
-/// JSON texts of member names of the header.
+/// JSON texts for member names of the header.
 pub(super) const HEADER_NAMES: &[&[u8]] = &[
     b"\"alg\"",
     b"\"kid\"",
@@ -112,7 +112,7 @@ pub(super) const HEADER_NAMES: &[&[u8]] = &[
     b"\"kid",
 ];
 
-/// JSON texts of member names of the claims.
+/// JSON texts for member names of the claims.
 pub(super) const CLAIM_NAMES: &[&[u8]] = &[
     b"\"Zone\"",
     b"\"Scope\"",
@@ -263,7 +263,7 @@ pub(super) const VALUES: &[&[u8]] = &[
     b"[\"b64\"]",
 ];
 
-/// JSON texts of dates that a reader may take for another one, or for none.
+/// JSON texts of dates that a reader may take for another date, or for no date.
 pub(super) const DATES: &[&[u8]] = &[
     b"1e9",
     // Between the last date of Go's clock and the last of an int64.
@@ -353,7 +353,7 @@ pub(super) const DATES: &[&[u8]] = &[
     b"0.0000000018e18",
 ];
 
-/// Pieces to put into JSON text.
+/// Pieces to insert into JSON text.
 pub(super) const JSON_PIECES: &[&[u8]] = &[
     b" ",
     b"\n",
@@ -384,7 +384,7 @@ pub(super) const JSON_PIECES: &[&[u8]] = &[
     b"\xE2\x80\xA8",
 ];
 
-/// Pieces to put into a token.
+/// Pieces to insert into a token.
 pub(super) const TOKEN_PIECES: &[&[u8]] = &[
     b".",
     b"..",
@@ -408,7 +408,7 @@ pub(super) const TOKEN_PIECES: &[&[u8]] = &[
     b"\"",
 ];
 
-/// What stands before or after a token.
+/// Texts before or after a token.
 pub(super) const TOKEN_ENDS: &[&[u8]] =
     &[b"Bearer ", b"bearer ", b" ", b"\t", b"\n", b".", b"=", b"\"", b",", b"\xEF\xBB\xBF", b"0."];
 
@@ -470,5 +470,5 @@ pub(super) const ZONES: &[&str] = &[
     "\u{FFFD}1",
 ];
 
-/// White space of JSON, and what is none.
+/// White space of JSON, and other characters that look like it.
 pub(super) const SPACES: &[&str] = &[" ", "\n", "\t", "\r\n", "  ", "\u{A0}", "\u{B}", "\u{FEFF}"];

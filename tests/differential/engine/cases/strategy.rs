@@ -1,4 +1,4 @@
-//! How recipes are drawn: mostly few edits, seldom many, so that what one of them does is seen.
+//! How recipes are drawn: mostly few edits, seldom many, so that one edit does not hide another.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -10,11 +10,11 @@ use super::edit::{Base64Edit, Edit, Half, MemberEdit, SignatureEdit, TextEdit};
 use super::keys::{RINGS, Scheme};
 use super::pools::{self, DateForm, Nest, Value};
 
-/// What is drawn beside the token.
+/// What is drawn besides the token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code)] // each oracle needs one of them
+#[allow(dead_code)] // each oracle needs only one of them
 pub(crate) enum Surroundings {
-    /// The control plane's keys, revocations, zone and clock too.
+    /// Also the control plane's keys, revocations, zone and clock.
     Varied,
     /// Nothing: the control plane is the second of [`RINGS`] and serves `zone-1`.
     Fixed,
@@ -40,7 +40,7 @@ pub(crate) fn recipes(surroundings: Surroundings) -> BoxedStrategy<Recipe> {
         20 => Just(2..4_usize),
         4 => Just(4..9_usize),
     ];
-    // Made once: its regular expressions are costly to read.
+    // Made only once: its regular expressions take long to parse.
     let edit = edit(surroundings);
     let edits = edits.prop_flat_map(move |count| prop::collection::vec(edit.clone(), count));
     let proxy = prop_oneof![Just("ingress"), Just("egress")];
