@@ -1,7 +1,7 @@
-//! [`Check`] against the judge: the list says what the judge does, in the order in which it does it.
+//! [`Check`] against the judge: the list names what the judge checks, in the same order.
 //!
-//! Each check is broken on its own, and then each two of them together: the refusal must come from
-//! the earlier one. So a check that moves in the judge, and not in the list, fails here.
+//! Each check is made to fail alone, and then together with each other check: the refusal must come from the earlier
+//! check. A check that moves in the judge, but not in the list, fails here.
 
 use std::sync::LazyLock;
 
@@ -21,7 +21,7 @@ static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::generate(1024).u
 static OTHER: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::generate(1024).unwrap());
 const NOW: u64 = 1_800_000_000;
 
-/// A connection that is let in, until something of it is spoiled.
+/// A connection that passes, until one of its parts is spoiled.
 struct Connection {
     path: &'static str,
     has_token: bool,
@@ -51,7 +51,7 @@ impl Default for Connection {
 }
 
 impl Connection {
-    /// Breaks what `check` looks at, and nothing that another check looks at.
+    /// Spoils what `check` looks at, and nothing that another check looks at.
     fn spoil(&mut self, check: Check) {
         match check {
             Check::Path => self.path = "/elsewhere",
@@ -60,14 +60,14 @@ impl Connection {
             Check::Header => self.header["crit"] = json!(["x"]),
             Check::Algorithm => self.header["alg"] = json!("HS256"),
             Check::Kid => self.header["kid"] = json!(1),
-            // A kid that is no string is none that is unknown.
+            // A kid that is not a string cannot be an unknown kid as well.
             Check::Key if self.header["kid"] == "1" => self.header["kid"] = json!("2"),
             Check::Key => {}
             Check::Signature => self.signs = &OTHER,
             Check::Claims => self.claims["iss"] = json!(1),
             Check::Expiration => self.claims["exp"] = Value::Null,
             Check::Clock => self.now = None,
-            // Nothing that is not there has passed.
+            // A missing `exp` cannot be past as well.
             Check::Expiry if self.claims["exp"].is_null() => {}
             Check::Expiry => self.claims["exp"] = json!(NOW - 1),
             Check::NotBefore => self.claims["nbf"] = json!(NOW + 30),
@@ -118,17 +118,17 @@ impl Connection {
 
 fn spoiled(checks: &[Check]) -> Option<Check> {
     let mut connection = Connection::default();
-    // In order, so that a later one sees what an earlier one left.
+    // In order: a later check sees what an earlier check left.
     checks.iter().for_each(|check| connection.spoil(*check));
     connection.judge().map(|refusal| refusal.check())
 }
 
 #[test]
-fn what_is_not_spoiled_is_let_in() {
+fn an_unspoiled_connection_passes() {
     assert_eq!(spoiled(&[]), None);
 }
 
-/// Every list has the checks of all kinds, once, and those of its own.
+/// Every list has the checks common to all kinds, each once, and those of its own kind.
 #[test]
 fn each_kind_of_token_has_its_list_of_checks() {
     let own = [
@@ -166,7 +166,7 @@ fn of_two_checks_the_earlier_one_refuses() {
     }
 }
 
-/// Errors of one reason that come from several checks.
+/// Errors of several checks with the same reason.
 #[test]
 fn a_malformed_token_is_told_apart_by_its_segment() {
     let good = Connection::default().token();

@@ -1,6 +1,6 @@
-//! A dataplane that connects, in one line, and what the gate says of it in one line.
+//! A dataplane that connects, in one line, and the gate's verdict on it in one line.
 //!
-//! A line begins with `sotw`, `delta`, `hds` or `bootstrap`. The words behind it say what is different:
+//! A line begins with `sotw`, `delta`, `hds` or `bootstrap`. The words after it say what differs from the default:
 //!
 //! - of the token `by=` (who signed: `default`, `other`, `all` or `stranger`), `kid=` (usually `1`, which the
 //!   meshes default and other both have), `name=`, `mesh=`, `tags=` (as `a:1|2,b:3`), `workload=`, `exp=` (in
@@ -33,10 +33,10 @@ static KEYS: LazyLock<BTreeMap<&str, SigningKey>> = LazyLock::new(|| {
     ["default", "other", "all", "stranger"].map(key).into()
 });
 
-/// A policy that differs by these fields from one with keys of two meshes, of all meshes and of zone tokens.
+/// A policy with keys of two meshes, of all meshes and of zone tokens, changed by these fields.
 ///
-/// kid 1 is in both meshes; `d`, `o` and `all` are each in one place; `both` is that of mesh default and, another
-/// one, of all meshes.
+/// Both meshes have kid 1; `d`, `o` and `all` are each in one place; mesh default and all meshes have different keys
+/// under `both`.
 pub(crate) fn policy(fields: &Value) -> Policy {
     let key = |mesh: &str, kid: &str, name: &str| json!({ "mesh": mesh, "kid": kid, "key": KEYS[name].public_key_pem() });
     let mut config = json!({
@@ -153,7 +153,7 @@ impl<'a> Line<'a> {
         self.with_head(|head| judge.headers(head, CLOCK))
     }
 
-    /// The verdict where nothing but its headers is ever seen.
+    /// The verdict if only its headers are ever seen.
     pub(crate) fn alone(&self, judge: Judge<'_>) -> Result<Permit, Denial> {
         self.with_head(|head| judge.headers_alone(head, None, CLOCK))
     }
@@ -177,7 +177,7 @@ impl<'a> Line<'a> {
         judge(&head)
     }
 
-    /// What becomes of it, and what decides that.
+    /// The verdict, and what it was based on: headers, message or body.
     pub(crate) fn decided(
         &self,
         policy: &Policy,
@@ -190,7 +190,7 @@ impl<'a> Line<'a> {
             Verdict::Hold(Held::FirstMessage { variant, credential }) => {
                 let message = self.first_message(variant);
                 let judged = judge.first_message(variant, credential.clone(), &message, CLOCK);
-                // What a worker remembers changes nothing.
+                // The cache of a worker must not change the verdict.
                 let again = policy.judge_first_message(variant, credential, &message, CLOCK);
                 assert_eq!(said(&again), said(&judged));
                 ("message", judged)
@@ -215,7 +215,7 @@ pub(crate) fn judged(fields: &Value, table: &[(&str, &str)]) {
     judged_by(&policy(fields), fields, table, TokenCache::default);
 }
 
-/// As [`judged`], by a worker that has let the proxy of `before` in under the usual policy.
+/// As [`judged`], by a worker that has allowed the proxy of `before` under the usual policy.
 pub(crate) fn judged_after(before: &str, fields: &Value, table: &[(&str, &str)]) {
     judged_by(&policy(fields), fields, table, || {
         let cache = TokenCache::default();
@@ -240,7 +240,8 @@ fn judged_by(
     assert!(wrong.is_empty(), "under {fields}:\n{}", wrong.join("\n"));
 }
 
-/// Who comes back hears the same, if sooner: the second time the token is known, the third time the resource.
+/// Judges a line three times. The verdict must stay the same: the second time the token is cached, the third time the
+/// resource.
 fn judged_thrice(line: &Line, policy: &Policy, cache: &TokenCache) -> String {
     let said = |judged: &str| judged.split_once(": ").map(|(_, said)| said.to_owned());
     let [first, second, third] = [(); 3].map(|()| line.judge(policy, cache));

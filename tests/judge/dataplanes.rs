@@ -1,4 +1,4 @@
-//! Dataplane tokens: whose keys and revocations hold for them, and for which proxies they are good.
+//! Dataplane tokens: which keys and revocations apply to them, and for which proxies they are valid.
 
 use serde_json::json;
 use zonegate::credential::TokenCache;
@@ -8,14 +8,14 @@ use crate::dataplane_request::{Line, judged, judged_after, policy};
 const LET_IN: &str = "message: allow dataplane";
 
 #[test]
-fn what_no_mesh_could_make_good_is_refused_on_the_headers() {
+fn a_token_that_no_mesh_accepts_is_refused_on_the_headers() {
     judged(
         &json!({}),
         &[
             ("sotw token=none", "headers: missing_token"),
             ("sotw token=garbage", "headers: malformed_token"),
             ("sotw kid=nobody", "headers: unknown_kid"),
-            // One mesh has this kid.
+            // Only one mesh has this kid.
             ("sotw kid=d", LET_IN),
             ("sotw kid=d by=stranger", "headers: invalid_signature"),
             ("sotw kid=d exp=-1", "headers: expired (id-1)"),
@@ -29,7 +29,7 @@ fn what_no_mesh_could_make_good_is_refused_on_the_headers() {
     );
 }
 
-/// Which of the two keys it is, the first message says.
+/// The first message decides between the two keys.
 #[test]
 fn a_kid_of_two_meshes_waits_for_the_first_message() {
     judged(
@@ -52,7 +52,7 @@ fn a_kid_of_two_meshes_waits_for_the_first_message() {
     );
 }
 
-/// So a token that is no longer good does not wait among those that were verified.
+/// A verified token that has become invalid is not held until the first message.
 #[test]
 fn a_token_that_was_verified_before_is_judged_on_the_headers() {
     let before = "sotw mesh=default";
@@ -81,7 +81,7 @@ fn the_resource_of_a_stranger_is_not_remembered() {
     let (policy, cache) = (policy(&json!({})), TokenCache::default());
     for (line, remembered) in [
         ("sotw by=stranger", 0),
-        // Which key signed the token is known by the first message only.
+        // Only the first message shows which key signed the token.
         ("sotw", 0),
         ("sotw", 1),
         ("sotw kid=d jti=id-2 node=default.dp-2", 2),
@@ -102,7 +102,7 @@ fn keys_are_those_of_the_proxys_mesh_and_those_of_every_mesh() {
             ("sotw kid=o by=other node=other.dp-1", LET_IN),
             ("sotw kid=all by=all", LET_IN),
             ("sotw kid=all by=all node=third.dp-1", LET_IN),
-            // Of a kid that is there for every mesh and for this one, the key for every mesh counts.
+            // If a kid is in every mesh and in this one, the key for every mesh counts.
             ("sotw kid=both by=all", LET_IN),
             ("sotw kid=both by=default", "message: invalid_signature"),
             ("sotw kid=both by=all node=other.dp-1", LET_IN),
@@ -126,7 +126,7 @@ fn a_revocation_holds_in_its_mesh() {
         ],
     );
     judged(
-        // The list of zone tokens is another.
+        // This list is for zone tokens, not for dataplane tokens.
         &json!({ "revocations": "id-1" }),
         &[("sotw", LET_IN)],
     );
@@ -146,10 +146,10 @@ fn a_token_is_good_for_the_mesh_and_the_name_that_it_names() {
             ("sotw name=dp-2", "message: wrong_proxy (id-1)"),
             ("sotw name=DP-1", "message: wrong_proxy (id-1)"),
             ("sotw name=dp", "message: wrong_proxy (id-1)"),
-            // The name is judged first.
+            // The name is checked first.
             ("sotw name=dp-2 mesh=other", "message: wrong_proxy (id-1)"),
             ("sotw name=dp.1 node=default.dp.1", LET_IN),
-            // The resource and the node id are of one proxy.
+            // The resource and the node id must name the same proxy.
             ("sotw called=dp-2", "message: malformed_request"),
             ("sotw name=dp-2 called=dp-2", "message: malformed_request"),
             ("sotw name=dp-1 resource=none", LET_IN),
@@ -178,7 +178,7 @@ fn a_token_is_good_for_the_tags_that_it_names() {
             ("sotw tags=a:1 has= gateway=a:1", LET_IN),
             ("sotw tags=a:1 has=a:1 gateway=a:2", "message: wrong_proxy (id-1)"),
             ("sotw tags=a:1 has=", "message: wrong_proxy (id-1)"),
-            // The control plane knows the tags.
+            // Only the control plane knows the tags.
             ("sotw tags=kuma.io/service:api resource=none", LET_IN),
         ],
     );
@@ -192,7 +192,7 @@ fn a_token_is_good_for_the_workload_that_it_names() {
         ("sotw workload=w label=", "message: wrong_proxy (id-1)"),
         ("sotw workload=w", "message: wrong_proxy (id-1)"),
         ("sotw", LET_IN),
-        // The control plane knows the workload.
+        // Only the control plane knows the workload.
         ("sotw workload=w resource=none", LET_IN),
     ];
     judged(&json!({}), &with_and_without);
@@ -208,7 +208,7 @@ fn a_token_is_good_for_the_workload_that_it_names() {
     );
 }
 
-/// Its message has a node id, and what else there is counts for nothing.
+/// Only the node id of the message counts.
 #[test]
 fn health_discovery_is_judged_by_the_node_id() {
     const HDS: &str = "message: allow dataplane";

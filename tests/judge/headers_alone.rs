@@ -1,4 +1,4 @@
-//! Requests of which only the headers are seen: a token passes that some proxy of the door could use, and no other.
+//! Requests of which only the headers are seen: a token passes only if some allowed proxy could use it.
 //!
 //! Each line is judged by its headers alone, and as a stream of every proxy that could have sent it.
 
@@ -9,7 +9,7 @@ use zonegate::gate::{Head, Judge, Permit};
 use crate::dataplane_request::{CLOCK, Line, policy};
 use crate::request::{self, said};
 
-/// Proxies of every type, of each mesh with keys and of one without.
+/// Proxies of every type, in each mesh with keys and in a mesh without keys.
 const PROXIES: [&str; 7] = [
     "node=default.dp-1",
     "node=other.dp-1",
@@ -68,24 +68,24 @@ fn a_token_passes_that_some_proxy_could_use() {
             ("sotw jti=revoked", "revoked (revoked)"),
             ("sotw by=other jti=revoked", "allow dataplane"),
             ("sotw by=other jti=gone", "revoked (gone)"),
-            // The key is good for every mesh, of which one revokes the ID.
+            // The key is valid for every mesh, and only one mesh revokes the ID.
             ("sotw kid=all by=all jti=revoked", "allow dataplane"),
             ("sotw kid=all by=all jti=revoked mesh=default", "revoked (revoked)"),
             ("sotw kid=all by=all mesh=third", "allow dataplane"),
-            // A token of one mesh that the key of another signed.
+            // A token of one mesh, signed by the key of another.
             ("sotw mesh=default", "allow dataplane"),
             ("sotw mesh=other", "invalid_signature (id-1)"),
             ("sotw mesh=third", "unknown_kid (id-1)"),
             ("sotw kid=d mesh=other", "unknown_kid (id-1)"),
             ("sotw kid=both by=all", "allow dataplane"),
-            // Of a kid of both, the key of every mesh counts.
+            // If a kid is in both, the key of every mesh counts.
             ("sotw kid=both by=all mesh=default", "allow dataplane"),
             ("sotw kid=both mesh=default", "invalid_signature"),
         ],
     );
 }
 
-/// A rule for a mesh holds for a token that names none, where no other mesh has its key.
+/// A rule for a mesh applies to a token that names no mesh, if no other mesh has the token's key.
 #[test]
 fn revocation_rules_of_a_mesh_hold() {
     judged(
@@ -106,9 +106,9 @@ fn a_token_of_a_kind_that_no_proxy_connects_with_does_not_pass() {
     judged(&none, &[("sotw", "proxy_denied (id-1)"), ("sotw kid=d", "proxy_denied (id-1)")]);
 }
 
-/// Whoever connects could say that it is one of those that pass unchecked.
+/// Any client could claim to be a proxy that passes unchecked.
 #[test]
-fn nobody_passes_for_being_unchecked() {
+fn no_client_passes_unchecked_by_headers_alone() {
     let pass = policy(&json!({ "proxies": { "dataplane": "pass" } }));
     let cache = TokenCache::default();
     for (line, wanted) in [
@@ -153,7 +153,7 @@ fn zone_tokens_and_bootstrap_bodies_are_judged() {
     let bootstrap = |body: Option<&[u8]>| alone("/bootstrap", "application/json", &good, body);
     assert_eq!(bootstrap(Some(&body(&good))), "allow ingress");
     assert_eq!(bootstrap(Some(&body("garbage"))), "malformed_token");
-    // What is in the header is not what the control plane reads.
+    // The control plane reads the token in the body, not the token in the header.
     assert_eq!(bootstrap(None), "malformed_request");
     assert_eq!(bootstrap(Some(&vec![b' '; 128 * 1024 + 1])), "malformed_request");
 }

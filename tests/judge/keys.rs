@@ -1,4 +1,4 @@
-//! Which key verifies: the one that is there under the kid of the token, now.
+//! The key that verifies a token: the current key under the token's kid.
 
 use std::cell::Cell;
 use std::sync::LazyLock;
@@ -64,7 +64,7 @@ thread_local! {
     static SIGNATURES: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Crate `rsa`, which counts the signatures that it looks at.
+/// Crate `rsa`, with a counter of verified signatures.
 static COUNTING: SignatureBackend =
     SignatureBackend::new("counting", |key| Ok(Box::new(Counting(RSA_CRATE.verifier(key)?))));
 
@@ -98,7 +98,7 @@ fn the_signature_of_a_token_is_looked_at_once() {
     assert_eq!(looked_at(&good), 1);
     for _ in 0..3 {
         assert_eq!(looked_at(&good), 0);
-        // What nobody has signed is not remembered.
+        // A token with a bad signature is not cached.
         assert_eq!(looked_at(&forged), 1);
     }
 }

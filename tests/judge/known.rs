@@ -1,4 +1,4 @@
-//! What goes along with a verdict: the token, whose it is, and the kid that a stranger's token names.
+//! Data that goes along with a verdict: the token, its identity, and the kid of an unverified token.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use zonegate::gate::{Claimed, Credential, Held, Judge, Permit, Verdict};
 use crate::dataplane_request::{CLOCK, Line, policy};
 use crate::request::{KEY, said};
 
-/// The credential with which this line waits for its first message.
+/// The credential of this line while it waits for its first message.
 fn held(line: &str) -> Credential {
     let (policy, cache) = (policy(&json!({})), TokenCache::default());
     match Line::of(line).headers(Judge::new(&policy, &cache)) {
@@ -22,7 +22,7 @@ fn verified(line: &str) -> Arc<Token> {
     held(line).token().cloned().unwrap()
 }
 
-/// It helps whoever looks for the proxy, and proves nothing. Of a token that was verified, the kid is known.
+/// The kid helps to find the proxy, and proves nothing. A verified token has its kid in the identity.
 #[test]
 fn a_refusal_names_the_kid_of_a_token_that_was_not_verified() {
     let policy = policy(&json!({}));
@@ -42,7 +42,7 @@ fn a_refusal_names_the_kid_of_a_token_that_was_not_verified() {
     }
 }
 
-/// A token that only one key can have signed is verified on the headers, and its text is not kept.
+/// A token that only one key can have signed is verified on the headers. Its text is not kept.
 #[test]
 fn the_text_of_a_token_is_kept_until_its_key_is_known() {
     let text = Line::of("sotw").token().unwrap();
@@ -50,9 +50,9 @@ fn the_text_of_a_token_is_kept_until_its_key_is_known() {
     assert_eq!(held("sotw kid=d").bytes(), 0);
 }
 
-/// So an open stream takes no more than its token does, where the token names the mesh.
+/// If the token names the mesh, the identity is shared with the token, and an open stream needs no more memory.
 #[test]
-fn who_connects_is_the_identity_of_the_token_with_the_mesh_of_the_proxy() {
+fn the_identity_of_a_permit_has_the_mesh_of_the_proxy() {
     let policy = policy(&json!({}));
     for (line, is_shared) in [("sotw mesh=default", true), ("sotw", false)] {
         let (_, judged) = Line::of(line).decided(&policy, &TokenCache::default());
@@ -63,9 +63,9 @@ fn who_connects_is_the_identity_of_the_token_with_the_mesh_of_the_proxy() {
     }
 }
 
-/// A stream in shadow mode that never said which proxy it is: what the token says must be enough.
+/// A stream in shadow mode that never named its proxy: the claims of the token must be enough.
 #[test]
-fn who_never_said_which_proxy_it_is_needs_a_token_that_names_its_issuer() {
+fn an_unnamed_proxy_needs_a_token_that_names_its_issuer() {
     let policy = policy(&json!({ "proxies": { "egress": "deny", "dataplane": "dpToken" } }));
     let again = |token: &Arc<Token>| said(&policy.judge_again(token, &Claimed::SomeProxy, CLOCK));
     for (line, wanted) in [
@@ -77,9 +77,9 @@ fn who_never_said_which_proxy_it_is_needs_a_token_that_names_its_issuer() {
     }
 }
 
-/// Its key is gone since then, from every mesh or from the one that the token names.
+/// The key was removed after the stream began, from every mesh or from the mesh that the token names.
 #[test]
-fn who_never_said_which_proxy_it_is_needs_a_key_that_is_still_there() {
+fn an_unnamed_proxy_needs_a_key_that_is_still_configured() {
     let token = verified("sotw kid=d mesh=default");
     let key = |mesh: &str| json!({ "mesh": mesh, "kid": "d", "key": KEY.public_key_pem() });
     for (keys, wanted) in [

@@ -1,4 +1,4 @@
-//! Limits, and what is one beyond them.
+//! Limits, and values just beyond them.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ fn a_token_may_be_as_long_as_the_limit() {
             false => ["headers: token_too_long", "body: token_too_long", "message: token_too_long"],
         };
         judged(&limit(bytes), &[(&lines[0], stream), (&lines[1], body)]);
-        // Also one that was read under another limit.
+        // The same for a token that was read under another limit.
         let held = if is_allowed { held.to_owned() } else { format!("{held} ({id})") };
         judged_later(&json!({}), &limit(bytes), &[(&lines[0], &held)]);
         let kds = json!({ "profile": "globalKds", "maxTokenBytes": bytes });
@@ -37,9 +37,9 @@ fn a_token_may_be_as_long_as_the_limit() {
     }
 }
 
-/// 2025-01-01T00:00:00Z: a host that says an earlier time has none.
+/// 2025-01-01T00:00:00Z: an earlier time of the host counts as no time.
 #[test]
-fn a_time_before_this_was_written_is_none() {
+fn a_time_before_2025_counts_as_no_time() {
     const EARLIEST: Duration = Duration::from_secs(1_735_689_600);
     let before = EARLIEST - Duration::from_nanos(1);
     for (time, wanted) in [
@@ -83,7 +83,7 @@ fn a_first_message_has_its_length_before_it() {
         (prefix(0, MAX_FIRST_MESSAGE + 1), Err(RequestError::TooLarge)),
         (vec![0, 0xff, 0xff, 0xff, 0xff], Err(RequestError::TooLarge)),
         (vec![0, 0xff, 0xff, 0xff], Ok(None)),
-        // Of the flag byte only zero is known.
+        // Zero is the only known value of the flag byte.
         (vec![1], Err(RequestError::Compressed)),
         (vec![2], Err(RequestError::Compressed)),
         (vec![0xff], Err(RequestError::Compressed)),
@@ -104,7 +104,7 @@ fn a_first_message_is_whole_at_its_last_byte() {
     }
 }
 
-/// The longest token is 64 KiB: a longer ID is in none, and is not kept.
+/// The longest token is 64 KiB. A longer ID can be in no token, so the ID is not kept.
 #[test]
 fn an_id_that_no_token_can_have_is_counted_and_not_kept() {
     for (length, is_kept) in [(65_535, true), (65_536, true), (65_537, false)] {
@@ -120,7 +120,7 @@ fn an_id_that_no_token_can_have_is_counted_and_not_kept() {
     }
 }
 
-/// A stranger's resource is read before his token can be verified.
+/// The resource of a stranger is read before the token can be verified.
 #[test]
 fn a_resource_may_be_as_long_as_the_limit() {
     for (length, wanted) in [

@@ -1,4 +1,4 @@
-//! What the gate decides, in tables: a request a line, and its verdict. See [`request`] for the words.
+//! The gate's decisions, in tables: one request per line, and its verdict. [`request`] describes the words.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may panic
 #![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 

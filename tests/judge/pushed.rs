@@ -1,11 +1,11 @@
-//! A policy that is pushed while a stream is held: everything is judged again but the signature.
+//! A policy that is pushed while a stream is held: everything except the signature is judged again.
 
 use serde_json::json;
 
 use crate::request::judged_later;
 
 #[test]
-fn what_was_held_must_be_good_under_the_policy_of_its_message() {
+fn a_held_stream_is_judged_by_the_policy_of_its_message() {
     for (later, sotw, bootstrap) in [
         (json!({}), "allow ingress", "allow ingress"),
         (json!({ "revocations": ["id-1"] }), "revoked (id-1)", "revoked (id-1)"),
@@ -32,7 +32,7 @@ fn what_was_held_must_be_good_under_the_policy_of_its_message() {
     }
 }
 
-/// A sidecar that was held where it passes unchecked, and does not any more; and the other way round.
+/// A held sidecar whose switch changes from `pass` to `deny`, and the other way round.
 #[test]
 fn a_sidecar_passes_by_the_switch_of_its_message() {
     let (pass, deny) = (json!({ "proxies": { "dataplane": "pass" } }), json!({}));
@@ -58,7 +58,7 @@ fn a_sidecar_passes_by_the_switch_of_its_message() {
     );
 }
 
-/// What is wrong with its token is said before that no proxy of its type may connect any more.
+/// A fault of the token is reported before the denied proxy type.
 #[test]
 fn a_proxy_whose_type_is_denied_meanwhile_hears_of_its_token_first() {
     let denied = |fields: &str| {

@@ -1,23 +1,24 @@
-//! A request in one line, and what the gate says of it in one line.
+//! A request in one line, and the gate's verdict on it in one line.
 //!
-//! In: a policy and a line. Out: the verdict. What the verdict should be is written in the tables.
+//! In: a policy and a line. Out: the verdict. The expected verdicts are in the tables.
 //!
-//! A line begins with `sotw`, `delta`, `hds`, `bootstrap` or `kds`: a request that such a proxy, or such a
-//! control plane, makes. The words behind it say what is different:
+//! A line begins with `sotw`, `delta`, `hds`, `bootstrap` or `kds`: a request of such a proxy, or of such a control
+//! plane. The words after it say what differs from the default:
 //!
-//! - `method=`, `path=` (or `behind=`, what stands behind the usual one), `type=` (content-type), `client=`
-//!   (client-id); two of one name are two headers, `none` is no header, and nothing is an empty one;
+//! - `method=`, `path=` (or `behind=`, text after the usual path), `type=` (content-type), `client=`
+//!   (client-id); two words of one name are two headers, `none` is no header, and an empty value is an empty header;
 //! - `token=none`, `token=` (empty), `token=garbage`, `token=twice` (two headers), `token=joined` (by a
-//!   comma), `token=bearer`, `token=spaced`; of a token that is none of those `zone=`, `scope=` (by
-//!   commas), `exp=`, `nbf=` and `iat=` (seconds from now; `none`), `jti=`, `alg=`, `kid=`, and `by=stranger` who signed;
+//!   comma), `token=bearer`, `token=spaced`; for any other token `zone=`, `scope=` (by
+//!   commas), `exp=`, `nbf=` and `iat=` (seconds from now; `none`), `jti=`, `alg=`, `kid=`, and `by=stranger`
+//!   (who signed);
 //! - of a service-account token, which `account=` makes it (`namespace/name`), `pod=`, `iss=` and `aud=` (by
 //!   commas);
-//! - of the first message or the bootstrap body `node=` (its id), `proxy=` and `resource=` (`none` is not
-//!   there), or all of it: `message=`, `body=`;
+//! - of the first message or the bootstrap body `node=` (its id), `proxy=` and `resource=` (`none` means
+//!   absent), or all of it: `message=`, `body=`;
 //! - `at=` and `later=`: when headers and message come, in seconds from now; `none` is a host without time.
 //!
-//! A verdict: at `headers:`, `message:` or `body:` it is `allow CALLER`, `unchecked SWITCH`, or the reason,
-//! behind it in brackets the ID of the token where that was verified by then.
+//! A verdict begins with `headers:`, `message:` or `body:`, the step of the decision. Then comes `allow CALLER`,
+//! `unchecked SWITCH`, or the reason, followed by the ID of the token in brackets if the token was verified by then.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -42,10 +43,10 @@ use zonegate_issuer::SigningKey;
 pub(crate) static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::generate(1024).unwrap());
 pub(crate) static STRANGER: LazyLock<SigningKey> =
     LazyLock::new(|| SigningKey::generate(1024).unwrap());
-/// What every date is counted from.
+/// The time from which every date is counted.
 pub(crate) const NOW: u64 = 1_800_000_000;
 
-/// A policy that differs by these fields from that of zone east with the keys of kid 1 and 2.
+/// The policy of zone east with the keys of kid 1 and 2, changed by these fields.
 pub(crate) fn policy(fields: &Value) -> Policy {
     let key = KEY.public_key_pem();
     let mut config = json!({
@@ -96,7 +97,7 @@ impl<'a> Request<'a> {
         values.into_iter().filter(|value| *value != "none").map(str::as_bytes).collect()
     }
 
-    /// The text of the token; `None` where there is none.
+    /// The text of the token; `None` if there is no token.
     pub(crate) fn token(&self) -> Option<String> {
         let signer = match self.word("by") {
             Some("stranger") => &STRANGER,
@@ -135,7 +136,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// As an API server writes them, with the dates and the ID of `claims`.
+    /// The claims as an API server writes them, with the dates and the ID of `claims`.
     fn service_account_claims(&self, account: &str, mut claims: Value) -> Value {
         let (namespace, name) = account.split_once('/').unwrap();
         let mut bound = json!({
@@ -203,7 +204,7 @@ impl<'a> Request<'a> {
         body.to_string().into_bytes()
     }
 
-    /// What becomes of it where one policy judges the headers, and another what comes later.
+    /// The verdict if one policy judges the headers, and another the rest.
     pub(crate) fn judge(&self, policy: &Policy, later: &Policy) -> String {
         let (path, content_type) = match self.kind {
             "sotw" => (ADS_SOTW, "application/grpc"),
@@ -228,7 +229,7 @@ impl<'a> Request<'a> {
             ("content-type", self.header("type", content_type)),
             ("authorization", authorization),
             ("client-id", self.header("client", usual_client)),
-            // A name in capitals is none in HTTP/2, and another one's header is nothing to the gate.
+            // HTTP/2 has no names in capitals, and the gate ignores other headers.
             ("Authorization", vec![b"a.b.c"]),
             ("x-client-id", vec![b"west"]),
         ];
@@ -238,7 +239,7 @@ impl<'a> Request<'a> {
         let head: Head<'_> = all.collect();
         let clock = self.clock("at");
         let verdict = policy.judge(&head, clock);
-        // What a worker remembers changes nothing.
+        // The cache of a worker must not change the verdict.
         let cache = TokenCache::default();
         for _ in 0..2 {
             assert_eq!(Judge::new(policy, &cache).headers(&head, clock), verdict);

@@ -1,11 +1,11 @@
-//! Rules that revoke tokens by what they say. What is wrong with a rule is told in `src/config/tests.rs`.
+//! Rules that revoke tokens by their claims. `src/config/tests.rs` tests the errors of rules.
 
 use serde_json::{Value, json};
 
 use crate::dataplane_request;
 use crate::request::judged;
 
-/// 2027-01-15T08:00:00Z is the time in these tables.
+/// The time in these tables: 2027-01-15T08:00:00Z.
 const NOW: &str = "2027-01-15T08:00:00Z";
 const IN_A_MINUTE: &str = "2027-01-15T08:01:00Z";
 
@@ -23,7 +23,7 @@ fn a_rule_revokes_the_tokens_of_a_zone() {
         &[("sotw", REVOKED), ("delta", REVOKED), ("bootstrap", "body: revoked (id-1)")],
     );
     judged(&rule(json!({ "zone": "east" })), &[("sotw zone=", LET_IN)]);
-    // What is wrong with a token besides comes behind.
+    // Revocation is checked before the token's zone.
     judged(&rule(json!({ "zone": "west" })), &[("sotw", LET_IN), ("sotw zone=west", REVOKED)]);
     judged(&rule(json!({ "zone": "East" })), &[("sotw", LET_IN)]);
 }
@@ -33,7 +33,7 @@ fn a_rule_revokes_the_tokens_of_a_kid() {
     judged(&rule(json!({ "kid": "1" })), &[("sotw", REVOKED), ("sotw kid=2", LET_IN)]);
 }
 
-/// A token that does not say when it was issued may have been issued before.
+/// A token that does not say when it was issued counts as issued before.
 #[test]
 fn a_rule_revokes_tokens_that_were_issued_before_a_time() {
     judged(
@@ -94,7 +94,7 @@ fn rules_of_meshes_and_names_are_about_dataplane_tokens() {
         json!({ "mesh": "default" }),
         &[
             ("sotw", "message: revoked (id-1)"),
-            // The token names no mesh, and is used in this one.
+            // The token names no mesh. The proxy that uses it is in this mesh.
             ("sotw kid=d", "message: revoked (id-1)"),
             ("sotw kid=d mesh=default", "headers: revoked (id-1)"),
             ("hds kid=d", "message: revoked (id-1)"),
@@ -107,7 +107,7 @@ fn rules_of_meshes_and_names_are_about_dataplane_tokens() {
         json!({ "name": "dp-1" }),
         &[
             ("sotw name=dp-1", "message: revoked (id-1)"),
-            // Only what the token says counts.
+            // Only the claims of the token count.
             ("sotw", LET_IN),
             ("sotw name=dp-2 node=default.dp-2", LET_IN),
         ],

@@ -1,4 +1,4 @@
-//! Who comes where, and as what: paths, methods, content types, proxy types.
+//! Routes: paths, methods, content types, proxy types.
 
 use serde_json::json;
 use zonegate::gate::KDS;
@@ -15,7 +15,7 @@ fn only_what_is_served_may_be_asked_for() {
             ("delta", "message: allow ingress"),
             ("bootstrap", "body: allow ingress"),
             ("hds", "headers: proxy_denied"),
-            // Kuma's servers cut a query off before they look a path up.
+            // Kuma's servers cut off the query before they look up the path.
             ("sotw behind=?x=1", "message: allow ingress"),
             ("bootstrap behind=?x=1", "body: allow ingress"),
             ("bootstrap behind=?", "body: allow ingress"),
@@ -54,7 +54,7 @@ fn every_method_but_post_is_denied() {
 }
 
 #[test]
-fn grpc_is_spoken_to_grpc_and_only_there() {
+fn grpc_paths_need_a_grpc_content_type() {
     const DENIED: &str = "headers: path_denied";
     for (content_type, stream, hds, bootstrap) in [
         ("type=application/grpc", true, true, false),
@@ -95,7 +95,7 @@ fn grpc_is_spoken_to_grpc_and_only_there() {
 }
 
 #[test]
-fn a_proxy_is_let_in_as_what_it_is() {
+fn a_proxy_passes_only_as_its_own_type() {
     const DENIED: &str = "message: proxy_denied (id-1)";
     for kind in ["sotw", "delta"] {
         for (words, wanted) in [
@@ -107,18 +107,18 @@ fn a_proxy_is_let_in_as_what_it_is() {
             ("proxy=egress scope=other,egress,cp", "message: allow egress"),
             ("proxy=ingress scope=egress", "message: out_of_scope (id-1)"),
             ("proxy=egress scope=ingress", "message: out_of_scope (id-1)"),
-            // Where no proxy could use the token, nothing more is waited for.
+            // If no proxy could use the token, the gate does not wait for the message.
             ("proxy=ingress scope=", "headers: out_of_scope (id-1)"),
             ("proxy=ingress scope=cp", "headers: out_of_scope (id-1)"),
             ("proxy=ingress scope=Ingress", "headers: out_of_scope (id-1)"),
             ("proxy=ingress scope=dataplane", "headers: out_of_scope (id-1)"),
-            // What is no zone proxy.
+            // Types of no zone proxy.
             ("proxy=dataplane", DENIED),
             ("proxy=", DENIED),
             ("proxy=none", DENIED),
             ("proxy=Ingress", DENIED),
             ("proxy=gateway", DENIED),
-            // The resource, which Kuma believes before the name, must agree with the name.
+            // Kuma uses the name in the resource before the node id, so the two must agree.
             ("resource=ZoneIngress", "message: allow ingress"),
             ("resource=ZoneEgress proxy=egress scope=egress", "message: allow egress"),
             ("resource=ZoneEgress scope=ingress,egress", "message: malformed_request"),
@@ -130,11 +130,11 @@ fn a_proxy_is_let_in_as_what_it_is() {
             ("resource=Dataplane proxy=none", DENIED),
             ("resource=Zone", "message: malformed_request"),
             ("resource=", "message: malformed_request"),
-            // The id is a mesh, which may be empty, and a name: Kuma refuses any other.
+            // The id consists of a mesh, which may be empty, and a name. Kuma refuses any other id.
             ("node=.node", "message: allow ingress"),
             ("node=node", "message: malformed_request (id-1)"),
             ("node=default.", "message: malformed_request (id-1)"),
-            // Without an id Kuma would take the node of a later message.
+            // Without an id, Kuma would take the node of a later message.
             ("node=", "message: malformed_request"),
             ("message=", "message: malformed_request"),
             ("message=garbage", "message: malformed_request"),
@@ -189,11 +189,11 @@ fn a_proxy_type_that_is_denied_is_denied_as_early_as_it_can_be() {
 }
 
 #[test]
-fn a_sidecar_passes_where_it_may_and_nothing_else_with_it() {
+fn only_sidecars_pass_by_the_switch_for_sidecars() {
     judged(
         &json!({ "proxies": { "dataplane": "pass" } }),
         &[
-            // Its token is the control plane's business.
+            // Only the control plane checks the token of a sidecar.
             ("sotw proxy=dataplane", "message: unchecked dataplane"),
             ("sotw proxy=none", "message: unchecked dataplane"),
             ("sotw proxy= token=none", "message: unchecked dataplane"),
@@ -207,7 +207,7 @@ fn a_sidecar_passes_where_it_may_and_nothing_else_with_it() {
             ("hds method=GET", "headers: path_denied"),
             ("bootstrap proxy=dataplane token=garbage", "body: unchecked dataplane"),
             ("bootstrap proxy=none token=none", "body: unchecked dataplane"),
-            // All others wait for their first message, too, and are judged then.
+            // All other proxies also wait for their first message, and are judged then.
             ("sotw", "message: allow ingress"),
             ("sotw token=none", "message: missing_token"),
             ("sotw token=garbage", "message: malformed_token"),
@@ -226,7 +226,7 @@ fn a_sidecar_passes_where_it_may_and_nothing_else_with_it() {
 }
 
 #[test]
-fn a_bootstrap_request_passes_by_its_token_by_the_switch_or_not_at_all() {
+fn bootstrap_requests_are_verified_passed_or_denied() {
     judged(
         &json!({}),
         &[
@@ -241,7 +241,7 @@ fn a_bootstrap_request_passes_by_its_token_by_the_switch_or_not_at_all() {
             ("bootstrap token=", "body: missing_token"),
             ("bootstrap token=garbage", "body: malformed_token"),
             ("bootstrap token=bearer", "body: malformed_token"),
-            // kuma-dp has trimmed it.
+            // kuma-dp would have trimmed this token.
             ("bootstrap token=spaced", "body: malformed_token"),
             ("bootstrap by=stranger", "body: invalid_signature"),
             ("bootstrap kid=3", "body: unknown_kid"),
@@ -288,7 +288,7 @@ fn a_zone_control_plane_is_the_zone_of_its_token() {
             ("kds behind=2", "headers: path_denied"),
             ("sotw", "headers: path_denied"),
             ("bootstrap", "headers: path_denied"),
-            // Whose zone it says it is.
+            // The zone that the control plane claims must be the token's zone.
             ("kds client=west", "headers: wrong_zone (id-1)"),
             ("kds client=west zone=west", "headers: allow control-plane"),
             ("kds client=East", "headers: wrong_zone (id-1)"),
@@ -300,7 +300,7 @@ fn a_zone_control_plane_is_the_zone_of_its_token() {
             ("kds client=none zone=", "headers: malformed_request (id-1)"),
             ("kds client=east client=east", "headers: malformed_request (id-1)"),
             ("kds client=east client=west", "headers: malformed_request (id-1)"),
-            // Which comes after what is wrong with the token, and before the scope.
+            // The client-id is checked after the token, and before the scope.
             ("kds client=none exp=0", "headers: expired (id-1)"),
             ("kds client=none jti=revoked", "headers: revoked (revoked)"),
             ("kds client=none token=none", "headers: missing_token"),
@@ -322,7 +322,7 @@ fn a_zone_control_plane_is_the_zone_of_its_token() {
 }
 
 #[test]
-fn every_method_of_kds_is_served_to_who_may() {
+fn every_kds_method_is_served_with_a_valid_token() {
     for path in KDS {
         judged(
             &json!({ "profile": "globalKds" }),

@@ -1,5 +1,5 @@
-//! Service-account tokens: of which cluster, for whom, of which pod and account. What an API server says of
-//! them is in `tests/service_account_tokens.rs`.
+//! Service-account tokens: cluster, audience, pod and account. `tests/service_account_tokens.rs` has the verdicts of an
+//! API server on them.
 
 use serde_json::{Value, json};
 use zonegate::config::{Config, Warning};
@@ -11,7 +11,7 @@ fn key(key: &SigningKey, kid: &str) -> Value {
     serde_json::from_str(&jwk(&key.public_key(), Some(kid)).unwrap()).unwrap()
 }
 
-/// The block `serviceAccountToken`, of two clusters: `east` and `west`, which has an audience of its own.
+/// The block `serviceAccountToken` with two clusters: `east`, and `west` with audiences of its own.
 fn block() -> Value {
     json!({
         "issuers": [
@@ -61,7 +61,7 @@ fn a_token_is_of_the_cluster_whose_key_signed_it_and_for_one_of_its_audiences() 
             ("hds", "message: allow dataplane"),
             ("sotw kid=3", "headers: unknown_kid"),
             ("sotw by=stranger", "headers: invalid_signature"),
-            // Without audiences of its own, a cluster has its issuer.
+            // A cluster without audiences has its issuer as audience.
             ("sotw aud=https://east.example,vault", "message: allow dataplane"),
             ("sotw aud=vault", "message: out_of_scope (id-1)"),
             ("sotw aud=mesh", "message: out_of_scope (id-1)"),
@@ -74,7 +74,7 @@ fn a_token_is_of_the_cluster_whose_key_signed_it_and_for_one_of_its_audiences() 
                 "message: allow dataplane",
             ),
             ("sotw kid=w by=stranger iss=https://west.example", "message: out_of_scope (id-1)"),
-            // The key of one cluster, the issuer of the other.
+            // The key of one cluster with the issuer of the other.
             ("sotw iss=https://west.example aud=mesh", "message: unknown_kid (id-1)"),
             ("sotw kid=w by=stranger", "message: unknown_kid (id-1)"),
             ("sotw iss=https://other.example", "message: unknown_kid (id-1)"),
@@ -83,7 +83,7 @@ fn a_token_is_of_the_cluster_whose_key_signed_it_and_for_one_of_its_audiences() 
 }
 
 #[test]
-fn a_token_is_its_pods_and_of_its_namespace() {
+fn a_token_is_valid_only_for_its_pod_and_namespace() {
     judged_of_sidecars(
         block(),
         &[
@@ -95,7 +95,7 @@ fn a_token_is_its_pods_and_of_its_namespace() {
             ("sotw pod=web.0 node=default.web.0.demo", "message: allow dataplane"),
             ("sotw pod=web node=default.web.0.demo", "message: wrong_service_account (id-1)"),
             ("sotw node=default.demo", "message: wrong_service_account (id-1)"),
-            // Zone proxies have such tokens, too.
+            // Zone proxies have such tokens too.
             ("sotw proxy=ingress", "message: allow ingress"),
             ("sotw proxy=egress pod=web-1", "message: wrong_service_account (id-1)"),
         ],
@@ -125,7 +125,7 @@ fn a_token_is_revoked_by_its_id_and_has_dates() {
             ("sotw exp=none", "headers: missing_expiration (id-1)"),
             ("sotw exp=0", "headers: expired (id-1)"),
             ("sotw nbf=5", "headers: not_yet_valid (id-1)"),
-            // Other than a zone token, it is not good before it was issued.
+            // Unlike a zone token, it is not valid before it was issued.
             ("sotw iat=0", "message: allow dataplane"),
             ("sotw iat=5", "headers: not_yet_valid (id-1)"),
             ("sotw iat=5 nbf=0", "headers: not_yet_valid (id-1)"),
@@ -133,7 +133,7 @@ fn a_token_is_revoked_by_its_id_and_has_dates() {
             ("sotw iat=5 at=5", "message: allow dataplane"),
         ],
     );
-    // The other kinds have lists of their own.
+    // The other kinds of token have their own lists.
     let mut not_here = block();
     not_here["revocations"] = json!([]);
     judged_of_sidecars(not_here, &[("sotw jti=revoked", "message: allow dataplane")]);
@@ -158,7 +158,7 @@ fn a_kid_has_one_key_in_all_clusters() {
 
 #[test]
 fn keys_of_other_algorithms_are_left_out_and_bad_ones_refused() {
-    // Of RFC 7515 A.3.1.
+    // From RFC 7515 A.3.1.
     let p256 = json!({
         "kty": "EC", "crv": "P-256", "kid": "p", "use": "sig", "alg": "ES256",
         "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
@@ -194,7 +194,7 @@ fn keys_of_other_algorithms_are_left_out_and_bad_ones_refused() {
     }
 }
 
-/// ES256 in the header of a zone token is what it was: no algorithm of zone tokens.
+/// ES256 in the header of a zone token is still no algorithm of zone tokens.
 #[test]
 fn zone_tokens_are_signed_with_rs256_also_beside_service_account_tokens() {
     let table = [

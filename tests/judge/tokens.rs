@@ -1,4 +1,4 @@
-//! Which tokens are good: the one header that they come in, their dates, their zones.
+//! Which tokens are valid: the one header that carries them, their dates, their zones.
 
 use serde_json::json;
 
@@ -33,7 +33,7 @@ fn a_token_is_good_in_its_zone_and_as_long_as_it_is_not_revoked() {
         &json!({}),
         &[
             ("sotw zone=east", "message: allow ingress"),
-            // A token of no zone is good in any.
+            // A token without a zone is valid in any zone.
             ("sotw zone=", "message: allow ingress"),
             ("sotw zone=west", "headers: wrong_zone (id-1)"),
             ("sotw zone=East", "headers: wrong_zone (id-1)"),
@@ -68,7 +68,7 @@ fn a_token_is_good_from_nbf_until_exp() {
             ("sotw exp=0", "headers: expired (id-1)"),
             ("sotw nbf=60 exp=90 at=59.999", "headers: not_yet_valid (id-1)"),
             ("sotw nbf=60 exp=90 at=60", "message: allow ingress"),
-            // A clock that is set back while the stream is held.
+            // The clock is set back while the stream is held.
             ("sotw nbf=0 later=-1", "message: not_yet_valid (id-1)"),
             ("sotw nbf=30 exp=20 at=25", "headers: expired (id-1)"),
             ("sotw exp=none", "headers: missing_expiration (id-1)"),
@@ -83,7 +83,7 @@ fn a_token_is_good_from_nbf_until_exp() {
             ("sotw exp=none", "message: allow ingress"),
             ("sotw exp=none nbf=1", "headers: not_yet_valid (id-1)"),
             ("sotw exp=none jti=revoked", "headers: revoked (revoked)"),
-            // It has no date to look at, and a host without time is none to trust.
+            // The token has no dates, but a host without time is not trusted.
             ("sotw exp=none at=none", "headers: clock_unavailable (id-1)"),
             ("sotw exp=0", "headers: expired (id-1)"),
         ],
