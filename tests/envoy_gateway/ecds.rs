@@ -21,7 +21,7 @@ async fn a_rendered_bundle_gates_and_a_push_cuts_the_revoked_stream_alone() {
 
 #[tokio::test]
 #[ignore = "needs Envoy Gateway: make test-envoy-gateway"]
-async fn so_does_one_with_the_dynamic_module() {
+async fn a_rendered_bundle_with_the_dynamic_module_gates_too() {
     let library = variable("ZONEGATE_NATIVE");
     let image = "oci://registry.example.org/zonegate:1-native-amd64";
     a_push_cuts_the_revoked_stream_alone(&["--module-url", image, "--module", path(&library)])

@@ -33,10 +33,10 @@ async fn a_dynamic_module_gates_and_a_push_cuts_the_revoked_stream_and_drains_th
     world.end().await;
 }
 
-/// Envoy Gateway fetches the module, and Envoy takes it from Envoy Gateway.
+/// Envoy Gateway fetches the module, and Envoy gets it from Envoy Gateway.
 #[tokio::test]
 #[ignore = "needs Envoy Gateway: make test-envoy-gateway"]
-async fn so_does_the_module_in_wasm_which_lets_headers_go() {
+async fn the_module_in_wasm_gates_too() {
     let mut world = World::new().await;
     let module = fs::read(variable("ZONEGATE_WASM")).unwrap();
     let url = format!("http://{}/zonegate.wasm", served(module).await);
@@ -74,7 +74,7 @@ async fn a_push_cuts_the_revoked_stream_and_drains_the_others(
     world.apply(&objects);
     assert!(timeout(LIMIT, cut.next()).await.unwrap().is_err());
     println!("cut after {:?}", begun.elapsed());
-    // The other stream goes on, and ends when its listener has been drained.
+    // The other stream continues, and ends after its listener was drained.
     world.control_plane.push();
     assert!(kept.next().await.unwrap().is_some(), "the other stream has ended with it");
     let ended = timeout(LIMIT, kept.next()).await.expect("the other stream goes on for ever");
@@ -97,7 +97,7 @@ async fn connected(world: &World) -> Connection {
     }
 }
 
-/// A server that answers everything with this.
+/// A server that answers every request with this module.
 async fn served(module: Vec<u8>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -115,8 +115,8 @@ async fn served(module: Vec<u8>) -> SocketAddr {
     address
 }
 
-/// Envoy fetches modules from Envoy Gateway, by its name in a cluster and with files at the paths of its pod. Here
-/// it is on this machine, and the files are where `certgen` put them.
+/// Envoy fetches modules from Envoy Gateway, by the name that Envoy Gateway has in a cluster and with files at the
+/// paths of its pod. Here Envoy Gateway is on this machine, and the files are where `certgen` put them.
 fn envoy_gateway_on_loopback(world: &World) -> [Value; 2] {
     let certificates = world.folder().join("config/certs/envoy");
     let encoded = |name: &str| STANDARD.encode(fs::read(certificates.join(name)).unwrap());

@@ -40,7 +40,7 @@ async fn by_ext_proc_all_is_seen_and_a_push_cuts_the_revoked_stream_alone() {
     sleep((TIMEOUT_OF_A_CALL + Duration::from_secs(1)).saturating_sub(since.elapsed())).await;
     world.control_plane.push();
     assert!(kept.next().await.unwrap().is_some(), "the other stream has ended");
-    // A service that is gone lets nothing through, and cuts what is open.
+    // When the service is gone, nothing passes and open streams are cut.
     service.stop().await;
     assert!(timeout(LIMIT, kept.next()).await.unwrap().is_err());
     assert!(connection.sotw(Some(&good), Claimed::INGRESS).await.is_err());
@@ -64,7 +64,7 @@ async fn by_ext_auth_the_headers_are_seen() {
     world.end().await;
 }
 
-/// A service with a policy that knows the key of the tokens; its file, and the policy in it.
+/// Starts a service with a policy that has the key of the tokens. Returns the service, its policy file, and the policy.
 async fn serve(world: &World, fields: Value) -> (Process, PathBuf, Value) {
     let mut policy: Value = serde_json::from_str(&world.render("plugin", &[])).unwrap();
     policy.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
@@ -90,7 +90,7 @@ fn write(file: &Path, policy: &Value) {
     fs::rename(new, file).unwrap();
 }
 
-/// The rendered objects. In place of the Service of a cluster stands a Backend, which a host can have.
+/// The rendered objects, with a Backend in place of the Service of a cluster: a host has no Services.
 fn rendered(world: &World, format: &str, service: SocketAddr) -> Vec<Value> {
     let text = world.render(format, &[]);
     let mut objects: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();

@@ -1,4 +1,4 @@
-//! An Envoy Gateway with what stands around the rendered objects: a Gateway with TLS, and a route to a control plane
+//! An Envoy Gateway and the objects that surround the rendered ones: a Gateway with TLS, and a route to a control plane
 //! with TLS.
 
 use std::fs;
@@ -22,10 +22,10 @@ use zonegate_testkit::process::{Log, Process};
 use zonegate_testkit::zone_proxy::{Claimed, Connection, discovery_request};
 
 pub(crate) const LIMIT: Duration = Duration::from_secs(120);
-/// How long a listener of before may be drained; by itself Envoy Gateway takes a minute.
+/// The drain time of a replaced listener. Envoy Gateway's default is a minute.
 pub(crate) const DRAIN: Duration = Duration::from_secs(5);
 
-/// Its fixed ports.
+/// Held while Envoy Gateway's fixed ports are in use.
 static PORTS: Mutex<()> = Mutex::const_new(());
 
 pub(crate) struct World {
@@ -38,7 +38,7 @@ pub(crate) struct World {
     _ports: MutexGuard<'static, ()>,
 }
 
-/// The file that the environment names.
+/// The file that this environment variable names.
 pub(crate) fn variable(name: &str) -> PathBuf {
     let path = std::env::var_os(name).filter(|path| !path.is_empty());
     let path = path.unwrap_or_else(|| panic!("{name} is not set: make test-envoy-gateway sets it"));
@@ -59,7 +59,7 @@ impl World {
         let behind = control_plane::Options::new(&certificates);
         let control_plane = ControlPlane::start(behind).await.unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], free_port().unwrap()));
-        // The certificates that Envoy Gateway and its Envoy know each other by.
+        // The certificates by which Envoy Gateway and its Envoy authenticate each other.
         let mut certgen = std::process::Command::new(variable("ENVOY_GATEWAY"));
         certgen.args(["certgen", "--local", "--config-home"]).arg(dir.path().join("config"));
         let output = certgen.output().unwrap();
@@ -71,7 +71,7 @@ impl World {
         self.dir.path()
     }
 
-    /// A zone ingress's, with this id.
+    /// A token of a zone ingress, with this id.
     pub(crate) fn token(&self, id: &str) -> String {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
         let claims =
@@ -79,7 +79,7 @@ impl World {
         self.key.sign_raw(r#"{"alg":"RS256","kid":"1"}"#, claims.to_string())
     }
 
-    /// What is rendered in this format for the Gateway, of a policy with the key of the tokens.
+    /// The objects that this format renders for the Gateway, with the key of the tokens in the policy.
     pub(crate) fn render(&self, format: &str, flags: &[&str]) -> String {
         let mut zonegate = std::process::Command::new(env!("CARGO_BIN_EXE_zonegate"));
         zonegate.args(["config", "render", "--zone", "zone-1", "--format", format]);
@@ -90,7 +90,7 @@ impl World {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Hands over these objects and what stands around them, at once.
+    /// Applies these objects and the surrounding ones, at once.
     pub(crate) fn apply(&self, rendered: &[Value]) {
         let objects = self.around(rendered).into_iter();
         let others = rendered.iter().filter(|one| one["kind"] != "EnvoyProxy").cloned();
@@ -105,7 +105,7 @@ impl World {
         let metadata = |name: &str| json!({ "name": name, "namespace": "default" });
         let encoded = |text: &str| STANDARD.encode(text);
         let identity = &self.certificates.gateway;
-        // What is rendered, on a host.
+        // The rendered EnvoyProxy, changed for a host.
         let proxy = rendered.iter().find(|one| one["kind"] == "EnvoyProxy");
         let mut proxy = proxy.map_or(json!({}), |proxy| proxy["spec"].clone());
         proxy["provider"] = json!({ "type": "Host", "host": { "envoyVersion": "1.40.0" } });
@@ -142,7 +142,7 @@ impl World {
         ]
     }
 
-    /// Starts Envoy Gateway, which starts Envoy, and connects once a stream with this token is let through.
+    /// Starts Envoy Gateway, which starts Envoy. Connects once Envoy lets a stream with this token through.
     pub(crate) async fn start(&mut self, token: &str) -> Connection {
         let begun = Instant::now();
         let mut gateway = self.start_program();
@@ -192,11 +192,11 @@ impl World {
         fs::write(&file, configuration.to_string()).unwrap();
         let mut command = Command::new(variable("ENVOY_GATEWAY"));
         command.args(["server", "--config-path"]).arg(&file).current_dir(dir);
-        command.env("HOME", dir); // it keeps modules there
+        command.env("HOME", dir); // Envoy Gateway keeps modules there
         Process::start(command, Log::File, dir.join("envoy-gateway.log")).unwrap()
     }
 
-    /// Envoy Gateway ends its Envoy when it is asked to end, and not when it is killed.
+    /// Envoy Gateway ends its Envoy on SIGTERM, but not when it is killed.
     pub(crate) async fn end(mut self) {
         let Some(mut gateway) = self.gateway.take() else { return };
         let pid = gateway.pid().unwrap().to_string();
@@ -206,13 +206,13 @@ impl World {
     }
 }
 
-/// Good streams pass and bad ones are refused, with a first message of a megabyte as with a small one.
+/// Good streams pass and bad ones are refused, with a small first message and with one of a megabyte.
 pub(crate) async fn assert_gates(connection: &Connection, good: &str) {
     let refused = connection.sotw(Some("garbage"), Claimed::INGRESS).await.unwrap_err();
     assert!(refused.message().starts_with("zonegate: malformed_token: "), "{refused:?}");
     let refused = connection.sotw(Some(good), Claimed::EGRESS).await.unwrap_err();
     assert!(refused.message().starts_with("zonegate: out_of_scope: "), "{refused:?}");
-    // By itself Envoy Gateway lets 64 KiB through.
+    // Envoy Gateway's default limit is 64 KiB.
     let large = |claimed| {
         let mut message = discovery_request(claimed);
         message.resource_names = vec!["x".repeat(1_000_000)];

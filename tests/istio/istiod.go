@@ -1,6 +1,6 @@
-// istiod's own code, from configuration to what Envoy is told, without a cluster: Istio's FakeDiscoveryServer, which its
-// own tests use. In: a file of objects, which is looked at again and again. Out: xDS on a port. What is not in it: the
-// API server, certificates, and the agent beside an Envoy. scripts/istiod builds it.
+// istiod's own code, from configuration to Envoy's xDS, without a cluster: Istio's FakeDiscoveryServer, which Istio's
+// own tests use. In: a file of objects, which is read again and again. Out: xDS on a port. Not included: the API
+// server, certificates, and the agent beside an Envoy. scripts/istiod builds it.
 package main
 
 import (

@@ -1,8 +1,8 @@
-//! What `config render --format istio…` writes, translated by istiod's own code (`istiod.go`), and a real Envoy that is
+//! The output of `config render --format istio…`, translated by istiod's own code (`istiod.go`), and a real Envoy as
 //! the gateway.
 //!
-//! Envoy is a stock one and has no agent beside it: it asks istiod itself, and the TLS for which an agent would serve the
-//! certificates is left out.
+//! Envoy is a stock Envoy without an agent: it asks istiod directly. There is no TLS, because an agent would have to
+//! serve the certificates.
 //!
 //! `make test-istio` names the programs (`ISTIOD`, `ENVOY_PATH`) and the filter (`ZONEGATE_WASM`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may panic
@@ -57,7 +57,7 @@ async fn an_envoy_filter_gates_and_a_push_cuts_the_revoked_stream_alone() {
 
 #[tokio::test]
 #[ignore = "needs istiod: make test-istio"]
-async fn a_wasm_plugin_with_a_module_from_a_file_does_so_too() {
+async fn a_wasm_plugin_with_a_module_from_a_file_gates_too() {
     let mut world = World::new().await;
     let module = format!("file://{}", path(&variable("ZONEGATE_WASM")));
     let text = world.render("istio", &["--module-url", &module]);
@@ -82,7 +82,7 @@ async fn a_wasm_plugin_with_a_module_from_a_file_does_so_too() {
     world.end().await;
 }
 
-/// Good streams pass and bad ones are refused, with a first message of a megabyte as with a small one.
+/// Good streams pass and bad ones are refused, with a small first message and with one of a megabyte.
 async fn assert_gates(connection: &Connection, good: &str) {
     let refused = connection.sotw(Some("garbage"), Claimed::INGRESS).await.unwrap_err();
     assert!(refused.message().starts_with("zonegate: malformed_token: "), "{refused:?}");

@@ -31,7 +31,7 @@ pub(crate) struct World {
     dir: TempDir,
 }
 
-/// The file that the environment names.
+/// The file that this environment variable names.
 pub(crate) fn variable(name: &str) -> PathBuf {
     let path = std::env::var_os(name).filter(|path| !path.is_empty());
     let path = path.unwrap_or_else(|| panic!("{name} is not set: make test-istio sets it"));
@@ -58,7 +58,7 @@ impl World {
         self.dir.path()
     }
 
-    /// A zone ingress's, with this id.
+    /// A token of a zone ingress, with this id.
     pub(crate) fn token(&self, id: &str) -> String {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
         let claims =
@@ -66,7 +66,7 @@ impl World {
         self.key.sign_raw(r#"{"alg":"RS256","kid":"1"}"#, claims.to_string())
     }
 
-    /// What is rendered in this format for the gateway, of a policy with the key of the tokens.
+    /// The objects that this format renders for the gateway, with the key of the tokens in the policy.
     pub(crate) fn render(&self, format: &str, flags: &[&str]) -> String {
         let mut zonegate = std::process::Command::new(env!("CARGO_BIN_EXE_zonegate"));
         zonegate.args(["config", "render", "--zone", "zone-1", "--format", format]);
@@ -78,7 +78,7 @@ impl World {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Hands over these objects and what stands around them, at once.
+    /// Applies these objects and the surrounding ones, at once.
     pub(crate) fn apply(&self, rendered: &[Value]) {
         let objects = self.around();
         let texts: Vec<String> =
@@ -89,7 +89,8 @@ impl World {
         fs::rename(new, folder.join("all.yaml")).unwrap();
     }
 
-    /// A gateway, and a route to the control plane with TLS, whose certificate an agent would be needed to look at.
+    /// A gateway, and a route to the control plane with TLS. The control plane's certificate is not verified: that
+    /// needs an agent.
     fn around(&self) -> [Value; 4] {
         let of = |kind: &str, spec: Value| {
             json!({ "apiVersion": "networking.istio.io/v1", "kind": kind,
@@ -133,7 +134,7 @@ impl World {
         ]
     }
 
-    /// Starts both, and connects once a stream with this token is let through.
+    /// Starts istiod and Envoy. Connects once Envoy lets a stream with this token through.
     pub(crate) async fn start(&mut self, token: &str) -> Connection {
         let begun = Instant::now();
         let address = SocketAddr::from(([127, 0, 0, 1], self.port));
@@ -173,7 +174,7 @@ impl World {
         (istiod, grpc)
     }
 
-    /// As an agent would start it, in short.
+    /// Starts Envoy as an agent would, with less configuration.
     fn start_envoy(&self, istiod: u16) -> Process {
         let bootstrap = json!({
             "node": {

@@ -1,4 +1,4 @@
-//! All cases: tokens, who shows them, and the API server's verdict.
+//! All cases: tokens, the proxies that send them, and the API server's verdicts.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,37 +9,37 @@ use crate::mint::{Keys, decode, segments};
 use crate::world::{NAMESPACE, POD, Place, World};
 use crate::{claims, encodings, headers, issued, signatures, texts, times};
 
-/// A token, and what becomes of it.
+/// A token, and the verdict on it.
 #[derive(Debug, Clone)]
 pub(crate) struct Case {
-    /// A word of its own.
+    /// A unique name.
     pub(crate) name: String,
-    /// What it is.
+    /// A description for people.
     pub(crate) description: String,
     /// Whether the API server issued the token, or the tests made it.
     pub(crate) origin: Origin,
-    /// Whose API server was asked.
+    /// The cluster of the API server that was asked.
     pub(crate) cluster: &'static str,
     /// The text in `authorization`.
     pub(crate) token: String,
     /// The keys of that API server: its document `/openid/v1/jwks`, as it is.
     pub(crate) jwks: String,
-    /// Of the proxy that shows the token: `mesh.pod.namespace`.
+    /// The node id of the proxy that sends the token: `mesh.pod.namespace`.
     pub(crate) node_id: String,
-    /// The service account of that pod; `None` where there is no such pod.
+    /// The service account of that pod; `None` if there is no such pod.
     pub(crate) pod_service_account: Option<String>,
     /// When the API server was asked, in seconds since 1970.
     pub(crate) asked_at: u64,
-    /// What it said.
+    /// The API server's verdict.
     pub(crate) api_server_verdict: Review,
 }
 
-/// Who made a token.
+/// The origin of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// The API server.
     Issued,
-    /// The tests, mostly with the API server's key.
+    /// The tests, mostly with a key of the API server.
     Made,
 }
 
@@ -51,12 +51,12 @@ pub(crate) struct Draft {
     pub(crate) token: String,
 }
 
-/// What made tokens are made of: the claims of a good one, and the keys.
+/// The parts of tokens that the tests make: the claims of a valid token, and the keys.
 pub(crate) struct Base<'a> {
     pub(crate) keys: &'a Keys,
     /// As the API server issued them, bound to [`POD`].
     pub(crate) claims: Value,
-    /// Of another good token, bound to nothing, of the account `frontend`.
+    /// The claims of another valid token, bound to nothing, of the account `frontend`.
     pub(crate) frontend: Value,
     /// The token with `claims`.
     pub(crate) token: String,
@@ -69,7 +69,7 @@ impl Case {
         self.node_id.split_once('.').unwrap().1
     }
 
-    /// Whether Kuma lets the proxy in: `pkg/xds/auth/k8s/authenticator.go`.
+    /// Whether Kuma accepts the proxy: `pkg/xds/auth/k8s/authenticator.go`.
     pub(crate) fn kuma_accepts(&self) -> bool {
         let Review { authenticated, user, .. } = &self.api_server_verdict;
         let (_, namespace) = self.node_id.rsplit_once('.').unwrap();
@@ -77,8 +77,8 @@ impl Case {
         *authenticated && user.username == format!("system:serviceaccount:{namespace}:{account}")
     }
 
-    /// Whether the refusal follows from which objects there are. Kubernetes:
-    /// `pkg/serviceaccount/claims.go` and `legacy.go`; Kuma looks the pod's account up.
+    /// Whether the refusal follows from the objects in the store. Kubernetes: `pkg/serviceaccount/claims.go` and
+    /// `legacy.go`; Kuma looks up the pod's account.
     pub(crate) fn is_refused_by_store(&self) -> bool {
         let Review { authenticated, error, .. } = &self.api_server_verdict;
         let of_the_store = ["has been invalidated", "not found", "does not match"];
@@ -95,10 +95,10 @@ impl Draft {
     }
 }
 
-/// All of them, asked of the API servers right now.
+/// All cases, with the current verdicts of the API servers.
 pub(crate) async fn cases(world: &World) -> Vec<Case> {
     let mut cases = issued::cases(world).await;
-    // Group by group, so that what depends on the time is asked at that time.
+    // Group by group, so that cases that depend on the time are asked at that time.
     let groups: [fn(&Base<'_>) -> Vec<Draft>; 6] = [
         times::drafts,
         claims::drafts,
@@ -116,7 +116,7 @@ pub(crate) async fn cases(world: &World) -> Vec<Case> {
     cases
 }
 
-/// As the bootstrap configuration of a proxy in the mesh `default` has it.
+/// The node id in the bootstrap configuration of a proxy in the mesh `default`.
 pub(crate) fn node_id(pod: &str, namespace: &str) -> String {
     format!("default.{pod}.{namespace}")
 }
@@ -155,7 +155,7 @@ impl<'a> Base<'a> {
         Self { keys: &world.keys, claims, frontend, token, now }
     }
 
-    /// The claims with one member another. The last name of the path may be new.
+    /// The claims with one member changed. The last name of the path may be new.
     pub(crate) fn with(&self, path: &[&str], value: impl Into<Value>) -> String {
         let mut claims = self.claims.clone();
         let (last, above) = path.split_last().unwrap();
@@ -173,7 +173,7 @@ impl<'a> Base<'a> {
         claims.to_string()
     }
 
-    /// The claims with these members first, as text: what JSON objects in Rust cannot hold.
+    /// The claims with these members first, as text: JSON objects in Rust cannot hold a name twice.
     pub(crate) fn after(&self, members: &str) -> String {
         format!("{{{members},{}", &self.claims.to_string()[1..])
     }

@@ -1,4 +1,4 @@
-//! What a token says: issuer, audience, whose it is. Dates are in [`crate::times`].
+//! The claims of a token: issuer, audience, subject. Dates are in [`crate::times`].
 
 use serde_json::{Value, json};
 
@@ -166,7 +166,7 @@ fn objects(base: &Base<'_>) -> Vec<Draft> {
     ]
 }
 
-/// Whose a token is.
+/// The account of a token.
 fn accounts(base: &Base<'_>) -> Vec<Draft> {
     let make = |name, description: &str, path: &[&str], value: Value| {
         Draft::new(name, description, base.keys.token(base.with(path, value)))

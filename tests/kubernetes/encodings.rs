@@ -1,4 +1,4 @@
-//! How a token is spelled: segments, base64url, white space.
+//! The spelling of a token: segments, base64url, white space.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -10,7 +10,7 @@ pub(crate) fn drafts(base: &Base<'_>) -> Vec<Draft> {
     [spellings(base), spare_bits(base), shapes(base)].concat()
 }
 
-/// A good token, spelled otherwise: the signature is over the usual spelling.
+/// A valid token in other spellings. The signature is over the usual spelling.
 fn spellings(base: &Base<'_>) -> Vec<Draft> {
     let [header, claims, signature] = segments(&base.token);
     let of = |header: &str, claims: &str, signature: &str| format!("{header}.{claims}.{signature}");
@@ -87,7 +87,7 @@ fn spellings(base: &Base<'_>) -> Vec<Draft> {
     drafts
 }
 
-/// Claims of a length that padding would belong to.
+/// Claims of a length that needs padding.
 fn padded_claims(base: &Base<'_>) -> Option<String> {
     ["1", "12", "123"].iter().find_map(|value| {
         let token = base.keys.token(base.with(&["pad"], *value));
@@ -97,11 +97,11 @@ fn padded_claims(base: &Base<'_>) -> Option<String> {
     })
 }
 
-/// Bits of a last character that belong to no byte.
+/// Bits of a last character that are part of no byte.
 fn spare_bits(base: &Base<'_>) -> Vec<Draft> {
     let keys = base.keys;
     let header = keys.header().to_string();
-    // As much white space as makes spare bits.
+    // Adds white space until there are spare bits.
     let uneven = |text: &str| {
         let spaces = 4 - text.len() % 3;
         let text = format!("{text}{}", " ".repeat(spaces % 3));

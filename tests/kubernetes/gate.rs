@@ -1,10 +1,10 @@
-//! What the gate says of service-account tokens that an API server has judged, and where it is stricter.
+//! The gate's verdicts on service-account tokens that an API server has judged, and where the gate is stricter.
 //!
-//! In: a token, who shows it and when, and what Kuma and the API server behind it say. Out: every verdict
-//! that should be another one. An entry of a list that is not needed is one of those, too.
+//! In: a token, the proxy and the time, and the verdicts of Kuma and of the API server. Out: every wrong verdict, and
+//! every entry of a list that is not needed.
 //!
-//! Shared by `tests/service_account_tokens.rs`, which judges the recorded tokens, and the tests with a real
-//! API server, which judge new ones.
+//! Shared by `tests/service_account_tokens.rs`, which judges the recorded tokens, and by the tests with a real API
+//! server, which judge new tokens.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use zonegate::gate::{ADS_DELTA, Head, Held, Now, Policy, Reason, UnixTime, Verdi
 
 /// A token that was judged.
 pub(crate) struct Shown<'a> {
-    /// A word of its own.
+    /// A unique name.
     pub(crate) name: &'a str,
     /// The text in `authorization`.
     pub(crate) token: &'a str,
@@ -26,15 +26,15 @@ pub(crate) struct Shown<'a> {
     pub(crate) node_id: &'a str,
     /// Seconds since 1970.
     pub(crate) asked_at: u64,
-    /// Whose API server was asked.
+    /// The cluster of the API server that was asked.
     pub(crate) cluster: &'a str,
-    /// What Kuma made of its answer.
+    /// Whether Kuma accepts the token.
     pub(crate) kuma_accepts: bool,
-    /// Whether the refusal follows from which objects there are.
+    /// Whether the refusal follows from the objects in the store.
     pub(crate) from_store: bool,
 }
 
-/// What the API server of a cluster takes tokens for its own by.
+/// The issuers, audiences and keys by which the API server of a cluster recognises its own tokens.
 pub(crate) struct Cluster {
     pub(crate) issuers: Vec<String>,
     pub(crate) audiences: Vec<String>,
@@ -82,14 +82,14 @@ const STRICTER: &[Row] = &[
     ("spare-header", Reason::InvalidSignature, SPELLING),
     ("spare-claims", Reason::InvalidSignature, SPELLING),
 ];
-/// The same, where `requireExpiration` is not false.
+/// The same, unless `requireExpiration` is false.
 const EXPIRATION: &[Row] = &[
     ("exp-missing", Reason::MissingExpiration, NEVER),
     ("exp-null", Reason::MissingExpiration, NEVER),
     ("capital-exp-only", Reason::MissingExpiration, NEVER),
     ("legacy", Reason::MissingExpiration, NEVER),
 ];
-/// The same, where `leewaySeconds` is 0.
+/// The same, if `leewaySeconds` is 0.
 const NO_LEEWAY: &[Row] = &[
     ("expired-30", Reason::Expired, LEEWAY),
     ("expired-50", Reason::Expired, LEEWAY),
@@ -111,7 +111,7 @@ const SPELLING: &str = "the text is verified as it is";
 const NEVER: &str = "requireExpiration";
 const LEEWAY: &str = "the API server gives a minute, the gate what leewaySeconds says";
 
-/// How the gate is set.
+/// Settings of the gate.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Settings {
     pub(crate) require_expiration: bool,
@@ -158,7 +158,7 @@ impl Settings {
     }
 }
 
-/// Every verdict that is not as it should be, each judged by the gate in front of its own cluster.
+/// Every wrong verdict. Each token is judged by the gate of its own cluster.
 pub(crate) fn wrong(
     shown: &[Shown<'_>],
     clusters: &BTreeMap<String, Cluster>,

@@ -1,4 +1,4 @@
-//! JOSE headers: `kid`, `crit` and what the API server makes of the rest. Algorithms are in
+//! JOSE headers: `kid`, `crit`, and the API server's handling of other members. Algorithms are in
 //! [`crate::signatures`].
 
 use serde_json::{Value, json};
@@ -77,7 +77,7 @@ fn members(base: &Base<'_>) -> Vec<Draft> {
     ]
 }
 
-/// RFC 7797: claims that are signed as they are, not as base64url.
+/// RFC 7797: claims that are signed as plain text, not as base64url.
 fn unencoded(base: &Base<'_>) -> Vec<Draft> {
     let keys = base.keys;
     let claims = base.claims.to_string();

@@ -1,5 +1,5 @@
-//! Tokens that the API server issued itself, as kubelets and operators ask for them, and the
-//! secret-based ones of old, which a controller would sign.
+//! Tokens that the API server issued, as kubelets and operators request them, and legacy tokens in secrets, which a
+//! controller would sign.
 
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,7 @@ use crate::cases::{Case, Draft, Origin, ask, node_id};
 use crate::mint::segments;
 use crate::world::{ISSUER, NAMESPACE, POD, Place, World};
 
-/// How long the API server may take to know that an object is gone. It remembers a good token for ten
-/// seconds.
+/// The longest time until the API server notices that an object is gone. It caches a valid token for ten seconds.
 const GONE: Duration = Duration::from_secs(60);
 
 pub(crate) async fn cases(world: &World) -> Vec<Case> {
@@ -170,7 +169,7 @@ async fn other_clusters(world: &World) -> Vec<Case> {
     cases
 }
 
-/// Kubernetes: `pkg/serviceaccount/legacy.go`. No exp, no aud; the secret must hold the very text.
+/// Kubernetes: `pkg/serviceaccount/legacy.go`. No exp, no aud; the secret must hold exactly this text.
 async fn legacy(world: &World) -> Vec<Case> {
     let (east, keys) = (&world.east, &world.keys);
     let path = format!("/api/v1/namespaces/{NAMESPACE}/serviceaccounts/backend");
@@ -237,7 +236,7 @@ async fn store(api: &Api, name: &str, token: &str) {
     api.create(&format!("/api/v1/namespaces/{NAMESPACE}/secrets"), &secret).await.unwrap();
 }
 
-/// Tokens of what is gone.
+/// Tokens of deleted objects.
 async fn gone(east: &Place) -> Vec<Case> {
     let api = east.api();
     let pods = format!("/api/v1/namespaces/{NAMESPACE}/pods");

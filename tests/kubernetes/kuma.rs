@@ -36,7 +36,7 @@ async fn kuma_says_what_it_is_recorded_to_say() {
         let name = case.proxy_name();
         let verdict = judge.verdict_of(Kind::Dataplane, name, &[case.token.as_bytes()]).await;
         let verdict = verdict.unwrap_or_else(|error| panic!("{}: {error:#}", case.name));
-        // Anew: what is near a date may have passed it since.
+        // Asked again: a date may have passed since.
         let api_server_verdict = east.api().review(&case.token).await.unwrap();
         let case = Case { api_server_verdict, ..case };
         asked += 1;
@@ -50,13 +50,12 @@ async fn kuma_says_what_it_is_recorded_to_say() {
     assert!(asked > 280 && accepted > 100, "{asked} tokens, {accepted} accepted");
 }
 
-/// Control characters and other bytes than ASCII are refused by clients and servers, and white space
-/// around a value is no part of it.
+/// Clients and servers refuse control characters and bytes outside ASCII, and strip white space around a value.
 fn is_carried_by_http(token: &str) -> bool {
     token.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) && token.trim() == token
 }
 
-/// What the gateway refuses does not reach kuma-cp; what only the API server knows, kuma-cp refuses behind it.
+/// Tokens that the gateway refuses do not reach kuma-cp. kuma-cp refuses those that only the API server can judge.
 #[tokio::test]
 #[ignore = "needs a Kubernetes API server and KUMA_HOME: make test-kubernetes"]
 async fn the_gateway_stands_in_front_of_kuma() {
@@ -101,7 +100,7 @@ async fn open(connection: &Connection, case: &Case) -> Opened {
     connection.sotw_of(Some(&case.token), message).await
 }
 
-/// How a stream ends that is refused at once, or by its first answer.
+/// The final status of a stream that is refused at once, or by its first answer.
 async fn ended(opened: Opened) -> Status {
     match opened {
         Ok(mut stream) => stream.next().await.unwrap_err(),
@@ -109,7 +108,7 @@ async fn ended(opened: Opened) -> Status {
     }
 }
 
-/// As the controller of pods makes it, which does not see pods without a sidecar.
+/// Creates a dataplane as the controller of pods does. The controller ignores pods without a sidecar.
 async fn create_dataplane(east: &Place) {
     let path = format!("/apis/kuma.io/v1alpha1/namespaces/{NAMESPACE}/dataplanes");
     let tags = json!({ "kuma.io/service": "backend_demo_svc_80", "kuma.io/protocol": "tcp" });

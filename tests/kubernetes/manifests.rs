@@ -1,6 +1,6 @@
-//! `deploy/kubernetes` and `deploy/helm`, as kubectl and helm make them: the same of both, by Kubernetes' own schemas,
-//! and taken by a real API server with the definitions of cert-manager. No kubelet runs the pods here;
-//! `tests/envoy/deployed.rs` runs an Envoy as they would.
+//! The output of kubectl and helm for `deploy/kubernetes` and `deploy/helm`: both are equal, match Kubernetes' own
+//! schemas, and are accepted by a real API server with the definitions of cert-manager. No kubelet runs the pods here;
+//! `tests/envoy/deployed.rs` runs an Envoy with their configuration.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use zonegate_testkit::kubernetes::{Cluster, Options, Programs};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const NAMESPACE: &str = "kuma-system";
-/// Each overlay, the chart's name for it, and where its policy stands.
+/// Each overlay, its mode in the chart, and the file of its policy.
 const OVERLAYS: [(&str, &str, &str); 3] = [
     ("kubernetes-zone", "kubernetesZone", "zonegate.yaml"),
     ("universal-zone", "universalZone", "base.yaml"),
@@ -47,13 +47,13 @@ fn kustomized(folder: &str) -> String {
     stdout(program("KUBECTL").args(["kustomize", &folder]).output().unwrap())
 }
 
-/// What the chart makes with the policy of an overlay.
+/// The chart's output with the policy of an overlay.
 fn chart(overlay: &str, mode: &str, policy: &str) -> String {
     let file = format!("{ROOT}/deploy/kubernetes/overlays/{overlay}/{policy}");
     let found: Value = serde_saphyr::from_str(&fs::read_to_string(file).unwrap()).unwrap();
     let value = "/resources/0/typed_config/config/configuration/value";
     let policy = found.pointer(value).unwrap_or(&found);
-    // A null takes a default of the chart out.
+    // A null removes a default of the chart.
     let mut values = json!({ "mode": mode, "policy": {
         "zone": null, "leewaySeconds": null, "proxies": null, "serviceAccountToken": null,
     }});
@@ -67,8 +67,8 @@ fn chart(overlay: &str, mode: &str, policy: &str) -> String {
     stdout(helm.output().unwrap())
 }
 
-/// Without what differs by nature: the hash in the name of a ConfigMap, which is an annotation in the chart; the
-/// text of files, which are compared as what they say.
+/// Removes the differences that are intended: the hash in the name of a ConfigMap, which is an annotation in the chart.
+/// Parses the text of files, which are compared by content.
 fn comparable(document: Value) -> Value {
     let mut document = document;
     if document["kind"] == "ConfigMap" {
@@ -120,7 +120,7 @@ fn the_chart_makes_what_the_overlays_make() {
     }
 }
 
-/// What Kubernetes itself defines.
+/// Whether Kubernetes itself defines the kind of this object.
 fn is_built_in(document: &Value) -> bool {
     !document["apiVersion"].as_str().unwrap().starts_with("cert-manager.io/")
 }
@@ -152,7 +152,7 @@ fn every_object_fits_the_schemas_of_kubernetes() {
     }
 }
 
-/// A cluster of one API server, and kubectl before it.
+/// A cluster with only an API server, and kubectl for it.
 pub(crate) struct Kubectl {
     pub(crate) cluster: Cluster,
 }
@@ -186,7 +186,7 @@ impl Kubectl {
         self.command().args(arguments).arg(file).output().unwrap()
     }
 
-    /// Applies a text, strictly: a field that is unknown is an error.
+    /// Applies a text strictly: an unknown field is an error.
     pub(crate) fn apply(&self, text: &str) -> Output {
         let dir = TempDir::new().unwrap();
         let file = dir.path().join("objects.yaml");
@@ -210,7 +210,7 @@ async fn a_real_api_server_takes_the_manifests() {
     assert_is_taken(&kubectl, "serve", &kustomized("serve")).await;
 }
 
-/// All of it, and its pods where only restricted ones are let in.
+/// Applies all of it, with its pods in a namespace that allows only restricted pods.
 async fn assert_is_taken(kubectl: &Kubectl, name: &str, text: &str) {
     let said = stdout(kubectl.apply(text));
     let all = documents(text);

@@ -1,4 +1,4 @@
-//! Tokens signed with the API server's own keys, so that nothing but what is wrong with them is wrong.
+//! Tokens signed with the API server's own keys, so that only the intended fault is wrong with them.
 //!
 //! In: bytes of a header and of claims. Out: a token. Nothing is checked.
 
@@ -25,7 +25,7 @@ pub(crate) struct Keys {
     pub(crate) rsa_kid: String,
     pub(crate) p256_kid: String,
     pub(crate) p384_kid: String,
-    /// The RSA key's public half as PEM: what an attacker has.
+    /// The RSA key's public half as PEM, which an attacker has too.
     pub(crate) rsa_public_pem: String,
 }
 
@@ -58,12 +58,12 @@ impl Keys {
         json!({ "alg": "RS256", "kid": self.rsa_kid })
     }
 
-    /// A token as the API server signs it, of any claims.
+    /// A token with any claims, as the API server signs it.
     pub(crate) fn token(&self, claims: impl AsRef<[u8]>) -> String {
         self.token_of(self.header().to_string(), claims)
     }
 
-    /// RS256, of any header and claims.
+    /// RS256, with any header and claims.
     pub(crate) fn token_of(&self, header: impl AsRef<[u8]>, claims: impl AsRef<[u8]>) -> String {
         let input = signing_input(header, claims);
         let signature = self.sign_rsa(Rsa::Rs256, input.as_bytes());
@@ -87,7 +87,7 @@ impl Keys {
         self.sign_p256_digest(&Sha256::digest(input))
     }
 
-    /// ECDSA on P-256, of any digest.
+    /// ECDSA on P-256, with any digest.
     pub(crate) fn sign_p256_digest(&self, digest: &[u8]) -> Signature {
         self.p256.sign_prehash(digest).unwrap()
     }
@@ -98,7 +98,7 @@ impl Keys {
     }
 }
 
-/// What is signed: RFC 7515 §5.1.
+/// The signing input: RFC 7515 §5.1.
 pub(crate) fn signing_input(header: impl AsRef<[u8]>, claims: impl AsRef<[u8]>) -> String {
     format!("{}.{}", encode(header), encode(claims))
 }
@@ -116,12 +116,12 @@ pub(crate) fn segments(token: &str) -> [&str; 3] {
     token.split('.').collect::<Vec<_>>().try_into().unwrap()
 }
 
-/// The JSON in a segment, if it is any.
+/// The JSON in a segment; `None` if there is none.
 pub(crate) fn decode(segment: &str) -> Option<Value> {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(segment).ok()?).ok()
 }
 
-/// What the API server calls its key for this algorithm.
+/// The kid that the API server gives to its key for this algorithm.
 fn kid(jwks: &str, algorithm: &str) -> String {
     let jwks: Value = serde_json::from_str(jwks).unwrap();
     let mut keys = jwks["keys"].as_array().unwrap().iter();

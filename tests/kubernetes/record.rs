@@ -1,6 +1,6 @@
-//! The record in `tests/data`: written, or compared with what the API server says today.
+//! The record in `tests/data`: written, or compared with the API server's current verdicts.
 //!
-//! Keys, names and dates are new in every run, so that verdicts are compared, not tokens.
+//! Keys, names and dates are new in every run, so the comparison is of verdicts, not of tokens.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -18,20 +18,20 @@ use crate::world::{FORMER_ISSUER, ISSUER, World};
 struct Record {
     #[serde(rename = "_notes")]
     notes: Vec<String>,
-    /// Its version.
+    /// The version of the API server.
     api_server: String,
     clusters: BTreeMap<String, Recognised>,
     vectors: Vec<Vector>,
 }
 
-/// What the API server of a cluster takes tokens for its own by.
+/// The issuers, audiences and keys by which the API server of a cluster recognises its own tokens.
 #[derive(Serialize, Deserialize)]
 struct Recognised {
     /// The file with its keys.
     jwks: String,
-    /// The first is that of the tokens that it issues.
+    /// The first is the issuer of the tokens that it issues.
     issuers: Vec<String>,
-    /// All issuers, where `--api-audiences` is not given.
+    /// All issuers, if `--api-audiences` is not given.
     audiences: Vec<String>,
 }
 
@@ -41,20 +41,20 @@ struct Vector {
     description: String,
     /// `issued` by the API server, or `made` by the tests.
     origin: String,
-    /// Whose API server was asked; its keys are those to verify with.
+    /// The cluster of the API server that was asked. Its keys verify the token.
     cluster: String,
     node_id: String,
-    /// Of the pod with this node id; `null` where there is no such pod.
+    /// The account of the pod with this node id; `null` if there is no such pod.
     pod_service_account: Option<String>,
-    /// Seconds since 1970: the clock at which the verdict holds.
+    /// Seconds since 1970: the time for which the verdict is valid.
     asked_at: u64,
     token: String,
-    /// `null` where it is not JSON.
+    /// `null` if the header is not JSON.
     header: Option<Value>,
     claims: Option<Value>,
     review: Recorded,
     kuma_accepts: bool,
-    /// Whether the refusal came out of the store: which objects there are, and with which UIDs.
+    /// Whether the refusal follows from the objects in the store, or their UIDs.
     from_store: bool,
 }
 
@@ -96,7 +96,7 @@ async fn the_recorded_verdicts_are_the_api_servers() {
     judge_by_the_gate(&cases);
 }
 
-/// The new tokens, as `tests/service_account_tokens.rs` judges the recorded ones.
+/// Judges the new tokens as `tests/service_account_tokens.rs` judges the recorded ones.
 fn judge_by_the_gate(cases: &[Case]) {
     let mut clusters = BTreeMap::new();
     for case in cases {
@@ -131,7 +131,7 @@ fn issuers_of(cluster: &str) -> Vec<String> {
 }
 
 impl Vector {
-    /// What must be the same in every run.
+    /// The part that must be the same in every run.
     fn verdict(&self) -> String {
         let Recorded { authenticated, username, error, .. } = &self.review;
         let error = without_ids(error);
@@ -173,7 +173,7 @@ impl From<&Case> for Vector {
     }
 }
 
-/// An error names objects by their UUIDs.
+/// The error without the UUIDs of objects.
 fn without_ids(error: &str) -> String {
     let is_id = |word: &str| word.len() == 36 && word.matches('-').count() == 4;
     error.split_inclusive(['(', ')', ' ']).fold(String::new(), |text, word| {
@@ -211,7 +211,7 @@ async fn write(world: &World, cases: &[Case]) {
 }
 
 impl Record {
-    /// A vector a line, so that a change of one is seen as one.
+    /// One vector per line, so that a diff shows one changed vector as one line.
     fn to_text(&self) -> String {
         let Self { notes, api_server, clusters, vectors } = self;
         let lines = |values: Vec<String>| format!("[\n  {}\n ]", values.join(",\n  "));

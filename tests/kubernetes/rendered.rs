@@ -1,4 +1,4 @@
-//! What `config render` writes for Envoy Gateway and Istio, taken by a real API server that has their definitions.
+//! A real API server with the definitions of Envoy Gateway and Istio accepts the output of `config render` for them.
 
 use std::process::Command;
 

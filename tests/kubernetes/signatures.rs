@@ -12,7 +12,7 @@ pub(crate) fn drafts(base: &Base<'_>) -> Vec<Draft> {
     [rsa(base), swapped(base), ecdsa(base), larger_ecdsa(base)].concat()
 }
 
-/// What is signed under the RSA key's kid, with this algorithm in the header.
+/// The signing input under the RSA key's kid, with this algorithm in the header.
 fn input(base: &Base<'_>, algorithm: &str) -> String {
     input_of(base, algorithm, &base.keys.rsa_kid)
 }
@@ -69,7 +69,7 @@ fn with_leading_zero(base: &Base<'_>) -> (String, Vec<u8>) {
     found.unwrap()
 }
 
-/// Algorithms that do not belong to the key.
+/// Algorithms that do not match the key.
 fn swapped(base: &Base<'_>) -> Vec<Draft> {
     let keys = base.keys;
     let hmac = |secret: &[u8]| {
@@ -129,7 +129,7 @@ fn swapped(base: &Base<'_>) -> Vec<Draft> {
     ]
 }
 
-/// ES256 by the second key: RFC 7518 §3.4 has the signature as two numbers of 32 bytes.
+/// ES256 by the second key: in RFC 7518 §3.4 the signature is two numbers of 32 bytes.
 fn ecdsa(base: &Base<'_>) -> Vec<Draft> {
     let input = input_of(base, "ES256", &base.keys.p256_kid);
     let signature = base.keys.sign_p256(input.as_bytes());
@@ -179,7 +179,7 @@ fn padded(bytes: &[u8], size: usize) -> Vec<u8> {
     [zeros.as_slice(), &bytes[..32], &zeros, &bytes[32..]].concat()
 }
 
-/// The larger algorithms, by the second and by the third key.
+/// The larger algorithms, by the second and the third key.
 fn larger_ecdsa(base: &Base<'_>) -> Vec<Draft> {
     let keys = base.keys;
     let es384 = input_of(base, "ES384", &keys.p256_kid);

@@ -1,4 +1,4 @@
-//! How claims are written: JSON as the API server reads it.
+//! The spelling of claims: JSON as the API server reads it.
 
 use crate::cases::{Base, Draft};
 

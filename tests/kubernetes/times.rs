@@ -1,4 +1,4 @@
-//! When a token is valid: `exp`, `nbf`, `iat`, and the leeway of a minute.
+//! When a token is valid: `exp`, `nbf`, `iat`, and the API server's leeway of a minute.
 
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
-//! Two clusters, and what lives in them.
+//! Two clusters, and the objects in them.
 //!
-//! Both have the issuer that clusters have by default, and so differ in their keys alone. East signs with
-//! RSA, and accepts a P-256 and a P-384 key beside it; west signs with another P-256 key.
+//! Both have the default issuer of clusters, and so differ only in their keys. East signs with RSA, and also accepts a
+//! P-256 and a P-384 key; west signs with another P-256 key.
 
 use rcgen::{KeyPair, PKCS_ECDSA_P384_SHA384};
 use serde_json::Value;
@@ -10,13 +10,13 @@ use zonegate_testkit::kubernetes::{Api, Cluster, Options, Programs};
 
 use crate::mint::Keys;
 
-/// What clusters call themselves by default.
+/// The default issuer of clusters.
 pub(crate) const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
-/// An issuer that east accepts as well: a former one.
+/// A former issuer, which east still accepts.
 pub(crate) const FORMER_ISSUER: &str = "https://former.example";
-/// The namespace of everything but `other`'s.
+/// The namespace of everything except `other`.
 pub(crate) const NAMESPACE: &str = "demo";
-/// The pod of the service account `backend` that most tokens are shown by.
+/// The pod of the service account `backend`, which sends most tokens.
 pub(crate) const POD: &str = "backend-7d9f4c-x2x8k";
 
 /// Both clusters.
@@ -31,7 +31,7 @@ pub(crate) struct World {
 pub(crate) struct Place {
     pub(crate) name: &'static str,
     pub(crate) cluster: Cluster,
-    /// `/openid/v1/jwks`, as it is.
+    /// The document `/openid/v1/jwks`, unchanged.
     pub(crate) jwks: String,
 }
 
