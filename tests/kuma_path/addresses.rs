@@ -1,17 +1,16 @@
-//! Where kuma-cp sends proxies after their bootstrap: the settings that keep them at the gateway.
+//! The addresses to which kuma-cp sends proxies after their bootstrap: the settings that name the gateway.
 
 use zonegate_testkit::kuma::{ControlPlane, Kind};
 
 use crate::harness::{Bench, Seen, home};
 
-/// Without `XDS_PORT` the bootstrap names the control plane's own port, and the stream passes the
-/// gateway by.
+/// Without `XDS_PORT` the bootstrap names the control plane's own port, and the stream bypasses the gateway.
 #[tokio::test]
 #[ignore = "needs KUMA_HOME: make test-kuma"]
 async fn without_its_settings_a_proxy_goes_round_the_gateway() {
     let mut bench = Bench::new();
     bench.names_the_gateway = false;
-    // Both certificates of one authority, or the proxy would not trust what it comes to.
+    // Both certificates are from one authority. Otherwise the proxy would not trust the control plane.
     bench.front = bench.behind.clone();
     let setup = bench.start().await;
     let token = setup.sign(&setup.claims());

@@ -1,5 +1,5 @@
-//! `make run CP=…` in front of kuma-cp: the two settings that it prints keep proxies at the gateway, and without them
-//! it says that a proxy goes round.
+//! `make run CP=…` in front of kuma-cp: the two settings that it prints keep proxies at the gateway. Without them it
+//! reports that a proxy bypasses the gateway.
 
 use zonegate_testkit::kuma::{Kind, Proxy, free_port};
 
@@ -13,7 +13,7 @@ async fn the_settings_that_the_demo_prints_bring_proxies_back() {
         let port = free_port().unwrap();
         let mut bench = Bench::new();
         bench.names_the_gateway = false;
-        // As they are printed.
+        // The settings as they are printed.
         let settings = [("HOST", "127.0.0.1".to_owned()), ("PORT", port.to_string())]
             .map(|(name, value)| (format!("KUMA_BOOTSTRAP_SERVER_PARAMS_XDS_{name}"), value));
         if is_told {

@@ -1,18 +1,18 @@
-//! What releases of Kuma cannot do that the tests are about, and why.
+//! Features that some releases of Kuma lack and that the tests need, each with the reason.
 //!
-//! In: a [`Release`]. Out: whether it is one of those. A test looks at what such a release does instead,
-//! so that an exception that is no longer needed fails.
+//! In: a [`Release`]. Out: whether it lacks the feature. A test then checks what such a release does instead, so an
+//! exception that is no longer needed fails.
 
 use zonegate_testkit::kuma::Release;
 
-/// Something that releases before a certain one cannot do.
+/// A feature that older releases lack.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Exception {
     /// The test.
     pub(crate) test: &'static str,
-    /// The first release that can, as `major` and `minor`.
+    /// The first release with the feature, as `major` and `minor`.
     since: (u32, u32),
-    /// For the matrix in `docs/kuma.md`.
+    /// The reason, for the matrix in `docs/kuma.md`.
     pub(crate) why: &'static str,
 }
 
@@ -26,7 +26,7 @@ pub(crate) const DELTA: Exception = Exception {
 
 /// Kuma: `pkg/config/app/kuma-dp`, `ValidateTokenPath`.
 pub(crate) const SIGNATURE_IN_KUMA_DP: Exception = Exception {
-    test: "refused::what_is_no_token_at_all_does_not_leave_kuma_dp",
+    test: "refused::kuma_dp_itself_refuses_a_malformed_token",
     since: (2, 14),
     why: "Before 2.14 kuma-dp does not look at the signature of its token; the gateway refuses what is no \
           base64url there",
@@ -50,7 +50,7 @@ pub(crate) const ALL: [&Exception; 4] =
     [&DELTA, &SIGNATURE_IN_KUMA_DP, &WORDS_OF_NOT_YET_VALID, &ZONE_PROXY_OF_A_MESH];
 
 impl Exception {
-    /// Whether it is one of those releases.
+    /// Whether the release lacks the feature.
     pub(crate) fn holds(&self, release: &Release) -> bool {
         let (major, minor) = self.since;
         release.is_before(major, minor)

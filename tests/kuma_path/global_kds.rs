@@ -1,5 +1,5 @@
-//! Zones that prove who they are to a global control plane: real kuma-cps, a global one and one for each zone,
-//! through an Envoy beside each zone, which adds its token, and a gateway in front of the global one.
+//! Zones that authenticate to a global control plane: real kuma-cps, a global one and one per zone, an Envoy beside
+//! each zone, which adds the zone's token, and a gateway in front of the global one.
 
 mod rollout;
 mod world;
@@ -15,7 +15,7 @@ use zonegate_issuer::SigningKey;
 use crate::harness::now;
 use world::{Claims, Global, KID, dataplane, wait_there};
 
-/// The calls of a zone to the global control plane that stay open.
+/// The number of calls to the global control plane that a zone keeps open.
 const STREAMS: u64 = 5;
 
 #[tokio::test]
@@ -33,13 +33,13 @@ async fn zones_with_their_tokens_are_online_and_a_revocation_takes_one_off() {
     global.assert_synced("two", &west.control_plane).await;
     global.wait_at_least("zone.east.allowed", STREAMS + 1).await;
     assert_eq!(global.stat("zone.east.denied").await, 0);
-    // A token near its expiry is seen before it bites.
+    // The expiry of a token is shown in advance.
     let shown = global.stat("zone.east.token_expires_at").await;
     assert!(shown.abs_diff(expires_at) < 10, "{shown}, not {expires_at}");
 
     let begun = Instant::now();
     global.push(&[("revocations", json!("id-east"))]).await;
-    // When one of its streams is cut, the zone's control plane ends the others itself.
+    // When one stream is cut, the zone's control plane ends the others itself.
     global.wait_stat("streams.open", STREAMS).await;
     println!("the {STREAMS} KDS streams are gone {:?} after the push", begun.elapsed());
     assert!(global.stat("streams.cut.revoked").await >= 1);
@@ -50,7 +50,7 @@ async fn zones_with_their_tokens_are_online_and_a_revocation_takes_one_off() {
     assert!(global.is_online("west").await);
     assert_eq!(global.stat("zone.west.denied").await, 0);
 
-    // What was made while the zone was out comes with its new token.
+    // The zone gets the missed changes when it has its new token.
     let mesh = json!({ "type": "Mesh", "name": "meanwhile" });
     global.control_plane.api().put("/meshes/meanwhile", &mesh).await.unwrap();
     let own = dataplane("meanwhile");
@@ -97,14 +97,14 @@ async fn a_zone_without_a_good_token_of_its_own_stays_out_and_says_why() {
     }
     assert_eq!((global.stat("allowed").await, global.stat("streams.open").await), (0, 0));
     assert!(global.stat("zone.east.denied").await >= 5);
-    // Nor has it had anything of the global control plane.
+    // Nor has the zone received anything from the global control plane.
     assert_eq!(east.control_plane.api().get("/meshes/default").await.unwrap(), None);
     east.side.set_token(&global.token(good)).unwrap();
     global.wait_online("east", true).await;
     global.assert_synced("one", &east.control_plane).await;
 }
 
-/// Kuma's largest message has 10 MiB. All resources of a type that a new zone is sent are one message.
+/// Kuma's largest message is 10 MiB. A new zone gets all resources of a type in one message.
 #[tokio::test]
 #[ignore = "needs KUMA_HOME: make test-kuma"]
 async fn a_message_of_nine_megabytes_comes_through() {
@@ -113,7 +113,7 @@ async fn a_message_of_nine_megabytes_comes_through() {
     let api = global.control_plane.api();
     for number in 0..SECRETS {
         let mut bytes = vec![0; 900_000];
-        // gzip makes nothing smaller of them.
+        // Random bytes, which gzip cannot compress.
         rand::rng().fill(&mut bytes[..]);
         let (name, data) = (format!("large-{number}"), STANDARD.encode(&bytes));
         let secret = json!({ "type": "Secret", "mesh": "default", "name": name, "data": data });
@@ -140,7 +140,7 @@ async fn a_token_that_runs_out_is_refused_at_the_next_health_check() {
     let short = global.token(Claims { zone: "east", id: "short", seconds: 15 });
     let east = global.zone("east", &short).await;
     global.wait_online("east", true).await;
-    // The policy keeps open streams of an expired token; the zone ends them by itself.
+    // The policy keeps open streams of an expired token. The zone itself ends them.
     east.wait_log("zonegate: expired: ").await;
     global.wait_online("east", false).await;
     assert_eq!(global.stat("streams.cut.expired").await, 0);
@@ -158,7 +158,7 @@ async fn a_key_is_rotated_and_both_envoys_are_restarted_with_nothing_lost() {
     global.wait_online("east", true).await;
     global.assert_synced("before", &east.control_plane).await;
 
-    // Both keys, a new token, then the new key alone; no stream is cut.
+    // Both keys, then a new token, then only the new key. No stream is cut.
     let new_key = SigningKey::generate(2048).unwrap();
     let key = |kid: &str, key: &SigningKey| json!({ "kid": kid, "key": key.public_key_pem() });
     let both = json!([key(KID, &global.key), key("2", &new_key)]);
@@ -176,7 +176,7 @@ async fn a_key_is_rotated_and_both_envoys_are_restarted_with_nothing_lost() {
     global.assert_synced("zone-side", &east.control_plane).await;
     global.wait_online("east", true).await;
 
-    // The gateway: what is made while it is gone comes when it is back.
+    // The gateway: a change that is made while the gateway is down arrives when the gateway is back.
     let global = global
         .restart_gateway(async |global| {
             let mesh = json!({ "type": "Mesh", "name": "meanwhile" });

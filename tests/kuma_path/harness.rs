@@ -1,4 +1,4 @@
-//! One kuma-cp, one gateway in front of it, and proxies to send through.
+//! One kuma-cp, one gateway in front of it, and proxies that connect through it.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ pub(crate) const KID: &str = "key-1";
 /// Longer than anything here takes on a slow machine.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 
-/// A zone ingress of our own client, which sends its resource along as kuma-dp does.
+/// A zone ingress of our own client. It sends its resource, as kuma-dp does.
 pub(crate) const INGRESS_HERE: Claimed<'static> = Claimed {
     proxy_type: Some("ingress"),
     resource: Some(
@@ -46,18 +46,18 @@ pub(crate) struct Setup {
     dir: TempDir,
 }
 
-/// What reached a control plane, by its own counters.
+/// What has reached a control plane, by its own counters.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Seen {
     pub(crate) streams: f64,
     pub(crate) bootstraps: f64,
 }
 
-/// What is not the default.
+/// A setup that is not started yet, to change its defaults.
 pub(crate) struct Bench {
     pub(crate) policy: Value,
     pub(crate) options: Options,
-    /// Whether kuma-cp is told where the gateway is.
+    /// Whether kuma-cp gets the address of the gateway.
     pub(crate) names_the_gateway: bool,
     pub(crate) behind: Certificates,
     pub(crate) front: Certificates,
@@ -73,13 +73,13 @@ impl Bench {
             std::fs::create_dir(&dir).unwrap();
             Certificates::generate(&dir).unwrap()
         };
-        // Two authorities: kuma-dp must come to trust the gateway's, not kuma-cp's.
+        // Two authorities: kuma-dp must trust the gateway's CA, not kuma-cp's.
         let (behind, front) = (authority("behind"), authority("front"));
         let key = SigningKey::generate(2048).unwrap();
         let public = key.public_key_pem().to_owned();
         let mut options = Options::new(ZONE, &behind.control_plane);
         options.public_keys = vec![StaticKey { kid: KID.to_owned(), key: public.clone() }];
-        // Else a node that has just gone is taken for still there.
+        // Without this, a node that has just disconnected counts as connected.
         let delay = ("KUMA_XDS_DATAPLANE_DEREGISTRATION_DELAY", "0s");
         options.environment.push((delay.0.to_owned(), delay.1.to_owned()));
         let policy = json!({ "zone": ZONE, "publicKeys": [{ "kid": KID, "key": public }] });
@@ -95,7 +95,7 @@ impl Bench {
         let Self { policy, mut options, names_the_gateway, behind, front, key, dir } = self;
         let home = home();
         let port = free_port().unwrap();
-        // Not localhost: kuma-dp's Envoy would look for it at ::1.
+        // Not localhost: kuma-dp's Envoy would connect to ::1.
         options.xds = names_the_gateway.then(|| ("127.0.0.1".to_owned(), port));
         let control_plane =
             ControlPlane::start(&home, &options).await.unwrap_or_else(|error| panic!("{error:#}"));
@@ -141,7 +141,7 @@ pub(crate) fn from_environment(name: &str) -> PathBuf {
     path.canonicalize().unwrap_or_else(|error| panic!("{name}={}: {error}", path.display()))
 }
 
-/// What comes of it, in time.
+/// The result of the future, which must come in time.
 pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
     timeout(LIMIT, future).await.unwrap_or_else(|_| panic!("nothing within {LIMIT:?}"))
 }
@@ -160,7 +160,7 @@ impl Setup {
         assert_eq!(self.gateway.push(&policy).await.unwrap(), Pushed::Accepted);
     }
 
-    /// What the control plane's own counters say: streams begun, bootstraps answered.
+    /// The control plane's own counters: streams begun, bootstraps answered.
     pub(crate) async fn seen(&self) -> Seen {
         let metrics = self.control_plane.metrics().await.unwrap();
         Seen { streams: metrics.streams_begun(), bootstraps: metrics.bootstraps() }
@@ -199,13 +199,13 @@ impl Setup {
         self.key.sign_raw(header.to_string(), claims.to_string())
     }
 
-    /// A client of ours, through the gateway.
+    /// A client of ours that connects through the gateway.
     pub(crate) async fn connect(&self) -> Connection {
         let ca = std::fs::read_to_string(&self.gateway_ca).unwrap();
         Connection::open(self.gateway.address(), &ca).await.unwrap()
     }
 
-    /// A client of ours, straight to the control plane.
+    /// A client of ours that connects directly to the control plane.
     pub(crate) async fn connect_without_gateway(&self) -> Connection {
         Connection::open(self.control_plane.address(), &self.behind.ca).await.unwrap()
     }
@@ -215,7 +215,7 @@ impl Setup {
         &self.behind.ca_path
     }
 
-    /// What kumactl prints, as the administrator of this control plane.
+    /// The output of kumactl, as the administrator of this control plane.
     pub(crate) async fn kumactl(&self, arguments: &[&str]) -> String {
         let config = self.dir.path().join("kumactl.yaml");
         if !config.exists() {
@@ -269,7 +269,7 @@ impl Setup {
         self.wait_online_in(MESH, proxy, kind, name, online).await;
     }
 
-    /// The same, of a proxy of this mesh.
+    /// The same for a proxy of this mesh.
     pub(crate) async fn wait_online_in(
         &self,
         mesh: &str,

@@ -1,4 +1,4 @@
-//! Keys and tokens of kumactl and kuma-cp on our side, and those of `zonegate generate` on theirs.
+//! The gate accepts keys and tokens of kumactl and kuma-cp, and Kuma accepts those of `zonegate generate`.
 
 use std::path::Path;
 use std::process::Command;
@@ -15,7 +15,7 @@ use crate::harness::{Bench, INGRESS_HERE, Setup, ZONE, home, within};
 
 const ZONE_TOKEN: [&str; 6] = ["generate", "zone-token", "--zone", ZONE, "--valid-for", "1h"];
 
-/// Offline, as Kuma's documentation has it: `--format pem`, `public-key`, `--signing-key-path`.
+/// Offline, as in Kuma's documentation: `--format pem`, `public-key`, `--signing-key-path`.
 #[tokio::test]
 #[ignore = "needs KUMA_HOME: make test-kuma"]
 async fn kumactl_offline_is_accepted_by_the_gate() {
@@ -32,7 +32,7 @@ async fn kumactl_offline_is_accepted_by_the_gate() {
     bench.options.public_keys = vec![StaticKey { kid: "offline".to_owned(), key: public }];
     let setup = bench.start().await;
     setup.assert_accepted(Way::Gateway, both.trim()).await;
-    // Both refuse, each in its words.
+    // Both refuse, each with its own text.
     let refused = setup.refusal(Way::Gateway, egress.trim()).await;
     assert!(refused.starts_with("zonegate: out_of_scope: "), "{refused}");
     let refused = setup.refusal(Way::Straight, egress.trim()).await;
@@ -49,12 +49,12 @@ async fn kumactl_online_is_accepted_by_the_gate() {
     setup.push(&[("publicKeys", json!([{ "kid": "1", "key": public }]))]).await;
     let token = setup.kumactl(&ZONE_TOKEN).await;
     setup.assert_accepted(Way::Gateway, token.trim()).await;
-    // What kumactl made of the private key, our tool makes of it too.
+    // Our tool makes the same public key from the private key as kumactl.
     let key = ["generate", "public-key", "--signing-key-path", "key.pem"];
     assert_eq!(zonegate(setup.scratch(), &key), public);
 }
 
-/// The other way: our key as a secret and as a static key, our tokens, and kumactl with our key.
+/// The other direction: our key as a secret and as a static key, our tokens, and kumactl with our key.
 #[tokio::test]
 #[ignore = "needs KUMA_HOME: make test-kuma"]
 async fn zonegate_generate_is_accepted_by_kuma() {
@@ -73,7 +73,7 @@ async fn zonegate_generate_is_accepted_by_kuma() {
     let by_kumactl = home().kumactl(dir, &token).await.unwrap();
     setup.assert_accepted(Way::Straight, by_kumactl.trim()).await;
     setup.assert_accepted(Way::Gateway, by_kumactl.trim()).await;
-    // What `generate signing-key` prints by default is what the secret takes.
+    // The default output of `generate signing-key` is valid as data of a secret.
     let data = zonegate(dir, &["generate", "signing-key"]);
     std::fs::write(dir.join("key.base64"), &data).unwrap();
     setup.store_signing_key(7, &data).await;
@@ -91,12 +91,12 @@ async fn zonegate_generate_is_accepted_by_kuma() {
 pub(crate) enum Way {
     /// Through the gateway, to the control plane behind it.
     Gateway,
-    /// To the control plane alone.
+    /// Directly to the control plane.
     Straight,
 }
 
 impl Setup {
-    /// A zone ingress with this token is answered by the control plane, or refused: why.
+    /// Connects a zone ingress with this token. `Ok` if the control plane answers, otherwise the error message.
     pub(crate) async fn connects<'a>(
         &self,
         way: Way,
@@ -105,7 +105,7 @@ impl Setup {
         self.connects_by(way, token, &discovery_request(INGRESS_HERE)).await
     }
 
-    /// The same for whoever sends this first message.
+    /// The same for any first message.
     pub(crate) async fn connects_by<'a>(
         &self,
         way: Way,
@@ -121,7 +121,7 @@ impl Setup {
         within(async {
             loop {
                 match answer().await {
-                    // The control plane has not yet noticed that the one before is gone.
+                    // The control plane has not yet noticed that the previous proxy is gone.
                     Err(status) if status.message().contains("already an active stream") => {
                         sleep(Duration::from_millis(50)).await;
                     }
@@ -140,7 +140,7 @@ impl Setup {
         self.connects(way, token).await.expect_err("it was let in")
     }
 
-    /// Stores a signing key as the documentation does.
+    /// Stores a signing key as in Kuma's documentation.
     pub(crate) async fn store_signing_key(&self, serial: u32, data: &str) {
         let name = format!("zone-token-signing-key-{serial}");
         let secret: Value = json!({ "type": "GlobalSecret", "name": name, "data": data.trim() });
@@ -148,8 +148,8 @@ impl Setup {
         self.kumactl(&["apply", "-f", "secret.yaml"]).await;
     }
 
-    /// The public half of a signing key in the control plane's store, by kumactl. The private one
-    /// is left in `key.pem`.
+    /// The public half of a signing key in the control plane's store, by kumactl. The private half is left in
+    /// `key.pem`.
     pub(crate) async fn public_key(&self, serial: u32) -> String {
         let name = format!("zone-token-signing-key-{serial}");
         let key = self.control_plane.api().secret(&name).await.unwrap().unwrap();
@@ -158,7 +158,7 @@ impl Setup {
     }
 }
 
-/// What our tool prints.
+/// The output of our tool.
 pub(crate) fn zonegate(dir: &Path, arguments: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_zonegate"));
     let output = command.args(arguments).current_dir(dir).output().unwrap();

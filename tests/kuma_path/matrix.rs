@@ -1,8 +1,8 @@
 //! Which tests pass on which release of Kuma, written to the table in `docs/kuma.md`.
 //!
-//! In: what `cargo test` said of the tests here, in the file that `ZONEGATE_KUMA_RESULTS` names, and the
-//! table as it is. Out: the table with the column of this release; the other columns stay. A release that
-//! is not in the table gets a column, or takes that of an older patch, with `UPDATE_DOCS=1` alone.
+//! In: the results of `cargo test` for the tests here, in the file that `ZONEGATE_KUMA_RESULTS` names, and the current
+//! table. Out: the table with a new column for this release; the other columns stay. With `UPDATE_DOCS=1` only, a
+//! release that is not in the table gets a column, or replaces the column of an older patch.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -52,8 +52,7 @@ fn the_matrix_of_releases_is_up_to_date() {
     }
 }
 
-/// The tests here that passed, of those in the lines of `cargo test`; of another binary none is in a
-/// module of ours.
+/// The tests in the lines of `cargo test` that passed. Tests of other binaries are in none of our modules.
 fn passed(results: &str) -> Vec<String> {
     let lines = results.lines().filter_map(|line| line.strip_prefix("test "));
     let (good, bad): (Vec<_>, Vec<_>) = lines.partition(|line| line.ends_with(" ... ok"));
@@ -70,7 +69,7 @@ fn is_ours(name: &str) -> bool {
 }
 
 impl Matrix {
-    /// Reads what [`Matrix::to_string`] has written; anything else is an empty table.
+    /// Reads the output of [`Matrix::to_string`]; anything else is an empty table.
     fn parse(table: &str) -> Self {
         let cells = |line: &str| -> Vec<String> {
             line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()
@@ -85,7 +84,7 @@ impl Matrix {
         Self { releases, cells }
     }
 
-    /// Sets the column of `release` to these tests, and drops tests that are no more.
+    /// Sets the column of `release` to these tests, and removes tests that no longer exist.
     fn set(&mut self, release: &Release, passed: &[String]) {
         let (new, line) = (release.to_string(), |text: &str| {
             text.rsplit_once('.').map(|(line, _)| line.to_owned())
@@ -128,7 +127,7 @@ impl std::fmt::Display for Matrix {
     }
 }
 
-/// Needs no Kuma.
+/// This test needs no Kuma.
 #[test]
 fn a_release_replaces_an_older_patch_and_leaves_the_others() {
     let test = exceptions::DELTA.test.to_owned();

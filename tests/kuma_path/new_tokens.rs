@@ -1,6 +1,5 @@
-//! A new token for a proxy whose old one is revoked, without a restart, where kuma-cp has
-//! `enableReloadableTokens`: its Envoy then speaks through Google's gRPC client and reads the token
-//! from its file.
+//! A new token for a proxy whose old token is revoked, without a restart, if kuma-cp has `enableReloadableTokens`: the
+//! proxy's Envoy then uses Google's gRPC client and reads the token from its file.
 
 use serde_json::json;
 use zonegate_testkit::kuma::Kind;

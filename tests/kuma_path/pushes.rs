@@ -1,5 +1,4 @@
-//! Revocation and key rotation as Kuma's documentation tells them, followed on the gateway by a push
-//! each, and observed at the proxies.
+//! Revocation and key rotation as in Kuma's documentation, each with a push to the gateway, observed at the proxies.
 
 use serde_json::{Value, json};
 use zonegate_testkit::kuma::Kind;
@@ -9,7 +8,7 @@ use crate::harness::{Bench, INGRESS_HERE, LIMIT, ZONE, within};
 
 const LISTENERS: &str = "type.googleapis.com/envoy.config.listener.v3.Listener";
 
-/// The text of the secret `zone-token-revocations`, given to both.
+/// Both get the text of the secret `zone-token-revocations`.
 #[tokio::test]
 #[ignore = "needs KUMA_HOME: make test-kuma"]
 async fn a_revoked_token_cuts_its_stream_and_the_proxy_is_told() {
@@ -35,7 +34,7 @@ async fn a_revoked_token_cuts_its_stream_and_the_proxy_is_told() {
     setup.wait_online(&kept, Kind::Egress, "kept", true).await;
     assert_eq!(setup.stat("streams.cut.revoked").await, 1);
     assert!(!kept.process.log().unwrap().contains("zonegate: "));
-    // Kuma alone refuses the next stream of the token, and leaves an open one as it is.
+    // Kuma alone refuses the next stream of the token, and keeps an open stream.
     let start = std::time::Instant::now();
     let refusal = loop {
         let mut next = match within(direct.sotw(Some(&token), INGRESS_HERE)).await {
@@ -60,8 +59,8 @@ async fn a_revoked_token_cuts_its_stream_and_the_proxy_is_told() {
     assert_eq!(answer.type_url, listeners);
 }
 
-/// Kuma's documentation, "signing key rotation": a new key beside the old one, new tokens, the old key
-/// removed. Before each step of the control plane's, the gateway learns the keys.
+/// Kuma's documentation, "signing key rotation": a new key beside the old one, new tokens, the old key removed. The
+/// gateway gets the keys before each step of the control plane.
 #[tokio::test]
 #[ignore = "needs KUMA_HOME: make test-kuma"]
 async fn a_key_is_rotated_out() {
@@ -87,7 +86,7 @@ async fn a_key_is_rotated_out() {
     setup.kumactl(&["delete", "global-secret", "zone-token-signing-key-1"]).await;
     let only = keys(&[("2", &second)]);
     setup.push(&[("publicKeys", only.clone())]).await;
-    // The old stream goes on unless the policy says otherwise.
+    // The old stream continues unless the policy says otherwise.
     setup.wait_online(&old, Kind::Ingress, "old", true).await;
     assert_eq!(setup.stat("streams.open").await, 2);
     setup.push(&[("publicKeys", only), ("openStreams", json!({ "onKeyRemoved": "cut" }))]).await;

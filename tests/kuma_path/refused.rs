@@ -1,5 +1,5 @@
-//! Each kind of bad token, by a real kuma-dp: what its operator reads, and that the control plane's
-//! own counters and log know nothing of it.
+//! Each kind of bad token, sent by a real kuma-dp: the message for its operator. The control plane's own counters and
+//! log do not show it.
 
 use serde_json::{Value, json};
 use zonegate_issuer::SigningKey;
@@ -9,7 +9,7 @@ use zonegate_testkit::zone_proxy::Claimed;
 use crate::exceptions::SIGNATURE_IN_KUMA_DP;
 use crate::harness::{Bench, KID, LIMIT, Seen, Setup, now, within};
 
-/// A token that is refused, and the words in which.
+/// A token that is refused, and the text of the refusal.
 struct Bad {
     name: &'static str,
     token: Option<String>,
@@ -57,7 +57,7 @@ async fn bad_tokens(setup: &Setup) -> Vec<Bad> {
             with("Scope", json!(["egress"])),
             "zonegate: out_of_scope: the token has scope \"egress\", this proxy needs ingress; generate one with kumactl generate zone-token --scope",
         ),
-        // What Kuma 1.x issued for zone ingresses.
+        // The form of token that Kuma 1.x issued for zone ingresses.
         bad("legacy", without("Scope"), "zonegate: out_of_scope: the token has no scope"),
         bad(
             "no-exp",
@@ -70,7 +70,7 @@ async fn bad_tokens(setup: &Setup) -> Vec<Bad> {
             "zonegate: unknown_kid: no configured key has this kid; rotated out?",
         ),
         bad("bad-signature", under(&foreign, header), "zonegate: invalid_signature: "),
-        // It crashes control planes before 2.14.2.
+        // This token crashes control planes before 2.14.2.
         bad(
             "kid-a-number",
             under(&setup.key, json!({ "alg": "RS256", "kid": 1 })),
@@ -90,7 +90,7 @@ async fn bad_tokens(setup: &Setup) -> Vec<Bad> {
     ]
 }
 
-/// A proxy with a good token does get through, so that what is counted could have been.
+/// The counters do count: a proxy with a good token gets through.
 async fn assert_that_counters_count(setup: &Setup) {
     let before = setup.seen().await;
     let token = setup.sign(&setup.claims());
@@ -101,7 +101,7 @@ async fn assert_that_counters_count(setup: &Setup) {
     assert!(setup.control_plane.process().log().unwrap().contains("good"));
 }
 
-/// kuma-dp ends, as it does when its token is refused at the bootstrap.
+/// kuma-dp ends if its token is refused at the bootstrap.
 #[tokio::test]
 #[ignore = "needs KUMA_HOME: make test-kuma"]
 async fn a_bad_token_ends_kuma_dp_at_its_bootstrap() {
@@ -116,7 +116,7 @@ async fn a_bad_token_ends_kuma_dp_at_its_bootstrap() {
     assert_that_counters_count(&setup).await;
 }
 
-/// What kuma-dp says last, having failed.
+/// The last line of the log of a kuma-dp that has failed.
 async fn last_words(setup: &Setup, name: &str, token: Option<&str>) -> String {
     let mut proxy = setup.proxy(Kind::Ingress, name, token);
     let status = within(proxy.process.wait()).await.unwrap();
@@ -125,10 +125,10 @@ async fn last_words(setup: &Setup, name: &str, token: Option<&str>) -> String {
     log.trim_end().lines().next_back().unwrap().to_owned()
 }
 
-/// kuma-dp looks at the form of its token itself, and says so in its own words.
+/// kuma-dp checks the form of its token itself, with its own error text.
 #[tokio::test]
 #[ignore = "needs KUMA_HOME: make test-kuma"]
-async fn what_is_no_token_at_all_does_not_leave_kuma_dp() {
+async fn kuma_dp_itself_refuses_a_malformed_token() {
     let setup = Bench::new().start().await;
     let good = setup.sign(&setup.claims());
     let broken = format!("{}.@@@@", good.rsplit_once('.').unwrap().0);
@@ -144,7 +144,7 @@ async fn what_is_no_token_at_all_does_not_leave_kuma_dp() {
         let last = last_words(&setup, "broken", Some(&broken)).await;
         assert!(last.contains("zonegate: malformed_token: "), "{last}");
     }
-    // Another client would send it.
+    // Another client would send the token.
     let connection = setup.connect().await;
     for (token, says) in [(None, "missing_token"), (Some("garbage"), "malformed_token")] {
         let refused = connection.sotw(token, Claimed::INGRESS).await.unwrap_err();
@@ -153,7 +153,7 @@ async fn what_is_no_token_at_all_does_not_leave_kuma_dp() {
     assert_eq!(setup.seen().await, Seen { streams: 0.0, bootstraps: 0.0 });
 }
 
-/// With `bootstrap: pass` kuma-dp starts its Envoy, and the stream is what is refused.
+/// With `bootstrap: pass` kuma-dp starts its Envoy, and the stream is refused.
 #[tokio::test]
 #[ignore = "needs KUMA_HOME: make test-kuma"]
 async fn a_bad_token_opens_no_stream() {

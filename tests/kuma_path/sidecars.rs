@@ -1,4 +1,4 @@
-//! A sidecar that shares the port: through with `dataplane: pass`, refused with `deny`.
+//! A sidecar that shares the port: it passes with `dataplane: pass`, and is refused with `deny`.
 
 use serde_json::json;
 use zonegate_testkit::kuma::Kind;
@@ -8,7 +8,7 @@ use crate::harness::{Bench, LIMIT, Seen};
 #[tokio::test]
 #[ignore = "needs KUMA_HOME: make test-kuma"]
 async fn a_sidecar_passes_where_it_may() {
-    // `bootstrap: verify` is about zone proxies: a sidecar's token is the control plane's business.
+    // `bootstrap: verify` applies to zone proxies. Only the control plane checks the token of a sidecar.
     let setup = Bench::new().set("proxies", json!({ "dataplane": "pass" })).start().await;
     let token = setup.control_plane.api().dataplane_token("default", "web").await.unwrap();
     let sidecar = setup.proxy(Kind::Dataplane, "web", Some(&token));
@@ -22,11 +22,11 @@ async fn a_sidecar_passes_where_it_may() {
         let label = [("grpc_service", service)];
         assert!(metrics.sum("grpc_server_started_total", &label) >= 1.0, "{service}");
     }
-    // The control plane goes on checking: a zone token opens nothing for a sidecar.
+    // The control plane still checks: it refuses a zone token of a sidecar.
     let zone_token = setup.sign(&setup.claims());
     let pretender = setup.proxy(Kind::Dataplane, "pretender", Some(&zone_token));
     pretender.wait_log("authentication failed", LIMIT).await.unwrap();
-    // Nor does a sidecar's token for a zone proxy, here.
+    // The gate refuses a sidecar's token of a zone proxy.
     let ingress = setup.proxy(Kind::Ingress, "ingress", Some(&token));
     ingress.wait_log("zonegate: unknown_kid: ", LIMIT).await.unwrap();
 }

@@ -1,10 +1,10 @@
-//! What a real kuma-dp says that cannot get its bootstrap configuration, as `docs/troubleshoot.md` has it.
+//! The messages of a real kuma-dp that cannot get its bootstrap configuration, as in `docs/troubleshoot.md`.
 
 use zonegate_testkit::kuma::{Home, Kind, Proxy, ProxyOptions};
 
 use crate::harness::{Bench, LIMIT};
 
-/// Waits until a proxy says this in its log, and looks it up in the table of the page.
+/// Waits until a proxy logs this text, and looks it up in the table of the page.
 async fn says(home: &Home, options: &ProxyOptions, text: &str) {
     let page = include_str!("../../docs/troubleshoot.md");
     let (_, section) = page.split_once("\n## kuma-dp retries\n").unwrap();

@@ -1,5 +1,5 @@
-//! `zonegate sync` between a real control plane and the gateway in front of it: what kumactl applies
-//! there is in force here.
+//! `zonegate sync` between a real control plane and the gateway in front of it: a secret that kumactl applies takes
+//! effect here.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -17,23 +17,23 @@ use crate::kumactl::Way;
 
 /// How often the control plane is asked.
 const INTERVAL: Duration = Duration::from_secs(2);
-/// What a poll, a push and a cut take on a slow machine.
+/// The time for a poll, a push and a cut on a slow machine.
 const SLOW: Duration = Duration::from_secs(5);
 const ZONE_TOKEN: [&str; 6] = ["generate", "zone-token", "--zone", ZONE, "--valid-for", "1h"];
 
-/// A running `zonegate sync`. Dropped, it is killed.
+/// A running `zonegate sync`. It is killed when it is dropped.
 pub(crate) struct Sync {
     child: Child,
     log: PathBuf,
 }
 
 impl Sync {
-    /// For the gateway of `setup`, by TLS and with the admin's token.
+    /// A sync for the gateway of `setup`, with TLS and the admin's token.
     async fn start(setup: &Setup) -> Self {
         Self::with_base(setup, &json!({ "zone": ZONE })).await
     }
 
-    /// The same, with the rest of the policy.
+    /// The same, with this base of the policy.
     pub(crate) async fn with_base(setup: &Setup, base: &Value) -> Self {
         let dir = setup.scratch();
         let token = dir.join("admin-token");
@@ -67,7 +67,7 @@ impl Sync {
         }
     }
 
-    /// Ends it as systemd does. Nothing secret was said.
+    /// Ends it as systemd does. Checks that it logged no secret.
     pub(crate) async fn stop(mut self, setup: &Setup) {
         let pid = self.child.id().unwrap().to_string();
         Command::new("kill").args(["-TERM", &pid]).status().await.unwrap();
@@ -87,7 +87,7 @@ fn command(ecds: &Path) -> Command {
     command
 }
 
-/// Applied, refused at the gate within the interval, and the open stream cut.
+/// After `kumactl apply`, the token is refused at the gate within the interval, and the open stream is cut.
 #[tokio::test]
 #[ignore = "needs KUMA_HOME: make test-kuma"]
 async fn what_kumactl_revokes_is_refused_and_cut_by_the_gate() {
@@ -95,7 +95,7 @@ async fn what_kumactl_revokes_is_refused_and_cut_by_the_gate() {
     let sync = Sync::start(&setup).await;
     sync.says("replaced file=").await;
     let (token, other) = (setup.kumactl(&ZONE_TOKEN).await, setup.kumactl(&ZONE_TOKEN).await);
-    // Envoy has read the file: kuma-dp ends when it is refused.
+    // Wait for Envoy to read the file: kuma-dp ends if it is refused.
     setup.wait_verdict(&token, "").await;
     let revoked = setup.proxy(Kind::Ingress, "revoked", Some(token.trim()));
     let kept = setup.proxy(Kind::Egress, "kept", Some(other.trim()));
@@ -110,7 +110,7 @@ async fn what_kumactl_revokes_is_refused_and_cut_by_the_gate() {
     loop {
         match setup.connects(Way::Gateway, token.trim()).await {
             Err(why) if why.starts_with("zonegate: revoked: ") => break,
-            // Open at the moment of the push, and cut by it.
+            // A stream that was open at the push, and was cut.
             _ => assert!(applied.elapsed() < LIMIT, "{}", sync.said()),
         }
         sleep(Duration::from_millis(20)).await;
@@ -126,7 +126,7 @@ async fn what_kumactl_revokes_is_refused_and_cut_by_the_gate() {
     sync.stop(&setup).await;
 }
 
-/// Kuma's documentation, "signing key rotation", with nothing to do at the gateway.
+/// Kuma's documentation, "signing key rotation". The gateway needs no change.
 #[tokio::test]
 #[ignore = "needs KUMA_HOME: make test-kuma"]
 async fn a_key_that_is_rotated_in_the_secrets_is_rotated_at_the_gate() {
@@ -151,7 +151,7 @@ async fn a_key_that_is_rotated_in_the_secrets_is_rotated_at_the_gate() {
     sync.stop(&setup).await;
 }
 
-/// Asked from elsewhere, a control plane wants the token of an admin.
+/// A control plane wants the token of an admin if the request comes from another machine.
 #[tokio::test]
 #[ignore = "needs KUMA_HOME: make test-kuma"]
 async fn a_control_plane_wants_the_token_of_an_admin() {
@@ -182,8 +182,8 @@ async fn a_control_plane_wants_the_token_of_an_admin() {
     }
 }
 
-/// An address on loopback from which requests arrive as those of another machine: kuma-cp takes
-/// nobody behind a proxy for the admin of its own machine.
+/// A loopback address whose requests reach kuma-cp as if from another machine: kuma-cp does not treat a request through
+/// a proxy as one of the local admin.
 async fn from_elsewhere(control_plane: String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
@@ -205,7 +205,7 @@ async fn from_elsewhere(control_plane: String) -> String {
 }
 
 impl Setup {
-    /// Waits until the gateway says this to the token; nothing where it lets it in.
+    /// Waits until the gateway gives this error to the token; an empty text means that the gateway lets it in.
     async fn wait_verdict(&self, token: &str, wanted: &str) {
         let start = Instant::now();
         loop {
@@ -220,7 +220,7 @@ impl Setup {
     }
 }
 
-/// The `jti` of a token, read without any of our code.
+/// The `jti` of a token, read without our code.
 fn id_of(token: &str) -> String {
     use base64::Engine;
     let claims = token.split('.').nth(1).unwrap();
@@ -234,7 +234,7 @@ fn base64(text: &str) -> String {
     base64::engine::general_purpose::STANDARD.encode(text)
 }
 
-/// The walk-through, as it is written, says what its README shows, ports and fingerprints aside.
+/// The walk-through, run as it is written, prints the output in its README, except ports and fingerprints.
 #[tokio::test]
 #[ignore = "needs KUMA_HOME: make test-kuma"]
 async fn the_example_goes_as_its_readme_says() {
@@ -259,7 +259,7 @@ async fn the_example_goes_as_its_readme_says() {
     let script = script.spawn().unwrap();
     let pid = script.id().unwrap().to_string();
     let Ok(output) = timeout(LIMIT, script.wait_with_output()).await else {
-        // It ends what it started.
+        // The script ends the programs that it started.
         Command::new("kill").args(["-TERM", &pid]).status().await.unwrap();
         panic!("the script goes on");
     };
@@ -270,7 +270,7 @@ async fn the_example_goes_as_its_readme_says() {
     assert!(readme.contains(&said), "the output has changed:\n{said}");
 }
 
-/// Without what differs from run to run.
+/// The text without the parts that differ from run to run.
 fn steady(text: &str) -> String {
     let word = |word: &str| match word {
         _ if word.starts_with("fingerprint=SHA256:") && word.len() == 62 => {

@@ -1,7 +1,7 @@
-//! The recorded vectors, asked of the real control plane: its verdicts and its words.
+//! The recorded vectors, judged by the real control plane: its verdicts and its texts.
 //!
-//! Left out are vectors that HTTP cannot carry, or that need another zone or a key that was not recorded. The control plane has only
-//! the clock of this machine, so a vector may differ by a date, and by nothing else.
+//! Vectors are left out if HTTP cannot carry them, or if they need another zone or a key that was not recorded. The
+//! control plane has only the clock of this machine, so a vector may differ only by a date.
 
 use std::collections::BTreeMap;
 
@@ -16,8 +16,8 @@ use crate::harness::{Bench, ZONE, home, within};
 /// Signed by keys that were not recorded.
 const KEY_NOT_RECORDED: [&str; 3] = ["G1024", "G3072", "G4096"];
 
-/// Vectors on which golang-jwt v4, of Kuma 2.9 and 2.10, has another verdict: it refuses an `iat` in the
-/// future, and does not look behind the JSON of the claims. Its words are others throughout.
+/// Vectors on which golang-jwt v4, of Kuma 2.9 and 2.10, has another verdict: it refuses an `iat` in the future, and
+/// ignores text after the JSON of the claims. All its error texts differ.
 const OTHER_BEFORE_2_11: [(&str, bool); 2] = [("D41", false), ("E07", true)];
 
 #[derive(Deserialize)]
@@ -87,7 +87,7 @@ async fn the_recorded_verdicts_are_the_control_planes() {
     assert!(not_yet > 0 || release.is_before(2, 11), "no token is not valid yet");
 }
 
-/// Without what kuma-cp adds because its store is in memory.
+/// The verdict without the text that kuma-cp adds because its store is in memory.
 fn plain(verdict: &Result<(), String>) -> Result<(), String> {
     let added = ". kuma-cp runs with an in-memory database and its state isn't preserved between \
                  restarts. Keep in mind that an in-memory database cannot be used with multiple \
@@ -95,7 +95,7 @@ fn plain(verdict: &Result<(), String>) -> Result<(), String> {
     verdict.clone().map_err(|words| words.replace(added, ""))
 }
 
-/// The recorded verdict as this release words it.
+/// The recorded verdict in the words of this release.
 fn in_words_of(release: &Release, wanted: Result<(), String>) -> Result<(), String> {
     let new = "token is not yet valid: 'valid_from' date is in the future. Check if the system clock on \
                the instance that issued the token is set correctly: ";
@@ -105,7 +105,7 @@ fn in_words_of(release: &Release, wanted: Result<(), String>) -> Result<(), Stri
     }
 }
 
-/// Whether the token is not valid yet, said in the words of this release.
+/// Whether the token is not valid yet, in the words of this release.
 fn is_not_valid_yet(release: &Release, verdict: &Result<(), String>) -> bool {
     let Err(words) = verdict else { return false };
     let is = words.contains("token is not valid yet");
@@ -146,7 +146,7 @@ impl Vector {
         self.authorization.iter().flatten().map(String::as_bytes).collect()
     }
 
-    /// No control character but a tab, and no space at an end (RFC 9110 §5.5).
+    /// No control character except tab, and no space at an end (RFC 9110 §5.5).
     fn is_carried_by_http(&self) -> bool {
         self.values().iter().all(|value| {
             value.trim_ascii() == *value

@@ -1,8 +1,7 @@
-//! Tokens side by side: what the gateway says and what the control plane alone says, written to the
-//! table in `docs/kuma.md`.
+//! Tokens with the verdicts of the gateway and of the control plane alone, written to the table in `docs/kuma.md`.
 //!
-//! The test fails if the table is not up to date, if the gate is looser than Kuma anywhere, and if it
-//! is stricter where the table does not say why. `UPDATE_DOCS=1 make test-kuma` writes the table.
+//! The test fails if the table is not up to date, if the gate is looser than Kuma anywhere, and if it is stricter
+//! without a reason in the table. `UPDATE_DOCS=1 make test-kuma` writes the table.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -15,7 +14,7 @@ use zonegate_issuer::SigningKey;
 use crate::harness::{Bench, KID, Setup, now, within};
 use crate::kumactl::Way;
 
-/// The release that the table is of. Others word their refusals as they like.
+/// The release of the table. Other releases may word their refusals differently.
 const RECORDED: &str = "2.14.3";
 const BEGIN: &str = "<!-- verdicts: begin, written by make test-kuma -->\n";
 const END: &str = "<!-- verdicts: end -->\n";
@@ -23,7 +22,7 @@ const END: &str = "<!-- verdicts: end -->\n";
 struct Case {
     what: &'static str,
     token: Option<String>,
-    /// Why the gate may refuse what Kuma lets in.
+    /// Why the gate may refuse a token that Kuma accepts.
     stricter: Option<&'static str>,
 }
 

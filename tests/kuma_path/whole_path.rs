@@ -26,7 +26,7 @@ async fn a_good_token_brings_a_zone_proxy_online() {
         options.environment.push((variant.to_owned(), form.to_owned()));
         let proxy = Proxy::start(&setup.home, &options).unwrap();
         if form == "DELTA_GRPC" && DELTA.holds(setup.home.release()) {
-            // It goes on trying.
+            // kuma-dp keeps trying.
             proxy.wait_log("stream was authenticated for ID", LIMIT).await.unwrap();
             proxy.stop().await;
             continue;
@@ -39,7 +39,7 @@ async fn a_good_token_brings_a_zone_proxy_online() {
         assert_delta_ends_without_gateway(&setup, &token).await;
         return;
     }
-    // All of it went through the gateway, and the control plane says the same.
+    // All streams went through the gateway, and the control plane's counters agree.
     assert_eq!(setup.seen().await, Seen { streams: 4.0, bootstraps: 4.0 });
     assert_eq!(setup.stat("streams.open").await, 4);
     let metrics = setup.control_plane.metrics().await.unwrap();
@@ -50,7 +50,7 @@ async fn a_good_token_brings_a_zone_proxy_online() {
     }
 }
 
-/// A second message that does not name the node again, as Envoy sends it.
+/// Sends a second message without the node, as Envoy does.
 async fn assert_delta_ends_without_gateway(setup: &Setup, token: &str) {
     let direct = setup.connect_without_gateway().await;
     let mut open = within(direct.delta(Some(token), INGRESS_HERE)).await.unwrap();
@@ -65,7 +65,7 @@ async fn assert_delta_ends_without_gateway(setup: &Setup, token: &str) {
     assert!(refused.message().contains("stream was authenticated for ID"), "{refused:?}");
 }
 
-/// `dpServer.authn.zoneProxy.type: none` lets every zone proxy in, but for the gateway.
+/// With `dpServer.authn.zoneProxy.type: none` the control plane accepts every zone proxy. Only the gateway checks.
 #[tokio::test]
 #[ignore = "needs KUMA_HOME: make test-kuma"]
 async fn a_control_plane_that_checks_nothing_is_safe_behind_the_gateway() {

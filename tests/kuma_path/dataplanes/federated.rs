@@ -1,5 +1,5 @@
-//! A zone among several: a global control plane, from which the zone's has the keys of zone tokens and of meshes,
-//! and the gateway in front of the zone's.
+//! A federated zone: its control plane gets the keys of zone tokens and of meshes from a global control plane, and the
+//! gateway is in front of the zone's control plane.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::harness::{Bench, LIMIT, MESH, ZONE, home, within};
 use crate::kumactl::Way;
 use crate::sync::Sync;
 
-/// `zonegate sync` asks the control plane of the zone. What is revoked at the global one is cut here.
+/// `zonegate sync` asks the control plane of the zone. A revocation at the global control plane cuts streams here.
 #[tokio::test]
 #[ignore = "needs KUMA_HOME: make test-kuma"]
 async fn a_zone_proxy_and_a_sidecar_of_a_federated_zone_come_through_its_gateway() {
@@ -31,7 +31,7 @@ async fn a_zone_proxy_and_a_sidecar_of_a_federated_zone_come_through_its_gateway
     bench.options.role = Role::Federated { global: address, ca: Some(certificates.ca_path) };
     bench.options.public_keys.clear();
     let setup = bench.start().await;
-    // Of the global one's key the zone gets the public half.
+    // The zone gets only the public half of the global control plane's key.
     within(async {
         let api = setup.control_plane.api();
         while api.secret("zone-token-signing-public-key-1").await.unwrap().is_none() {

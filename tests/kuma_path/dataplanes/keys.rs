@@ -1,4 +1,4 @@
-//! Keys in kuma-cp's own file: of one mesh, and of every mesh.
+//! Keys in kuma-cp's own file: for one mesh, and for every mesh.
 
 use serde_json::json;
 use zonegate_issuer::SigningKey;
@@ -8,17 +8,17 @@ use super::{Meshes, OTHER, render, sidecar, token};
 use crate::harness::{Bench, MESH};
 use crate::kumactl::Way;
 
-/// What is said of a token in a mesh.
+/// The verdict on a token in a mesh.
 enum Verdict {
     LetIn,
-    /// The words of the gate, and some of Kuma's.
+    /// The beginning of the gate's text, and a part of Kuma's.
     Refused(&'static str, &'static str),
 }
 
 const LET_IN: Verdict = Verdict::LetIn;
 const OF_ANOTHER_KEY: Verdict = Verdict::Refused("invalid_signature: ", "verification error");
 
-/// The policy is what `zonegate config render` makes of kuma-cp's file and of the secrets of both meshes. Gate and
+/// `zonegate config render` makes the policy from kuma-cp's file and from the secrets of both meshes. The gate and the
 /// control plane choose the same key.
 #[tokio::test]
 #[ignore = "needs KUMA_HOME: make test-kuma"]
@@ -47,11 +47,11 @@ async fn a_key_without_a_mesh_is_good_in_every_mesh() {
     let unknown = |kid| Verdict::Refused("unknown_kid: ", kid);
     for (key, kid, in_default, in_other) in [
         (&every, "every", LET_IN, LET_IN),
-        // Of two keys with this kid, the one for every mesh counts, in the mesh of the other one too.
+        // If two keys have this kid, the key for every mesh counts, even in the mesh of the other key.
         (&shared, "shared", LET_IN, LET_IN),
         (&own, "shared", OF_ANOTHER_KEY, OF_ANOTHER_KEY),
         (&own, "own", LET_IN, unknown("there is no signing key with KID own")),
-        // The kid of both meshes' own keys.
+        // The meshes' own keys have this kid.
         (&meshes.default, "1", LET_IN, OF_ANOTHER_KEY),
         (&meshes.other, "1", OF_ANOTHER_KEY, LET_IN),
     ] {

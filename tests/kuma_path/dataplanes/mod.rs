@@ -34,7 +34,7 @@ struct Meshes {
 }
 
 impl Meshes {
-    /// With the keys of both in the gate, as `zonegate config render` finds them in what kumactl prints.
+    /// Starts a gateway with the keys of both, which `zonegate config render` finds in kumactl's output.
     async fn start(bench: Bench) -> (Setup, Self) {
         let mut setup = bench.start().await;
         let meshes = Self::of(setup.control_plane.api()).await;
@@ -46,7 +46,7 @@ impl Meshes {
         (setup, meshes)
     }
 
-    /// Makes the other mesh, and waits for the keys of both.
+    /// Creates the other mesh, and waits for the keys of both.
     async fn of(api: &Api) -> Self {
         let mesh = json!({ "type": "Mesh", "name": OTHER });
         api.put(&format!("/meshes/{OTHER}"), &mesh).await.unwrap();
@@ -54,8 +54,7 @@ impl Meshes {
     }
 }
 
-/// The policy that `zonegate config render` makes of this base, of the secrets of both meshes, and of what more
-/// flags say.
+/// The policy that `zonegate config render` makes from this base, the secrets of both meshes, and more flags.
 async fn render(setup: &Setup, base: &Value, flags: &[&str]) -> Value {
     let dir = setup.scratch();
     fs::write(dir.join("base.json"), base.to_string()).unwrap();
@@ -69,7 +68,7 @@ async fn render(setup: &Setup, base: &Value, flags: &[&str]) -> Value {
     serde_json::from_str(&zonegate(dir, &arguments)).unwrap()
 }
 
-/// The control plane makes it when it makes the mesh.
+/// The signing key of a mesh. The control plane makes it when the mesh is created.
 async fn key_of(api: &Api, mesh: &str) -> SigningKey {
     let path = secret_path(mesh, &format!("dataplane-token-signing-key-{mesh}-1"));
     let text = within(async {
@@ -84,7 +83,7 @@ async fn key_of(api: &Api, mesh: &str) -> SigningKey {
     SigningKey::from_secret(&STANDARD.decode(secret["data"].as_str().unwrap()).unwrap()).unwrap()
 }
 
-/// Stores a secret of a mesh, new or over an older one.
+/// Stores a secret of a mesh, new or in place of an older one.
 async fn set_mesh_secret(api: &Api, mesh: &str, name: &str, bytes: &[u8]) {
     let data = STANDARD.encode(bytes);
     let secret = json!({ "type": "Secret", "mesh": mesh, "name": name, "data": data });
@@ -95,12 +94,12 @@ fn secret_path(mesh: &str, name: &str) -> String {
     format!("/meshes/{mesh}/secrets/{name}")
 }
 
-/// A key of a mesh, as the policy has it.
+/// A key of a mesh, in the form of the policy.
 fn public(mesh: &str, kid: &str, key: &SigningKey) -> Value {
     json!({ "mesh": mesh, "kid": kid, "key": key.public_key_pem() })
 }
 
-/// A token that is bound to nothing but by these claims.
+/// A token that only these claims restrict.
 fn token(key: &SigningKey, kid: &str, claims: &[(&str, Value)]) -> String {
     let header = json!({ "alg": "RS256", "kid": kid, "typ": "JWT" });
     let mut all = json!({ "exp": now() + 3600, "nbf": now() - 5, "jti": "id-1" });
@@ -110,7 +109,7 @@ fn token(key: &SigningKey, kid: &str, claims: &[(&str, Value)]) -> String {
     key.sign_raw(header.to_string(), all.to_string())
 }
 
-/// The first message of a sidecar of our own client, which brings its resource along.
+/// The first message of a sidecar of our own client. It includes the resource.
 fn sidecar(mesh: &str, name: &str) -> DiscoveryRequest {
     let resource = Kind::Dataplane.resource(mesh, name, [8080, 8081]).to_string();
     let claimed = Claimed { proxy_type: Some("dataplane"), resource: Some(&resource) };

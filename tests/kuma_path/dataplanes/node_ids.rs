@@ -1,8 +1,7 @@
-//! What a node id makes of a stream: it stays for the life of the stream, and on health discovery it is all that
-//! the gate sees.
+//! The node id of a stream: it stays the same for the life of the stream, and on health discovery the gate sees nothing
+//! else.
 //!
-//! The gate judges by the first message. That no later one makes it another proxy is the control plane's
-//! business, on which the gate relies.
+//! The gate judges by the first message. It relies on the control plane to refuse a later message with another node id.
 
 use envoy_types::pb::envoy::service::discovery::v3::DeltaDiscoveryRequest;
 use serde_json::json;
@@ -12,7 +11,7 @@ use zonegate_testkit::zone_proxy::{Stream, health_check_request};
 use super::{Meshes, OTHER, sidecar, token};
 use crate::harness::{Bench, MESH, Setup, now, within};
 
-/// Kuma: `pkg/xds/auth/callbacks.go`, `pkg/hds/authn/callbacks.go`.
+/// Kuma's refusal: `pkg/xds/auth/callbacks.go`, `pkg/hds/authn/callbacks.go`.
 fn refusal(next: &str) -> String {
     format!(
         "stream was authenticated for ID default.web. Received request is for node with ID {next}. Node ID \
@@ -20,7 +19,7 @@ fn refusal(next: &str) -> String {
     )
 }
 
-/// Neither another name, nor another mesh.
+/// Another name, and another mesh.
 const OTHER_IDS: [&str; 2] = ["default.api", "other.web"];
 
 #[tokio::test]
@@ -44,8 +43,8 @@ async fn kuma_refuses_another_node_id_on_the_same_stream() {
     assert_eq!(setup.stat("allowed").await, 4);
 }
 
-/// Health discovery begins when the control plane has the Dataplane. Good and bad tokens, and another id on an
-/// open stream.
+/// Health discovery begins once the control plane has the Dataplane. Good and bad tokens, and another id on an open
+/// stream.
 #[tokio::test]
 #[ignore = "needs KUMA_HOME: make test-kuma"]
 async fn health_discovery_is_judged_by_its_node_id() {
@@ -81,7 +80,7 @@ async fn health_discovery_is_judged_by_its_node_id() {
         stream.send(health_check_request(next)).await.unwrap();
         assert_eq!(end_of(stream).await, refusal(next));
     }
-    // What the node id does not show is left to the control plane.
+    // The gate leaves to the control plane what the node id does not show.
     let tags = token(&default, "1", &[("Tags", json!({ "kuma.io/service": ["api"] }))]);
     let hello = health_check_request("default.web");
     let stream = within(client.hds_of(Some(&tags), hello)).await.unwrap();
@@ -89,7 +88,7 @@ async fn health_discovery_is_judged_by_its_node_id() {
     assert!(end.starts_with("authentication failed: dataplane contains tag "), "{end}");
 }
 
-/// The same as a sidecar's, by delta.
+/// A sidecar's first message of the delta variant.
 fn delta(mesh: &str, name: &str) -> DeltaDiscoveryRequest {
     let message = sidecar(mesh, name);
     DeltaDiscoveryRequest {
@@ -99,7 +98,7 @@ fn delta(mesh: &str, name: &str) -> DeltaDiscoveryRequest {
     }
 }
 
-/// The words with which a stream ends, not well.
+/// The error message with which a stream ends.
 async fn end_of<Q, A>(mut stream: Stream<Q, A>) -> String {
     within(async {
         loop {
@@ -112,7 +111,7 @@ async fn end_of<Q, A>(mut stream: Stream<Q, A>) -> String {
     .await
 }
 
-/// Without an id the first message says nothing, and a later one could say anything.
+/// A first message without an id could be followed by one with any id.
 #[tokio::test]
 #[ignore = "needs KUMA_HOME: make test-kuma"]
 async fn a_stream_without_a_node_id_does_not_reach_kuma() {
@@ -123,7 +122,7 @@ async fn a_stream_without_a_node_id_does_not_reach_kuma() {
     let before = setup.seen().await;
     let refused = refusal_of(&setup, &token, message).await;
     assert!(refused.starts_with("zonegate: malformed_request: "), "{refused}");
-    // Nor does one that names itself and brings the resource of another.
+    // Nor does a stream that names itself and sends the resource of another proxy.
     let mut message = sidecar(MESH, "api");
     message.node.as_mut().unwrap().id = "default.web".to_owned();
     let refused = refusal_of(&setup, &token, message).await;

@@ -14,13 +14,13 @@ use crate::sync::Sync;
 
 const REVOCATIONS: &str = "dataplane-token-revocations-default";
 
-/// What `sync` is given, keys and revocations aside.
+/// The base of `sync`: the policy without keys and revocations.
 pub(super) fn base() -> Value {
     json!({ "zone": ZONE, "proxies": { "dataplane": "dpToken" } })
 }
 
-/// Kuma reads the global secret alone. The gate honours that of the mesh as well, where the documentation says
-/// that the ids go.
+/// Kuma reads only the global secret. The gate also reads the secret of the mesh, because the documentation puts the
+/// ids there.
 #[tokio::test]
 #[ignore = "needs KUMA_HOME: make test-kuma"]
 async fn ids_in_either_revocation_secret_are_revoked_at_the_gate() {
@@ -52,7 +52,7 @@ async fn ids_in_either_revocation_secret_are_revoked_at_the_gate() {
     sync.stop(&setup).await;
 }
 
-/// As Kuma's documentation rotates the key of a mesh, with nothing to do at the gateway.
+/// Rotates the key of a mesh as Kuma's documentation says. The gateway needs no change.
 #[tokio::test]
 #[ignore = "needs KUMA_HOME: make test-kuma"]
 async fn a_key_of_a_mesh_that_is_rotated_in_the_secrets_is_rotated_at_the_gate() {
@@ -80,7 +80,7 @@ async fn a_key_of_a_mesh_that_is_rotated_in_the_secrets_is_rotated_at_the_gate()
 }
 
 impl Setup {
-    /// Waits until the sidecar `web` is refused with these words, or let in if there are none.
+    /// Waits until the sidecar `web` is refused with this text, or let in if the text is empty.
     pub(super) async fn wait_sidecar(&self, way: Way, token: &str, wanted: &str) {
         let (start, message) = (Instant::now(), sidecar(MESH, "web"));
         loop {

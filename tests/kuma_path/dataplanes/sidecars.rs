@@ -13,11 +13,11 @@ use crate::harness::{Bench, LIMIT, MESH, Setup, now, within};
 const DISCOVERY: &str = "envoy.service.discovery.v3.AggregatedDiscoveryService";
 const HEALTH_DISCOVERY: &str = "envoy.service.health.v3.HealthDiscoveryService";
 
-/// A token that is refused, and the words in which.
+/// A token that is refused, and the text of the refusal.
 struct Bad {
     token: Option<String>,
     says: &'static str,
-    /// Whether a node id alone shows it: health discovery sends no resource.
+    /// Whether the node id alone shows the fault: health discovery sends no resource.
     shows_in_id: bool,
 }
 
@@ -46,7 +46,7 @@ fn bad_tokens(meshes: &Meshes) -> Vec<Bad> {
     ]
 }
 
-/// At the bootstrap kuma-dp ends, and the control plane hears nothing.
+/// kuma-dp ends at the bootstrap, and no request reaches the control plane.
 #[tokio::test]
 #[ignore = "needs KUMA_HOME: make test-kuma"]
 async fn a_bad_token_ends_a_sidecar_at_its_bootstrap() {
@@ -64,7 +64,7 @@ async fn a_bad_token_ends_a_sidecar_at_its_bootstrap() {
 }
 
 /// With `bootstrap: pass` each stream is refused. On a stream of health discovery the gate sees no tags and no
-/// workload. There the control plane compares them, when it has the resource; from a stranger it never gets one.
+/// workload. The control plane compares them if it has the resource. It never gets a stranger's resource.
 #[tokio::test]
 #[ignore = "needs KUMA_HOME: make test-kuma"]
 async fn a_bad_token_opens_no_stream_for_a_sidecar() {
@@ -100,7 +100,7 @@ async fn a_bad_token_opens_no_stream_for_a_sidecar() {
     assert_good_one_is_online(&setup, &meshes).await;
 }
 
-/// As Envoy logs a stream that ended with 16 or 7.
+/// The text that Envoy logs for a stream that ended with 16 or 7.
 fn closed(says: &str) -> String {
     let code = if says.starts_with("wrong_") { 7 } else { 16 };
     format!("{code}, zonegate: {says}")
@@ -110,7 +110,7 @@ async fn assert_told(sidecar: &Proxy, words: &str) {
     sidecar.wait_log(words, LIMIT).await.unwrap_or_else(|error| panic!("{words}: {error:#}"));
 }
 
-/// What was counted could have been: a good token gets a sidecar through, health discovery included.
+/// The counters do count: a good token gets a sidecar through, health discovery included.
 async fn assert_good_one_is_online(setup: &Setup, Meshes { default, .. }: &Meshes) {
     let claims = [
         ("Name", json!("web")),
@@ -127,7 +127,7 @@ async fn assert_good_one_is_online(setup: &Setup, Meshes { default, .. }: &Meshe
     assert!(!sidecar.process.log().unwrap().contains("zonegate: "));
 }
 
-/// The control plane's own tokens, of both meshes with the same kid: each is good in its mesh and in no other.
+/// The control plane's own tokens, of both meshes with the same kid: each is valid in its own mesh only.
 #[tokio::test]
 #[ignore = "needs KUMA_HOME: make test-kuma"]
 async fn a_token_of_the_control_plane_is_good_in_its_mesh_alone() {
@@ -156,8 +156,8 @@ async fn a_token_of_the_control_plane_is_good_in_its_mesh_alone() {
     }
 }
 
-/// A revocation in its mesh cuts the streams, and the sidecar does not come back; the same id in another mesh
-/// does nothing.
+/// A revocation in its mesh cuts the streams, and the sidecar does not come back. The same id in another mesh has no
+/// effect.
 #[tokio::test]
 #[ignore = "needs KUMA_HOME: make test-kuma"]
 async fn a_revoked_sidecar_is_cut_and_stays_out() {
@@ -167,7 +167,7 @@ async fn a_revoked_sidecar_is_cut_and_stays_out() {
     let kept = setup.proxy(Kind::Dataplane, "kept", Some(&kept));
     setup.wait_online(&sidecar, Kind::Dataplane, "web", true).await;
     setup.wait_online(&kept, Kind::Dataplane, "kept", true).await;
-    // Discovery and health discovery of both.
+    // Discovery and health discovery of both sidecars.
     setup.wait_stat("streams.open", 4).await;
     let revoked_in = |mesh: &str| {
         let mut tokens = setup.policy["dpToken"].clone();
@@ -185,7 +185,7 @@ async fn a_revoked_sidecar_is_cut_and_stays_out() {
     assert!(!kept.process.log().unwrap().contains("zonegate: "));
 }
 
-/// As Kuma's documentation rotates: a second key, tokens of it, then the first one goes.
+/// Rotates as Kuma's documentation says: a second key, new tokens, then the first key is removed.
 #[tokio::test]
 #[ignore = "needs KUMA_HOME: make test-kuma"]
 async fn the_key_of_a_mesh_is_rotated() {
@@ -199,14 +199,14 @@ async fn the_key_of_a_mesh_is_rotated() {
     let keys = |keys: Vec<Value>| json!({ "publicKeys": keys });
     let both = keys(vec![public(MESH, "1", &default), public(MESH, "2", &second)]);
     setup.push(&[("dpToken", both)]).await;
-    // The control plane signs with the newest.
+    // The control plane signs with the newest key.
     let issued = api.dataplane_token(MESH, "new").await.unwrap();
     let new = setup.proxy(Kind::Dataplane, "new", Some(&issued));
     setup.wait_online(&new, Kind::Dataplane, "new", true).await;
     setup.wait_stat("kid.default/2.allowed", 3).await;
     let last = keys(vec![public(MESH, "2", &second)]);
     setup.push(&[("dpToken", last.clone())]).await;
-    // The old stream goes on unless the policy says otherwise.
+    // The old stream continues unless the policy says otherwise.
     setup.wait_stat("streams.open", 4).await;
     setup.wait_online(&old, Kind::Dataplane, "old", true).await;
     setup.push(&[("dpToken", last), ("openStreams", json!({ "onKeyRemoved": "cut" }))]).await;
@@ -218,7 +218,7 @@ async fn the_key_of_a_mesh_is_rotated() {
 }
 
 impl Setup {
-    /// How many streams of this service the control plane has seen begin.
+    /// How many streams of this service have begun at the control plane.
     async fn streams_of(&self, service: &str) -> f64 {
         let metrics = self.control_plane.metrics().await.unwrap();
         metrics.sum("grpc_server_started_total", &[("grpc_service", service)])

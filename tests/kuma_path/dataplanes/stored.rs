@@ -1,4 +1,4 @@
-//! A sidecar whose resource is in the control plane's store, and which has its name and its mesh alone.
+//! A sidecar whose resource is in the control plane's store. It sends only its name and its mesh.
 
 use serde_json::{Value, json};
 use zonegate_testkit::kuma::{Kind, Proxy, ResourceSource};
@@ -6,7 +6,7 @@ use zonegate_testkit::kuma::{Kind, Proxy, ResourceSource};
 use super::{Meshes, OTHER, token};
 use crate::harness::{Bench, LIMIT, MESH, Setup};
 
-/// The gate compares name and mesh; tags are compared by the control plane, which has them.
+/// The gate compares name and mesh. The control plane compares the tags, which it has.
 #[tokio::test]
 #[ignore = "needs KUMA_HOME: make test-kuma"]
 async fn a_sidecar_whose_resource_is_stored_is_judged_by_its_name() {

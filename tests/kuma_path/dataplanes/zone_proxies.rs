@@ -1,4 +1,4 @@
-//! Zone proxies of a mesh: a Dataplane of which the listeners are a zone ingress and a zone egress.
+//! Zone proxies of a mesh: a Dataplane whose listeners are a zone ingress and a zone egress.
 
 use serde_json::json;
 use zonegate_testkit::kuma::Kind;
@@ -7,7 +7,7 @@ use super::{Meshes, token};
 use crate::exceptions::ZONE_PROXY_OF_A_MESH;
 use crate::harness::{Bench, LIMIT, MESH};
 
-/// Such a Dataplane has a dataplane token. The older kinds of zone proxy stand beside it with their zone tokens.
+/// Such a Dataplane has a dataplane token. The older kinds of zone proxy still connect with their zone tokens.
 #[tokio::test]
 #[ignore = "needs KUMA_HOME: make test-kuma"]
 async fn a_zone_proxy_of_a_mesh_is_a_dataplane() {
@@ -27,7 +27,7 @@ async fn a_zone_proxy_of_a_mesh_is_a_dataplane() {
             &of_sidecar,
             "wrong_proxy: the token is for dataplane \"web\", the proxy says that it is dataplane \"zone-proxy\"",
         ),
-        // It has no tags.
+        // A zone proxy of a mesh has no tags.
         (&of_service, "wrong_proxy: "),
     ] {
         let refused = setup.proxy(Kind::MeshZoneProxy, "zone-proxy", Some(token));
@@ -43,7 +43,7 @@ async fn a_zone_proxy_of_a_mesh_is_a_dataplane() {
         setup.wait_online(&proxy, kind, kind.name(), true).await;
         proxy.stop().await;
     }
-    // Revoked, it is cut as a sidecar is.
+    // A revocation cuts it like a sidecar.
     let mut tokens = setup.policy["dpToken"].clone();
     tokens["revocations"] = json!({ MESH: "id-1" });
     setup.push(&[("dpToken", tokens)]).await;

@@ -1,5 +1,5 @@
-//! How zones come to a global control plane that wants proof: shadow mode, the walk-through, the commands of the
-//! page, and what of Kuma's own tools has a part in it.
+//! The rollout of zone tokens at a global control plane: shadow mode, the walk-through, the commands of the page, and
+//! the parts of Kuma's own tools.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -23,11 +23,11 @@ fn block_after(line: &str) -> &'static str {
     after.split("```\n").nth(1).unwrap()
 }
 
-/// What the page says to do with the global control plane: a policy of its secrets, and a token of its API.
+/// The steps of the page for the global control plane: a policy made from its secrets, and a token made by its API.
 #[tokio::test]
 #[ignore = "needs KUMA_HOME: make test-kuma"]
 async fn the_commands_of_the_page_bring_the_first_zone_in() {
-    // What the harness itself has pushed lets nobody in.
+    // The policy that the harness has pushed lets nobody in.
     let stranger = SigningKey::generate(2048).unwrap();
     let keys = json!([{ "kid": KID, "key": stranger.public_key_pem() }]);
     let mut global = Global::start(&[("publicKeys", keys), ("countZones", json!([]))]).await;
@@ -68,7 +68,7 @@ async fn the_commands_of_the_page_bring_the_first_zone_in() {
     global.assert_synced("one", &east.control_plane).await;
     assert!(global.stat("zone.east.allowed").await > 0);
     assert_eq!(global.stat("zone.east.would_deny").await, 0);
-    // As "which zones have their side" goes on.
+    // The next step in "which zones have their side".
     let mut zonegate = Command::new(env!("CARGO_BIN_EXE_zonegate"));
     zonegate.args(["config", "render", "--base", "zonegate.yaml", "--mode", "enforce"]);
     let output = zonegate.args(["--output-file", "enforce.yaml"]).current_dir(dir.path()).output();
@@ -79,7 +79,7 @@ async fn the_commands_of_the_page_bring_the_first_zone_in() {
     assert!(global.is_online("east").await && !global.is_online("west").await);
 }
 
-/// A zone is counted before it has its side, and kept out when the mode is switched.
+/// A zone without its side is counted in shadow mode, and kept out when the mode changes to enforce.
 #[tokio::test]
 #[ignore = "needs KUMA_HOME: make test-kuma"]
 async fn in_shadow_mode_the_zones_that_lack_their_side_are_counted() {
@@ -111,7 +111,7 @@ async fn in_shadow_mode_the_zones_that_lack_their_side_are_counted() {
     global.wait_at_least("zone.west.denied", 1).await;
 }
 
-/// The walk-through with the key of a real global control plane, and real zones: one gets its side later.
+/// The walk-through with the key of a real global control plane, and real zones. One zone gets its side later.
 #[tokio::test]
 #[ignore = "needs KUMA_HOME: make test-kuma"]
 async fn the_example_brings_two_zones_in() {
@@ -157,7 +157,7 @@ async fn the_example_brings_two_zones_in() {
     assert_eq!(global.stat("zone.west.denied").await, 0);
 }
 
-/// `zonegate sync` leaves the profile in the gateway's file as it is, and brings what the secrets say.
+/// `zonegate sync` keeps the profile in the gateway's file, and adds keys and revocations from the secrets.
 #[tokio::test]
 #[ignore = "needs KUMA_HOME: make test-kuma"]
 async fn what_is_revoked_at_the_global_control_plane_takes_the_zone_off() {
@@ -188,7 +188,7 @@ async fn what_is_revoked_at_the_global_control_plane_takes_the_zone_off() {
     assert_eq!(kept, [json!("globalKds"), json!(["east", "west"])]);
 }
 
-/// The patch for Kubernetes: in what kumactl installs, kuma-cp gets its neighbour and speaks to it.
+/// The patch for Kubernetes fits kumactl's output: kuma-cp gets the Envoy beside it and connects to it.
 #[tokio::test]
 #[ignore = "needs KUMA_HOME: make test-kuma"]
 async fn the_side_of_a_zone_fits_into_the_deployment_of_kuma() {
@@ -208,7 +208,7 @@ async fn the_side_of_a_zone_fits_into_the_deployment_of_kuma() {
     assert!(environment.contains(&address), "{environment:?}");
     assert_eq!(deployment["metadata"]["name"], "kuma-control-plane");
     assert_eq!(deployment["metadata"]["namespace"], "kuma-system");
-    // Containers and volumes are told apart by their names, and none is there yet.
+    // Containers and volumes are identified by name, and Kuma's have other names.
     for list in ["containers", "volumes"] {
         let names = |value: &Value| -> Vec<String> {
             let items = value["spec"]["template"]["spec"][list].as_array().unwrap();
@@ -217,7 +217,7 @@ async fn the_side_of_a_zone_fits_into_the_deployment_of_kuma() {
         let (there, new) = (names(&deployment), names(&patch));
         assert!(new.iter().all(|name| !there.contains(name)), "{there:?} {new:?}");
     }
-    // kubectl itself, where it is.
+    // kubectl applies the patch, if it is installed.
     std::fs::write(dir.path().join("deployment.json"), deployment.take().to_string()).unwrap();
     let file =
         concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/global-kds/kubernetes/sidecar.yaml");
@@ -236,7 +236,7 @@ async fn the_side_of_a_zone_fits_into_the_deployment_of_kuma() {
     }
 }
 
-/// kumactl refuses the scope before it asks anybody; the API of kuma-cp takes it as any other.
+/// kumactl refuses the scope without asking the control plane. The API of kuma-cp accepts any scope.
 #[tokio::test]
 #[ignore = "needs KUMA_HOME: make test-kuma"]
 async fn kumactl_issues_no_token_for_a_control_plane_and_kuma_cp_does() {
@@ -256,7 +256,7 @@ async fn kumactl_issues_no_token_for_a_control_plane_and_kuma_cp_does() {
         refused.contains("invalid --scope values: [cp] (supported scopes: [ingress egress])"),
         "{refused}"
     );
-    // Nor online, as the administrator of this control plane.
+    // kumactl refuses the scope online too, as the administrator of this control plane.
     let address = format!("http://{}", global.control_plane.api().address());
     let add = ["config", "control-planes", "add", "--name", "here", "--address", &address];
     let online = ["generate", "zone-token", "--zone", "east", "--valid-for", "1h", "--scope", "cp"];

@@ -1,6 +1,6 @@
 //! A global control plane, the gateway in front of it, and zones.
 //!
-//! In: tokens and policies. Out: running programs, and what they say of the zones.
+//! In: tokens and policies. Out: running programs, and the state of the zones.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -41,7 +41,7 @@ pub(super) struct ZoneWorld {
     pub(super) side: ZoneSide,
 }
 
-/// What a token says.
+/// The claims of a token.
 pub(super) struct Claims<'a> {
     pub(super) zone: &'a str,
     pub(super) id: &'a str,
@@ -49,7 +49,7 @@ pub(super) struct Claims<'a> {
 }
 
 impl Global {
-    /// Starts both. The keys of the gateway are those of the control plane's secrets.
+    /// Starts the control plane and the gateway. The gateway's keys come from the control plane's secrets.
     pub(super) async fn start(fields: &[(&str, Value)]) -> Self {
         let dir = TempDir::new().unwrap();
         let authority = |name| {
@@ -61,9 +61,9 @@ impl Global {
         let mut options = Options::new("", &behind.control_plane);
         options.role = Role::Global;
         options.environment = settings(&[
-            // How soon it is seen that a zone is gone.
+            // The delay until a lost zone shows as offline.
             ("KUMA_MULTIZONE_GLOBAL_KDS_ZONE_INSIGHT_FLUSH_INTERVAL", "200ms"),
-            // How often a zone asks for its health: on each call its token is judged anew.
+            // The interval of a zone's health checks. Each call is judged with its token again.
             ("KUMA_MULTIZONE_GLOBAL_KDS_ZONE_HEALTH_CHECK_POLL_INTERVAL", "1s"),
             ("KUMA_MULTIZONE_GLOBAL_KDS_ZONE_HEALTH_CHECK_TIMEOUT", "10s"),
         ]);
@@ -107,7 +107,7 @@ impl Global {
         self.token_by(&self.key, claims)
     }
 
-    /// A token that this key signs.
+    /// A token signed by this key.
     pub(super) fn token_by(
         &self,
         key: &SigningKey,
@@ -136,7 +136,7 @@ impl Global {
         ZoneWorld { control_plane: self.zone_control_plane(name, address, &[]).await, side }
     }
 
-    /// Starts a zone as Kuma's documentation has it: straight to the global address, with its CA.
+    /// Starts a zone as in Kuma's documentation: directly to the global address, with its CA.
     pub(super) async fn zone_without_side(&self, name: &str) -> ControlPlane {
         let address = format!("grpcs://localhost:{}", self.options.listen.port());
         let ca = self.front.ca_path.to_str().unwrap();
@@ -153,7 +153,7 @@ impl Global {
         let mut options = Options::new(name, &self.behind.control_plane);
         options.role = Role::Federated { global, ca: None };
         options.environment = settings(&[
-            // Else it waits longer each time that it is refused, up to a minute.
+            // Without these, the wait after each refusal grows to a minute.
             ("KUMA_GENERAL_RESILIENT_COMPONENT_BASE_BACKOFF", "200ms"),
             ("KUMA_GENERAL_RESILIENT_COMPONENT_MAX_BACKOFF", "1s"),
         ]);
@@ -161,7 +161,7 @@ impl Global {
         start(&options).await
     }
 
-    /// Ends the gateway, does something, and starts it anew at the same address.
+    /// Stops the gateway, calls `meanwhile`, and starts the gateway again at the same address.
     pub(super) async fn restart_gateway(self, meanwhile: impl AsyncFnOnce(&ControlPlane)) -> Self {
         let Self { gateway, options, .. } = self;
         gateway.stop().await;
@@ -223,7 +223,7 @@ impl Global {
         }
     }
 
-    /// What is made on the global control plane comes to the zone, and the other way round.
+    /// A change on the global control plane reaches the zone, and the other way round.
     pub(super) async fn assert_synced(&self, name: &str, zone: &ControlPlane) {
         let mesh = json!({ "type": "Mesh", "name": format!("mesh-{name}") });
         self.control_plane.api().put(&format!("/meshes/mesh-{name}"), &mesh).await.unwrap();
@@ -263,7 +263,7 @@ pub(super) fn dataplane(name: &str) -> Value {
     })
 }
 
-/// Waits until a control plane has `text` in what it answers to `path`.
+/// Waits until a control plane's answer to `path` contains `text`.
 pub(super) async fn wait_there(control_plane: &ControlPlane, path: &str, text: &str) {
     let start = Instant::now();
     loop {
