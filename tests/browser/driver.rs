@@ -1,4 +1,4 @@
-//! A headless Chromium, told what to do by WebDriver (W3C) and, for what that does not have, by DevTools.
+//! A headless Chromium, controlled by WebDriver (W3C), and by DevTools where WebDriver is not enough.
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -20,17 +20,17 @@ use zonegate_testkit::process::{Log, Process};
 /// Longer than anything here takes on a slow machine.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A browser with one page. Dropped, it is gone.
+/// A browser with one page. It ends when it is dropped.
 pub(crate) struct Browser {
     client: Client<HttpConnector, Full<Bytes>>,
     session: String,
     driver: Process,
-    /// Of the browser's own files.
+    /// The folder of the browser's own files.
     _dir: TempDir,
 }
 
 impl Browser {
-    /// `None` where there is none.
+    /// `None` if there is no ChromeDriver.
     pub(crate) async fn start() -> Option<Self> {
         let named = std::env::var_os("CHROMEDRIVER").filter(|path| !path.is_empty());
         let program = named.unwrap_or_else(|| OsString::from("chromedriver"));
@@ -58,12 +58,12 @@ impl Browser {
         self.command(Method::POST, "/url", json!({ "url": url })).await;
     }
 
-    /// What a function with this body returns, run beside the page.
+    /// Runs a function with this body in the page. Returns its result.
     pub(crate) async fn run(&self, script: &str) -> Value {
         self.command(Method::POST, "/execute/sync", json!({ "script": script, "args": [] })).await
     }
 
-    /// How large the screen is, and in which colours the reader wants pages.
+    /// Sets the size of the screen, and the colour scheme that the reader prefers.
     pub(crate) async fn screen(&self, width: u32, height: u32, scheme: &str) {
         let metrics = json!({
             "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600,
@@ -73,7 +73,7 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", json!({ "features": features })).await;
     }
 
-    /// All of the page, also what is below the screen, in this format: png, webp.
+    /// A picture of the whole page, including the part below the screen. The format is png or webp.
     pub(crate) async fn picture(&self, format: &str) -> Vec<u8> {
         let mut whole = json!({ "captureBeyondViewport": true, "format": format });
         if format == "webp" {
@@ -83,7 +83,7 @@ impl Browser {
         STANDARD.decode(picture["data"].as_str().unwrap()).unwrap()
     }
 
-    /// What the browser said since it was last asked: errors of scripts, what a policy did not allow.
+    /// The browser's log since the last call: errors of scripts, and what a policy did not allow.
     pub(crate) async fn said(&self) -> Vec<String> {
         let said = self.command(Method::POST, "/se/log", json!({ "type": "browser" })).await;
         let lines = said.as_array().unwrap().iter();
@@ -132,7 +132,7 @@ async fn port(driver: &mut Process) -> u16 {
     }
 }
 
-/// It asks no one but the pages here, and its sandbox does not run in containers.
+/// The browser loads only the pages here. Its sandbox does not run in containers.
 fn capabilities(data: &str) -> Value {
     let mut options = json!({ "args": [
         "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic",

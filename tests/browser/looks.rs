@@ -14,8 +14,8 @@ use crate::state::KEY;
 const SCREENS: [(&str, u32, u32); 3] =
     [("phone", 360, 740), ("tablet", 768, 1024), ("desk", 1280, 800)];
 
-/// Elements that reach beyond their section or the screen, and whether the page can be moved sideways. What is clipped away on
-/// purpose, for readers that speak, takes no room.
+/// Elements that reach beyond their section or the screen, and whether the page can be scrolled sideways. Elements that
+/// are clipped on purpose, for screen readers, do not count.
 const TOO_WIDE: &str = "
     const wide = [...document.querySelectorAll('body *')].filter(one => {
         const box = one.getBoundingClientRect();
@@ -53,10 +53,10 @@ const NOT_READABLE: &str = "
     return bad;
 ";
 
-/// The colour of the page, for light and dark must differ; and how many texts there are to read.
+/// The colour of the page: light and dark must differ.
 const COLOUR: &str = "return getComputedStyle(document.body).backgroundColor;";
 
-/// Scripts that ran, or would; what was loaded; the title, which a script might have changed.
+/// Elements that run or load something, what was loaded, and the title, which a script might have changed.
 const ACTIVE: &str = "
     const all = [...document.querySelectorAll('*')];
     return {
@@ -110,7 +110,7 @@ async fn no_page_runs_or_loads_anything() {
         assert_eq!(browser.run(ACTIVE).await, wanted);
         assert_eq!(browser.said().await, [""; 0]);
     }
-    // The policy of the page holds where the escaping would not: the same text as markup.
+    // The policy of the page must hold even without escaping: here the same text is markup.
     let html = busy().html();
     let broken = html.replace(
         "</main>",

@@ -1,12 +1,12 @@
 //! The page in a real browser: how it looks on a phone and on a desk, in light and dark, and that it runs nothing.
 //!
-//! ChromeDriver is looked for in `CHROMEDRIVER`, then on PATH, and a Chromium in `CHROMIUM`, then where ChromeDriver
-//! looks; without them nothing is tested (Debian: `chromium-driver`). With `ZONEGATE_SCREENSHOTS` every page is written
-//! there as a picture.
+//! ChromeDriver is the one that `CHROMEDRIVER` names, or else one on PATH. Chromium is the one that `CHROMIUM` names,
+//! or else one that ChromeDriver finds. Without them the tests are skipped (Debian: `chromium-driver`). With
+//! `ZONEGATE_SCREENSHOTS` a picture of every page is written to that folder.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // a test may panic
 #![allow(clippy::arithmetic_side_effects)]
 
-#[allow(dead_code)] // not all of it is used here
+#[allow(dead_code)] // some of it is not used here
 #[path = "../page/document.rs"]
 mod document;
 mod driver;

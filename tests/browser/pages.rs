@@ -1,4 +1,4 @@
-//! Pages to look at, and a server that shows one as both servers do.
+//! Example pages, and a server that serves one page as both real servers do.
 
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -9,7 +9,7 @@ use zonegate_page::{Gateway, KeyUse, Poll, Push};
 
 use crate::state::{KEY, State, before, named};
 
-/// A gate in the middle of a day's work, with everything that a page can have.
+/// A gate on a busy day, with everything that a page can show.
 pub(crate) fn busy() -> State {
     let key = KEY.public_key_pem();
     let fields = json!({
@@ -49,7 +49,7 @@ pub(crate) fn busy() -> State {
     state
 }
 
-/// A sync that does not know the gateway, and whose control plane is away.
+/// A sync that does not know the gateway, and whose control plane is unreachable.
 pub(crate) fn blind() -> State {
     let mut state = State::sync(json!({ "revocations": "one,two,three" }));
     state.unknown = Some(Gateway::NotAsked);
@@ -70,7 +70,7 @@ pub(crate) fn quiet() -> State {
     state
 }
 
-/// Names that would be markup, and names without a blank in which a line could end.
+/// Names that would be markup, and names without a space at which a line could break.
 pub(crate) fn hostile() -> State {
     let text = "</code></style><script>alert(1)</script><img src=/x onerror=alert(1)><svg onload=alert(1)>\" \
                 onmouseover=\"alert(1)";
@@ -85,7 +85,7 @@ pub(crate) fn hostile() -> State {
     state
 }
 
-/// Serves a page at its URL, and counts what else is asked for.
+/// Serves a page at its URL, and nothing else.
 pub(crate) struct Served {
     pub(crate) url: String,
     task: JoinHandle<()>,
@@ -111,7 +111,7 @@ impl Served {
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 let mut asked = [0; 8192];
-                // A browser opens connections on which it asks for nothing.
+                // A browser opens connections without a request.
                 let length = stream.read(&mut asked).await.unwrap_or_default();
                 if asked[..length].starts_with(b"GET / HTTP") {
                     let _ = stream.write_all(answer.as_bytes()).await;

@@ -1,4 +1,4 @@
-//! What is on top of the page: each cause alone, and nothing where nothing is wrong.
+//! The top of the page: each problem alone, and no problem.
 
 use serde_json::json;
 use zonegate::gate::{Mode, Reason};
@@ -12,11 +12,11 @@ fn attention(state: &State) -> String {
 }
 
 #[test]
-fn nothing_is_wrong_where_nothing_is() {
+fn a_healthy_gateway_needs_no_attention() {
     for state in [State::serve(json!({})), State::sync(json!({ "revocations": "a,b" }))] {
         assert_eq!(attention(&state), "Nothing needs attention.");
     }
-    // A stranger who is kept out is no one's concern at night.
+    // Refusing a stranger is no problem.
     let refused = State::serve(json!({})).denied(Mode::Enforce, Reason::UnknownKid, 500, 500);
     assert_eq!(attention(&refused), "Nothing needs attention.");
     let mut unseen = State::sync(json!({}));
@@ -100,7 +100,7 @@ fn each_thing_that_is_wrong_is_said() {
     }
 }
 
-/// Of the reasons that are about the gateway itself, those of this hour.
+/// Refusals of the last hour for reasons of the gateway itself.
 #[test]
 fn a_gateway_that_cannot_judge_is_wrong_and_goes_first() {
     for reason in Reason::ALL {

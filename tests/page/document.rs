@@ -1,4 +1,4 @@
-//! A page as a browser reads it: parsed by html5ever, the parser of Servo.
+//! A page as a browser reads it, parsed by html5ever, the parser of Servo.
 
 use html5ever::tendril::TendrilSink;
 use html5ever::{ParseOpts, parse_document};
@@ -12,7 +12,7 @@ impl Document {
         Self(parse_document(RcDom::default(), ParseOpts::default()).one(html))
     }
 
-    /// What is wrong with it by the rules of HTML.
+    /// The parse errors by the rules of HTML.
     pub(crate) fn errors(&self) -> Vec<String> {
         self.0.errors.borrow().iter().map(ToString::to_string).collect()
     }
@@ -30,7 +30,7 @@ impl Document {
         all
     }
 
-    /// The text of all elements of this name.
+    /// The text of each element with this name.
     pub(crate) fn texts(&self, wanted: &str) -> Vec<String> {
         let mut all = Vec::new();
         walk(&self.0.document, &mut |node| {
@@ -43,7 +43,7 @@ impl Document {
         all
     }
 
-    /// The text of the element with this id, each run of blanks as one.
+    /// The text of the element with this id, with each run of spaces as one.
     pub(crate) fn section(&self, id: &str) -> String {
         let mut found = None;
         walk(&self.0.document, &mut |node| {
@@ -64,7 +64,7 @@ fn walk(node: &Handle, visit: &mut impl FnMut(&Handle)) {
     }
 }
 
-/// Cells and list items are apart.
+/// The text of a node. Cells and list items are separated by spaces.
 fn text(node: &Handle) -> String {
     let mut all = String::new();
     walk(node, &mut |node| match &node.data {

@@ -1,4 +1,4 @@
-//! Nothing is run, loaded or sent, whatever a policy says.
+//! No text of a policy can make the page run, load or send anything.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,11 +10,11 @@ use zonegate_page::{Gateway, Poll, Push};
 use crate::document::Document;
 use crate::state::{KEY, State, named};
 
-/// Ends each element that it may stand in, in each way that a browser might fall for.
+/// Tries to close each element around it, in each way that a browser might accept.
 const HOSTILE: &str = "</code></td></dd></p></style></title><script>alert(1)</script>\
      <img src=x onerror=alert(1)>\" onmouseover=\"alert(1)\" '><!--<svg/onload=alert(1)>&#60;b&#62;";
 
-/// Every text that comes from outside is this one.
+/// Pages in which this text stands in for every text from outside.
 fn states(text: &str) -> Vec<State> {
     let mut serve = State::serve(json!({})).denied(Mode::Enforce, Reason::Expired, 1, 2);
     serve.push = Some(Push { at: None, refused: Some(text.to_owned()) });
@@ -26,9 +26,9 @@ fn states(text: &str) -> Vec<State> {
     vec![serve, sync]
 }
 
-/// A page of names that do no harm has the very same elements and attributes.
+/// A page with harmless names has the same elements and attributes.
 #[test]
-fn what_is_hostile_is_text() {
+fn hostile_names_stay_text() {
     for (hostile, harmless) in states(HOSTILE).iter().zip(states("harmless")) {
         let (hostile, harmless) = (hostile.document(), harmless.document());
         assert_eq!(hostile.elements(), harmless.elements());
@@ -43,7 +43,7 @@ fn what_is_hostile_is_text() {
 }
 
 #[test]
-fn a_text_that_turns_around_or_cannot_be_seen_is_shown_as_what_it_is() {
+fn bidirectional_and_invisible_characters_are_escaped() {
     for state in states("a\u{202e}gro.elpmaxe\u{200b}\r\n\u{7}") {
         let html = state.html();
         assert!(html.contains("a\\u{202e}gro.elpmaxe\\u{200b}\\r\\n\\u{7}"), "{html}");
@@ -52,7 +52,7 @@ fn a_text_that_turns_around_or_cannot_be_seen_is_shown_as_what_it_is() {
     }
 }
 
-/// Names that are there are the only ones that may be.
+/// Only these element names are allowed.
 #[test]
 fn the_page_runs_and_loads_nothing() {
     const ELEMENTS: &str = "html head meta title style body header h1 h2 p span main section ul li b dl dt dd \
@@ -97,7 +97,7 @@ fn the_style_is_the_one_thing_that_the_policy_of_the_page_allows() {
 }
 
 #[test]
-fn of_a_key_the_fingerprint_is_there_and_no_more() {
+fn only_the_fingerprint_of_a_key_is_shown() {
     let html = State::serve(json!({})).html();
     let pem = KEY.public_key_pem();
     let body: Vec<&str> = pem.lines().filter(|line| !line.starts_with('-')).collect();

@@ -1,6 +1,6 @@
-//! The page, as HTML: what it says, and that nothing that a policy or a proxy says becomes markup.
+//! The page as HTML: its content. No text of a policy or a proxy becomes markup.
 //!
-//! How it looks is for `tests/browser`; that both servers show it, for `tests/sync` and `tests/service`.
+//! `tests/browser` tests how the page looks; `tests/sync` and `tests/service` test that both servers serve it.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // a test may panic
 #![allow(clippy::arithmetic_side_effects)]
 

@@ -1,4 +1,4 @@
-//! What each section says.
+//! The content of each section.
 
 use serde_json::json;
 use zonegate::gate::{Mode, Reason};
@@ -50,7 +50,7 @@ fn the_last_push_is_there_with_why_it_was_refused() {
 }
 
 #[test]
-fn of_sync_the_control_plane_is_shown_and_that_the_gateway_is_not_seen() {
+fn the_page_of_sync_shows_the_control_plane_and_no_gateway() {
     let mut state = State::sync(json!({}));
     state.unknown = Some(Gateway::NotAsked);
     assert_eq!(

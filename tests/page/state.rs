@@ -1,4 +1,4 @@
-//! What a page is made of.
+//! The input of a page.
 
 use std::sync::LazyLock;
 
@@ -24,7 +24,8 @@ pub(crate) fn in_force(fields: Value) -> InForce {
     InForce::of(&config.unwrap_or_else(|error| panic!("{error}: {json:#}")))
 }
 
-/// A policy in which every name is this text, also one that no configuration takes: the page does not rely on that.
+/// A policy in which every name is this text, even a text that no configuration accepts: the page must not rely on
+/// that.
 pub(crate) fn named(text: &str) -> InForce {
     let fields = json!({
         "generation": "x", "revocations": "id-1", "proxies": { "dataplane": "dpToken" },
@@ -54,15 +55,15 @@ pub(crate) fn named(text: &str) -> InForce {
     policy
 }
 
-/// All that a page is made of, and nothing that needs attention.
+/// The input of a page, with nothing that needs attention.
 pub(crate) struct State {
     pub(crate) policy: Option<InForce>,
     pub(crate) push: Option<Push>,
-    /// A page of sync, where it is there.
+    /// `Some` for a page of sync.
     pub(crate) poll: Option<Poll>,
     pub(crate) counts: Counts,
     pub(crate) refusals: Refusals,
-    /// What is known of the gateway, if not the counts.
+    /// The state of the gateway, if its counts are unknown.
     pub(crate) unknown: Option<Gateway<'static>>,
 }
 
@@ -87,7 +88,7 @@ impl State {
         state
     }
 
-    /// Refused within the last hour, and since the start.
+    /// Adds refusals: within the last hour, and since the start.
     pub(crate) fn denied(mut self, mode: Mode, reason: Reason, recent: u64, all: u64) -> Self {
         if recent > 0 {
             self.refusals.denied.insert((mode, reason), recent);

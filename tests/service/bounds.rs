@@ -1,4 +1,4 @@
-//! Peers that do not behave: wrong modes, parts out of order, floods, and one that never reads.
+//! Peers that misbehave: wrong modes, parts out of order, floods, and a peer that never reads.
 
 use std::time::Duration;
 
@@ -82,7 +82,7 @@ impl Call {
         Ok(next?.and_then(|answer| answer.response))
     }
 
-    /// The reason with which it is refused.
+    /// The reason of the refusal.
     async fn reason(&mut self) -> String {
         let answer = self.next().await.unwrap();
         let Some(Response::ImmediateResponse(refused)) = answer else { panic!("{answer:?}") };
@@ -104,7 +104,7 @@ async fn an_envoy_that_would_not_show_the_body_is_told_so() {
     }
 }
 
-/// Each ends by an error, which for Envoy is a request that must not pass.
+/// Each call ends with an error. Envoy then does not let the request pass.
 #[tokio::test]
 async fn parts_that_come_out_of_order_end_the_call_with_an_error() {
     let world = World::new();
@@ -121,20 +121,20 @@ async fn parts_that_come_out_of_order_end_the_call_with_an_error() {
         assert_eq!(call.next().await.unwrap_err().code(), Code::InvalidArgument);
     }
     wait_stat(&service, "zonegate.streams.held", 0).await;
-    // A part that is longer than any that Envoy sends.
+    // A part that is longer than any part that Envoy sends.
     let mut call = Call::begin(&channel, good).await.unwrap();
     call.requests.send(body(vec![0; 5 * 1024 * 1024])).await.unwrap();
     assert_eq!(call.next().await.unwrap_err().code(), Code::OutOfRange);
     wait_stat(&service, "zonegate.streams.held", 0).await;
 }
 
-/// A flood of first messages that are never whole: what is held is bounded, strangers are refused, and good clients
-/// are let in meanwhile.
+/// A flood of incomplete first messages: the memory for held streams is limited, strangers are refused, and good
+/// clients are still let in.
 #[tokio::test]
-async fn a_flood_of_held_streams_keeps_good_clients_not_out() {
+async fn a_flood_of_held_streams_does_not_keep_good_clients_out() {
     const STREAMS: usize = 400;
     const SIZE: usize = 200 * 1024;
-    /// 16 MiB are held; and what the process needs for that in a debug build.
+    /// 16 MiB of held messages, plus the memory that the process needs for them in a debug build.
     const AT_MOST: u64 = 64 * 1024 * 1024;
     let mut world =
         World::new().set(json!({ "firstMessageSeconds": 60, "proxies": { "dataplane": "pass" } }));
@@ -155,7 +155,7 @@ async fn a_flood_of_held_streams_keeps_good_clients_not_out() {
         call.requests.send(body(first_message())).await.unwrap();
         assert!(matches!(call.next().await.unwrap(), Some(Response::RequestHeaders(_))));
     }
-    // The first of them was refused to make room.
+    // The first stream of the flood was refused to make room.
     assert_eq!(flood[0].reason().await, "overloaded");
     let held = service.stat("zonegate.streams.held").await.unwrap().unwrap();
     assert!(held > 20 && held < 90, "{held} are held");
@@ -166,7 +166,7 @@ async fn a_flood_of_held_streams_keeps_good_clients_not_out() {
     wait_stat(&service, "zonegate.streams.held", 0).await;
 }
 
-/// What a stream takes of the service, as long as it is open.
+/// The memory of the service for an open stream.
 #[tokio::test]
 async fn an_open_stream_takes_some_kib() {
     const STREAMS: u64 = 1_000;
@@ -177,7 +177,7 @@ async fn an_open_stream_takes_some_kib() {
     let mut open = Vec::new();
     let mut before = 0;
     for index in 0..STREAMS + 100 {
-        // The first ones bring what the process needs once.
+        // The first streams cause allocations that happen only once.
         if index == 100 {
             before = resident(&service);
         }
@@ -200,8 +200,8 @@ fn resident(service: &Service) -> u64 {
     line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
 }
 
-/// A peer that sends and never reads what comes back: it is not read from either, so little of it is kept, and others
-/// are served.
+/// A peer that sends and never reads the answers: the service stops reading from it, so it buffers little, and serves
+/// others.
 #[tokio::test]
 async fn a_peer_that_never_reads_is_not_read_from() {
     let world = World::new();
@@ -212,7 +212,7 @@ async fn a_peer_that_never_reads_is_not_read_from() {
     assert!(matches!(call.next().await.unwrap(), Some(Response::RequestHeaders(_))));
     let before = resident(&service);
     let mut sent = 0_usize;
-    // As much as it takes; tonic's own buffers are part of that.
+    // As much as the connection takes; tonic's own buffers are part of that.
     while sent < 256 {
         let piece = body(vec![7; 1024 * 1024]);
         if timeout(Duration::from_secs(1), call.requests.send(piece)).await.is_err() {
@@ -228,7 +228,7 @@ async fn a_peer_that_never_reads_is_not_read_from() {
     assert_eq!(call.reason().await, "malformed_token");
 }
 
-/// As a load balancer asks.
+/// The health check of a load balancer.
 #[tokio::test]
 async fn grpc_health_says_whether_there_is_a_policy() {
     use tonic_health::pb::HealthCheckRequest;

@@ -1,4 +1,4 @@
-//! Subrequests by plain HTTP, as nginx and Traefik make them.
+//! Subrequests over plain HTTP, as nginx and Traefik make them.
 
 use http_body_util::{BodyExt, Empty};
 use hyper::Request;
@@ -19,7 +19,7 @@ pub(crate) struct Asked<'a> {
     headers: Vec<(&'a str, &'a str)>,
 }
 
-/// What comes back.
+/// The answer to a subrequest.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -28,7 +28,7 @@ pub(crate) struct Answer {
 }
 
 impl<'a> Asked<'a> {
-    /// A stream with this token, as nginx asks about it.
+    /// A subrequest of nginx about a stream with this token.
     pub(crate) fn stream(token: &'a str) -> Self {
         let headers = vec![
             ("x-original-method", "POST"),
@@ -56,13 +56,13 @@ impl<'a> Asked<'a> {
 }
 
 impl Answer {
-    /// The reason in its message.
+    /// The reason in the answer's message.
     pub(crate) fn reason(&self) -> &str {
         self.message.split(": ").nth(1).unwrap_or_default()
     }
 }
 
-/// Asks.
+/// Sends a subrequest.
 pub(crate) async fn auth(service: &Service, asked: &Asked<'_>) -> Answer {
     let mut request = Request::get(format!("http://{}{}", service.address(), asked.path));
     for (name, value) in &asked.headers {
@@ -90,13 +90,13 @@ async fn a_subrequest_is_judged_by_its_headers() {
         (Asked::stream(&good), (200, None, "")),
         (Asked::stream("garbage"), (401, Some(16), "malformed_token")),
         (Asked::stream(&expired), (401, Some(16), "expired")),
-        // A scope that no proxy of the door has.
+        // A scope that no accepted proxy has.
         (Asked::stream(&cp), (403, Some(7), "out_of_scope")),
         (Asked::stream(&wrong_zone), (403, Some(7), "wrong_zone")),
         (Asked::stream(&good).without("authorization"), (401, Some(16), "missing_token")),
         (Asked::stream(&twice), (401, Some(16), "multiple_tokens")),
         (Asked::stream(&good).with("authorization", &good), (401, Some(16), "multiple_tokens")),
-        // nginx hands 404 and 400 on as 500.
+        // nginx turns 404 and 400 into 500.
         (Asked::stream(&good).without("content-type"), (403, Some(12), "path_denied")),
     ] {
         let answer = auth(&service, &asked).await;
@@ -105,11 +105,11 @@ async fn a_subrequest_is_judged_by_its_headers() {
     }
     wait_stat(&service, "zonegate.allowed", 1).await;
     wait_stat(&service, "zonegate.denied.multiple_tokens", 2).await;
-    // Nothing of them is kept.
+    // The service keeps no state for subrequests.
     wait_stat(&service, "zonegate.streams.open", 0).await;
 }
 
-/// What a client adds says nothing of what it asks for.
+/// Headers that a client adds do not change the request that is judged.
 #[tokio::test]
 async fn each_dialect_reads_its_own_headers_and_no_others() {
     let world = World::new().set(json!({ "bootstrap": "pass" }));
@@ -123,17 +123,17 @@ async fn each_dialect_reads_its_own_headers_and_no_others() {
     assert_eq!(auth(&service, &forwarded.clone().at("/forward-auth")).await.status, 200);
     assert_eq!(auth(&service, &forwarded).await.status, 403);
     assert_eq!(auth(&service, &Asked::stream(&good).at("/forward-auth")).await.status, 403);
-    // A bootstrap request passes here, whoever makes it; a stream that says so, too, does not.
+    // A bootstrap request passes here without a check. A stream with a client's header for `/bootstrap` must not pass.
     let none = Asked::stream("garbage").with("x-forwarded-uri", "/bootstrap");
     assert_eq!(auth(&service, &none).await.reason(), "malformed_token");
     let none = Asked::stream("garbage").with("x-original-uri", "/bootstrap");
     assert_eq!(auth(&service, &none).await.status, 403);
-    // Statuses as they are.
+    // Traefik's statuses are not changed.
     let elsewhere = forwarded.without("x-forwarded-uri").with("x-forwarded-uri", "/elsewhere");
     assert_eq!(auth(&service, &elsewhere.at("/forward-auth")).await.status, 404);
 }
 
-/// In front of a global control plane the headers say all of it.
+/// In front of a global control plane the headers contain all that is judged.
 #[tokio::test]
 async fn zones_are_judged_in_full() {
     let world = World::new();
@@ -148,19 +148,19 @@ async fn zones_are_judged_in_full() {
     assert_eq!(auth(&service, &of_zone("zone-1")).await.status, 200);
     assert_eq!(auth(&service, &of_zone("zone-2")).await.reason(), "wrong_zone");
     assert_eq!(auth(&service, &asked).await.reason(), "malformed_request");
-    // On the same port.
+    // The metrics are on the same port.
     let (status, text) = service.get("/metrics").await.unwrap();
     assert!(status == 200 && text.contains("# TYPE zonegate_allowed counter"), "{text}");
 }
 
-/// A proxy that asks at the wrong path must not take the answer for a yes.
+/// A proxy that asks at the wrong path must not get a 2xx.
 #[tokio::test]
-async fn at_another_path_nobody_is_told_yes() {
+async fn no_request_is_allowed_at_another_path() {
     let world = World::new();
     let service = world.serve().await;
     let good = world.token(json!({}));
     for (path, wanted) in [
-        // To the page, which has a path of its own.
+        // A redirect to the page, which has its own path.
         ("/", 303),
         ("/auth/", 404),
         ("/auth/x", 404),
@@ -173,7 +173,7 @@ async fn at_another_path_nobody_is_told_yes() {
         let asked = Asked::stream(&good).without("content-type").at(path);
         assert_eq!(auth(&service, &asked).await.status, wanted, "{path}");
     }
-    // nginx hands the content type of a stream on.
+    // nginx forwards the content type of a stream.
     let asked = Asked::stream(&good).at("/elsewhere");
     assert_eq!(auth(&service, &asked).await.status, 404);
 }

@@ -39,7 +39,7 @@ async fn headers_are_judged_and_bootstrap_bodies_too() {
     assert_eq!(bootstrap(&setup, &body(&good)).await.0, 200);
     let (status, text) = bootstrap(&setup, &body("garbage")).await;
     assert!(status == 401 && text.contains("zonegate: malformed_token: "), "{status} {text}");
-    // Which proxy it is was not seen: an ingress may have a token for egresses only.
+    // The service does not see the proxy type: an ingress passes with a token for egresses only.
     drop(setup.open(&setup.world.token(json!({ "Scope": ["egress"] }))).await.unwrap());
     setup.gateway.wait_log("\"verdict\":\"allow\"", LIMIT).await.unwrap();
     drop(stream);
@@ -57,9 +57,9 @@ async fn a_service_that_is_killed_closes_the_gate_and_leaves_open_streams_alone(
     assert!(stream.next().await.unwrap().is_some());
 }
 
-/// That is its limit: what is open stays open.
+/// This is the limit of external authorization: an open stream stays open.
 #[tokio::test]
-async fn a_revocation_keeps_out_who_comes_and_cuts_nobody() {
+async fn a_revocation_refuses_new_streams_and_cuts_none() {
     let setup = World::new().gateway(ServiceProtocol::ExtAuthz).await;
     let token = setup.world.token(json!({}));
     let mut stream = setup.open(&token).await.unwrap();

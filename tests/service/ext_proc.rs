@@ -1,4 +1,4 @@
-//! A real Envoy that asks by external processing: cuts, and what becomes of streams when the service falls.
+//! A real Envoy that asks by external processing: cuts, and the fate of streams when the service fails.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ async fn a_revocation_cuts_its_stream_within_a_second_and_no_other() {
     assert!(timeout(LIMIT, cut.next()).await.unwrap().is_err());
     let elapsed = start.elapsed();
     println!("cut {elapsed:?} after the file was replaced");
-    // A fifth of it to look, and whatever else a busy machine takes.
+    // The file is checked every fifth of a second. The rest is for a busy machine.
     assert!(elapsed < Duration::from_secs(1), "{elapsed:?}");
     setup.control_plane.push();
     assert!(timeout(LIMIT, kept.next()).await.unwrap().unwrap().is_some());
@@ -31,7 +31,8 @@ async fn a_revocation_cuts_its_stream_within_a_second_and_no_other() {
     setup.gateway.wait_stat("zonegate.streams.open", 1, LIMIT).await.unwrap();
 }
 
-/// Nothing passes and nothing stays open without it; when it is there again, everyone comes back by themselves.
+/// Without the service no stream passes and none stays open. When the service is back, all clients reconnect by
+/// themselves.
 #[tokio::test]
 async fn a_service_that_is_killed_closes_the_gate_until_it_is_there_again() {
     let mut setup = World::new().gateway(ServiceProtocol::ExtProc).await;
@@ -56,7 +57,7 @@ async fn a_service_that_is_killed_closes_the_gate_until_it_is_there_again() {
     println!("let in {:?} after the service was there again", start.elapsed());
 }
 
-/// Whatever ends the service's part of a call, the stream does not go on without it.
+/// However the service ends its call, the stream does not continue without it.
 #[tokio::test]
 async fn a_service_that_is_told_to_stop_leaves_no_stream_behind() {
     let mut setup = World::new().gateway(ServiceProtocol::ExtProc).await;
@@ -67,7 +68,7 @@ async fn a_service_that_is_told_to_stop_leaves_no_stream_behind() {
     assert_eq!(setup.open(&token).await.err().unwrap().code(), Code::Unavailable);
 }
 
-/// Envoy Gateway sets one, ten seconds, and none can be had there.
+/// Envoy Gateway sets a timeout of ten seconds, which cannot be turned off.
 #[tokio::test]
 async fn a_timeout_of_the_call_ends_no_stream() {
     let mut world = World::new();
@@ -82,7 +83,7 @@ async fn a_timeout_of_the_call_ends_no_stream() {
     assert!(timeout(LIMIT, stream.next()).await.unwrap().unwrap().is_some());
 }
 
-/// As Envoy's access log shows it.
+/// The verdict, the reason and the token are in Envoy's access log.
 #[tokio::test]
 async fn the_access_log_has_verdict_reason_and_token() {
     let setup = World::new().gateway(ServiceProtocol::ExtProc).await;
@@ -93,7 +94,7 @@ async fn the_access_log_has_verdict_reason_and_token() {
     let token = "\"token\":\"kind=zoneToken kid=1 jti=id-1 zone=zone-1 exp=";
     setup.gateway.wait_log(token, LIMIT).await.unwrap();
     setup.gateway.wait_log("zonegate_wrong_zone", LIMIT).await.unwrap();
-    // And the service's own says whose it was, and from where.
+    // The service's own log also has the token's identity and the peer's address.
     setup.gateway.wait_log("denied reason=wrong_zone", LIMIT).await.unwrap();
     let log = setup.gateway.log().unwrap();
     let line = log.lines().find(|line| line.contains("denied reason=wrong_zone")).unwrap();

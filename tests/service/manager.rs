@@ -1,4 +1,4 @@
-//! Beside a service manager: readiness and signals. The shipped unit is looked at in `tests/distribution`.
+//! Under a service manager: readiness and signals. `tests/distribution` checks the shipped unit.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::world::{World, wait_stat};
 
-/// What is told next.
+/// The next notification.
 fn told(socket: &UnixDatagram) -> String {
     let mut bytes = [0; 512];
     let length = socket.recv(&mut bytes).expect("nothing is told in time");
@@ -35,9 +35,9 @@ async fn a_service_manager_is_told_once_there_is_a_policy() {
     assert_eq!(told(&socket), "STOPPING=1");
 }
 
-/// Tokens are not for others on the way.
+/// Tokens must not be sent over a network in the clear.
 #[test]
-fn another_address_than_loopback_needs_a_certificate_or_a_word() {
+fn another_address_than_loopback_needs_a_certificate_or_a_flag() {
     let output = Command::new(env!("CARGO_BIN_EXE_zonegate"))
         .args(["serve", "--config", "policy.yaml", "--listen", "0.0.0.0:0"])
         .output()
@@ -47,7 +47,7 @@ fn another_address_than_loopback_needs_a_certificate_or_a_word() {
     assert!(error.contains("--insecure-http"), "{error}");
 }
 
-/// As `docs/service.md` has the commands, in another folder and at a port of its own.
+/// The commands of `docs/service.md`, in another folder and with another port.
 #[test]
 fn the_service_starts_as_the_page_says() {
     let world = World::new();

@@ -1,5 +1,5 @@
-//! A real nginx, with the shipped configuration. It is looked for in `NGINX`, then on PATH; without one nothing is
-//! tested.
+//! A real nginx with the shipped configuration. It is the one that `NGINX` names, or else one on PATH; without it the
+//! test is skipped.
 
 use std::ffi::OsString;
 use std::fs;
@@ -26,7 +26,7 @@ struct Nginx {
 }
 
 impl Nginx {
-    /// `None` where there is none.
+    /// `None` if there is no nginx.
     async fn start(world: &World, service: SocketAddr, control_plane: SocketAddr) -> Option<Self> {
         let program = std::env::var_os("NGINX").unwrap_or_else(|| OsString::from("nginx"));
         if Command::new(&program).arg("-v").output().is_err() {
@@ -35,7 +35,7 @@ impl Nginx {
         }
         let folder = world.folder().join("nginx");
         fs::create_dir(&folder).unwrap();
-        // nginx takes no port of the system's choice.
+        // nginx cannot listen on a port that the system chooses.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let text = |path: &std::path::Path| path.to_str().unwrap().to_owned();
         let server = SHIPPED
@@ -109,7 +109,7 @@ async fn nginx_asks_and_refuses_in_the_words_of_grpc() {
         end: End::Stream,
     };
     assert_eq!(raw.send(request.clone()).await.unwrap().status, 200);
-    // What a client says of itself in the headers that nginx sets is not what the service is asked.
+    // The service must not see the client's own values of the headers that nginx sets.
     let mut lying = request;
     lying.path = zonegate::gate::ADS_SOTW;
     lying.headers = vec![

@@ -1,5 +1,5 @@
-//! The page for people. What it says in which state is for `tests/page`; here is that the service shows it, and that
-//! no proxy takes it for a yes.
+//! The page for people. `tests/page` tests its content; the tests here check that the service serves it, and that no
+//! proxy takes it for an allowed request.
 
 use serde_json::json;
 use zonegate_testkit::gateway::Service;
@@ -76,8 +76,8 @@ async fn without_a_policy_the_page_says_so() {
     service.kill().await.unwrap();
 }
 
-/// nginx, Traefik and Envoy let a request in where the answer has a status of 2xx. One of them may have been given the
-/// address of the service and no path, and then asks at `/`, in the name of any client.
+/// nginx, Traefik and Envoy let a request in if the answer has a status of 2xx. A proxy may have been configured with
+/// the address of the service and no path. It then asks at `/`, for any client.
 #[tokio::test]
 async fn a_proxy_that_asks_without_a_path_is_not_told_yes() {
     let world = World::new();

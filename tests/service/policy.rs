@@ -1,4 +1,4 @@
-//! The policy file: looked at again and again, in every form, and refused as a whole or not at all.
+//! The policy file: checked again and again, in every form, and taken or refused as a whole.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -26,7 +26,7 @@ async fn without_a_policy_everything_is_refused_and_it_is_not_ready() {
     assert_eq!(service.get("/ready").await.unwrap().0, 503);
     let refused = auth(&service, &Asked::stream(&token)).await;
     assert_eq!((refused.status, refused.reason()), (403, "policy_unavailable"));
-    // A bad one changes nothing.
+    // A bad policy changes nothing.
     world.write(&json!({ "zone": "zone-1" }));
     wait_stat(&service, REJECTED, 2).await;
     assert_eq!(service.get("/ready").await.unwrap().0, 503);
@@ -54,7 +54,7 @@ async fn a_bad_file_is_refused_and_counted_and_the_policy_before_stays() {
         assert!(is_let_in(&service, &token).await, "{text}");
     }
     assert!(service.log().unwrap().contains("modes: unknown field"), "{}", service.log().unwrap());
-    // A file that is gone is told, and changes nothing either.
+    // A missing file is reported, and changes nothing either.
     fs::remove_file(world.file()).unwrap();
     wait_stat(&service, REJECTED, 5).await;
     assert!(is_let_in(&service, &token).await);
@@ -64,7 +64,7 @@ async fn a_bad_file_is_refused_and_counted_and_the_policy_before_stays() {
     assert_eq!(service.stat("zonegate.config.revocations").await.unwrap(), Some(1));
 }
 
-/// As a ConfigMap is mounted, with the file that a filter has, too.
+/// The file is in a ConfigMap, and has the form that a filter reads.
 #[tokio::test]
 async fn the_symlink_swap_of_a_config_map_is_a_push() {
     let world = World::new();
@@ -92,14 +92,14 @@ async fn the_symlink_swap_of_a_config_map_is_a_push() {
     assert!(!is_let_in(&service, &token).await);
 }
 
-/// By Envoy, which is then answered by what is in the file that `zonegate revoke` wrote.
+/// Envoy asks the service, which reads the file that `zonegate revoke` changed.
 #[tokio::test]
 async fn what_the_tool_revokes_is_cut() {
     let setup = World::new().gateway(ServiceProtocol::ExtProc).await;
     let token = setup.world.token(json!({}));
     let mut stream = setup.open(&token).await.unwrap();
     let file = setup.gateway.policy_file();
-    // The tool changes YAML and JSON as they stand.
+    // The tool edits YAML and JSON in place.
     let revoked = std::process::Command::new(env!("CARGO_BIN_EXE_zonegate"))
         .arg("revoke")
         .arg(&file)

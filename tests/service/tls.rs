@@ -1,4 +1,4 @@
-//! TLS by files that are looked at again and again, and clients that must have a certificate.
+//! TLS with files that are checked again and again, and clients that must have a certificate.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use zonegate_testkit::gateway::Service;
 
 use crate::world::{LIMIT, World};
 
-/// Whether gRPC is answered to a client that trusts `ca` and shows `identity`.
+/// Whether a client that trusts `ca` and presents `identity` gets an answer.
 async fn answers(service: &Service, ca: &str, identity: Option<&Certificates>) -> bool {
     let mut tls =
         ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca)).domain_name("localhost");
@@ -57,9 +57,9 @@ async fn clients_need_a_certificate_and_a_new_one_of_the_service_is_taken() {
     assert!(!answers(&service, &ca, Some(&strangers)).await);
     assert!(!answers(&service, &ca, None).await);
     assert!(!answers(&service, &next.ca, Some(&clients)).await);
-    // Who says nothing takes no place for ever: others are served meanwhile.
+    // A silent client does not hold up the service: others are served at the same time.
     let silent = TcpStream::connect(service.address()).await.unwrap();
-    // A certificate without its key is not taken; with it, it is.
+    // A new certificate is not taken until its key is there.
     fs::copy(&next.gateway.certificate_path, own.join("new")).unwrap();
     fs::rename(own.join("new"), &cert).unwrap();
     let start = Instant::now();

@@ -1,4 +1,4 @@
-//! A service, alone or beside an Envoy, and tokens to try.
+//! A service, alone or with an Envoy, and tokens for it.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ use zonegate_testkit::zone_proxy::{Claimed, Connection};
 /// Longer than anything here takes on a slow machine.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
-/// Where things are.
+/// Paths, options and keys of a test.
 pub(crate) struct World {
     pub(crate) key: SigningKey,
     pub(crate) certificates: Certificates,
@@ -75,7 +75,7 @@ impl World {
         self.folder().join("policy.yaml")
     }
 
-    /// Puts a policy there by a rename.
+    /// Replaces the policy file by a rename.
     pub(crate) fn write(&self, policy: &Value) {
         let new = self.folder().join(".new");
         fs::write(&new, policy.to_string()).unwrap();
@@ -90,7 +90,7 @@ impl World {
         service
     }
 
-    /// The service alone, with whatever is in this file.
+    /// The service alone, with any file as its policy.
     pub(crate) async fn serve_whatever(&self, file: &Path) -> Service {
         let mut options = self.options.clone();
         options.service.address = Some(SocketAddr::from(([127, 0, 0, 1], 0)));

@@ -1,4 +1,4 @@
-//! `zonegate demo run` as a child, and what it prints; for several tests.
+//! `zonegate demo run` as a child process, and its output; for several tests.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 /// Longer than anything here takes on a slow machine.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// What `demo run` prints, line by line.
+/// A running `demo run`, and its output line by line.
 pub(crate) struct Demo {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
@@ -43,7 +43,7 @@ impl Demo {
         Self { child, lines, text: String::new() }
     }
 
-    /// Reads until a line has `wanted`, and gives back that line.
+    /// Reads until a line contains `wanted`, and returns that line.
     pub(crate) async fn says(&mut self, wanted: &str) -> String {
         let read = async {
             while let Some(line) = self.lines.next_line().await.unwrap() {
@@ -60,7 +60,7 @@ impl Demo {
         }
     }
 
-    /// The word behind this mark, in what was printed.
+    /// The word after this mark in the output.
     pub(crate) fn after(&self, mark: &str) -> &str {
         let rest = self.text.split(mark).nth(1).unwrap();
         rest.split([' ', ')', '\n']).next().unwrap()

@@ -1,4 +1,4 @@
-//! A control plane that is away, does not know us, or answers what it should not.
+//! A control plane that is unreachable, refuses our token, or gives bad answers.
 
 use http::StatusCode;
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::api::{Answer, Api};
 use crate::tool::Place;
 
-/// A file that was good once, and a control plane.
+/// A control plane, and a file that was synced once.
 async fn synced() -> (Api, Place) {
     let (api, place) = (Api::start().await, Place::new());
     api.add_key("1");
@@ -14,7 +14,7 @@ async fn synced() -> (Api, Place) {
     (api, place)
 }
 
-/// The last good file stays, whatever comes.
+/// The last good file stays, whatever the answer.
 #[tokio::test]
 async fn nonsense_changes_nothing() {
     let (api, place) = synced().await;
@@ -90,9 +90,9 @@ async fn a_slow_answer_is_given_up() {
     assert_eq!((code, said.as_str()), (1, "error: no whole answer within 300 ms\n"));
 }
 
-/// The token goes to no other server, and neither does a request for another page.
+/// The token is not sent to another server, and neither is a request for the next page.
 #[tokio::test]
-async fn nobody_is_sent_elsewhere() {
+async fn no_request_goes_to_another_server() {
     let (api, place) = synced().await;
     let elsewhere = Api::start().await;
     elsewhere.add_key("9");
@@ -102,7 +102,7 @@ async fn nobody_is_sent_elsewhere() {
     let wanted = "error: the server redirects (307): the token is not sent elsewhere; give the \
                   final --address\n";
     assert_eq!((code, said.as_str()), (1, wanted));
-    // A page whose next one is elsewhere: it is asked for here, again and again, up to a bound.
+    // The next page is on another server. It is requested here instead, again and again, up to a limit.
     let next = format!("{}/global-secrets?offset=1", elsewhere.url());
     let page = json!({ "items": [], "next": next }).to_string();
     api.state().answer = Answer::With(StatusCode::OK, "application/json", page);
@@ -115,7 +115,7 @@ async fn nobody_is_sent_elsewhere() {
 }
 
 #[tokio::test]
-async fn a_control_plane_that_is_away_is_asked_less_and_less_and_missed_no_longer_than_needed() {
+async fn an_unreachable_control_plane_is_asked_less_often_until_it_is_back() {
     let (api, place) = synced().await;
     let before = place.identity();
     let running = place.run(&api, &[]);
@@ -126,7 +126,7 @@ async fn a_control_plane_that_is_away_is_asked_less_and_less_and_missed_no_longe
         "failed kind=connect failures=1 next_poll_in=0.1s: the control plane cannot be reached: \
          Connection refused (os error 111); the file stays as it is\n"
     ));
-    // From 0.4 to 0.8 s; the first was at most 0.1 s.
+    // From 0.4 to 0.8 s; the first wait was at most 0.1 s.
     let wait = said.split(" failures=4 next_poll_in=").nth(1).unwrap();
     let wait: f64 = wait.split('s').next().unwrap().parse().unwrap();
     assert!((0.4..=0.8).contains(&wait), "{said}");
@@ -214,7 +214,7 @@ async fn an_etag_is_given_back_and_means_no_change() {
     let asked = api.asked();
     assert_eq!(asked[0].if_none_match, None);
     assert_eq!(asked[1].if_none_match.as_deref(), Some("\"v1\""));
-    // The policy counts all the same.
+    // A change of the policy still counts.
     place.write("gate.yaml", "zone: east\nrevocations: mine\n");
     running.says("ids revoked=1").await;
     api.add_key("2");

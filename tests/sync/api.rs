@@ -1,4 +1,4 @@
-//! A stand-in for a control plane's API server, which answers as it is told.
+//! A stand-in for a control plane's API server, whose answers a test sets.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -21,20 +21,20 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use zonegate_issuer::SigningKey;
 
-/// How to answer.
+/// The kind of answer.
 #[derive(Clone)]
 pub(crate) enum Answer {
-    /// As kuma-cp.
+    /// The answer of kuma-cp.
     Truly,
-    /// Always so.
+    /// Always this answer.
     With(StatusCode, &'static str, String),
-    /// These bytes, whatever was asked, and the end of the connection.
+    /// These bytes for any request, then the end of the connection.
     Raw(Vec<u8>),
     /// A list without an end.
     Endless,
-    /// Not at all.
+    /// No answer.
     Never,
-    /// A redirect to there.
+    /// A redirect to this URL.
     Elsewhere(String),
 }
 
@@ -44,15 +44,15 @@ pub(crate) struct State {
     pub(crate) secrets: Vec<(String, Vec<u8>)>,
     /// Meshes, names and bytes.
     pub(crate) mesh_secrets: Vec<(String, String, Vec<u8>)>,
-    /// Who is an admin; nobody has to be where there is none.
+    /// The token of an admin; `None` if no token is needed.
     pub(crate) token: Option<String>,
     pub(crate) page: usize,
     pub(crate) etag: Option<String>,
-    /// What it says at `/`.
+    /// The version in the answer at `/`.
     pub(crate) version: &'static str,
-    /// How often that was asked for.
+    /// The number of requests for `/`.
     pub(crate) root_asked: usize,
-    /// What else was asked: path and query, and the headers that matter.
+    /// The other requests: path and query, and the headers that matter.
     pub(crate) asked: Vec<Asked>,
 }
 
@@ -63,7 +63,7 @@ pub(crate) struct Asked {
     pub(crate) if_none_match: Option<String>,
 }
 
-/// The running server. Dropped, it is gone.
+/// The running server. It ends when it is dropped.
 pub(crate) struct Api {
     pub(crate) address: SocketAddr,
     state: Arc<Mutex<State>>,
@@ -85,12 +85,12 @@ impl Api {
         Self::serve(TcpListener::bind("127.0.0.1:0").await.unwrap(), Some(config))
     }
 
-    /// At an address of this machine that the certificate does not name; not all systems have it.
+    /// Starts at an address of this machine that the certificate does not name; not all systems have one.
     pub(crate) async fn start_tls_unnamed(config: Arc<ServerConfig>) -> Option<Self> {
         Some(Self::serve(TcpListener::bind("127.0.0.2:0").await.ok()?, Some(config)))
     }
 
-    /// Again at the same address, with the same secrets.
+    /// Starts again at the same address, with the same secrets.
     pub(crate) async fn restart(self) -> Self {
         let address = self.stop().await;
         let again = Self::serve(TcpListener::bind(address).await.unwrap(), None);
@@ -98,7 +98,7 @@ impl Api {
         again
     }
 
-    /// From now on nobody listens there.
+    /// Stops listening. Returns the address.
     pub(crate) async fn stop(&self) -> SocketAddr {
         self.task.abort();
         while tokio::net::TcpStream::connect(self.address).await.is_ok() {
@@ -122,7 +122,7 @@ impl Api {
         }));
         let shared = Arc::clone(&state);
         let task = tokio::spawn(async move {
-            // Its connections end with the server.
+            // The connections end with the server.
             let mut connections = tokio::task::JoinSet::new();
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
@@ -150,7 +150,7 @@ impl Api {
         format!("http://{}", self.address)
     }
 
-    /// As `kumactl apply` does.
+    /// Stores a secret as `kumactl apply` does.
     pub(crate) fn set(&self, name: &str, bytes: impl AsRef<[u8]>) {
         let mut state = self.state();
         state.secrets.retain(|(other, _)| other != name);
@@ -158,7 +158,7 @@ impl Api {
         state.secrets.sort();
     }
 
-    /// The same, of a secret of a mesh.
+    /// The same for a secret of a mesh.
     pub(crate) fn set_in_mesh(&self, mesh: &str, name: &str, bytes: impl AsRef<[u8]>) {
         let mut state = self.state();
         state.mesh_secrets.retain(|(of, other, _)| (of.as_str(), other.as_str()) != (mesh, name));
@@ -196,7 +196,7 @@ impl Api {
         tokio::time::timeout(crate::tool::LIMIT, waiting).await.expect("nobody asks");
     }
 
-    /// What must not be seen anywhere else.
+    /// The texts that must not appear anywhere else.
     pub(crate) fn secret_texts(&self) -> Vec<String> {
         let state = self.state();
         let of_meshes = state.mesh_secrets.iter().map(|(_, name, bytes)| (name, bytes));
@@ -205,8 +205,8 @@ impl Api {
         let mut texts: Vec<String> = state.token.clone().into_iter().collect();
         for (_, bytes) in private {
             let pem = String::from_utf8_lossy(bytes).into_owned();
-            // The first lines of a private key's body are its public half too, and all of them are in
-            // the base64 of the secret.
+            // The first lines of a private key's body are also in its public half. All lines are in the base64 of the
+            // secret.
             texts.extend(pem.lines().skip(7).filter(|line| line.len() == 64).map(str::to_owned));
             texts.extend(STANDARD.encode(bytes).get(600..700).map(str::to_owned));
         }
@@ -273,7 +273,7 @@ async fn answer_to(
     })
 }
 
-/// As kuma-cp 2.14 does (seen with `curl -i`).
+/// Answers as kuma-cp 2.14 does (seen with `curl -i`).
 fn truly(state: &State, asked: &Asked, request: &Request<Incoming>) -> Response<Full<Bytes>> {
     let json = |status: StatusCode, body: &Value| {
         let mut response =
@@ -319,7 +319,7 @@ fn truly(state: &State, asked: &Asked, request: &Request<Incoming>) -> Response<
             all.map(|(name, bytes)| (name.as_str(), resource("GlobalSecret", name, bytes)))
                 .collect()
         }
-        // Of all meshes (Kuma: `pkg/api-server/server.go`).
+        // The secrets of all meshes (Kuma: `pkg/api-server/server.go`).
         "/secrets" => {
             let of_mesh = |(mesh, name, bytes): &(String, String, Vec<u8>)| {
                 let mut secret = resource("Secret", name, bytes);

@@ -1,4 +1,4 @@
-//! What becomes of the file.
+//! The file that sync writes.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -17,7 +17,7 @@ async fn the_file_is_filled_then_left_alone_then_follows_the_secrets() {
     assert_eq!(place.kids(), ["1"]);
     assert!(fs::read_to_string(&place.ecds).unwrap().contains("filename: \"/opt/zonegate.wasm\""));
 
-    // The same again and again: not even touched.
+    // If nothing changes, the file is not even touched.
     let before = place.identity();
     api.asked_again(3).await;
     assert_eq!(place.identity(), before);
@@ -68,7 +68,7 @@ async fn a_restart_says_only_what_is_new() {
     assert!(said.starts_with("zonegate sync: ids revoked=1 unrevoked=0 total=1\n"), "{said}");
 }
 
-/// What the file sets and the secrets do not say stays, and so does what stands around it.
+/// Settings that only the file has stay, and so does the text around them.
 #[tokio::test]
 async fn the_rest_of_a_file_stays_and_the_first_run_says_what_it_takes_over() {
     let (api, place) = (Api::start().await, Place::new());
@@ -108,7 +108,7 @@ async fn the_rest_of_a_file_stays_and_the_first_run_says_what_it_takes_over() {
     }
     assert_eq!(place.kids(), ["7"]);
     assert!(place.config().policy.issuers.zone_token.revocations.contains("id-1"));
-    // Once only; and the zone where it is told.
+    // The message comes only once. A given zone is set.
     let (_, said) = place.once(&api, &["--zone", "west"]).await;
     assert!(!said.contains("taking over"), "{said}");
     assert!(said.contains("setting zone=\"west\" was=\"east\""), "{said}");
@@ -119,7 +119,7 @@ async fn the_rest_of_a_file_stays_and_the_first_run_says_what_it_takes_over() {
     );
 }
 
-/// With a base, the base says all that is not in secrets, and what it changes is told.
+/// With a base, the base decides everything that is not in secrets. Each change that it causes is logged.
 #[tokio::test]
 async fn a_base_says_the_rest_and_what_it_changes_is_told() {
     let (api, place) = (Api::start().await, Place::new());
@@ -153,7 +153,7 @@ async fn without_a_zone_it_says_which_it_uses() {
     assert_eq!(place.config().policy.zone(), Some("default"));
 }
 
-/// Revoking in a file that is kept would last until the next poll, and look like success.
+/// A revocation in a file that sync writes would last only until the next poll, and look like success.
 #[tokio::test]
 async fn revoke_refuses_a_file_that_is_kept() {
     let (api, place) = (Api::start().await, Place::new());
@@ -210,8 +210,8 @@ async fn a_federated_zones_public_keys_count_and_other_secrets_are_not_asked_for
     assert_eq!(asked[0].path, "/global-secrets?name=zone-token&size=1000");
 }
 
-/// With a policy that takes dataplane tokens, their keys and revocations are the secrets', of every mesh, and
-/// nothing else of `dpToken` is.
+/// With a policy that takes dataplane tokens, sync takes their keys and revocations from the secrets of every mesh, and
+/// nothing else of `dpToken`.
 #[tokio::test]
 async fn the_secrets_of_each_mesh_are_followed_where_dataplane_tokens_are_taken() {
     let (api, place) = (Api::start().await, Place::new());
@@ -251,7 +251,7 @@ async fn the_secrets_of_each_mesh_are_followed_where_dataplane_tokens_are_taken(
         assert!(!fs::read_to_string(&place.ecds).unwrap().contains(&secret));
     }
 
-    // Without the base, of the file as it is: only what is the secrets' is different.
+    // Without the base, sync keeps the file: only keys and revocations from the secrets change.
     let before = fs::read_to_string(&place.ecds).unwrap();
     fs::write(&place.ecds, before.replace("proxies:", "proxies: # ours")).unwrap();
     let again = key("east", "-3");
@@ -270,9 +270,9 @@ async fn the_secrets_of_each_mesh_are_followed_where_dataplane_tokens_are_taken(
     );
 }
 
-/// Where they are not taken, `dpToken` is the operator's own, and the secrets of meshes are not asked for.
+/// If dataplane tokens are not taken, `dpToken` belongs to the operator, and the secrets of meshes are not requested.
 #[tokio::test]
-async fn what_is_not_read_from_secrets_stays_as_it_is() {
+async fn dp_token_settings_stay_if_dataplane_tokens_are_not_taken() {
     let (api, place) = (Api::start().await, Place::new());
     api.add_key("1");
     api.set("dataplane-token-revocations-east", "id");
@@ -364,7 +364,7 @@ async fn what_others_do_to_the_file_is_undone() {
         while running.said().matches(replaced).count() == times {
             api.asked_again(1).await;
         }
-        // As it was, but for the generation.
+        // The file is as before, except the generation.
         let lines = |bytes: &[u8]| {
             let text = String::from_utf8(bytes.to_vec()).unwrap();
             text.lines()
@@ -403,7 +403,7 @@ async fn one_sync_keeps_a_file() {
         place.ecds.display()
     );
     assert_eq!((code, said), (1, wanted));
-    // Another file beside it is another matter, and the lock ends with the process.
+    // Another file in the same folder is allowed, and the lock ends with the process.
     let mut other = Place::new();
     other.ecds = place.dir.path().join("other.yaml");
     assert_eq!(other.once(&api, &[]).await.0, 0);
@@ -424,7 +424,7 @@ async fn a_folder_that_cannot_be_written_is_an_error_and_no_more() {
     fs::create_dir(&folder).unwrap();
     let running = place.run(&api, &[]);
     running.says("replaced file=").await;
-    // Fails for every user, root as well, until the folder is back.
+    // Writing fails for every user, including root, until the folder is back.
     let aside = place.dir.path().join("aside");
     fs::rename(&folder, &aside).unwrap();
     running.says("failed kind=write ").await;

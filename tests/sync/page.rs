@@ -1,5 +1,5 @@
-//! The page at `/`. What it says in which state is for `tests/page`; here is that it is served, to whom, and that it
-//! follows what happens.
+//! The page at `/`. `tests/page` tests its content; the tests here check that it is served, to whom, and that it is
+//! current.
 
 use std::sync::{Arc, Mutex};
 
@@ -12,7 +12,7 @@ use crate::api::{Answer, Api};
 use crate::document::Document;
 use crate::tool::{LIMIT, Place, Running, assert_no_secret, get_as, once};
 
-/// Waits until a section of the page has this in it.
+/// Waits until a section of the page contains this text.
 async fn shows(running: &Running, section: &str, wanted: &str) -> String {
     let last = Mutex::new(String::new());
     let waiting = async {
@@ -61,7 +61,7 @@ async fn the_page_follows_the_control_plane() {
             .section("attention")
             .contains("nothing was heard of the control plane")
     );
-    // It is still the policy that is in the file.
+    // The keys are still those of the policy in the file.
     assert!(Document::parse(&html).section("keys").contains(&print));
     running.stop(&api, &place).await;
 }
@@ -84,7 +84,7 @@ async fn the_page_is_for_browsers_of_this_machine_under_its_own_names() {
     running.stop(&api, &place).await;
 }
 
-/// Answers as Envoy's admin interface, with these stats.
+/// A stand-in for Envoy's admin interface, with these stats.
 struct Admin {
     stats: Arc<Mutex<String>>,
     url: String,
@@ -137,7 +137,7 @@ async fn with_the_gateways_admin_interface_the_page_shows_what_it_counts() {
     api.add_key("1");
     let admin = Admin::start(&stats(3, 7)).await;
     let running = place.run(&api, &["--gateway-admin", &admin.url]);
-    // What was refused before nobody saw belongs to no hour.
+    // Refusals before the first look are not in the last hour.
     shows(&running, "refusals", "expired 0 3").await;
     shows(&running, "attention", "The gateway does not hold what the file holds").await;
     admin.set(&stats(5, 1));
@@ -156,7 +156,7 @@ async fn with_the_gateways_admin_interface_the_page_shows_what_it_counts() {
 }
 
 #[tokio::test]
-async fn an_admin_interface_that_is_none_is_said_at_once() {
+async fn a_bad_url_of_an_admin_interface_is_refused_at_once() {
     let (api, place) = (Api::start().await, Place::new());
     let wanted = "error: --gateway-admin: not the URL of an admin interface: use for example http://127.0.0.1:9901\n";
     for url in ["https://127.0.0.1:9901", "127.0.0.1:9901", "http://u:secret@127.0.0.1:9901"] {

@@ -1,4 +1,4 @@
-//! A control plane of Kuma 3, which takes no zone tokens from proxies and has keys for them all the same.
+//! A control plane of Kuma 3. It accepts no zone tokens from proxies, but still has keys for them.
 
 use http::StatusCode;
 
@@ -26,9 +26,9 @@ async fn a_control_plane_of_kuma_3_is_warned_of() {
     }
 }
 
-/// Which tokens zones have at a global control plane is not that server's business.
+/// A global control plane does not check the tokens of zones, so its release does not matter.
 #[tokio::test]
-async fn a_gate_in_front_of_a_global_control_plane_is_not() {
+async fn a_global_control_plane_of_kuma_3_is_not_warned_of() {
     let (api, place) = (api("3.0.0").await, Place::new());
     let base = place.write("base.yaml", "profile: globalKds\n");
     let (code, said) = place.once(&api, &["--base", &base]).await;
@@ -36,7 +36,7 @@ async fn a_gate_in_front_of_a_global_control_plane_is_not() {
     assert_eq!(api.state().root_asked, 0);
 }
 
-/// Asked for once, and again after it was away.
+/// The version is requested once, and again after the control plane was unreachable.
 #[tokio::test]
 async fn an_upgrade_to_kuma_3_is_warned_of_once() {
     let (api, place) = (api("2.14.3").await, Place::new());

@@ -1,4 +1,4 @@
-//! `zonegate revoke` with a rule, in a file that a `zonegate sync` keeps.
+//! `zonegate revoke` with a rule, in a file that a `zonegate sync` writes.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use tokio::process::Command;
 use crate::api::Api;
 use crate::tool::{Place, ZONEGATE};
 
-/// Adds a rule that is good with every configuration here.
+/// Adds a rule that is valid with every configuration here.
 async fn revoke(file: &Path, zone: &str) -> (i32, String) {
     let mut command = Command::new(ZONEGATE);
     command.arg("revoke").arg(file).args(["--zone", zone, "--issued-before", "1700000000"]);
@@ -20,7 +20,7 @@ fn zones(place: &Place) -> Vec<String> {
     rules.into_iter().map(|rule| rule.zone.unwrap().into()).collect()
 }
 
-/// A sync without a base keeps keys and ids: rules come in beside it, at any moment, and stay.
+/// A sync without a base writes only keys and ids: rules can be added at any time, and stay.
 #[tokio::test]
 async fn rules_come_in_beside_a_sync_and_stay() {
     let (api, place) = (Api::start().await, Place::new());
@@ -29,7 +29,7 @@ async fn rules_come_in_beside_a_sync_and_stay() {
     running.says("replaced file=").await;
     let wanted: Vec<String> = (0..20).map(|number| format!("zone-{number}")).collect();
     for (number, zone) in wanted.iter().enumerate() {
-        // Each changes the file at about the time at which the sync does.
+        // Each rule changes the file at about the same time as the sync.
         api.revoke(&format!("id-{number}"));
         let (code, said) = revoke(&place.ecds, zone).await;
         assert_eq!(code, 0, "{said}");
@@ -45,9 +45,9 @@ async fn rules_come_in_beside_a_sync_and_stay() {
     assert!(code == 0 && !said.contains("sync"), "{said}");
 }
 
-/// A sync with a base would undo it: the rule belongs into the base, from where it comes into the file.
+/// A sync with a base would remove the rule: the rule belongs in the base, and the sync copies it to the file.
 #[tokio::test]
-async fn a_rule_belongs_into_the_base_where_there_is_one() {
+async fn a_rule_belongs_in_the_base_if_there_is_one() {
     let (api, place) = (Api::start().await, Place::new());
     api.add_key("1");
     let base = place.write("gate.yaml", "zone: east\n");

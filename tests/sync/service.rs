@@ -100,7 +100,7 @@ fn unix_time() -> f64 {
     since.as_secs_f64()
 }
 
-/// Where Prometheus is installed: its own tool reads the metrics.
+/// Prometheus's own tool reads the metrics, if it is installed.
 #[tokio::test]
 async fn promtool_finds_nothing_wrong_with_the_metrics() {
     let (api, place) = (Api::start().await, Place::new());
@@ -109,13 +109,13 @@ async fn promtool_finds_nothing_wrong_with_the_metrics() {
     running.says("replaced file=").await;
     let metrics = running.get("/metrics").await.1;
     let file = place.write("metrics", &metrics);
-    // `make test` names one where it can be had.
+    // `make test` sets this variable if it can get promtool.
     let promtool = std::env::var_os("PROMTOOL").filter(|path| !path.is_empty());
     let mut command = std::process::Command::new(promtool.unwrap_or("promtool".into()));
     let input = std::fs::File::open(file).unwrap();
     match command.args(["check", "metrics"]).stdin(input).output() {
         Ok(output) => {
-            // It reads the older text format, in which a counter's help has _total in its name.
+            // promtool reads the older text format, in which a counter's help has _total in its name.
             let said =
                 String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
             let wrong = said.lines().find(|line| !line.ends_with("_total no help text"));

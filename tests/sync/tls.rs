@@ -1,4 +1,4 @@
-//! Whom it trusts, and how it shows itself.
+//! Which servers sync trusts, and its client certificate.
 
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ async fn only_the_given_ca_is_trusted_and_only_for_its_names() {
     assert!(code == 1 && said.starts_with("error: no trusted TLS connection: "), "{code}: {said}");
 }
 
-/// As kuma-cp does where it was given no certificate.
+/// A certificate like the one that kuma-cp makes if it was given none.
 fn self_made(names: &[&str], until: i32) -> (String, Arc<ServerConfig>) {
     let mut params =
         CertificateParams::new(names.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap();
@@ -140,7 +140,7 @@ async fn a_client_certificate_is_shown_where_it_is_asked_for() {
     assert!(code == 2 && said.contains("cannot be used: "), "{code}: {said}");
 }
 
-/// As `docs/tool.md` has it, with another address and folder, and once.
+/// The command of `docs/tool.md`, with another address and folder, and `--once`.
 #[tokio::test]
 async fn the_command_of_the_page_keeps_the_file() {
     let place = Place::new();

@@ -1,4 +1,4 @@
-//! The program under test, its file, and what it says.
+//! The program under test, its file, and its output.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -21,7 +21,7 @@ pub(crate) const ZONEGATE: &str = env!("CARGO_BIN_EXE_zonegate");
 /// Longer than anything here takes on a slow machine.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 
-/// A folder with the file to keep.
+/// A folder with the file that sync writes.
 pub(crate) struct Place {
     pub(crate) dir: TempDir,
     pub(crate) ecds: PathBuf,
@@ -34,14 +34,14 @@ impl Place {
         Self { dir, ecds }
     }
 
-    /// As a whole, by a rename: one that runs may read it at any time.
+    /// Writes a file by a rename, because a running sync may read it at any time.
     pub(crate) fn write(&self, name: &str, text: &str) -> String {
         let path = self.dir.path().join(name);
         replace(&path, text.as_bytes());
         path.to_str().unwrap().to_owned()
     }
 
-    /// What the filter makes of the file.
+    /// The filter's reading of the file.
     pub(crate) fn config(&self) -> Config {
         let bytes = fs::read(&self.ecds).unwrap();
         PluginConfiguration::find(&bytes).unwrap().config().unwrap()
@@ -51,7 +51,7 @@ impl Place {
         self.config().policy.issuers.zone_token.keys.iter().map(|(kid, _)| kid.to_owned()).collect()
     }
 
-    /// Changes with every replacement and every touch.
+    /// The identity of the file, which every replacement and every touch changes.
     pub(crate) fn identity(&self) -> (u64, i64, i64, Vec<u8>) {
         let found = fs::metadata(&self.ecds).unwrap();
         (found.ino(), found.ctime(), found.ctime_nsec(), fs::read(&self.ecds).unwrap())
@@ -69,7 +69,7 @@ impl Place {
         command
     }
 
-    /// Polls once: exit code, and what was said.
+    /// Polls once. Returns the exit code and the output.
     pub(crate) async fn once(&self, api: &Api, more: &[&str]) -> (i32, String) {
         let seen = once(self.command(api, &[&["--once"], more].concat())).await;
         assert_no_secret(api, &seen.1, self.dir.path());
@@ -102,7 +102,7 @@ pub(crate) async fn once(mut command: Command) -> (i32, String) {
     (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
 }
 
-/// A running sync. Dropped, it is killed.
+/// A running sync. It is killed when it is dropped.
 pub(crate) struct Running {
     pub(crate) child: Child,
     said: Arc<Mutex<String>>,
@@ -128,7 +128,7 @@ impl Running {
         self.said.lock().unwrap().clone()
     }
 
-    /// Waits until it has said `text`.
+    /// Waits until the output contains `text`.
     pub(crate) async fn says(&self, text: &str) -> String {
         let waiting = async {
             while !self.said().contains(text) {
@@ -146,7 +146,7 @@ impl Running {
         assert!(kill.success());
     }
 
-    /// Ends it as systemd does, and looks through all that it said.
+    /// Ends it as systemd does, and checks all its output for secrets.
     pub(crate) async fn stop(self, api: &Api, place: &Place) -> String {
         self.signal("TERM").await;
         let (status, said) = self.ended().await;
@@ -167,7 +167,7 @@ impl Running {
         get(&self.address().await, path).await
     }
 
-    /// Where it listens.
+    /// The address of its listener.
     pub(crate) async fn address(&self) -> String {
         let said = self.says(" listen=").await;
         said.split(" listen=").nth(1).unwrap().split_whitespace().next().unwrap().to_owned()
@@ -179,7 +179,7 @@ pub(crate) async fn get(address: &str, path: &str) -> (u16, String) {
     (head.split(' ').nth(1).unwrap().parse().unwrap(), body)
 }
 
-/// The head and the body of the answer, for this host. By hand, so that it is not our client that reads our server.
+/// The head and the body of the answer, for this host. Written by hand, so that our own client is not part of the test.
 pub(crate) async fn get_as(address: &str, path: &str, host: &str) -> (String, String) {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
@@ -191,7 +191,7 @@ pub(crate) async fn get_as(address: &str, path: &str, host: &str) -> (String, St
     (head.to_owned(), body.to_owned())
 }
 
-/// In what it said, and in whatever it wrote.
+/// Checks the output, and all files that it wrote.
 pub(crate) fn assert_no_secret(api: &Api, said: &str, dir: &Path) {
     let secrets = api.secret_texts();
     let clean = |text: &str, place: &str| {
