@@ -1,10 +1,10 @@
-//! The recipes of images copy what a release has, to where it is looked for.
+//! The recipes of images copy the files of a release to the paths where they are expected.
 
 use std::fs;
 
 use crate::{files, name, read};
 
-/// The instructions of a recipe; none goes over more than a line.
+/// The instructions of a recipe. Each is one line.
 fn instructions(text: &str) -> Vec<(&str, &str)> {
     let lines = text.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty());
     lines.map(|line| line.split_once(' ').unwrap()).collect()
@@ -12,7 +12,7 @@ fn instructions(text: &str) -> Vec<(&str, &str)> {
 
 #[test]
 fn the_recipes_copy_what_a_release_has() {
-    // The lines of `stage` in scripts/release, and what it copies whole.
+    // The lines of `stage` in scripts/release, and the folders that it copies as a whole.
     let script = read("scripts/release");
     for whole in ["zonegate.wasm", "libzonegate.so", "envoy", "\"$ROOT/zonegate\""] {
         assert!(script.contains(whole), "{whole}");
@@ -43,7 +43,7 @@ fn the_recipes_copy_what_a_release_has() {
     assert_eq!(seen, 9);
 }
 
-/// Where `gateway.yaml` and the policies look for the filter.
+/// The paths of the filter in `gateway.yaml` and in the policies.
 #[test]
 fn the_filter_is_where_the_policies_name_it() {
     for (recipe, policy, file) in [
@@ -56,7 +56,7 @@ fn the_filter_is_where_the_policies_name_it() {
         let policy = read(&format!("envoy/ecds/{policy}.yaml"));
         assert!(policy.contains(&format!("filename: /etc/zonegate/{file}\n")));
         assert!(recipe.contains("\"/etc/zonegate/gateway.yaml\""));
-        // What `scripts/envoy` names as tested.
+        // The tested version in `scripts/envoy`.
         let tested = read("scripts/envoy");
         let tested = tested.lines().find_map(|line| line.strip_prefix("tested=")).unwrap();
         let tested = tested.split_whitespace().next().unwrap();

@@ -1,7 +1,7 @@
-//! What a release is made with, as far as it can be looked at without making one: units for systemd, workflows of
-//! the forge, recipes of images, the list of what is packed.
+//! The parts of a release that can be checked without making one: units for systemd, workflows of the forge, recipes of
+//! images, the list of packed files.
 //!
-//! A release itself is looked at by `make test-release` (`tests/release/main.rs`).
+//! `make test-release` checks a release itself (`tests/release/main.rs`).
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // a test may panic
 
 mod images;

@@ -1,4 +1,4 @@
-//! What the deb and the rpm are made of is there, and covers what a release has.
+//! The sources of the deb and the rpm exist, and the packages have every file of a release.
 
 use std::fs;
 use std::process::Command;
@@ -17,7 +17,7 @@ fn contents() -> Vec<Value> {
 fn what_is_packed_is_there() {
     for entry in contents() {
         let source = entry["src"].as_str().unwrap();
-        // What a release has built is in ${ROOT}; what it has copied is where it comes from.
+        // ${ROOT} has the built files of a release. Copied files are at the path that they come from.
         let copied = source.strip_prefix("${ROOT}/").unwrap_or(source);
         let built =
             ["zonegate", "zonegate.wasm", "libzonegate.so", "packed/", "completions/", "/usr/"];
@@ -34,7 +34,7 @@ fn what_is_packed_is_there() {
     }
 }
 
-/// But for what is the user's: policies, and certificates.
+/// Except the user's own files: policies and certificates.
 #[test]
 fn what_the_gateway_file_names_is_installed() {
     let placed = contents();
@@ -57,7 +57,7 @@ fn what_the_gateway_file_names_is_installed() {
     assert!(seen > 3, "{seen}");
 }
 
-/// A file that is in force must be one that someone has set: the key in the policies is that of the tests.
+/// Only a file that someone has set may be in force: the key in the shipped policies is that of the tests.
 #[test]
 fn no_policy_is_in_force_after_an_installation() {
     for entry in contents() {
@@ -69,7 +69,7 @@ fn no_policy_is_in_force_after_an_installation() {
     }
 }
 
-/// systemd's own program makes them, in a folder that stands for a system.
+/// systemd's own program makes the users, in a folder in place of the system.
 #[test]
 fn the_users_are_made() {
     let system = TempDir::new().unwrap();
@@ -90,7 +90,7 @@ fn the_users_are_made() {
     }
 }
 
-/// Each program of the units, each user and each folder comes with the package.
+/// The package has each program, each user and each folder of the units.
 #[test]
 fn the_units_have_what_they_need() {
     let (users, folders) =

@@ -1,4 +1,4 @@
-//! The units for systemd: systemd's own tool reads them, and their command lines are ours.
+//! The units for systemd: systemd's own tool accepts them, and zonegate accepts their command lines.
 
 use std::fs;
 use std::path::Path;
@@ -10,12 +10,12 @@ use crate::{files, name, read};
 
 const ZONEGATE: &str = env!("CARGO_BIN_EXE_zonegate");
 
-/// What the tool says of a unit and how it ends; `None` where it is not installed.
+/// The tool's output for a unit, and whether it succeeded; `None` if the tool is not installed.
 fn systemd_analyze(name: &str, unit: &str, arguments: &[&str]) -> Option<(bool, String)> {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join(name);
-    // systemd.syntax(7): a word with a space stands in quotes. Programs that are not installed here are
-    // stood in for by one that is.
+    // systemd.syntax(7): a word with a space needs quotes. A program that is installed here stands in for those that
+    // are not.
     let program = format!("\"{ZONEGATE}\"");
     let unit = unit.replace("/usr/bin/zonegate", &program);
     let unit = unit.replace("ExecStart=envoy ", &format!("ExecStart={program} "));
@@ -59,7 +59,7 @@ fn systemd_finds_nothing_wrong_with_the_units() {
 
 /// The table of docs/install.md: `| zonegate-sync | … | 1.2 |`.
 #[test]
-fn their_exposures_are_those_in_the_documents() {
+fn the_exposures_of_the_units_are_those_in_the_documents() {
     let page = read("docs/install.md");
     for (name, unit) in units() {
         let arguments = ["security", "--offline=true", "--no-pager"];
@@ -75,12 +75,12 @@ fn their_exposures_are_those_in_the_documents() {
         let row = row.unwrap_or_else(|| panic!("{short} is in no row"));
         let told: f64 =
             row.trim_end_matches('|').rsplit('|').next().unwrap().trim().parse().unwrap();
-        // Another version of systemd may look at more.
+        // Another version of systemd may check more.
         assert!((score - told).abs() < 0.5, "{name}: {score}, not {told}:\n{said}");
     }
 }
 
-/// The words of a command of a unit, without the program.
+/// The words of a unit's command, without the program.
 fn words(unit: &str, command: &str) -> Vec<String> {
     let (_, rest) = unit.split_once(command).unwrap_or_else(|| panic!("no {command}"));
     let mut line = String::new();
@@ -93,7 +93,7 @@ fn words(unit: &str, command: &str) -> Vec<String> {
     line.split_whitespace().map(str::to_owned).collect()
 }
 
-/// It gets as far as the first file that is not here.
+/// The program gets as far as the first file that does not exist here.
 #[test]
 fn the_command_line_of_sync_is_ours() {
     let unit = read("deploy/systemd/zonegate-sync.service");
@@ -114,7 +114,7 @@ fn the_command_line_of_sync_is_ours() {
     assert!(said.starts_with(wanted), "{said}");
 }
 
-/// Without a policy, and with the one to begin with. `make test-release` starts Envoy by the unit, too.
+/// Without a policy, and with the example policy. `make test-release` also starts Envoy by the unit.
 #[test]
 fn the_gateway_starts_only_with_a_policy() {
     let unit = read("deploy/systemd/zonegate-gateway.service");

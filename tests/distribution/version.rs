@@ -1,4 +1,4 @@
-//! One version: that of `Cargo.toml`, in the changelog and in what the documents show.
+//! One version everywhere: in `Cargo.toml`, in the changelog and in the documents.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,7 +10,8 @@ fn documents() -> Vec<PathBuf> {
     own.into_iter().chain(files("docs")).filter(|path| path.is_file()).collect()
 }
 
-/// The newest section of the changelog is that of the sources, and the documents name no other as today's.
+/// The newest section of the changelog has the version of the sources, and the documents name no other version as the
+/// current one.
 #[test]
 fn the_documents_have_the_version_of_the_sources() {
     let version = env!("CARGO_PKG_VERSION");

@@ -1,4 +1,4 @@
-//! The forge's workflows do nothing that only the forge can do.
+//! The forge's workflows only call commands that also work without the forge.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -30,7 +30,7 @@ fn every_command_of_the_workflows_is_a_make_target_that_exists() {
                         assert_eq!(words.next(), Some("make"), "{job}: {command}");
                         let target = words.next().unwrap();
                         assert!(targets.contains(target), "{job}: {command}");
-                        // What follows is a variable of the Makefile.
+                        // The next word is a variable of the Makefile.
                         for word in words {
                             let (variable, _) = word.split_once('=').unwrap();
                             assert!(read("Makefile").contains(variable), "{job}: {command}");

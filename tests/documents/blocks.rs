@@ -1,22 +1,22 @@
-//! What becomes of each block of commands in the documents: `commands.rs` holds this table against them.
+//! How each block of commands in the documents is tested. `commands.rs` compares this table with the documents.
 
-/// What becomes of a block of commands.
+/// How a block of commands is tested.
 pub(crate) enum Fate {
-    /// It is run here, and its commands end with these codes; none means that all succeed.
+    /// It is run here, and its commands end with these exit codes; an empty list means that all succeed.
     Here(&'static [i32]),
     /// A test of this name runs it.
     By(&'static str),
     /// A test of this name does the same in another way.
     Like(&'static str, &'static str),
-    /// No test runs it, and why.
+    /// No test runs it, for this reason.
     Not(&'static str),
-    /// It is what commands print, in a document whose test expects it without a language.
+    /// It is the output of commands, in a document whose test expects it without a language.
     Printed,
 }
 
 use Fate::{By, Here, Like, Not, Printed};
 
-/// Document, the beginning of the block, and what becomes of it, in the order of each document.
+/// Document, the beginning of the block, and how it is tested, in the order of each document.
 pub(crate) const BLOCKS: &[(&str, &str, Fate)] = &[
     ("README.md", "tar -xzf", By("the_two_minutes_of_the_readme_work_with_a_release")),
     (
@@ -120,7 +120,7 @@ pub(crate) const BLOCKS: &[(&str, &str, Fate)] = &[
     ("docs/service.md", "zonegate config render", Here(&[])),
     ("docs/service.md", "zonegate serve", By("the_service_starts_as_the_page_says")),
     ("docs/service.md", "ssh -L", Not("it takes another machine")),
-    ("docs/service.md", "curl -sL", By("the_page_of_the_service_is_had_without_a_browser")),
+    ("docs/service.md", "curl -sL", By("the_page_of_the_service_is_fetched_without_a_browser")),
     ("docs/tokens.md", "zonegate generate", Here(&[])),
     ("docs/tokens.md", "zonegate generate", Here(&[])),
     ("docs/tokens.md", "zonegate inspect", Here(&[])),

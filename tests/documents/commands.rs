@@ -1,10 +1,10 @@
-//! Every block of commands in the documents is run by a test, as it is written, or is listed here with the reason why
-//! none can run it.
+//! A test runs every block of commands in the documents as it is written, or the block is listed here with the reason
+//! why no test can run it.
 //!
-//! In: the blocks without a language and those marked `sh`. Blocks marked `console` are run by `tests/cli.rs`; `text`,
-//! `yaml` and `json` are no commands. The commands of a page run one block after the other, in one folder whose name has
-//! a space. `/etc/zonegate` is another folder there, and programs of other projects are stand-ins that look at their
-//! arguments. What the commands print is not compared.
+//! In: the blocks without a language and those marked `sh`. `tests/cli.rs` runs the blocks marked `console`; `text`,
+//! `yaml` and `json` are no commands. The commands of a page run block after block, in one folder whose name has a
+//! space. Another folder replaces `/etc/zonegate`. Stand-ins replace programs of other projects, and check their
+//! arguments. The output of the commands is not compared.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -68,7 +68,7 @@ fn the_commands_of_the_pages_work() {
     assert!(run > 20, "{run}");
 }
 
-/// What the reader of a page has: a gateway's folder, files of their own, and programs.
+/// The reader's environment: a gateway's folder, files of their own, and programs.
 struct Sandbox {
     dir: TempDir,
     home: PathBuf,
@@ -86,7 +86,7 @@ impl Sandbox {
         this
     }
 
-    /// As `docs/install.md` has it, with a policy of the keys that `home` has.
+    /// Installs as `docs/install.md` says, with a policy of the keys in `home`.
     fn install(&self) {
         for folder in ["ecds", "tls", "zone-token"] {
             fs::create_dir_all(self.etc.join(folder)).unwrap();
@@ -117,13 +117,13 @@ impl Sandbox {
         let walk = self.dir.path().join("rotation");
         fs::create_dir(&walk).unwrap();
         fs::copy(self.home.join("zonegate.yaml"), walk.join("2-both.yaml")).unwrap();
-        // It expires within the hour, whenever the test runs.
+        // The token expires within the hour, whenever the test runs.
         let soon = "zonegate generate zone-token --zone east --valid-for 1h --kid 1 \
                     --signing-key-path signing-key.pem --output-file tokens/soon.token";
         assert!(self.shell(soon).status().unwrap().success());
     }
 
-    /// Those of other projects say what they would, where a page needs it.
+    /// The stand-ins for programs of other projects print what a page needs.
     fn make_programs(&self) {
         let secrets = root().join("docs/tool.in/secrets.yaml");
         let key = root().join("docs/tool.in/key.pem");
@@ -175,7 +175,7 @@ impl Sandbox {
         bin
     }
 
-    /// bash, for a page completes its commands; where the page before left off.
+    /// A shell that continues where the block before left off. bash, because a page uses its completion.
     fn shell(&self, commands: &str) -> Command {
         let mut shell = Command::new("bash");
         let path = format!("{}:{}", self.bin().display(), std::env::var("PATH").unwrap());
@@ -212,7 +212,7 @@ impl Sandbox {
         assert_eq!(seen, wanted, "{page}:\n{block}\n{said}");
     }
 
-    /// The reader has no file yet of a name that a command is to write.
+    /// Removes the file that a command is to write: the reader does not have it yet.
     fn make_room(&self, command: &str) {
         let words: Vec<&str> = command.split_whitespace().collect();
         for pair in words.windows(2).filter(|pair| pair[0] == "--output-file") {
@@ -224,7 +224,7 @@ impl Sandbox {
     }
 }
 
-/// Each with the lines that it goes on in.
+/// The commands of a block, each with its continuation lines.
 fn commands(block: &str) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     let mut goes_on = false;

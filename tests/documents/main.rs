@@ -1,7 +1,7 @@
-//! The documents say what is there: links lead somewhere, tests and files that are named exist, tables
-//! have every reason, setting and metric, and commands work as written.
+//! The documents agree with the code: links resolve, named tests and files exist, tables have every reason, setting and
+//! metric, and commands work as written.
 //!
-//! Blocks of commands are in `commands.rs`. The examples with output on the page of the tool have a test of their own
+//! Blocks of commands are in `commands.rs`. The examples with output on the page of the tool have their own test
 //! (`tests/cli.rs`), and so have the walk-throughs (`tests/envoy/examples.rs`).
 #![allow(clippy::string_slice)]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // a test may panic
@@ -31,7 +31,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// The files below a folder whose names end so.
+/// The files below a folder whose names have this end.
 fn files(folder: &str, end: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(root().join(folder)).unwrap() {
@@ -52,13 +52,13 @@ fn documents() -> Vec<PathBuf> {
     own.into_iter().chain(files("docs", ".md")).chain(files("examples", ".md")).collect()
 }
 
-/// What stands between single backticks, outside blocks of commands.
+/// The texts between single backticks, outside blocks of commands.
 fn quoted(text: &str) -> Vec<&str> {
     let prose = text.split("```").step_by(2);
     prose.flat_map(|part| part.split('`').skip(1).step_by(2)).collect()
 }
 
-/// How a heading is named in a link.
+/// The anchor of a heading in a link.
 fn anchor(heading: &str) -> String {
     let kept =
         heading.trim().chars().filter(|rune| rune.is_alphanumeric() || " -_".contains(*rune));
@@ -85,7 +85,7 @@ fn links_lead_somewhere() {
     }
 }
 
-/// A name of four words or more is a test's, unless it is Envoy's or Prometheus's.
+/// A name of four words or more is the name of a test, unless it is Envoy's or Prometheus's.
 #[test]
 fn tests_that_are_named_exist() {
     let code = ["src", "tests", "tool/src", "filters"].into_iter();
@@ -184,9 +184,9 @@ fn every_metric_is_explained() {
     }
 }
 
-/// A service on another port than its own, which may be taken.
+/// Starts the service on another port, because its own may be taken.
 #[test]
-fn the_page_of_the_service_is_had_without_a_browser() {
+fn the_page_of_the_service_is_fetched_without_a_browser() {
     let dir = TempDir::new().unwrap();
     let (policy, log) = (dir.path().join("policy.yaml"), dir.path().join("log"));
     fs::copy(root().join("docs/tool.in/policy.yaml"), &policy).unwrap();
@@ -210,7 +210,7 @@ fn the_page_of_the_service_is_had_without_a_browser() {
     assert!(output.status.success() && page.contains("<h2>Policy in force</h2>"), "{output:?}");
 }
 
-/// Each alert leads to its own section, and each section is of an alert.
+/// Each alert links to its own section, and each section belongs to an alert.
 #[test]
 fn every_alert_says_where_it_is_written_what_to_do() {
     let rules: Value = serde_saphyr::from_str(&read("examples/prometheus/alerts.yaml")).unwrap();
@@ -228,7 +228,7 @@ fn every_alert_says_where_it_is_written_what_to_do() {
     }
 }
 
-/// Whoever is told a reason, or woken by an alert, finds it in a row of its own.
+/// Each reason and each alert has a row of its own.
 #[test]
 fn every_reason_and_every_alert_stands_in_the_page_on_troubles() {
     let page = read("docs/troubleshoot.md");
@@ -256,7 +256,7 @@ fn commands_after(document: &str, line: &str) -> String {
     block.lines().map(|line| format!("{}\n", line.trim_start())).collect()
 }
 
-/// With the tool on PATH.
+/// A shell with the tool on PATH.
 fn shell(folder: &Path, commands: &str) -> Output {
     let tool = Path::new(env!("CARGO_BIN_EXE_zonegate")).parent().unwrap();
     let path = std::env::var_os("PATH").unwrap();
@@ -295,7 +295,7 @@ fn the_files_are_installed_where_the_gateway_looks_for_them() {
     }
 }
 
-/// The configuration on the page is one, the issuer's keys in it are a cluster's, and no setting is missing.
+/// The configuration on the page is valid, its issuer keys are a cluster's, and no setting is missing.
 #[test]
 fn the_configuration_on_the_page_on_kubernetes_works() {
     let page = read("docs/kubernetes.md");
@@ -319,7 +319,7 @@ fn the_configuration_on_the_page_on_kubernetes_works() {
     }
 }
 
-/// They make secrets in the checkout, which git must not take.
+/// The commands make secrets in the checkout. git must ignore them.
 #[test]
 fn what_the_commands_for_keys_and_tokens_make_is_ignored_by_git() {
     let dir = TempDir::new().unwrap();
@@ -335,11 +335,11 @@ fn what_the_commands_for_keys_and_tokens_make_is_ignored_by_git() {
         println!("skipped: {status:?}");
         return;
     }
-    // The policy has nothing secret in it.
+    // The policy has no secret in it.
     assert_eq!(String::from_utf8_lossy(&status.stdout), "?? zonegate.yaml\n");
 }
 
-/// Runs `scripts/wasm` as root on a Debian without a Rust; what it says, and whether it installed.
+/// Runs `scripts/wasm` as root on a Debian without Rust. Returns its output, and whether it installed packages.
 fn wasm_without_rust(environment: &[(&str, &str)]) -> (String, bool) {
     let dir = TempDir::new().unwrap();
     let (programs, checkout) = (dir.path().join("bin"), dir.path().join("checkout"));

@@ -1,4 +1,4 @@
-//! What Envoy offers, as far as the library calls it.
+//! The callbacks of Envoy that the library calls.
 
 use std::ffi::c_void;
 use std::slice;
@@ -6,7 +6,7 @@ use std::slice;
 use crate::host::{self, SCHEDULERS, WOKEN};
 use crate::play;
 
-/// Bytes, of whoever they are.
+/// Bytes of any owner.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(crate) struct Buffer {
@@ -28,7 +28,7 @@ impl Buffer {
     fn to_vec(self) -> Vec<u8> {
         match self.bytes.is_null() {
             true => Vec::new(),
-            // SAFETY: the library lends it for the call.
+            // SAFETY: the library lends the bytes for the call.
             false => unsafe { slice::from_raw_parts(self.bytes, self.length) }.to_vec(),
         }
     }
@@ -58,7 +58,7 @@ extern "C" fn envoy_dynamic_module_callback_http_filter_config_define_counter(
     host::with(|host| {
         let metrics = host.metrics.entry(config.addr()).or_default();
         metrics.push(name.text());
-        // SAFETY: the library has room for it.
+        // SAFETY: the library has room for the id.
         unsafe { *id = metrics.len() - 1 };
     });
     0
@@ -75,7 +75,7 @@ extern "C" fn envoy_dynamic_module_callback_http_filter_config_define_gauge(
     host::with(|host| {
         let metrics = host.metrics.entry(config.addr()).or_default();
         metrics.push(name.text());
-        // SAFETY: the library has room for it.
+        // SAFETY: the library has room for the id.
         unsafe { *id = metrics.len() - 1 };
     });
     0
@@ -180,7 +180,7 @@ extern "C" fn envoy_dynamic_module_callback_http_get_headers(
 ) -> bool {
     host::stream(filter, |stream| {
         for (at, (name, value)) in stream.headers.iter().enumerate() {
-            // SAFETY: the library has room for as many as it was told there are.
+            // SAFETY: the library has room for as many headers as it was told there are.
             unsafe {
                 headers.add(at).write(Header { name: Buffer::of(name), value: Buffer::of(value) })
             };
@@ -188,7 +188,7 @@ extern "C" fn envoy_dynamic_module_callback_http_get_headers(
         true
     })
 }
-/// Two pieces, so that the library has to put them together.
+/// Two pieces, so that the library must join them.
 fn pieces(stream: &host::Stream, kind: u32) -> Vec<Buffer> {
     let bytes = if kind == 0 { &stream.received } else { &stream.kept };
     let (first, second) = bytes.split_at(bytes.len() / 2);
@@ -227,7 +227,7 @@ extern "C" fn envoy_dynamic_module_callback_http_filter_get_attribute_string(
     value: *mut Buffer,
 ) -> bool {
     assert_eq!(attribute, 24);
-    // SAFETY: the library has room for it.
+    // SAFETY: the library has room for the value.
     unsafe { *value = Buffer::of(b"127.0.0.1:1") };
     true
 }
@@ -302,13 +302,13 @@ extern "C" fn envoy_dynamic_module_callback_http_filter_scheduler_commit(
     scheduler: *mut c_void,
     _: u64,
 ) {
-    // SAFETY: from `…scheduler_new`, and not deleted yet: AddressSanitizer would tell.
+    // SAFETY: from `…scheduler_new`, and not deleted yet: AddressSanitizer would report it.
     let stream = unsafe { *scheduler.cast::<usize>() };
     WOKEN.lock().unwrap().push(stream);
 }
 #[unsafe(no_mangle)]
 extern "C" fn envoy_dynamic_module_callback_http_filter_scheduler_delete(scheduler: *mut c_void) {
-    // SAFETY: from `…scheduler_new`, and deleted once: AddressSanitizer would tell.
+    // SAFETY: from `…scheduler_new`, and deleted once: AddressSanitizer would report it.
     let stream = unsafe { Box::from_raw(scheduler.cast::<usize>()) };
     SCHEDULERS.lock().unwrap().retain(|one| *one != *stream);
 }
@@ -335,7 +335,7 @@ extern "C" fn envoy_dynamic_module_callback_register_function(_: Buffer, _: *mut
 extern "C" fn envoy_dynamic_module_callback_get_function(_: Buffer, _: *mut *mut c_void) -> bool {
     false
 }
-/// All of them: the linker leaves out what nobody names.
+/// All callbacks: the linker removes functions that nothing names.
 pub(crate) fn all() -> Vec<*const c_void> {
     vec![
         envoy_dynamic_module_callback_log as *const c_void,

@@ -1,5 +1,5 @@
-//! What the host knows of streams and configurations. All of it is of one thread, but for what the
-//! library's own thread may do: wake.
+//! The host's state of streams and configurations. One thread owns all of it, except the lists through which the
+//! library's own thread wakes streams.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +10,7 @@ use std::sync::Mutex;
 #[derive(Debug, Default)]
 pub(crate) struct Stream {
     pub(crate) headers: Vec<(Vec<u8>, Vec<u8>)>,
-    /// What the host keeps, and the piece that has just come.
+    /// The body that the host has buffered, and the piece that has just come.
     pub(crate) kept: Vec<u8>,
     pub(crate) received: Vec<u8>,
     pub(crate) filter_state: BTreeSet<Vec<u8>>,
@@ -19,9 +19,9 @@ pub(crate) struct Stream {
     pub(crate) is_answered: bool,
     pub(crate) is_reset: bool,
     pub(crate) is_gone: bool,
-    /// Whether its headers have gone on.
+    /// Whether its headers have passed.
     pub(crate) has_passed: bool,
-    /// Whether the library has let it go on outside a hook of its own.
+    /// Whether the library has resumed it outside a hook of its own.
     pub(crate) is_resumed: bool,
 }
 
@@ -31,7 +31,7 @@ impl Stream {
     }
 }
 
-/// Everything.
+/// The whole state.
 #[derive(Debug, Default)]
 pub(crate) struct Host {
     pub(crate) streams: BTreeMap<usize, Stream>,
@@ -39,9 +39,9 @@ pub(crate) struct Host {
     /// The metrics of each configuration: names by number.
     pub(crate) metrics: BTreeMap<usize, Vec<String>>,
     pub(crate) values: BTreeMap<String, i64>,
-    /// Configurations that asked to be called later.
+    /// Configurations that asked for a later call.
     pub(crate) later: Vec<usize>,
-    /// Whether a stream ends inside the call that ends it.
+    /// Whether a stream is destroyed inside the call that ends it.
     pub(crate) ends_inside: bool,
     pub(crate) log: Vec<String>,
 }
@@ -50,18 +50,18 @@ thread_local! {
     static HOST: RefCell<Host> = RefCell::default();
 }
 
-/// The streams of the schedulers that the library has.
+/// The stream of each scheduler that the library holds.
 pub(crate) static SCHEDULERS: Mutex<Vec<usize>> = Mutex::new(Vec::new());
 
 /// Streams whose worker is to be woken.
 pub(crate) static WOKEN: Mutex<Vec<usize>> = Mutex::new(Vec::new());
 
-/// Looks at everything. No hook may run meanwhile.
+/// Accesses the whole state. No hook may run during the call.
 pub(crate) fn with<T>(look: impl FnOnce(&mut Host) -> T) -> T {
     HOST.with_borrow_mut(look)
 }
 
-/// The stream of a filter that the library names, which must be there.
+/// Accesses the stream of a filter that the library names. The stream must exist.
 pub(crate) fn stream<T>(filter: *mut c_void, look: impl FnOnce(&mut Stream) -> T) -> T {
     with(|host| match host.streams.get_mut(&filter.addr()) {
         Some(stream) if !stream.is_gone => look(stream),

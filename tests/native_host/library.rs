@@ -1,6 +1,6 @@
 //! The library, loaded as Envoy loads it.
 
-#![allow(clippy::missing_transmute_annotations)] // the fields say the types
+#![allow(clippy::missing_transmute_annotations)] // the fields give the types
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::mem;
@@ -15,7 +15,7 @@ unsafe extern "C" {
 
 const RTLD_NOW: c_int = 2;
 
-/// Its hooks, as far as a stream needs them.
+/// The hooks that a stream needs.
 pub(crate) struct Library {
     pub(crate) config_new: unsafe extern "C" fn(*mut c_void, Buffer, Buffer) -> *const c_void,
     pub(crate) config_scheduled: unsafe extern "C" fn(*mut c_void, *const c_void, u64),
@@ -30,14 +30,14 @@ pub(crate) struct Library {
 }
 
 impl Library {
-    /// Loads it, with all that it calls.
+    /// Loads the library, with all callbacks that it needs.
     pub(crate) fn load() -> Self {
         let path = std::env::var("ZONEGATE_NATIVE");
         let path = CString::new(path.expect("ZONEGATE_NATIVE is not set: run make test")).unwrap();
         // SAFETY: a path that ends with a zero.
         let library = unsafe { dlopen(path.as_ptr(), RTLD_NOW) };
         if library.is_null() {
-            // SAFETY: dlopen has failed, and says why.
+            // SAFETY: dlopen has failed, and dlerror gives the reason.
             panic!("{:?}", unsafe { std::ffi::CStr::from_ptr(dlerror()) });
         }
         let hook = |name: &str| {
@@ -47,7 +47,7 @@ impl Library {
             assert!(!hook.is_null(), "{name:?}");
             hook
         };
-        // SAFETY: Envoy's header declares the hooks so.
+        // SAFETY: the types are those of Envoy's header.
         unsafe {
             let init: unsafe extern "C" fn() -> *const c_char =
                 mem::transmute(hook("program_init"));

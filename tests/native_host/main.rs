@@ -1,13 +1,12 @@
 //! Random orders of events against the real library, by a host that stands in for Envoy.
 //!
-//! In: the library (`ZONEGATE_NATIVE`), a seed and a number of events. Out: what must hold whatever comes:
-//! a stream is answered once at most, no callback names a filter that is gone, nothing passes that the
-//! newest policy revokes, and when all streams have ended the gauges are zero. `make test` runs a few
-//! thousand events; `make fuzz` runs more, under AddressSanitizer where there is a nightly Rust.
+//! In: the library (`ZONEGATE_NATIVE`), a seed and a number of events. Out: properties that must always hold: a stream
+//! is answered at most once, no callback names a filter that is gone, no token passes that the newest policy revokes,
+//! and when all streams have ended the gauges are zero. `make test` runs a few thousand events; `make fuzz` runs more,
+//! under AddressSanitizer if there is a nightly Rust.
 //!
-//! The host ends a stream inside the call that answers or resets it where its dice say so: Envoy 1.38 and
-//! 1.39 do.
-#![allow(unsafe_code)] // it is a host of C functions
+//! At random, the host destroys a stream inside the call that answers or resets it, as Envoy 1.38 and 1.39 do.
+#![allow(unsafe_code)] // a host of C functions
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may panic
 #![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, missing_docs)]
 
@@ -18,7 +17,7 @@ mod play;
 
 use play::Play;
 
-/// How many events a run has, unless `ZONEGATE_FUZZ_EVENTS` says.
+/// The number of events of a run, unless `ZONEGATE_FUZZ_EVENTS` sets it.
 const EVENTS: u64 = 20_000;
 
 #[test]

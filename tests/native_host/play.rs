@@ -1,4 +1,4 @@
-//! The dice: which event comes next, and what must hold after it.
+//! Random events, and the properties that must hold after each.
 
 use std::collections::BTreeSet;
 use std::ffi::c_void;
@@ -14,7 +14,7 @@ use crate::callbacks::{self, Buffer};
 use crate::host::{self, SCHEDULERS, Stream, WOKEN};
 use crate::library::Library;
 
-/// What was seen.
+/// The counts of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) passed: u64,
@@ -24,10 +24,10 @@ pub(crate) struct Seen {
     pub(crate) rejected: u64,
 }
 
-/// A token: what it is, and its id.
+/// A token: its text and its id.
 struct Token {
     text: String,
-    /// `None` where no policy lets it in.
+    /// `None` if every policy refuses the token.
     id: Option<String>,
 }
 
@@ -48,13 +48,13 @@ pub(crate) struct Play {
     configs: Vec<Config>,
     last_config: usize,
     seen: Seen,
-    /// Which token each stream has.
+    /// The token of each stream, by filter.
     token_of: Vec<(usize, usize)>,
 }
 
 const IDS: usize = 8;
 
-/// A stream has ended in a call of the library: where the dice say so, Envoy destroys it there.
+/// Called when a stream ends in a call of the library. At random, destroys the stream there, as Envoy may.
 pub(crate) fn ended(filter: usize) {
     if host::with(|host| host.ends_inside) {
         destroy(filter);
@@ -69,10 +69,10 @@ thread_local! {
 fn destroy(filter: usize) {
     let module = host::with(|host| host.streams.get(&filter).map(|stream| stream.module));
     let (Some(module), Some(destroy)) = (module, DESTROY.get()) else { return };
-    // SAFETY: the library made it for this stream, and gets it back once.
+    // SAFETY: the library made the filter for this stream, and gets it back once.
     unsafe { destroy(ptr::without_provenance(module)) };
     host::with(|host| host.streams.get_mut(&filter).unwrap().is_gone = true);
-    // Its worker may end now, and nobody may wake it after that.
+    // The worker of the stream may end now, and nothing may wake the stream after that.
     if SCHEDULERS.lock().unwrap().contains(&filter) {
         eprintln!("a scheduler is left of a stream that is gone");
         std::process::abort();
@@ -124,7 +124,7 @@ impl Play {
         self.dice % below
     }
 
-    /// One event, whatever it is.
+    /// Runs one random event.
     pub(crate) fn event(&mut self) {
         let inside = self.roll(4) == 0;
         host::with(|host| host.ends_inside = inside);
@@ -169,7 +169,7 @@ impl Play {
         self.last_config += 1;
         let place = self.last_config;
         let envoys = ptr::without_provenance_mut(place);
-        // SAFETY: as Envoy calls it; the library copies what it keeps.
+        // SAFETY: called as Envoy calls it; the library copies what it keeps.
         let ours = unsafe {
             (self.library.config_new)(envoys, Buffer::of(b"gateway"), Buffer::of(text.as_bytes()))
         };
@@ -192,16 +192,16 @@ impl Play {
         if at + 1 < self.configs.len() {
             let config = self.configs.remove(at);
             host::with(|host| host.later.retain(|place| *place != config.place));
-            // SAFETY: the library made it, and gets it back once.
+            // SAFETY: the library made the configuration, and gets it back once.
             unsafe { (self.library.config_destroy)(config.ours) };
         }
     }
 
-    /// What was to be called once Envoy had done with what it did.
+    /// Makes the calls that the library scheduled on configurations.
     fn later(&mut self) {
         for place in host::with(|host| std::mem::take(&mut host.later)) {
             if let Some(config) = self.configs.iter().find(|config| config.place == place) {
-                // SAFETY: as above; it was not given back.
+                // SAFETY: as above; the configuration was not given back.
                 unsafe {
                     (self.library.config_scheduled)(
                         ptr::without_provenance_mut(place),
@@ -237,18 +237,18 @@ impl Play {
             host.last
         });
         let envoys = ptr::without_provenance_mut(filter);
-        // SAFETY: as Envoy calls it.
+        // SAFETY: called as Envoy calls it.
         let module = unsafe { (self.library.filter_new)(ours, envoys) };
         assert!(!module.is_null());
         host::with(|host| host.streams.get_mut(&filter).unwrap().module = module.addr());
         self.token_of.push((filter, token));
         let is_end = self.roll(20) == 0;
-        // SAFETY: as Envoy calls it.
+        // SAFETY: called as Envoy calls it.
         let status = unsafe { (self.library.headers)(envoys, module, is_end) };
         self.judged(filter, status == 0);
     }
 
-    /// A stream that goes on, by the dice.
+    /// A random stream that has not ended.
     fn some(&mut self) -> Option<(usize, usize)> {
         let alive: Vec<(usize, usize)> = host::with(|host| {
             let alive = host.streams.iter().filter(|(_, stream)| !stream.is_over());
@@ -261,7 +261,7 @@ impl Play {
         Some(alive[at])
     }
 
-    /// A piece of a body. More may come for a stream that was answered.
+    /// A piece of a body. A stream that was answered may get more pieces.
     fn body(&mut self) {
         let answered = host::with(|host| {
             let mut all = host.streams.iter();
@@ -281,7 +281,7 @@ impl Play {
         host::with(|host| host.streams.get_mut(&filter).unwrap().received = piece);
         let is_end = self.roll(10) == 0;
         let (envoys, ours) = (ptr::without_provenance_mut(filter), ptr::without_provenance(module));
-        // SAFETY: as Envoy calls it.
+        // SAFETY: called as Envoy calls it.
         let status = unsafe { (self.library.body)(envoys, ours, is_end) };
         host::with(|host| {
             let stream = host.streams.get_mut(&filter).unwrap();
@@ -297,12 +297,12 @@ impl Play {
     fn trailers(&mut self) {
         let Some((filter, module)) = self.some() else { return };
         let (envoys, ours) = (ptr::without_provenance_mut(filter), ptr::without_provenance(module));
-        // SAFETY: as Envoy calls it.
+        // SAFETY: called as Envoy calls it.
         let status = unsafe { (self.library.trailers)(envoys, ours) };
         self.judged(filter, status == 0);
     }
 
-    /// What must hold of a stream after a hook that was about it.
+    /// Checks a stream after a hook for this stream.
     fn judged(&mut self, filter: usize, goes_on: bool) {
         let (is_over, config, has_passed) = host::with(|host| {
             let stream = host.streams.get_mut(&filter).unwrap();
@@ -337,7 +337,7 @@ impl Play {
             });
             if let Some(module) = module {
                 let envoys = ptr::without_provenance_mut(filter);
-                // SAFETY: as Envoy calls it: a stream that is gone is not woken.
+                // SAFETY: called as Envoy calls it: a stream that is gone is not woken.
                 unsafe { (self.library.scheduled)(envoys, ptr::without_provenance(module), 0) };
             }
         }
@@ -346,13 +346,13 @@ impl Play {
     fn end_one(&mut self) {
         if let Some((filter, module)) = self.some() {
             let envoys = ptr::without_provenance_mut(filter);
-            // SAFETY: as Envoy calls it.
+            // SAFETY: called as Envoy calls it.
             unsafe { (self.library.complete)(envoys, ptr::without_provenance(module)) };
             destroy(filter);
         }
     }
 
-    /// Envoy destroys what was answered or reset, if it has not yet.
+    /// Destroys streams that were answered or reset, unless they are destroyed already.
     fn destroy_what_is_over(&mut self) {
         let over: Vec<(usize, bool)> = host::with(|host| {
             let over = host.streams.iter().filter(|(_, stream)| stream.is_over());
@@ -372,7 +372,7 @@ impl Play {
         }
     }
 
-    /// Ends everything.
+    /// Ends all streams and configurations, and checks the gauges.
     pub(crate) fn end(mut self) -> Seen {
         while let Some((filter, _)) = self.some() {
             destroy(filter);
@@ -386,7 +386,7 @@ impl Play {
             assert!(!host.log.iter().any(|line| line.contains("panicked")), "{:?}", host.log);
         });
         for config in std::mem::take(&mut self.configs) {
-            // SAFETY: the library made it, and gets it back once.
+            // SAFETY: the library made the configuration, and gets it back once.
             unsafe { (self.library.config_destroy)(config.ours) };
         }
         self.seen

@@ -1,4 +1,4 @@
-//! The archive: what is in it, and that the tool in it runs.
+//! The archive has all files, and its tool runs.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::{VERSION, assert_is_the_tool, dist, root, run, text, the_one};
 
-/// Unpacks the archive; the folder in it.
+/// Unpacks the archive. Returns the folder in it.
 pub(crate) fn unpacked(dir: &TempDir) -> PathBuf {
     let archive = the_one(&format!("zonegate-{VERSION}-linux-"), ".tar.gz");
     run("tar", &["-xzf", archive.to_str().unwrap(), "-C", dir.path().to_str().unwrap()]);
@@ -58,7 +58,7 @@ fn the_tool_needs_nothing_of_the_machine() {
     assert!(!program.contains("INTERP"), "{program}");
 }
 
-/// What the archive's recipes of images copy is in it.
+/// The archive has the files that its image recipes copy.
 #[test]
 #[ignore = "of a release: make test-release"]
 fn the_recipes_find_what_they_copy() {
@@ -91,7 +91,7 @@ fn the_completions_and_the_manual_are_read_by_their_programs() {
     }
 }
 
-/// The commands of the page, in a folder that stands for the system.
+/// The commands of the page, in a folder in place of the system.
 #[test]
 #[ignore = "of a release: make test-release"]
 fn the_commands_of_the_page_install_the_archive() {
@@ -113,7 +113,7 @@ fn the_commands_of_the_page_install_the_archive() {
     for file in ["zonegate.wasm", "libzonegate.so", "gateway.yaml", "ecds/zonegate.yaml"] {
         assert!(system.join("etc").join(file).exists(), "{file}");
     }
-    // What gateway.yaml names is there, but for certificates.
+    // Every file that gateway.yaml names exists, except certificates.
     let gateway = fs::read_to_string(system.join("etc/gateway.yaml")).unwrap();
     for named in gateway.split("/etc/zonegate/").skip(1) {
         let path = named.split([' ', ',', '\n', '}']).next().unwrap();

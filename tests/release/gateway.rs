@@ -1,7 +1,7 @@
-//! The gateway as the package installs it: Envoy runs with the installed files by the command of the installed
-//! unit, lets a good proxy in and refuses another.
+//! The gateway as the package installs it: Envoy runs with the installed files by the command of the installed unit,
+//! accepts a good proxy and refuses another.
 //!
-//! Not checked: the unit's sandbox, for which systemd would have to run.
+//! Not checked: the unit's sandbox, because systemd would have to run.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -66,7 +66,7 @@ async fn runs_with(policy: &str) {
     assert_eq!(control_plane.recorder().count(), 1);
 }
 
-/// In a folder the links of the package lead to the system's own files.
+/// Points the links of the package to the unpacked files, because the package's own links lead to the system's files.
 fn link_the_filter(system: &Path) {
     for file in ["zonegate.wasm", "libzonegate.so"] {
         let link = system.join("etc/zonegate").join(file);
@@ -76,7 +76,7 @@ fn link_the_filter(system: &Path) {
     }
 }
 
-/// What step 2 says: the values marked SET; where this folder is; and ports that are free.
+/// Follows step 2 of the page: sets the values marked SET, the paths of this folder, and free ports.
 fn set_gateway(etc: &Path, control_plane: SocketAddr) {
     for file in text(run("find", &[etc.to_str().unwrap(), "-name", "*.yaml"])).lines() {
         let text = fs::read_to_string(file).unwrap();
@@ -105,7 +105,7 @@ fn set_gateway(etc: &Path, control_plane: SocketAddr) {
     fs::write(path, text.replace(name, r#""exact":"localhost""#)).unwrap();
 }
 
-/// The shipped policy with another key, where the gateway looks for it.
+/// The shipped policy with another key, at the path that the gateway watches.
 fn set_policy(system: &Path, policy: &str, key: &SigningKey) {
     let text = fs::read_to_string(system.join("usr/share/zonegate/ecds").join(policy)).unwrap();
     let (before, rest) = text.split_once("-----BEGIN").unwrap();
@@ -119,7 +119,7 @@ fn set_policy(system: &Path, policy: &str, key: &SigningKey) {
     fs::write(etc.join("ecds/zonegate.yaml"), text).unwrap();
 }
 
-/// The words of a command of the installed unit, in this folder.
+/// The words of a command of the installed unit, with the paths of this folder.
 fn words(system: &Path, command: &str) -> Vec<String> {
     let unit = system.join("usr/lib/systemd/system/zonegate-gateway.service");
     let unit = fs::read_to_string(unit).unwrap().replace("\\\n", " ");
@@ -139,12 +139,12 @@ async fn start(dir: &TempDir, system: &Path) -> Process {
     envoy.args(words(system, "ExecStart="));
     envoy.arg("--admin-address-path").arg(admin_file(dir)).args(["--concurrency", "1"]);
     let gateway = Process::start(envoy, Log::File, dir.path().join("envoy.log")).unwrap();
-    // The unit's own flags show this line.
+    // The unit's log flags must show this line.
     gateway.wait_log("zonegate: configured version=", LIMIT).await.unwrap();
     gateway
 }
 
-/// Where it listens, once it is ready.
+/// The address of the listener, once it is ready.
 async fn listener(dir: &TempDir, gateway: &Process) -> SocketAddr {
     let start = Instant::now();
     loop {
@@ -163,7 +163,7 @@ async fn look(dir: &TempDir) -> Option<SocketAddr> {
     listeners.lines().find_map(|line| line.strip_prefix("zonegate::")?.trim().parse().ok())
 }
 
-/// What Envoy's admin interface answers; `None` where it does not, or not well.
+/// The answer of Envoy's admin interface; `None` if there is no answer or an error status.
 async fn get(admin: &str, path: &str) -> Option<String> {
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
     let uri = format!("http://{}{path}", admin.trim()).parse().ok()?;
@@ -172,7 +172,7 @@ async fn get(admin: &str, path: &str) -> Option<String> {
     String::from_utf8(body.into()).ok()
 }
 
-/// Good for an hour.
+/// A token that is valid for an hour.
 fn token(key: &SigningKey) -> String {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     let claims = json!({

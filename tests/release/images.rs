@@ -1,5 +1,5 @@
-//! The images, pushed to a registry on this machine by the script that pushes them, and pulled by another program
-//! than the one that wrote them.
+//! The images, pushed to a registry on this machine by the push script, and pulled by a program that did not write
+//! them.
 
 use std::fs;
 use std::path::Path;
@@ -71,14 +71,14 @@ async fn what_is_pushed_is_pulled_by_its_digest() {
     registry.stop().await;
 }
 
-/// A file of an image, as whoever runs the image sees it.
+/// A file of an image, as a user of the image sees it.
 fn file_of(dir: &TempDir, image: &str, file: &str) -> Vec<u8> {
     let archive = dir.path().join("image.tar");
     crane(&["export", image, archive.to_str().unwrap()]);
     run("tar", &["-xOf", archive.to_str().unwrap(), file])
 }
 
-/// As Istio and Envoy Gateway take it: one layer of the type of OCI, and `plugin.wasm` in its root.
+/// The form for Istio and Envoy Gateway: one layer of OCI's type, with `plugin.wasm` in its root.
 fn assert_is_the_module_image(dir: &TempDir, image: &str) {
     assert!(file_of(dir, image, "plugin.wasm") == fs::read(dist("zonegate.wasm")).unwrap());
     let manifest: Value = serde_json::from_slice(&crane(&["manifest", image])).unwrap();
@@ -93,7 +93,7 @@ fn assert_is_the_module_image(dir: &TempDir, image: &str) {
     assert_eq!(annotations["org.opencontainers.image.revision"], commit());
 }
 
-/// As the CNCF has it: the module itself is the layer.
+/// The CNCF's form: the module itself is the layer.
 fn assert_is_the_module_artefact(repository: &str, artefact: &str) {
     let manifest: Value = serde_json::from_slice(&crane(&["manifest", artefact])).unwrap();
     assert_eq!(manifest["config"]["mediaType"], "application/vnd.wasm.config.v0+json");
@@ -109,7 +109,7 @@ fn assert_is_the_module_artefact(repository: &str, artefact: &str) {
     assert_eq!(config["layerDigests"][0], digest);
 }
 
-/// Written once more from the same files: what a pinned digest is good for.
+/// Images written again from the same files have the same digests, so a digest can be pinned.
 #[test]
 #[ignore = "of a release: make test-release"]
 fn images_that_are_written_again_have_the_same_digests() {

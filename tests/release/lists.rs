@@ -1,4 +1,4 @@
-//! The lists of what each program is built of (SBOMs).
+//! The lists of the components of each program (SBOMs).
 
 use std::fs;
 
@@ -32,7 +32,7 @@ fn each_list_has_what_the_program_is_built_of() {
             assert!(text("purl").starts_with("pkg:cargo/"), "{component}");
         }
         assert_eq!(list["serialNumber"], Value::Null, "it would be another one each time");
-        // Where it was built is nobody's business.
+        // The lists must not name the folder of the build.
         let here = root().canonicalize().unwrap();
         assert!(!list.to_string().contains(here.to_str().unwrap()), "{name}");
     }

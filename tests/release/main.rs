@@ -35,7 +35,7 @@ fn dist(name: &str) -> PathBuf {
     named("ZONEGATE_DIST").join(name)
 }
 
-/// The one file of the release whose name begins and ends so.
+/// The only file of the release whose name has this beginning and this end.
 fn the_one(start: &str, end: &str) -> PathBuf {
     let entries = fs::read_dir(named("ZONEGATE_DIST")).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -49,7 +49,7 @@ fn json(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
-/// Runs a program that must succeed; its standard output.
+/// Runs a program that must succeed. Returns its standard output.
 fn run<A: AsRef<OsStr>>(program: impl AsRef<OsStr>, arguments: &[A]) -> Vec<u8> {
     let output = Command::new(program.as_ref()).args(arguments).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
@@ -61,14 +61,14 @@ fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-/// The commit that the release says it is of.
+/// The commit that the release names as its source.
 fn commit() -> String {
     let provenance = json(&dist("provenance.json"));
     let sources = &provenance["predicate"]["buildDefinition"]["resolvedDependencies"][0];
     sources["digest"]["gitCommit"].as_str().unwrap().to_owned()
 }
 
-/// What this very tool says, run wherever it was installed.
+/// Runs an installed tool, and checks that it prints the version of this release.
 fn assert_is_the_tool(program: &Path) {
     let said = text(run(program, &["--version"]));
     let (version, short) = said.trim().rsplit_once(' ').unwrap();

@@ -17,7 +17,7 @@ pub(crate) fn installed(dir: &TempDir) -> PathBuf {
     system
 }
 
-/// Without `dpkg-deb` there is nothing to see: the rest of the release is looked at all the same.
+/// Whether `dpkg-deb` is there. Without it the tests of packages are skipped.
 pub(crate) fn have_dpkg() -> bool {
     let have = Command::new("dpkg-deb").arg("--version").output().is_ok();
     if !have {
@@ -26,7 +26,7 @@ pub(crate) fn have_dpkg() -> bool {
     have
 }
 
-/// What a path in the package leads to, also by a link that is meant for a whole system.
+/// The target of a path in the package. A link in the package is meant for a whole system.
 fn resolved(system: &Path, path: &str) -> PathBuf {
     let place = system.join(path.trim_start_matches('/'));
     match fs::read_link(&place) {
@@ -53,7 +53,7 @@ fn the_installed_tool_runs_and_the_policies_name_what_is_there() {
         assert!(module.starts_with("/etc/zonegate/"), "{module}");
         assert!(resolved(&system, module).metadata().unwrap().len() > 100_000, "{module}");
     }
-    // In force is what the user puts there.
+    // Only the user puts a policy in force.
     assert!(!system.join("etc/zonegate/ecds").exists());
     assert!(!system.join("etc/zonegate/tls").exists());
     for page in ["zonegate.1.gz", "zonegate-sync.1.gz"] {
@@ -61,7 +61,7 @@ fn the_installed_tool_runs_and_the_policies_name_what_is_there() {
     }
 }
 
-/// systemd reads the units where they are installed, with the programs that they name there.
+/// systemd checks the units at their installed paths, with the programs that they name.
 #[test]
 #[ignore = "of a release: make test-release"]
 fn systemd_finds_nothing_wrong_with_the_installed_units() {
@@ -70,7 +70,7 @@ fn systemd_finds_nothing_wrong_with_the_installed_units() {
     }
     let dir = TempDir::new().unwrap();
     let system = installed(&dir);
-    // In place of the one that comes with Envoy's own package.
+    // A stand-in for the program of Envoy's own package.
     let envoy = system.join("usr/bin/envoy");
     fs::copy(system.join("usr/bin/zonegate"), envoy).unwrap();
     let units = fs::read_dir(system.join("usr/lib/systemd/system")).unwrap();
@@ -122,7 +122,7 @@ fn the_packages_say_what_they_are() {
     }
 }
 
-/// The rpm has the same files; where rpm is not installed, it is not looked at.
+/// The rpm has the same files. The test is skipped if rpm is not installed.
 #[test]
 #[ignore = "of a release: make test-release"]
 fn the_rpm_has_the_files_of_the_deb() {

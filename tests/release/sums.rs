@@ -73,7 +73,7 @@ fn is_verified(file: &Path, public: &Path) -> bool {
     output.status.success()
 }
 
-/// By the script that signs releases, and a key of this test.
+/// Signed with the script that signs releases, and with a key of this test.
 #[test]
 #[ignore = "of a release: make test-release"]
 fn a_signature_is_good_for_the_very_checksums() {
