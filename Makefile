@@ -16,7 +16,7 @@ NEEDY := browser differential envoy envoy_gateway kuma_path kubernetes library m
 NATIVE := $(filter-out $(NEEDY), \
 	$(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) \
 	$(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs)))
-# What decides, and so must not have a line that no test looks at.
+# The code that decides. Every line of it must be covered by a test.
 MUTATED := src/credential src/gate src/lifecycle src/log_line src/metrics src/revocation src/token
 comma := ,
 
@@ -107,7 +107,7 @@ run: $(or $(FORM),wasm) tool
 demo: $(or $(FORM),wasm) tool
 	@envoy=$$(scripts/envoy) && $(ZONEGATE) demo verdicts --envoy "$$envoy" --module $(FILTER) $(FUNC_E)
 
-# With the module in wasm; FORM=native runs those with an Envoy with the dynamic module, FORM=service with a service
+# Tests the module in wasm. With FORM=native the tests with an Envoy run the dynamic module, with FORM=service a service
 # that Envoy asks.
 test: wasm $(if $(filter native,$(FORM)),native)
 	@scripts/wasm faulty
@@ -136,19 +136,20 @@ test: wasm $(if $(filter native,$(FORM)),native)
 check:
 	@scripts/tally -- cargo test --quiet --locked --workspace --no-fail-fast --lib --bins $(NATIVE:%=--test %) --test replay
 
-# The dynamic module, its core and its host, with AddressSanitizer. RSA by the crate: it is the shell that is
-# tried. With TARGET, what the core and the tool read, by libFuzzer; the tests replay what it found (fuzz/corpus).
+# The dynamic module, its core and its host, with AddressSanitizer. RSA is by the crate, because the shell is the
+# target. With TARGET, libFuzzer fuzzes the readers of the core and the tool; the tests replay its findings
+# (fuzz/corpus).
 fuzz:
 	@$(if $(TARGET),KEEP="$(KEEP)" scripts/fuzz-target "$(TARGET)" $(if $(SECONDS),"$(SECONDS)"),scripts/fuzz $(if $(EVENTS),"$(EVENTS)"))
 
-# What no test finds is listed at the end, and in target/mutants.out/missed.txt. Faults that no test can
-# find are in .cargo/mutants.toml.
+# Faults that no test finds are listed at the end, and in target/mutants.out/missed.txt. Faults that no test can find
+# are in .cargo/mutants.toml.
 mutants:
 	@mutants=$$(scripts/cargo-mutants) && \
 	"$$mutants" mutants $(if $(JOBS),--jobs "$(JOBS)") \
 		$(foreach path,$(or $(subst $(comma), ,$(ONLY)),$(MUTATED)),--file "$(path)" --file "$(path)/**/*.rs")
 
-# The checks of KUMA_HOME first: a build takes longer.
+# KUMA_HOME is checked first, because a build takes longer.
 test-kuma:
 	@kuma=$$(scripts/kuma-home) && scripts/wasm && envoy=$$(scripts/envoy) && \
 	echo "make test-kuma: real Kuma in $$kuma (some minutes)." && \
@@ -156,7 +157,7 @@ test-kuma:
 	scripts/test-kuma && \
 	echo "make test-kuma: all passed."
 
-# In variables of their own: a failure in an assignment before a command is not seen.
+# In separate variables: the shell ignores a failure in an assignment before a command.
 test-kubernetes:
 	@programs=$$(scripts/kube-apiserver) && tools=$$(scripts/kubernetes-tools) && $(if $(KUMA_HOME),scripts/wasm && envoy=$$(scripts/envoy) &&) \
 	api_server=$$(printf '%s\n' "$$programs" | sed -n 1p) && etcd=$$(printf '%s\n' "$$programs" | sed -n 2p) && \
@@ -192,7 +193,7 @@ stall: $(if $(filter native,$(FORM)),native,wasm)
 	ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" ZONEGATE_NATIVE="$$PWD/$(LIBRARY)" ZONEGATE_FORM="$(or $(FORM),wasm)" \
 	cargo test --quiet --locked --package zonegate-tool --test envoy -- --ignored --nocapture a_push_of_a_long_list
 
-# As many file descriptors as there are sidecars, in the clients and in the gateway.
+# The clients and the gateway need a file descriptor for each sidecar.
 herd: wasm
 	@envoy=$$(scripts/envoy) && \
 	{ ulimit -n "$$(ulimit -Hn)" 2>/dev/null || true; } && \
@@ -208,7 +209,7 @@ soak: $(or $(FORM),wasm)
 picture: wasm
 	@envoy=$$(scripts/envoy) && ENVOY_PATH="$$envoy" ZONEGATE_WASM="$$PWD/$(MODULE)" scripts/picture
 
-# As the test in a real browser sees it.
+# The page as the test in a real browser sees it.
 picture-page:
 	@folder=$$(mktemp -d) && ZONEGATE_SCREENSHOTS="$$folder" \
 	cargo test --quiet --locked --package zonegate-tool --test browser -- every_page && \
@@ -224,7 +225,7 @@ native:
 release:
 	@VERIFY="$(VERIFY)" SIGN_KEY="$(SIGN_KEY)" scripts/release
 
-# Of a release that is there: it takes a minute, and needs no module but the one in it.
+# Tests an existing release: it takes a minute, and needs no module but the one in it.
 test-release:
 	@[ -f dist/SHA256SUMS ] || { echo "make test-release: no dist/SHA256SUMS: run make release first." >&2; exit 1; }
 	@envoy=$$(scripts/envoy) && crane=$$(scripts/release-tool crane) && rsign=$$(scripts/release-tool rsign) && \
@@ -236,7 +237,7 @@ test-release:
 push-images:
 	@scripts/release-push "$(or $(IMAGE),$(error IMAGE=registry/repository says where to push))"
 
-# Apart, so that a first build shows its progress.
+# A separate target, so that a first build shows its progress.
 tool:
 	@[ -x target/debug/zonegate ] || echo "building the tool (a minute or two, once)." >&2
 	@cargo build --locked --package zonegate-tool $(if $(wildcard target/debug/zonegate),--quiet)

@@ -1,4 +1,4 @@
-"""Draws what was seen of a gateway to which everything happens (tests/envoy/soak), for light and for dark pages.
+"""Draws the measurements of a soak test (tests/envoy/soak), once for light and once for dark pages.
 
     scripts/plot-soak.py docs/images/soak.csv docs/images/soak
 
@@ -26,7 +26,7 @@ THEMES = {
         "lost": "#ff7b72",
     },
 }
-# Only what is rare has a line of its own: pushes and outages come every minute.
+# Only rare events have a line of their own: pushes and outages come every minute.
 MARKED = {"hot restart": "hot restart", "restart": "restart", "calm": "strangers go"}
 
 

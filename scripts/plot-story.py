@@ -39,7 +39,7 @@ def read(path):
 
 
 def rate(seconds, counter):
-    """How fast a counter has grown over the last WINDOW seconds, at each of them."""
+    """The growth of a counter per second, over the last WINDOW seconds before each time."""
     rates, first = [], 0
     for last, now in enumerate(seconds):
         while seconds[first] < now - WINDOW:
