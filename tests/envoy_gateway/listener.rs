@@ -9,10 +9,11 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio::time::{sleep, timeout};
-use zonegate_testkit::zone_proxy::{Claimed, Connection};
+use tokio::time::sleep;
+use zonegate_testkit::zone_proxy::Connection;
 
-use crate::world::{DRAIN, LIMIT, World, assert_gates, path, variable};
+use crate::other_gateways::{LIMIT, Open, assert_gates, path, variable};
+use crate::world::{DRAIN, World};
 
 #[tokio::test]
 #[ignore = "needs Envoy Gateway: make test-envoy-gateway"]
@@ -63,26 +64,18 @@ async fn a_push_cuts_the_revoked_stream_and_drains_the_others(
     policy: &str,
 ) {
     world.apply(&objects);
-    let (good, leaked) = (world.token("good"), world.token("leaked"));
+    let good = world.zone.token("good");
     let connection = world.start(&good).await;
     assert_gates(&connection, &good).await;
-    let mut kept = connection.sotw(Some(&good), Claimed::INGRESS).await.unwrap();
-    let mut cut = connection.sotw(Some(&leaked), Claimed::INGRESS).await.unwrap();
-    assert!(kept.next().await.unwrap().is_some() && cut.next().await.unwrap().is_some());
-    objects[0].pointer_mut(policy).unwrap()["revocations"] = json!("leaked");
+    let mut open = Open::of(&world.zone, &connection).await;
+    objects[0].pointer_mut(policy).unwrap()["revocations"] = json!(Open::REVOKED);
     let begun = Instant::now();
-    world.apply(&objects);
-    assert!(timeout(LIMIT, cut.next()).await.unwrap().is_err());
-    println!("cut after {:?}", begun.elapsed());
-    // The other stream continues, and ends after its listener was drained.
-    world.control_plane.push();
-    assert!(kept.next().await.unwrap().is_some(), "the other stream has ended with it");
-    let ended = timeout(LIMIT, kept.next()).await.expect("the other stream goes on for ever");
-    println!("the other ended after {:?}: {ended:?}", begun.elapsed());
+    open.assert_a_push_cuts(&world.zone, || world.apply(&objects)).await;
+    // The other stream ends after its listener was drained.
+    open.assert_the_other_ends().await;
     assert!(begun.elapsed() > DRAIN);
     let connection = connected(world).await;
-    let refused = connection.sotw(Some(&leaked), Claimed::INGRESS).await.unwrap_err();
-    assert!(refused.message().starts_with("zonegate: revoked: "), "{refused:?}");
+    open.assert_stays_out(&connection).await;
     assert_gates(&connection, &good).await;
 }
 
@@ -118,7 +111,7 @@ async fn served(module: Vec<u8>) -> SocketAddr {
 /// Envoy fetches modules from Envoy Gateway, by the name that Envoy Gateway has in a cluster and with files at the
 /// paths of its pod. Here Envoy Gateway is on this machine, and the files are where `certgen` put them.
 fn envoy_gateway_on_loopback(world: &World) -> [Value; 2] {
-    let certificates = world.folder().join("config/certs/envoy");
+    let certificates = world.zone.folder().join("config/certs/envoy");
     let encoded = |name: &str| STANDARD.encode(fs::read(certificates.join(name)).unwrap());
     let replace = |path: &str, value: Value| {
         json!({

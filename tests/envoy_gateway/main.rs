@@ -9,5 +9,7 @@
 
 mod ecds;
 mod listener;
+#[path = "../shared/other_gateways.rs"]
+mod other_gateways;
 mod service;
 mod world;

@@ -1,17 +1,17 @@
 //! The gate as a service that Envoy Gateway's Envoy asks.
 
-use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::process::Command;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use zonegate_testkit::process::{Log, Process};
 use zonegate_testkit::zone_proxy::Claimed;
 
-use crate::world::{LIMIT, World, assert_gates};
+use crate::other_gateways::{LIMIT, Open, assert_gates, replace};
+use crate::world::World;
 
 /// Envoy Gateway gives each call a timeout of ten seconds.
 const TIMEOUT_OF_A_CALL: Duration = Duration::from_secs(10);
@@ -22,27 +22,21 @@ async fn by_ext_proc_all_is_seen_and_a_push_cuts_the_revoked_stream_alone() {
     let mut world = World::new().await;
     let (mut service, file, mut policy) = serve(&world, json!({})).await;
     world.apply(&rendered(&world, "envoy-gateway-ext-proc", listening(&service)));
-    let (good, leaked) = (world.token("good"), world.token("leaked"));
+    let good = world.zone.token("good");
     let connection = world.start(&good).await;
-    let mut kept = connection.sotw(Some(&good), Claimed::INGRESS).await.unwrap();
+    let mut open = Open::of(&world.zone, &connection).await;
     let since = Instant::now();
     assert_gates(&connection, &good).await;
-    let mut cut = connection.sotw(Some(&leaked), Claimed::INGRESS).await.unwrap();
-    assert!(kept.next().await.unwrap().is_some() && cut.next().await.unwrap().is_some());
-    policy["revocations"] = json!("leaked");
-    let begun = Instant::now();
-    write(&file, &policy);
-    assert!(timeout(LIMIT, cut.next()).await.unwrap().is_err());
-    println!("cut after {:?}", begun.elapsed());
-    assert!(begun.elapsed() < Duration::from_secs(2));
-    let refused = connection.sotw(Some(&leaked), Claimed::INGRESS).await.unwrap_err();
-    assert!(refused.message().starts_with("zonegate: revoked: "), "{refused:?}");
+    policy["revocations"] = json!(Open::REVOKED);
+    let push = || replace(&file, &policy.to_string());
+    let took = open.assert_a_push_cuts(&world.zone, push).await;
+    assert!(took < Duration::from_secs(2));
+    open.assert_stays_out(&connection).await;
     sleep((TIMEOUT_OF_A_CALL + Duration::from_secs(1)).saturating_sub(since.elapsed())).await;
-    world.control_plane.push();
-    assert!(kept.next().await.unwrap().is_some(), "the other stream has ended");
+    open.assert_the_other_goes_on(&world.zone).await;
     // When the service is gone, nothing passes and open streams are cut.
     service.stop().await;
-    assert!(timeout(LIMIT, kept.next()).await.unwrap().is_err());
+    open.assert_the_other_is_cut().await;
     assert!(connection.sotw(Some(&good), Claimed::INGRESS).await.is_err());
     world.end().await;
 }
@@ -53,7 +47,7 @@ async fn by_ext_auth_the_headers_are_seen() {
     let mut world = World::new().await;
     let (mut service, _, _) = serve(&world, json!({ "bootstrap": "deny" })).await;
     world.apply(&rendered(&world, "envoy-gateway-ext-auth", listening(&service)));
-    let good = world.token("good");
+    let good = world.zone.token("good");
     let connection = world.start(&good).await;
     let mut passed = connection.sotw(Some(&good), Claimed::INGRESS).await.unwrap();
     assert!(passed.next().await.unwrap().is_some());
@@ -68,11 +62,11 @@ async fn by_ext_auth_the_headers_are_seen() {
 async fn serve(world: &World, fields: Value) -> (Process, PathBuf, Value) {
     let mut policy: Value = serde_json::from_str(&world.render("plugin", &[])).unwrap();
     policy.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-    let file = world.folder().join("policy.json");
-    write(&file, &policy);
+    let file = world.zone.folder().join("policy.json");
+    replace(&file, &policy.to_string());
     let mut command = Command::new(env!("CARGO_BIN_EXE_zonegate"));
     command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(&file);
-    let log = world.folder().join("service.log");
+    let log = world.zone.folder().join("service.log");
     let service = Process::start(command, Log::File, log).unwrap();
     service.wait_log("listen=", LIMIT).await.unwrap();
     (service, file, policy)
@@ -82,12 +76,6 @@ fn listening(service: &Process) -> SocketAddr {
     let log = service.log().unwrap();
     let mut words = log.split_whitespace();
     words.find_map(|word| word.strip_prefix("listen=")).unwrap().parse().unwrap()
-}
-
-fn write(file: &Path, policy: &Value) {
-    let new = file.with_extension("new");
-    fs::write(&new, policy.to_string()).unwrap();
-    fs::rename(new, file).unwrap();
 }
 
 /// The rendered objects, with a Backend in place of the Service of a cluster: a host has no Services.

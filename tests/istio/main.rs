@@ -8,50 +8,27 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may panic
 #![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+#[path = "../shared/other_gateways.rs"]
+mod other_gateways;
 mod world;
 
-use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::time::timeout;
-use zonegate_testkit::zone_proxy::{Claimed, Connection, discovery_request};
 
-use crate::world::{LIMIT, World, path, variable};
+use crate::other_gateways::{EcdsFile, Open, assert_gates, path, variable};
+use crate::world::World;
 
 #[tokio::test]
 #[ignore = "needs istiod: make test-istio"]
 async fn an_envoy_filter_gates_and_a_push_cuts_the_revoked_stream_alone() {
     let mut world = World::new().await;
-    let ecds = world.folder().join("ecds");
     let image = "oci://registry.example.org/zonegate:1";
-    let text = world
-        .render("istio-ecds", &["--module-url", image])
-        .replace("/etc/zonegate/module/plugin.wasm", path(&variable("ZONEGATE_WASM")))
-        .replace("/etc/zonegate/ecds", path(&ecds));
-    let mut objects: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
-    let file = objects.remove(0)["data"]["zonegate.yaml"].as_str().unwrap().to_owned();
+    let rendered = world.render("istio-ecds", &["--module-url", image]);
+    let (file, objects) = EcdsFile::of(&world.zone, &rendered);
     assert_eq!(objects.len(), 1, "{objects:?}");
-    fs::create_dir(&ecds).unwrap();
-    fs::write(ecds.join("zonegate.yaml"), &file).unwrap();
-    world.apply(&objects);
-    let (good, leaked) = (world.token("good"), world.token("leaked"));
-    let connection = world.start(&good).await;
-    assert_gates(&connection, &good).await;
-    let mut kept = connection.sotw(Some(&good), Claimed::INGRESS).await.unwrap();
-    let mut cut = connection.sotw(Some(&leaked), Claimed::INGRESS).await.unwrap();
-    assert!(kept.next().await.unwrap().is_some() && cut.next().await.unwrap().is_some());
-    let pushed = file.trim_end().to_owned() + "\n          revocations: leaked\n";
-    fs::write(ecds.join(".new"), pushed).unwrap();
-    let begun = Instant::now();
-    fs::rename(ecds.join(".new"), ecds.join("zonegate.yaml")).unwrap();
-    assert!(timeout(LIMIT, cut.next()).await.unwrap().is_err());
-    println!("cut after {:?}", begun.elapsed());
-    assert!(begun.elapsed() < Duration::from_secs(2));
-    world.control_plane.push();
-    assert!(kept.next().await.unwrap().is_some(), "the other stream has ended");
-    let refused = connection.sotw(Some(&leaked), Claimed::INGRESS).await.unwrap_err();
-    assert!(refused.message().starts_with("zonegate: revoked: "), "{refused:?}");
+    let took = assert_a_push_cuts(&mut world, &objects, |_| file.revoke(Open::REVOKED)).await;
+    assert!(took < Duration::from_secs(2));
     world.end().await;
 }
 
@@ -61,35 +38,26 @@ async fn a_wasm_plugin_with_a_module_from_a_file_gates_too() {
     let mut world = World::new().await;
     let module = format!("file://{}", path(&variable("ZONEGATE_WASM")));
     let text = world.render("istio", &["--module-url", &module]);
-    let mut objects: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
+    let objects: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
     assert_eq!(objects.len(), 2, "{objects:?}");
-    world.apply(&objects);
-    let (good, leaked) = (world.token("good"), world.token("leaked"));
-    let connection = world.start(&good).await;
-    assert_gates(&connection, &good).await;
-    let mut kept = connection.sotw(Some(&good), Claimed::INGRESS).await.unwrap();
-    let mut cut = connection.sotw(Some(&leaked), Claimed::INGRESS).await.unwrap();
-    assert!(kept.next().await.unwrap().is_some() && cut.next().await.unwrap().is_some());
-    objects[0]["spec"]["pluginConfig"]["revocations"] = json!("leaked");
-    let begun = Instant::now();
-    world.apply(&objects);
-    assert!(timeout(LIMIT, cut.next()).await.unwrap().is_err());
-    println!("cut after {:?}", begun.elapsed());
-    world.control_plane.push();
-    assert!(kept.next().await.unwrap().is_some(), "the other stream has ended");
-    let refused = connection.sotw(Some(&leaked), Claimed::INGRESS).await.unwrap_err();
-    assert!(refused.message().starts_with("zonegate: revoked: "), "{refused:?}");
+    let mut pushed = objects.clone();
+    pushed[0]["spec"]["pluginConfig"]["revocations"] = json!(Open::REVOKED);
+    assert_a_push_cuts(&mut world, &objects, |world| world.apply(&pushed)).await;
     world.end().await;
 }
 
-/// Good streams pass and bad ones are refused, with a small first message and with one of a megabyte.
-async fn assert_gates(connection: &Connection, good: &str) {
-    let refused = connection.sotw(Some("garbage"), Claimed::INGRESS).await.unwrap_err();
-    assert!(refused.message().starts_with("zonegate: malformed_token: "), "{refused:?}");
-    let refused = connection.sotw(Some(good), Claimed::EGRESS).await.unwrap_err();
-    assert!(refused.message().starts_with("zonegate: out_of_scope: "), "{refused:?}");
-    let mut large = discovery_request(Claimed::INGRESS);
-    large.resource_names = vec!["x".repeat(1_000_000)];
-    let mut passed = connection.sotw_of(Some(good), large).await.unwrap();
-    assert!(passed.next().await.unwrap().is_some());
+/// Starts the gateway with these objects, which gates, and runs `push`. Returns how long the cut took.
+async fn assert_a_push_cuts(
+    world: &mut World,
+    objects: &[Value],
+    push: impl FnOnce(&World),
+) -> Duration {
+    world.apply(objects);
+    let good = world.zone.token("good");
+    let connection = world.start(&good).await;
+    assert_gates(&connection, &good).await;
+    let mut open = Open::of(&world.zone, &connection).await;
+    let took = open.assert_a_push_cuts(&world.zone, || push(world)).await;
+    open.assert_stays_out(&connection).await;
+    took
 }

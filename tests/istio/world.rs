@@ -2,91 +2,46 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::time::sleep;
-use zonegate_issuer::SigningKey;
-use zonegate_testkit::certificates::Certificates;
-use zonegate_testkit::control_plane::{self, ControlPlane};
 use zonegate_testkit::kuma::free_port;
 use zonegate_testkit::process::{Log, Process};
 use zonegate_testkit::zone_proxy::{Claimed, Connection};
 
-pub(crate) const LIMIT: Duration = Duration::from_secs(120);
+use crate::other_gateways::{LIMIT, Zone, variable};
 
 /// Without the filters that only Istio's own build of Envoy knows.
 const ENVIRONMENT: [(&str, &str); 2] =
     [("PILOT_ENABLE_ALPN_FILTER", "false"), ("PILOT_ENABLE_METADATA_EXCHANGE", "false")];
 
 pub(crate) struct World {
-    pub(crate) control_plane: ControlPlane,
-    key: SigningKey,
+    pub(crate) zone: Zone,
     port: u16,
     istiod: Option<Process>,
     envoy: Option<Process>,
-    dir: TempDir,
-}
-
-/// The file that this environment variable names.
-pub(crate) fn variable(name: &str) -> PathBuf {
-    let path = std::env::var_os(name).filter(|path| !path.is_empty());
-    let path = path.unwrap_or_else(|| panic!("{name} is not set: make test-istio sets it"));
-    PathBuf::from(path).canonicalize().unwrap()
-}
-
-pub(crate) fn path(path: &Path) -> &str {
-    path.to_str().unwrap()
 }
 
 impl World {
     pub(crate) async fn new() -> Self {
-        let dir = TempDir::new().unwrap();
-        let certificates = Certificates::generate(dir.path()).unwrap();
-        let key = SigningKey::generate(2048).unwrap();
-        fs::write(dir.path().join("key.pem"), key.public_key_pem()).unwrap();
-        let behind = control_plane::Options::new(&certificates);
-        let control_plane = ControlPlane::start(behind).await.unwrap();
+        let zone = Zone::new().await;
         let port = free_port().unwrap();
-        Self { control_plane, key, port, istiod: None, envoy: None, dir }
-    }
-
-    pub(crate) fn folder(&self) -> &Path {
-        self.dir.path()
-    }
-
-    /// A token of a zone ingress, with this id.
-    pub(crate) fn token(&self, id: &str) -> String {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-        let claims =
-            json!({ "Zone": "zone-1", "Scope": ["ingress"], "exp": now + 3600, "jti": id });
-        self.key.sign_raw(r#"{"alg":"RS256","kid":"1"}"#, claims.to_string())
+        Self { zone, port, istiod: None, envoy: None }
     }
 
     /// The objects that this format renders for the gateway, with the key of the tokens in the policy.
     pub(crate) fn render(&self, format: &str, flags: &[&str]) -> String {
-        let mut zonegate = std::process::Command::new(env!("CARGO_BIN_EXE_zonegate"));
-        zonegate.args(["config", "render", "--zone", "zone-1", "--format", format]);
-        zonegate.arg("--public-key").arg(format!("1={}", path(&self.folder().join("key.pem"))));
-        zonegate.args(["--selector", "istio=ingressgateway", "--namespace", "default"]);
-        zonegate.args(["--port", &self.port.to_string()]).args(flags);
-        let output = zonegate.output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).unwrap()
+        let port = self.port.to_string();
+        let gateway = ["--selector", "istio=ingressgateway", "--port", &port];
+        self.zone.render(format, &[&gateway, flags].concat())
     }
 
     /// Applies these objects and the surrounding ones, at once.
     pub(crate) fn apply(&self, rendered: &[Value]) {
-        let objects = self.around();
-        let texts: Vec<String> =
-            objects.iter().chain(rendered).map(|one| format!("---\n{one}\n")).collect();
-        let (folder, new) = (self.folder().join("objects"), self.folder().join("new.yaml"));
-        fs::create_dir_all(&folder).unwrap();
-        fs::write(&new, texts.concat()).unwrap();
-        fs::rename(new, folder.join("all.yaml")).unwrap();
+        self.zone
+            .write_objects("objects", self.around().into_iter().chain(rendered.iter().cloned()));
     }
 
     /// A gateway, and a route to the control plane with TLS. The control plane's certificate is not verified: that
@@ -97,7 +52,7 @@ impl World {
                 "metadata": { "name": "edge", "namespace": "default" }, "spec": spec })
         };
         let host = "control-plane.example.org";
-        let port = self.control_plane.address().port();
+        let port = self.zone.control_plane.address().port();
         [
             of(
                 "Gateway",
@@ -162,8 +117,8 @@ impl World {
         let address = SocketAddr::from(([127, 0, 0, 1], grpc));
         let mut command = Command::new(variable("ISTIOD"));
         command.args(["--grpcAddr", &address.to_string()]);
-        command.arg("--config").arg(self.folder().join("objects/all.yaml")).envs(ENVIRONMENT);
-        let log = self.folder().join("istiod.log");
+        command.arg("--config").arg(self.zone.folder().join("objects/all.yaml")).envs(ENVIRONMENT);
+        let log = self.zone.folder().join("istiod.log");
         let mut istiod = Process::start(command, Log::File, log).unwrap();
         let begun = Instant::now();
         while tokio::net::TcpStream::connect(address).await.is_err() {
@@ -206,11 +161,11 @@ impl World {
                 }] }] },
             }] },
         });
-        let file = self.folder().join("envoy.yaml");
+        let file = self.zone.folder().join("envoy.yaml");
         fs::write(&file, bootstrap.to_string()).unwrap();
         let mut command = Command::new(variable("ENVOY_PATH"));
         command.args(["--disable-hot-restart", "--concurrency", "2", "--config-path"]).arg(&file);
-        let log = self.folder().join("envoy.log");
+        let log = self.zone.folder().join("envoy.log");
         Process::start(command, Log::File, log).unwrap()
     }
 

@@ -85,15 +85,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::plugin_config::rules::RULES;
-
-    const KEY: &str = include_str!("../../../tests/data/key-1.pub.pem");
-
-    fn read(rules: &Value) -> Config {
-        let key = json!([{ "kid": "1", "key": KEY }]);
-        let config = json!({ "publicKeys": key, RULES: rules });
-        Config::from_json(config.to_string().as_bytes()).unwrap()
-    }
+    use crate::plugin_config::rules::tests::read;
 
     #[test]
     fn added_and_removed_rules_are_told_with_their_effect() {

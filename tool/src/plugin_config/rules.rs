@@ -86,7 +86,7 @@ fn utc(seconds: i64) -> String {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)] // a test may panic
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
     use serde_json::json;
     use zonegate::config::Config;
@@ -97,7 +97,8 @@ mod tests {
 
     const KEY: &str = include_str!("../../../tests/data/key-1.pub.pem");
 
-    fn read(rules: &Value) -> Config {
+    /// A configuration with these rules.
+    pub(in crate::plugin_config) fn read(rules: &Value) -> Config {
         let key = json!([{ "kid": "1", "key": KEY }]);
         let config = json!({ "publicKeys": key, RULES: rules });
         Config::from_json(config.to_string().as_bytes()).unwrap()
