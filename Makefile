@@ -247,6 +247,7 @@ lint:
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo clippy --locked --package zonegate --package zonegate-wasm --lib --example floor --target wasm32-wasip1 -- -D warnings
 	cargo clippy --locked --package zonegate-wasm --lib --target wasm32-wasip1 -- -D warnings --cfg zonegate_fault
+	RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' cargo doc --quiet --locked --workspace --no-deps --document-private-items
 	scripts/deny
 
 clean:

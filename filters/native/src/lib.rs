@@ -6,7 +6,7 @@
 //! each worker   stream ─── WorkerGateway: a Lifecycle, the streams of a thread ◀┘◀── clock (a thread)
 //! ```
 //!
-//! All unsafe code is in [`abi`]. A panic is caught in its hook: see [`abi`].
+//! All unsafe code is in `abi.rs`. A panic is caught in its hook: see `abi.rs`.
 
 #![cfg(target_os = "linux")] // Envoy also loads libraries on macOS, but this one was not tried there
 

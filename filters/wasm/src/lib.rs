@@ -1,5 +1,5 @@
-//! The shell between proxy-wasm and the core: it translates Envoy's callbacks into events of
-//! [`Lifecycle`](zonegate::lifecycle::Lifecycle), and effects into host calls. It decides nothing.
+//! The shell between proxy-wasm and the core: it translates Envoy's callbacks into events of the core's
+//! `Lifecycle`, and effects into host calls. It decides nothing.
 //!
 //! Only `hostcalls` that return bytes are used: the SDK's own getters for text panic on a header that
 //! is not UTF-8, and a panic takes the whole VM down.

@@ -1,6 +1,6 @@
 //! The checks, in the order in which a stream meets them, and which of them refused.
 //!
-//! In: a [`Refusal`], or none. Out: the result of each check. This file checks nothing: [`judge`](super::Policy::judge)
+//! In: a [`Refusal`], or none. Out: the result of each check. This file checks nothing: [`judge`](crate::gate::Policy::judge)
 //! has the order, and tests compare this list with it.
 
 use super::{Refusal, RequestError};

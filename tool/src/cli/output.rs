@@ -97,7 +97,7 @@ macro_rules! say {
 }
 pub(super) use say;
 
-/// As [`print`], but ignores errors.
+/// As [`print()`], but ignores errors.
 pub(super) fn line(text: std::fmt::Arguments<'_>) {
     let _ = print(&format!("{text}\n"));
 }
