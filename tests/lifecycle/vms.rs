@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use zonegate::gate::{ADS_SOTW, Now, UnixTime};
 use zonegate::lifecycle::{Clocks, Effect, PolicyNumber, Request, Step, StreamId};
+use zonegate::log_line::LogLine;
 use zonegate::push_log::LEFT_BYTES;
 use zonegate::shared_data::SharedData;
 use zonegate::token::RSA_CRATE;
@@ -201,9 +202,11 @@ fn a_worker_hears_what_alone_is_left_on_the_main_thread() {
         main.tick(100);
         worker.tick(100);
         main.dropped(of_main[first]);
-        main.tick(100);
+        let mut effects = main.tick(100);
         main.dropped(of_main[second]);
-        main.tick(100);
+        effects.extend(main.tick(100));
+        let went_back = effects.contains(&Effect::Log(Box::new(LogLine::WentBack)));
+        assert_eq!(went_back, left != last, "{left} {first} {second}");
         let cut = worker.tick(100);
         assert!(
             open.is_none_or(|open| cut.contains(&Effect::Cut(open))),
