@@ -8,6 +8,7 @@ mod first_message;
 mod head;
 mod headers_alone;
 mod judge;
+mod judge_proxy;
 mod judge_token;
 mod policy;
 mod profile;
