@@ -28,8 +28,10 @@ pub enum IssueError {
 impl fmt::Display for IssueError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Clock => "the clock of this machine stands before 1970: set it first",
-            Self::TooLong => "the token would live beyond the end of all clocks",
+            Self::Clock => "the clock of this machine shows a time before 1970: set it first",
+            Self::TooLong => {
+                "the token would expire later than a date can express: give a shorter --valid-for"
+            }
             Self::Over => "the token would have expired already: give a later --not-before",
         })
     }

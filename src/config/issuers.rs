@@ -269,7 +269,7 @@ fn insert_shared(
     path: &str,
 ) -> Result<(), ConfigError> {
     if keys.get(kid).is_some_and(|other| other.spki_der() != key.spki_der()) {
-        let problem = format_args!("{kid:?} is there twice, with two keys");
+        let problem = format_args!("{kid:?} occurs twice, with two keys");
         return Err(ConfigError::new(format!("{path}.kid"), problem));
     }
     let field = number_of(key.algorithm());
@@ -304,7 +304,7 @@ impl Place {
         }
         // Kuma would take the last one, silently.
         if keys.contains(&kid) {
-            return Err(self.error("kid", &format_args!("{kid:?} is there twice")));
+            return Err(self.error("kid", &format_args!("{kid:?} occurs twice")));
         }
         let public = PublicKey::from_pem(key).map_err(|problem| self.error("key", &problem))?;
         keys.insert(kid, public).map_err(|problem| self.error("key", &problem))

@@ -100,7 +100,7 @@ fn counted(zones: Vec<String>) -> Result<BTreeSet<Arc<str>>, ConfigError> {
             return error(&problem);
         }
         if !counted.insert(Arc::from(name)) {
-            return error(&"it is there twice");
+            return error(&"it occurs twice");
         }
     }
     Ok(counted)

@@ -163,7 +163,7 @@ fn the_zones_that_are_counted_are_names_of_zones() {
         (many(1_001), "countZones: 1001 zones: must be 1000 at most"),
         (json!(["east", "us east"]), "countZones[1]: \"us east\": kuma-cp takes no such name"),
         (json!(["east", ""]), "countZones[1]: must not be empty"),
-        (json!(["east", "west", "east"]), "countZones[2]: it is there twice"),
+        (json!(["east", "west", "east"]), "countZones[2]: it occurs twice"),
         (json!("east"), "countZones: invalid type: string"),
         (json!(null), "countZones: invalid type: null"),
     ] {
@@ -214,7 +214,7 @@ fn what_cannot_be_honoured_is_refused_with_its_path() {
         (json!({ "publicKeys": [] }), "publicKeys: at least one key"),
         (json!({ "publicKeys": "x" }), "publicKeys: invalid type: string"),
         (no_key(json!({})), "publicKeys[1]: missing field `kid`"),
-        (no_key(json!({ "kid": 1, "key": KEY_1 })), "publicKeys[1].kid: \"1\" is there twice"),
+        (no_key(json!({ "kid": 1, "key": KEY_1 })), "publicKeys[1].kid: \"1\" occurs twice"),
         (no_key(json!({ "kid": 1.5, "key": KEY_1 })), "publicKeys[1].kid: invalid value: floating"),
         (
             no_key(json!({ "kid": 1e16, "key": KEY_1 })),
@@ -223,7 +223,7 @@ fn what_cannot_be_honoured_is_refused_with_its_path() {
         (no_key(json!({ "kid": true, "key": KEY_1 })), "publicKeys[1].kid: invalid type: boolean"),
         (no_key(json!({ "kid": null, "key": KEY_1 })), "publicKeys[1].kid: invalid type: null"),
         (no_key(json!({ "kid": "", "key": KEY_1 })), "publicKeys[1].kid: must not be empty"),
-        (no_key(json!({ "kid": "1", "key": KEY_1 })), "publicKeys[1].kid: \"1\" is there twice"),
+        (no_key(json!({ "kid": "1", "key": KEY_1 })), "publicKeys[1].kid: \"1\" occurs twice"),
         (no_key(json!({ "kid": "2" })), "publicKeys[1].key: not PEM"),
         (no_key(json!({ "kid": "2", "key": "x" })), "publicKeys[1].key: not PEM"),
         (no_key(json!({ "kid": "2", "keyFile": "/k.pem" })), "publicKeys[1].keyFile: the gate"),

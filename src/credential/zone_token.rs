@@ -118,13 +118,13 @@ mod tests {
             (r#"{"Scope":1}"#, "its claim Scope has the wrong type"),
             (
                 r#"{"Scope":["ingress"],"scope":"openid email"}"#,
-                "its claim \"scope\" has the wrong type; it is read as Scope, for names count without \
-                 case",
+                "its claim \"scope\" has the wrong type; it is read as Scope, because the case \
+                 of names is ignored",
             ),
             (
                 "{\"\u{17f}cope\":1}",
-                "its claim \"\\u{17f}cope\" has the wrong type; it is read as Scope, for names count \
-                 without case",
+                "its claim \"\\u{17f}cope\" has the wrong type; it is read as Scope, because the \
+                 case of names is ignored",
             ),
         ] {
             let error = read_claims::<ZoneClaims>(payload.as_bytes()).unwrap_err();

@@ -107,8 +107,7 @@ impl LogLine {
             }
             Self::Cut { why, identity, suppressed } => cut(*why, identity.as_deref(), *suppressed),
             Self::WentBack => {
-                "zonegate: an earlier configuration is in force again: the host has gone back to it"
-                    .to_owned()
+                "zonegate: the host has put an earlier configuration in force again".to_owned()
             }
             Self::Text(_, line) => line.clone(),
         }

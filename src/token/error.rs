@@ -41,7 +41,7 @@ impl fmt::Display for MistypedClaim {
             true => write!(f, "its claim {claim} has the wrong type"),
             false => write!(
                 f,
-                "its claim \"{}\" has the wrong type; it is read as {claim}, for names count without case",
+                "its claim \"{}\" has the wrong type; it is read as {claim}, because the case of names is ignored",
                 spelled.escape_default()
             ),
         }
@@ -107,7 +107,7 @@ impl fmt::Display for TokenError {
             Self::ClaimsJson(error) => write!(f, "its claims segment {error}"),
             Self::ClaimType(claim) => claim.fmt(f),
             Self::RepeatedClaim(name) => {
-                write!(f, "its claim \"{}\" is there twice", name.escape_default())
+                write!(f, "its claim \"{}\" occurs twice", name.escape_default())
             }
             Self::MissingClaim(name) => write!(f, "its claim {name} is missing"),
             Self::Spelling(segment) => {

@@ -59,7 +59,7 @@ impl fmt::Display for KeyError {
         match self {
             Self::JwkNumber => f.write_str("n or e is not base64url of a whole number above zero"),
             Self::JwkCoordinate => f.write_str("x or y is not base64url of 32 bytes"),
-            Self::NotOnCurve => f.write_str("x and y are no point on P-256"),
+            Self::NotOnCurve => f.write_str("x and y are not a point on P-256"),
             Self::NotPem(what) => {
                 write!(f, "not PEM: {what}; kuma-cp would crash at its start with it")
             }
@@ -94,7 +94,7 @@ impl fmt::Display for KeyError {
             }
             Self::Size(bits) => write!(f, "an RSA key of {bits} bits: at most {MAX_BITS}"),
             Self::EvenModulus => {
-                f.write_str("an RSA key with an even modulus: Kuma verifies with none such")
+                f.write_str("an RSA key with an even modulus: Kuma never verifies with such a key")
             }
             Self::Exponent => f.write_str(
                 "an RSA key with an exponent that Kuma does not verify with: it must be odd, and \

@@ -68,7 +68,7 @@ impl fmt::Display for NotPem {
             Self::Quoted => "quotation marks stand around it: remove them (tr -d '\"' <FILE)",
             Self::NotAtLineStart => "-----BEGIN does not stand at the start of its line",
             Self::LiteralLineEnds => {
-                "each of its line ends is a backslash and an n: make them real ones \
+                "each of its line ends is a backslash and an n: replace each with a real line end \
                  (sed 's/\\\\n/\\n/g' FILE)"
             }
             Self::CarriageReturns => "its lines end in CR: convert them (tr '\\r' '\\n' <FILE)",

@@ -38,7 +38,7 @@ pub struct UnknownVmConfiguration;
 
 impl fmt::Display for UnknownVmConfiguration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the only text it may have is crypto=crate")
+        f.write_str("it must be empty or crypto=crate")
     }
 }
 

@@ -33,7 +33,7 @@ fn bad(key: &SigningKey) -> Vec<(Value, &'static str)> {
         (one_key(json!({ "kid": "1", "key": "x" })), "publicKeys[0].key: not PEM"),
         (one_key(json!({ "kid": true, "key": pem })), "publicKeys[0].kid: invalid type"),
         (one_key(json!({ "kid": "1", "key": &*key.to_pem() })), "publicKeys[0].key: a private key"),
-        (with("publicKeys", json!([item, item])), "publicKeys[1].kid: \"1\" is there twice"),
+        (with("publicKeys", json!([item, item])), "publicKeys[1].kid: \"1\" occurs twice"),
         (with("zone", json!("")), "zone: must not be empty"),
         (with("zones", json!("a")), "zones: unknown field"),
         (with("mode", json!("off")), "mode: unknown variant"),

@@ -139,7 +139,7 @@ fn each_kind_of_token_has_its_list_of_checks() {
     for (kind, own_checks) in own {
         let checks = Check::of_kind(kind);
         for (index, check) in checks.iter().enumerate() {
-            assert!(!checks[..index].contains(check), "{kind:?}: {check:?} is there twice");
+            assert!(!checks[..index].contains(check), "{kind:?}: {check:?} occurs twice");
         }
         let others = own.iter().flat_map(|(_, checks)| *checks);
         for check in others {

@@ -152,7 +152,7 @@ fn a_kid_has_one_key_in_all_clusters() {
     shared["issuers"][1]["jwks"]["keys"][0] = key(&STRANGER, "1");
     assert_eq!(
         read(shared).unwrap_err(),
-        "serviceAccountToken.issuers[1].jwks.keys[0].kid: \"1\" is there twice, with two keys"
+        "serviceAccountToken.issuers[1].jwks.keys[0].kid: \"1\" occurs twice, with two keys"
     );
 }
 
@@ -182,7 +182,7 @@ fn keys_of_other_algorithms_are_left_out_and_bad_ones_refused() {
         (json!({ "kty": "OKP", "crv": "Ed25519", "kid": "o" }), Ok((3, other("OKP Ed25519")))),
         (json!({ "kty": "RSA", "alg": "RS384", "kid": "r" }), Ok((3, other("RS384")))),
         (with("x", "AQ"), Err("x: x or y is not base64url of 32 bytes")),
-        (with("x", p256["y"].as_str().unwrap()), Err("x: x and y are no point on P-256")),
+        (with("x", p256["y"].as_str().unwrap()), Err("x: x and y are not a point on P-256")),
         (with("kid", ""), Err("kid: must not be empty")),
     ] {
         let mut config = block();
