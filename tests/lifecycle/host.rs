@@ -91,6 +91,7 @@ pub(crate) fn token(name: &str) -> String {
             ("short", sign(&KEY, "id-3", "east", "ingress", 10)),
             ("longer", sign(&KEY, "id-6", "east", "ingress", 20)),
             ("five-days", sign(&KEY, "id-7", "east", "ingress", 5 * 86_400)),
+            ("over-512-bytes", sign(&KEY, &"id-8".repeat(100), "east", "ingress", year)),
             ("west", sign(&KEY, "id-4", "west", "ingress", year)),
             ("egress", sign(&KEY, "id-5", "east", "egress", year)),
             ("forged", sign(&OTHER, "id-1", "east", "ingress", year)),

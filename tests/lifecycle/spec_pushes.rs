@@ -49,14 +49,19 @@ fn a_held_stream_is_judged_by_the_newest_policy() {
     }
 }
 
-/// The lower limit still allows this token, which was read before the push.
+/// Tokens that were read before the push, one of them too long for the new limit.
 #[test]
 fn a_push_that_shortens_tokens_holds_for_held_streams() {
     tell(&[
-        (r#"push a {"publicKeys": "OTHER", "maxTokenBytes": 65536}"#, ""),
-        ("headers 1 forged", "pause"),
-        (r#"push b {"publicKeys": "OTHER", "maxTokenBytes": 512}"#, ""),
-        ("body 1 ingress", LET_IN),
+        (r#"push a {"maxTokenBytes": 65536}"#, ""),
+        ("headers 1 over-512-bytes", "pause"),
+        ("headers 2 good", "pause"),
+        (r#"push b {"maxTokenBytes": 512}"#, ""),
+        (
+            "body 1 ingress",
+            "pause, denied.token_too_long, 1:deny token_too_long, 1:answer 16, warn",
+        ),
+        ("body 2 ingress", "continue, allowed, kid.1.allowed, 2:allow"),
     ]);
 }
 
