@@ -49,7 +49,7 @@ impl Authorization for Authorizer {
         let mut response = match (step, answer) {
             (Step::Continue, _) => passed(),
             (Step::Pause, Some(answer)) => refused(&answer),
-            (Step::Pause, None) => return Err(Status::unavailable("not judged")),
+            (Step::Pause, None) => return Err(Status::unavailable("the request was not judged")),
         };
         response.dynamic_metadata = facts.as_ref().map(metadata);
         Ok(Response::new(response))

@@ -133,7 +133,9 @@ impl Exchange {
                 | Part::ResponseBody(_)
                 | Part::ResponseTrailers(_),
             )
-            | None => self.end(Status::invalid_argument("not asked for")),
+            | None => self.end(Status::invalid_argument(
+                "unexpected message: only the body and trailers of the request were asked for",
+            )),
         }
     }
 

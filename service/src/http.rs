@@ -80,7 +80,7 @@ pub(crate) async fn only_grpc(request: Request, next: Next) -> Response<Body> {
     let content_type = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
     match content_type.is_some_and(|value| value.starts_with(b"application/grpc")) {
         true => next.run(request).await,
-        false => text(StatusCode::UNSUPPORTED_MEDIA_TYPE, "this is a service of gRPC\n"),
+        false => text(StatusCode::UNSUPPORTED_MEDIA_TYPE, "this path accepts gRPC requests only\n"),
     }
 }
 
@@ -88,7 +88,7 @@ pub(crate) async fn only_grpc(request: Request, next: Next) -> Response<Body> {
 pub(crate) async fn nowhere() -> Response<Body> {
     text(
         StatusCode::NOT_FOUND,
-        "here are gRPC, /auth, /forward-auth, /metrics, /ready and /status\n",
+        "unknown path: this service has gRPC, /auth, /forward-auth, /metrics, /ready and /status\n",
     )
 }
 
@@ -141,7 +141,8 @@ async fn ready(State(gate): State<Arc<Gate>>) -> Response<Body> {
 fn judge(gate: &Arc<Gate>, headers: &HeaderMap, dialect: Dialect) -> Response<Body> {
     let (Some(method), Some(uri)) = (only(headers, dialect.method), only(headers, dialect.uri))
     else {
-        let words = format!("{} and {} must be there, once\n", dialect.method, dialect.uri);
+        let words =
+            format!("{} and {} must each occur exactly once\n", dialect.method, dialect.uri);
         return text(StatusCode::FORBIDDEN, words);
     };
     let own = [(&b":method"[..], method), (b":path", uri)];
@@ -152,7 +153,7 @@ fn judge(gate: &Arc<Gate>, headers: &HeaderMap, dialect: Dialect) -> Response<Bo
     match (step, answer) {
         (Step::Continue, _) => text(StatusCode::OK, ""),
         (Step::Pause, Some(answer)) => refused(&answer, dialect.statuses),
-        (Step::Pause, None) => text(StatusCode::FORBIDDEN, "not judged\n"),
+        (Step::Pause, None) => text(StatusCode::FORBIDDEN, "the request was not judged\n"),
     }
 }
 

@@ -140,7 +140,7 @@ fn certificates(path: &PathBuf) -> Result<Vec<CertificateDer<'static>>, TlsError
     let all = CertificateDer::pem_file_iter(path).map_err(|error| bad(&error))?;
     let all = all.collect::<Result<Vec<_>, _>>().map_err(|error| bad(&error))?;
     match all.is_empty() {
-        true => Err(bad(&"no certificate in it")),
+        true => Err(bad(&"the file contains no certificate")),
         false => Ok(all),
     }
 }

@@ -77,7 +77,10 @@ impl Watched {
         let limit = u64::try_from(self.limit).unwrap_or(u64::MAX);
         (&file).take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
         if bytes.len() > self.limit {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "too long"));
+            return Err(io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                format!("the file is larger than {} bytes", self.limit),
+            ));
         }
         let seen = Seen {
             identity: identity(&metadata),

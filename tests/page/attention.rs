@@ -48,7 +48,7 @@ fn each_thing_that_is_wrong_is_said() {
                 state
             },
         ),
-        ("Look Shadow mode: what would be refused is counted, and let in.", {
+        ("Look Shadow mode: refusals are only counted; every connection is let in.", {
             State::serve(json!({ "mode": "shadow" }))
         }),
         (
@@ -57,8 +57,8 @@ fn each_thing_that_is_wrong_is_said() {
             State::serve(json!({ "revocations": ["a", ""] })),
         ),
         (
-            "Look For 60 s nothing was heard of the control plane: what has been revoked there since is let \
-             in here.",
+            "Look The control plane has not answered for 60 s: tokens that were revoked there since then \
+             are still let in here.",
             {
                 let mut state = State::sync(json!({}));
                 state.poll = failing(Some(before(60)));
@@ -66,8 +66,8 @@ fn each_thing_that_is_wrong_is_said() {
             },
         ),
         (
-            "Wrong For 5 minutes nothing was heard of the control plane: what has been revoked there since \
-             is let in here.",
+            "Wrong The control plane has not answered for 5 minutes: tokens that were revoked there since \
+             then are still let in here.",
             {
                 let mut state = State::sync(json!({}));
                 state.poll = failing(Some(before(300)));
@@ -79,11 +79,14 @@ fn each_thing_that_is_wrong_is_said() {
             state.policy = None;
             state
         }),
-        ("Wrong The gateway does not hold what the file holds: it has not taken the last push.", {
-            let mut state = State::sync(json!({ "revocations": "a,b" }));
-            state.counts.holds = (1, 1);
-            state
-        }),
+        (
+            "Wrong The keys or revoked ids in the gateway differ from those in the file: the gateway has not taken the last push.",
+            {
+                let mut state = State::sync(json!({ "revocations": "a,b" }));
+                state.counts.holds = (1, 1);
+                state
+            },
+        ),
         ("Wrong The gateway's admin interface does not answer.", {
             let mut state = State::sync(json!({}));
             state.unknown = Some(Gateway::Silent("Connection refused"));

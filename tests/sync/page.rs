@@ -59,7 +59,7 @@ async fn the_page_follows_the_control_plane() {
     assert!(
         Document::parse(&html)
             .section("attention")
-            .contains("nothing was heard of the control plane")
+            .contains("The control plane has not answered for ")
     );
     // The keys are still those of the policy in the file.
     assert!(Document::parse(&html).section("keys").contains(&print));
@@ -139,7 +139,12 @@ async fn with_the_gateways_admin_interface_the_page_shows_what_it_counts() {
     let running = place.run(&api, &["--gateway-admin", &admin.url]);
     // Refusals before the first look are not in the last hour.
     shows(&running, "refusals", "expired 0 3").await;
-    shows(&running, "attention", "The gateway does not hold what the file holds").await;
+    shows(
+        &running,
+        "attention",
+        "The keys or revoked ids in the gateway differ from those in the file",
+    )
+    .await;
     admin.set(&stats(5, 1));
     let html = shows(&running, "refusals", "expired 2 5").await;
     let page = Document::parse(&html);

@@ -47,7 +47,7 @@ fn of_policy(page: &Page<'_>) -> Vec<(Level, String)> {
     };
     let mut all = Vec::new();
     if policy.mode == Mode::Shadow {
-        let words = "Shadow mode: what would be refused is counted, and let in.";
+        let words = "Shadow mode: refusals are only counted; every connection is let in.";
         all.push((Level::Look, words.to_owned()));
     }
     for warning in &policy.warnings {
@@ -70,7 +70,7 @@ fn of_pushes(page: &Page<'_>) -> Option<(Level, String)> {
             let silent = page.now?.saturating_since(poll.current_at.or(poll.failing_since)?);
             let level = if silent >= LONG { Level::Wrong } else { Level::Look };
             let words = format!(
-                "For {} nothing was heard of the control plane: what has been revoked there since is let in here.",
+                "The control plane has not answered for {}: tokens that were revoked there since then are still let in here.",
                 span(silent)
             );
             Some((level, words))
@@ -101,8 +101,7 @@ fn of_gateway(page: &Page<'_>) -> Vec<(Level, String)> {
         if (u64::try_from(wanted.0), u64::try_from(wanted.1))
             != (Ok(counts.holds.0), Ok(counts.holds.1))
         {
-            let words =
-                "The gateway does not hold what the file holds: it has not taken the last push.";
+            let words = "The keys or revoked ids in the gateway differ from those in the file: the gateway has not taken the last push.";
             all.push((Level::Wrong, words.to_owned()));
         }
     }

@@ -74,7 +74,7 @@ fn summary(html: &mut Html, page: &Page<'_>) {
 }
 
 fn foot(html: &mut Html, page: &Page<'_>) {
-    html.markup("<footer>\n<p>Load the page again to see what is new. The same for programs: ")
+    html.markup("<footer>\n<p>Reload the page for new values. Programs can read ")
         .markup("<a href=\"/metrics\">/metrics</a>. What each word means and what to do: ");
     html.markup(match page.server {
         Server::Serve(_) => "docs/service.md and docs/troubleshoot.md.",

@@ -10,7 +10,7 @@ use zonegate::token::NumericDate;
 
 /// A time in UTC, and how long ago it was.
 pub(super) fn when(at: Option<UnixTime>, now: Option<UnixTime>) -> String {
-    let Some(at) = at else { return "at a time that the clock did not know".to_owned() };
+    let Some(at) = at else { return "time unknown (the clock was before 1970)".to_owned() };
     match now {
         Some(now) if now >= at => format!("{}, {} ago", utc(at), span(now.saturating_since(at))),
         Some(now) => format!("{}, in {}", utc(at), span(at.saturating_since(now))),
@@ -82,7 +82,7 @@ mod tests {
             ),
             (at(1_795_799_100), at(1_795_626_300), "2026-11-27 17:05:00 UTC, in 2 days"),
             (at(0), None, "1970-01-01 00:00:00 UTC"),
-            (None, at(0), "at a time that the clock did not know"),
+            (None, at(0), "time unknown (the clock was before 1970)"),
         ] {
             assert_eq!(when(time, now), wanted);
         }
