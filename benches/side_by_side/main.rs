@@ -59,7 +59,7 @@ struct Arguments {
     /// Other modules to compare with.
     #[arg(long, value_delimiter = ',')]
     also: Vec<PathBuf>,
-    /// Which scenarios.
+    /// The scenarios to run.
     #[arg(long, value_delimiter = ',', default_value = "a,b,c,d,e,f,g,h,i", value_parser = scenario)]
     only: Vec<char>,
     /// Few and short rounds.
@@ -77,7 +77,7 @@ struct Arguments {
     /// Write the charts and the tables of docs/performance.md.
     #[arg(long)]
     docs: bool,
-    /// What cargo says to every benchmark.
+    /// cargo passes this flag to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
 }

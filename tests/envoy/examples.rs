@@ -68,7 +68,7 @@ async fn ask_kds(connection: &Connection, zone: &str) -> String {
 
 /// No zone here sends its own token, as in every release of Kuma.
 #[tokio::test]
-async fn zones_come_to_prove_themselves_as_the_readme_says() {
+async fn the_global_kds_example_works_as_its_readme_says() {
     let walk = run("global-kds");
     let token = |name: &str| fs::read_to_string(walk.path(name)).unwrap();
     let setup = gateway(policy_in(&walk.path("1-shadow.yaml"))).await;

@@ -70,7 +70,7 @@ async fn a_vm_that_fails_denies_until_it_is_started_anew() {
     let place = match form() {
         Form::Wasm => "panicked at filters/wasm/src/fault_injection.rs",
         Form::Native => "panicked at filters/native/src/fault_injection.rs",
-        Form::Service => panic!("no faults can be ordered of a service"),
+        Form::Service => panic!("a service has no injected faults"),
     };
     assert!(log.contains(place), "{}", setup.gateway.log_tail());
     if form() == Form::Native {
@@ -108,7 +108,7 @@ async fn nothing_passes_while_a_vm_is_started_anew() {
         Form::Wasm => assert!(denied > 0),
         // It restarts at once.
         Form::Native => assert_eq!(denied, 0),
-        Form::Service => panic!("no faults can be ordered of a service"),
+        Form::Service => panic!("a service has no injected faults"),
     }
     drop(stream);
 }

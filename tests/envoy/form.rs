@@ -32,7 +32,7 @@ pub(crate) fn faulty_module() -> PathBuf {
     match form() {
         Form::Wasm => from_environment("ZONEGATE_FAULTY_WASM"),
         Form::Native => from_environment("ZONEGATE_FAULTY_NATIVE"),
-        Form::Service => panic!("there is no service with faults to order"),
+        Form::Service => panic!("a service has no injected faults"),
     }
 }
 
@@ -83,10 +83,10 @@ impl WasmOnly {
             }
             Self::StopIterationFlag => "a dynamic module may always hold headers back",
             Self::SameFile => {
-                "the system loads a library once from a path: another path, or a restart, it must be"
+                "the system loads a library once per path; a new one needs another path or a restart"
             }
             Self::LongLists => {
-                "another copy of the library is told of lists of every length, and cuts no others"
+                "the other copy of the library gets lists of any length, and cuts only revoked streams"
             }
             Self::TwoMinutes => "the commands of the README name the module in wasm",
         }

@@ -37,7 +37,7 @@ fn said(commands: &str, folder: &Path, programs: Option<&Path>) -> String {
 }
 
 #[tokio::test]
-async fn the_pages_ask_a_gateway_for_what_it_has() {
+async fn commands_for_the_admin_interface_answer_as_the_pages_say() {
     if FilterOnly::Stats.is_left_out() {
         return;
     }

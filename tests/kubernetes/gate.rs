@@ -97,7 +97,7 @@ const NO_LEEWAY: &[Row] = &[
     ("issued-30", Reason::NotYetValid, LEEWAY),
 ];
 
-const POD: &str = "a token is its pod's: Kuma compares the account only";
+const POD: &str = "a token is valid only for its pod: Kuma compares only the account";
 const KID: &str = "a token names its key";
 const ALG: &str = "API servers sign with RS256 or ES256";
 const AUD: &str = "API servers issue no token without an audience";

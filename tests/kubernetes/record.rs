@@ -83,8 +83,8 @@ async fn the_recorded_verdicts_are_the_api_servers() {
     let today: Vec<Vector> = cases.iter().map(Vector::from).collect();
     let today: BTreeMap<&str, String> =
         today.iter().map(|vector| (vector.name.as_str(), vector.verdict())).collect();
-    assert_eq!(today.len(), cases.len(), "a name is there twice");
-    assert_eq!(recorded.len(), record.vectors.len(), "a name is there twice in the record");
+    assert_eq!(today.len(), cases.len(), "a name occurs twice");
+    assert_eq!(recorded.len(), record.vectors.len(), "a name occurs twice in the record");
     assert!(recorded.len() > 200, "{}", recorded.len());
     let names: BTreeSet<&str> = today.keys().chain(recorded.keys()).copied().collect();
     let others: Vec<String> = names

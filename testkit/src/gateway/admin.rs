@@ -72,7 +72,7 @@ impl Admin {
     pub(super) async fn listener(&self, name: &str) -> anyhow::Result<SocketAddr> {
         let listeners: Value = serde_json::from_str(&self.get("/listeners?format=json").await?)?;
         let all = listeners.get("listener_statuses").and_then(Value::as_array);
-        let mut all = all.context("Envoy listens nowhere")?.iter();
+        let mut all = all.context("Envoy has no listeners")?.iter();
         let listener = all.find(|one| one.get("name").and_then(Value::as_str) == Some(name));
         let socket = listener
             .and_then(|one| one.pointer("/local_address/socket_address"))

@@ -157,7 +157,8 @@ impl Gateway {
         service: Option<&Service>,
         policy: AtStart,
     ) -> anyhow::Result<(Admin, SocketAddr)> {
-        let deadline = Instant::now().checked_add(START).context("no such time")?;
+        let deadline =
+            Instant::now().checked_add(START).context("the time limit is out of range")?;
         while Instant::now() < deadline {
             if let Some(status) = process.ended()? {
                 bail!("Envoy did not start ({status})");
@@ -289,7 +290,7 @@ impl Gateway {
             }
             sleep(LOOK).await;
         }
-        bail!("Envoy took no notice of the push")
+        bail!("Envoy did not react to the push")
     }
 
     /// Envoy's log so far, followed by the log of the service.

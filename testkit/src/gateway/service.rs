@@ -48,7 +48,7 @@ impl Service {
     /// # Errors
     /// It cannot be started, ends, or does not listen in time; with the end of its log.
     pub async fn start(options: &Options, policy: &Path, dir: &Path) -> anyhow::Result<Self> {
-        let listen = options.service.address.context("nobody says where it is to listen")?;
+        let listen = options.service.address.context("no address to listen on is set")?;
         let mut command = Command::new(&options.module);
         command.arg("serve").arg("--config").arg(policy).args(["--listen", &listen.to_string()]);
         command.args(&options.service.arguments);

@@ -81,7 +81,7 @@ impl Judge {
             request.metadata_mut().append("authorization", value);
         }
         let status = match self.ask(number, request).await {
-            Ok(()) => bail!("the control plane has answered, and should not have"),
+            Ok(()) => bail!("the control plane answered; an error was expected"),
             Err(status) => status,
         };
         match status.message() {
@@ -89,7 +89,7 @@ impl Judge {
                 Ok(Err(words.to_owned()))
             }
             words if words.contains(LET_IN) => Ok(Ok(())),
-            _ => bail!("the control plane says neither yes nor no: {status:?}"),
+            _ => bail!("the answer is neither acceptance nor refusal: {status:?}"),
         }
     }
 

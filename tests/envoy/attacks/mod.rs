@@ -97,7 +97,7 @@ pub(super) async fn push_listeners(setup: &Setup, edit: impl FnOnce(&mut Value))
         if stat("update_success").await > before.0 {
             return Pushed::Accepted;
         }
-        assert!(start.elapsed() < LIMIT, "Envoy took no notice of the listener");
+        assert!(start.elapsed() < LIMIT, "Envoy did not react to the listener");
         sleep(Duration::from_millis(20)).await;
     }
 }

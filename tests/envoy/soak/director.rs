@@ -153,7 +153,7 @@ async fn restart_envoy(world: &World, restart: Restart) {
             let next = gateway.as_ref().unwrap().successor().await.unwrap();
             let mut old = gateway.replace(next).unwrap();
             drop(gateway);
-            timeout(GONE, old.wait()).await.expect("the old Envoy does not go").unwrap();
+            timeout(GONE, old.wait()).await.expect("the old Envoy does not end").unwrap();
             world.replaced.lock().unwrap().push(old);
         }
         Restart::Cold => {

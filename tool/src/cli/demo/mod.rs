@@ -105,7 +105,9 @@ impl Sandbox {
             scope: scope.to_vec(),
             valid_for: Duration::from_secs(3600),
             kid: KID.to_owned(),
-            now: SystemTime::now().checked_sub(age).context("no such time")?,
+            now: SystemTime::now()
+                .checked_sub(age)
+                .context("the age of the token is out of range")?,
             not_before: None,
             id: id.to_string(),
         };
