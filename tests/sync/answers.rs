@@ -57,6 +57,11 @@ async fn nonsense_changes_nothing() {
             "error: the server answers 502 Bad Gateway\n",
         ),
         (
+            Answer::With(StatusCode::UNAUTHORIZED, "text/plain", "401".to_owned()),
+            "error: the server requires a token (401): give an admin token by --token-file or \
+             ZONEGATE_ADMIN_TOKEN (kumactl generate user-token ",
+        ),
+        (
             Answer::With(StatusCode::NOT_FOUND, "text/plain", "404".to_owned()),
             "error: the server answers 404 Not Found; is --address the API server (port 5681 or 5682)?\n",
         ),
@@ -156,7 +161,7 @@ async fn a_token_that_is_not_taken_is_explained() {
     place.write("token", "user");
     let (code, said) = place.once(&api, &["--token-file", &path]).await;
     let wanted = format!(
-        "error: the token in {path} is good, and its user may not read GlobalSecrets (403): its \
+        "error: the token in {path} is valid, but its user may not read GlobalSecrets (403): its \
          group must be one of KUMA_ACCESS_STATIC_ADMIN_RESOURCES_GROUPS, which is mesh-system:admin \
          ({NEW})\n"
     );

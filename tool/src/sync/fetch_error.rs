@@ -166,7 +166,7 @@ impl fmt::Display for FetchError {
             }
             Self::NotPem { path, what } => write!(f, "{} holds no {what} as PEM", path.display()),
             Self::NotACa { path, why } => {
-                write!(f, "{} cannot be trusted by: {why}", path.display())
+                write!(f, "{} cannot be used as a CA: {why}", path.display())
             }
             Self::ClientCertificate { path, why } => {
                 write!(f, "the client certificate {} cannot be used: {why}", path.display())
@@ -223,14 +223,17 @@ const NEW_TOKEN: &str = "kumactl generate user-token --name NAME --group mesh-sy
 
 fn unauthorized(source: &TokenSource, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match source {
-        TokenSource::Nowhere => f.write_str("the server wants to know who asks (401): "),
+        TokenSource::Nowhere => write!(
+            f,
+            "the server requires a token (401): give an admin token by --token-file or {VARIABLE} \
+             ({NEW_TOKEN})"
+        ),
         _ => write!(
             f,
-            "the control plane does not accept the token in {source} (401): it is \
-                        expired, revoked or of another control plane; "
+            "the control plane does not accept the token in {source} (401): it is expired, revoked \
+             or of another control plane; put a new one there ({NEW_TOKEN})"
         ),
-    }?;
-    write!(f, "put a new one there ({NEW_TOKEN})")
+    }
 }
 
 fn forbidden(source: &TokenSource, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -242,7 +245,7 @@ fn forbidden(source: &TokenSource, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         ),
         _ => write!(
             f,
-            "the token in {source} is good, and its user may not read GlobalSecrets (403): its \
+            "the token in {source} is valid, but its user may not read GlobalSecrets (403): its \
              group must be one of KUMA_ACCESS_STATIC_ADMIN_RESOURCES_GROUPS, which is \
              mesh-system:admin ({NEW_TOKEN})"
         ),
