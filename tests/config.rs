@@ -108,7 +108,7 @@ fn every_kind_of_token_is_rendered() {
     again["name"] = json!("dataplane-token-signing-key-east-offline");
     let output = zonegate(folder.path(), &arguments, &secrets(&[again]));
     assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("kid \"offline\" is there twice"), "{output:?}");
+    assert!(text(&output.stderr).contains("kid \"offline\" occurs twice"), "{output:?}");
 }
 
 /// Envoy and people read this file: keys of meshes have their own lines too.

@@ -344,7 +344,7 @@ async fn a_key_of_the_policy_and_one_of_the_secrets_must_not_share_a_kid() {
     let (code, said) = place.once(&api, &["--base", &policy]).await;
     assert_eq!(code, 2);
     let wanted = format!(
-        "error: kid \"1\" is there twice, with different keys: in {policy} and in the control plane \
+        "error: kid \"1\" occurs twice, with different keys: in {policy} and in the control plane \
          (secret zone-token-signing-key-1); remove one\n"
     );
     assert_eq!(said, wanted);

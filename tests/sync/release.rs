@@ -6,7 +6,7 @@ use crate::api::{Answer, Api};
 use crate::tool::Place;
 
 const WARNING: &str =
-    "zonegate sync: warning: zone tokens mean nothing to this control plane (it is Kuma 3.0.0): ";
+    "zonegate sync: warning: this control plane does not accept zone tokens (it is Kuma 3.0.0): ";
 
 async fn api(version: &'static str) -> Api {
     let api = Api::start().await;

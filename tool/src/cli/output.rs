@@ -19,7 +19,7 @@ pub(super) struct Output {
     /// New file to write, or - for standard output; an existing file is never replaced
     #[arg(long, value_name = "FILE", default_value = "-")]
     output_file: PathBuf,
-    /// As --output-file, which it was called before
+    /// Former name of --output-file
     #[arg(long, value_name = "FILE", hide = true, conflicts_with = "output_file")]
     output: Option<PathBuf>,
 }
@@ -27,7 +27,7 @@ pub(super) struct Output {
 /// Warns that the flag now names a format. It still works with a file.
 pub(super) fn hint_at_output_file(flag: &str) {
     warn(&format!(
-        "{flag} FILE is now --output-file FILE, for -o is a format everywhere; it goes on working"
+        "{flag} FILE is now --output-file FILE, because -o is a format in all commands; the old flag still works"
     ));
 }
 

@@ -141,7 +141,7 @@ fn other(text: &[u8]) -> Option<&'static str> {
         text.starts_with(b"ey") && text.iter().filter(|byte| **byte == b'.').count() == 4;
     match () {
         () if text == b"null" || text == b"undefined" => Some(
-            "it is null, which jq prints where there is nothing: the program that made it has failed",
+            "it is null, which jq prints for a missing field: the command that should print the token has failed",
         ),
         () if begins(b"<") => {
             Some("it is HTML or XML: a login page, or what a proxy says of an error?")

@@ -35,11 +35,11 @@ and /ready answers 503. SIGTERM and SIGINT end the service.
 Examples:
   $ zonegate serve --config /etc/zonegate/ecds/zonegate.yaml
 
-  For an Envoy on another machine, which must have a certificate:
+  For an Envoy on another machine, which must show a certificate:
   $ zonegate serve --config zonegate.yaml --listen 0.0.0.0:9912 \\
       --cert-file serve.pem --key-file serve.key --client-ca-file clients.pem";
 
-/// Answer proxies that load no filter: Envoy's ext_proc and ext_authz, nginx's auth_request
+/// Judge requests of proxies that do not load the filter: Envoy's ext_proc and ext_authz, nginx's auth_request
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct ServeArgs {
@@ -49,19 +49,19 @@ pub(super) struct ServeArgs {
     /// Where to listen
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9912")]
     listen: SocketAddr,
-    /// Certificate of this server, PEM; it is looked at again and again, as the two below
+    /// Certificate of this server, PEM; this file and the next two are read again when they change
     #[arg(long, value_name = "FILE", requires = "key_file")]
     cert_file: Option<PathBuf>,
     /// Private key of that certificate
     #[arg(long, value_name = "FILE", requires = "cert_file")]
     key_file: Option<PathBuf>,
-    /// CA of those who may ask: they must have a certificate of it
+    /// CA of the clients: each client must show a certificate that this CA issued
     #[arg(long, value_name = "FILE", requires = "cert_file")]
     client_ca_file: Option<PathBuf>,
-    /// Allow another address than loopback without a certificate: all on the way can read tokens
+    /// Allow a non-loopback address without TLS: anyone on the network can read tokens
     #[arg(long)]
     insecure_http: bool,
-    /// Threads that judge [default: one for each processor]
+    /// Threads that judge requests [default: one for each processor]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
 }

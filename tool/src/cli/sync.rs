@@ -27,13 +27,14 @@ use crate::sync::{
 
 const EXAMPLES: &str = "\
 Reads the secrets zone-token-signing-key-*, zone-token-signing-public-key-* and
-zone-token-revocations, and replaces the file when they change. Where the policy has proxies.dataplane:
-dpToken, dataplane-token-signing-key-* and dataplane-token-revocations-* of every mesh too. Signing
-keys are reduced to public keys at once. Whatever goes wrong, the file stays as it is.
+zone-token-revocations, and replaces the file when they change. If
+proxies.dataplane of the policy is dpToken, it also reads dataplane-token-signing-key-* and
+dataplane-token-revocations-* of every mesh. Signing keys are reduced to public keys at once. If a
+poll fails, the file stays as it is.
 
 The token is read for each poll, from --token-file or the variable ZONEGATE_ADMIN_TOKEN. Without
-either none is sent: a control plane takes whoever asks on its own machine for an admin.
-SIGHUP polls at once; SIGTERM and SIGINT end it.
+either, no token is sent: a control plane treats every request from its own machine as an admin's.
+SIGHUP polls at once; SIGTERM and SIGINT end the sync.
 
 Examples:
   $ zonegate sync --address https://control-plane:5682 --ca-cert-file ca.pem \\
@@ -66,13 +67,13 @@ pub(super) struct SyncArgs {
     /// Private key of that certificate
     #[arg(long, value_name = "FILE", requires = "client_cert_file")]
     client_key_file: Option<PathBuf>,
-    /// Allow http:// to another machine: all on the way can read token and keys
+    /// Allow http:// to another machine: anyone on the network can read the token and the keys
     #[arg(long)]
     insecure_http: bool,
-    /// Policy to start from, as for config render; keys and ids in it count too
+    /// Policy to start from, as for config render; its keys and revoked ids are added to those of the control plane
     #[arg(long, value_name = "FILE")]
     base: Option<PathBuf>,
-    /// Zone that the control plane serves; goes before the base
+    /// Zone that the control plane serves; overrides the base
     #[arg(long)]
     zone: Option<String>,
     /// Where Envoy finds the filter [default: /etc/zonegate/zonegate.wasm]
@@ -81,10 +82,10 @@ pub(super) struct SyncArgs {
     /// The file to keep current, in the folder that Envoy watches
     #[arg(long, value_name = "FILE", required_unless_present = "output")]
     output_file: Option<PathBuf>,
-    /// As --output-file, which it was called before
+    /// Former name of --output-file
     #[arg(short, long, value_name = "FILE", hide = true, conflicts_with = "output_file")]
     output: Option<PathBuf>,
-    /// At most so long from one poll to the next
+    /// Longest time from one poll to the next
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     interval: Duration,
     /// How long a poll may take
@@ -93,7 +94,7 @@ pub(super) struct SyncArgs {
     /// Where to serve a page for people, /healthz, /readyz and /metrics
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9911")]
     listen: SocketAddr,
-    /// Envoy's admin interface, which tells the page what the gateway counts
+    /// Envoy's admin interface, for the gateway's metrics on the page
     #[arg(long, value_name = "URL", conflicts_with = "once")]
     gateway_admin: Option<String>,
     /// Poll once and end

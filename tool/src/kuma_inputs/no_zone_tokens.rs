@@ -92,7 +92,7 @@ impl fmt::Display for NoZoneTokens {
         let Self { sign } = self;
         write!(
             f,
-            "zone tokens mean nothing to this control plane ({sign}): from Kuma {MAJOR} on zone proxies are \
+            "this control plane does not accept zone tokens ({sign}): from Kuma {MAJOR} on zone proxies are \
              Dataplanes, with dataplane tokens or service-account tokens, and a gate for zone tokens \
              refuses them"
         )

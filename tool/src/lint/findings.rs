@@ -283,8 +283,8 @@ impl fmt::Display for Finding {
                 f.write_str("proxies: all types are denied: nothing can connect")
             }
             Self::DataplanePass => f.write_str(
-                "proxies.dataplane: pass: whoever says that it is a sidecar goes through to the \
-                 control plane unchecked",
+                "proxies.dataplane: pass: every client that claims to be a sidecar goes through \
+                 to the control plane unchecked",
             ),
             Self::BootstrapPass => {
                 f.write_str("bootstrap: pass: bootstrap requests go through unchecked")

@@ -40,7 +40,7 @@ impl fmt::Display for SyntaxError {
             Self::Empty => f.write_str("it is empty"),
             Self::Json { line, column } => write!(f, "not JSON at line {line}, column {column}"),
             Self::Yaml { line, column } => {
-                write!(f, "not YAML, or a field is there twice, at line {line}, column {column}")
+                write!(f, "not YAML, or a field occurs twice, at line {line}, column {column}")
             }
         }
     }

@@ -128,7 +128,7 @@ fn yaml_error(error: &YamlError) -> TextError {
 fn problem(error: &YamlError) -> String {
     match error {
         YamlError::DuplicateMappingKey { key: Some(name), .. } => {
-            format!("{} is there twice", zonegate::text::Quoted(name))
+            format!("{} occurs twice", zonegate::text::Quoted(name))
         }
         YamlError::Budget { .. } => "larger or deeper than any configuration".to_owned(),
         _ => {
@@ -174,7 +174,7 @@ mod tests {
                 "---\na: 1\n---\nb: 2\n",
                 "it holds several YAML documents (---): give a file with one",
             ),
-            ("a: 1\na: 2\n", "not YAML: line 2, column 1: \"a\" is there twice"),
+            ("a: 1\na: 2\n", "not YAML: line 2, column 1: \"a\" occurs twice"),
             ("a: *secret\n", "not YAML: line 1, column 4: reference to unknown value"),
             ("a: 'secret\n", "not YAML: line 1, column 4: unclosed quote"),
             ("key: |\n  secret\n bad\n", "not YAML: line 3,"),

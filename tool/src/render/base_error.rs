@@ -33,7 +33,7 @@ impl fmt::Display for DuplicateKid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kid, places: [first, second], is_same_key } = self;
         let keys = if *is_same_key { "the same key" } else { "different keys" };
-        write!(f, "kid {kid:?} is there twice, with {keys}: in {first} and in {second}; remove one")
+        write!(f, "kid {kid:?} occurs twice, with {keys}: in {first} and in {second}; remove one")
     }
 }
 

@@ -54,9 +54,9 @@ impl fmt::Display for RenderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(error) => write!(f, "the filter would refuse it: {error}"),
-            Self::NotReadBack => {
-                f.write_str("a value in it would not survive as YAML: use --format plugin")
-            }
+            Self::NotReadBack => f.write_str(
+                "a value in it would be read differently from YAML: use --format plugin",
+            ),
         }
     }
 }
@@ -76,7 +76,6 @@ pub fn plugin_json(plugin: &Plugin) -> Result<String, RenderError> {
 /// The file that Envoy watches, as `envoy/ecds/zonegate.yaml`. `module` is the path of the filter, if it is not
 /// `/etc/zonegate/zonegate.wasm`. A path that ends in `.so` is a dynamic module, and the file is as
 /// `envoy/ecds/zonegate-native.yaml`.
-/// file is as `envoy/ecds/zonegate-native.yaml`.
 ///
 /// # Errors
 /// See [`RenderError`].

@@ -29,9 +29,9 @@ const EXT_PROC: &str = "\
 # are cut. To push, change the service's file. The policies below hold for the whole Gateway.
 ";
 const EXT_AUTH: &str = "\
-# Envoy Gateway asks zonegate serve by external authorization: headers only. A token passes that some proxy could use,
-# no open stream is cut, and the policy needs bootstrap: pass or deny. With --format envoy-gateway-ext-proc all is seen.
-# The policies below hold for the whole Gateway.
+# Envoy Gateway asks zonegate serve by external authorization: headers only. A token passes if any proxy could use it,
+# no open stream is cut, and the policy needs bootstrap: pass or deny. --format envoy-gateway-ext-proc has none of these
+# limits. The policies below hold for the whole Gateway.
 ";
 
 /// An `EnvoyExtensionPolicy` with `extProc`.

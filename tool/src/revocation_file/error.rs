@@ -55,10 +55,10 @@ impl fmt::Display for RevokeError {
                 zonegate::text::Quoted(id)
             ),
             Self::NotAList => f.write_str(
-                "not a revocation list: it has other lines than ids (a PEM, a configuration?)",
+                "not a revocation list: it has lines that are not ids (a PEM, a configuration?)",
             ),
             Self::NoRules => f.write_str(
-                "a revocation list has ids alone, for Kuma knows no rules: give a plugin configuration, or \
+                "a revocation list can only contain ids, because Kuma has no rules: give a plugin configuration, or \
                  the file of Envoy that holds one",
             ),
             Self::Rule(error) => error.fmt(f),
@@ -68,7 +68,7 @@ impl fmt::Display for RevokeError {
                  its comments",
             ),
             Self::NotReadBack => {
-                f.write_str("an ID would not survive in this file; nothing was changed")
+                f.write_str("an ID would be read differently from this file; nothing was changed")
             }
         }
     }

@@ -64,8 +64,8 @@ impl fmt::Display for AddressError {
             }
             Self::Query => "a query is in it: give it without ? and what follows",
             Self::PlainHttp => {
-                "everyone on the way could read the admin token and the signing keys: use https:// \
-                 and port 5682, or say --insecure-http if the way is protected otherwise"
+                "anyone on the network could read the admin token and the signing keys: use https:// \
+                 and port 5682, or give --insecure-http if the connection is protected otherwise"
             }
         })
     }

@@ -30,14 +30,14 @@ Examples:
   $ zonegate config check /etc/zonegate/ecds/zonegate.yaml
   $ zonegate config check -o json policy.yaml | jq .warnings";
 
-/// Check a configuration with the filter's own code, and warn of what may not be meant
+/// Check a configuration with the filter's own code, and warn of settings that may be mistakes
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct CheckArgs {
     /// File with the configuration, YAML or JSON, or - for standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// How to show it
+    /// Output format
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Format::Table)]
     output: Format,
 }

@@ -21,7 +21,7 @@ const EXAMPLES: &str = "\
 Both files may be of any kind that config check reads. Defaults are filled in, and keys are compared
 by what they are, not by how they are spelled.
 
-Exit code: 0 nothing would change, 1 something would, 2 one of them is refused or cannot be read.
+Exit code: 0 nothing would change, 1 something would change, 2 a file is refused or cannot be read.
 
 Examples:
   $ zonegate config diff /etc/zonegate/ecds/zonegate.yaml new.yaml";
@@ -33,10 +33,10 @@ pub(in crate::cli) struct DiffArgs {
     /// The configuration in force, or - for standard input
     #[arg(value_name = "OLD")]
     old: PathBuf,
-    /// The configuration to be
+    /// The new configuration
     #[arg(value_name = "NEW")]
     new: PathBuf,
-    /// How to show it
+    /// Output format
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Format::Table)]
     output: Format,
 }

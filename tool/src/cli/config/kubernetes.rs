@@ -17,7 +17,7 @@ pub(super) struct Kubernetes {
     /// SHA-256 of what the URL names, 64 hexadecimal digits: the module, or the manifest of an image
     #[arg(long, value_name = "HEX", value_parser = sha256)]
     module_sha256: Option<String>,
-    /// Gateway (of the Gateway API) to which it belongs; Envoy Gateway needs it
+    /// Gateway (of the Gateway API) to which the policy applies; Envoy Gateway needs it
     #[arg(long, value_name = "NAME")]
     gateway: Option<String>,
     /// Listener of the Gateway, by name; envoy-gateway-ecds

@@ -64,7 +64,7 @@ pub(in crate::cli) struct RenderArgs {
     /// File to write, replaced as a whole, or - for standard output
     #[arg(long, value_name = "FILE", default_value = "-", help_heading = "To where")]
     output_file: PathBuf,
-    /// Where Envoy finds the filter, for ecds, *-ecds and envoy-gateway-native; one that ends in .so is the dynamic
+    /// Where Envoy finds the filter, for ecds, *-ecds and envoy-gateway-native; a path that ends in .so is the dynamic
     /// module [default: /etc/zonegate/zonegate.wasm; on Kubernetes, where the image of a release has it]
     #[arg(long, value_name = "PATH", help_heading = "To where")]
     module: Option<String>,
@@ -80,17 +80,17 @@ enum Format {
     Plugin,
     /// For Istio: a WasmPlugin, and what goes with it
     Istio,
-    /// For Istio: an EnvoyFilter that has the policy from a ConfigMap, so that a push changes nothing else
+    /// For Istio: an EnvoyFilter that takes the policy from a ConfigMap, so that a push changes nothing else
     IstioEcds,
     /// For Envoy Gateway: an EnvoyExtensionPolicy, and what goes with it
     EnvoyGateway,
     /// For Envoy Gateway: an EnvoyExtensionPolicy with the dynamic module, and what goes with it
     EnvoyGatewayNative,
-    /// For Envoy Gateway: an EnvoyPatchPolicy that has the policy from a ConfigMap
+    /// For Envoy Gateway: an EnvoyPatchPolicy that takes the policy from a ConfigMap
     EnvoyGatewayEcds,
-    /// For Envoy Gateway: an EnvoyExtensionPolicy that asks zonegate serve by external processing, without a policy
+    /// For Envoy Gateway: an EnvoyExtensionPolicy that asks zonegate serve by external processing; zonegate serve has the policy
     EnvoyGatewayExtProc,
-    /// For Envoy Gateway: a SecurityPolicy that asks zonegate serve by external authorization, without a policy
+    /// For Envoy Gateway: a SecurityPolicy that asks zonegate serve by external authorization; zonegate serve has the policy
     EnvoyGatewayExtAuth,
 }
 

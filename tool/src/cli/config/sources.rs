@@ -29,23 +29,23 @@ const MAX_SECRETS: usize = 64 * 1024 * 1024;
 #[command(next_help_heading = "From where")]
 pub(super) struct Sources {
     /// GlobalSecrets, as `kumactl get global-secrets -o yaml` prints them, secrets of a mesh (`kumactl get secrets
-    /// --mesh MESH -o yaml`), or Kubernetes Secrets; - for standard input. Signing keys in it are reduced to
-    /// public keys
+    /// --mesh MESH -o yaml`), or Kubernetes Secrets; - for standard input. Signing keys are reduced to public
+    /// keys
     #[arg(long, value_name = "FILE")]
     secrets: Vec<PathBuf>,
-    /// Kid under which tokens name a public key, up to the first =, and the file with it (PEM)
+    /// Kid of a public key, up to the first =, and the file with the key (PEM)
     #[arg(long, value_name = "KID=FILE")]
     public_key: Vec<KeyFile>,
     /// kuma-cp's own configuration file, YAML, or JSON as its API shows it at /config
     #[arg(long, value_name = "FILE")]
     kuma_cp_config: Option<PathBuf>,
-    /// kuma-cp's environment variables, a line each: they go before its file
+    /// kuma-cp's environment variables, one on each line; they override its file
     #[arg(long, value_name = "FILE")]
     kuma_cp_env: Option<PathBuf>,
     /// A cluster's JWK Set, as `kubectl get --raw /openid/v1/jwks` prints it; once for each --issuer
     #[arg(long, value_name = "FILE", requires = "issuer")]
     jwks: Vec<PathBuf>,
-    /// The issuer of the service-account tokens of the cluster whose keys --jwks has
+    /// Issuer of the service-account tokens that the keys of --jwks verify
     #[arg(long, value_name = "URL", requires = "jwks")]
     issuer: Vec<String>,
     /// Revoked ids, text as in the secret zone-token-revocations
@@ -54,16 +54,16 @@ pub(super) struct Sources {
     /// Policy to start from: a plugin configuration, which may lack keys, or a file of Envoy with one
     #[arg(long, value_name = "FILE")]
     base: Option<PathBuf>,
-    /// Zone that the control plane serves; goes before every file
+    /// Zone that the control plane serves; overrides every file
     #[arg(long)]
     zone: Option<String>,
-    /// What stands behind the gate; goes before the base
+    /// Server behind the gate; overrides the base
     #[arg(long, value_enum)]
     profile: Option<ProfileArg>,
     /// With profile globalKds: a zone with its own metrics, besides those of the base; repeated or with commas
     #[arg(long, value_name = "ZONE", value_delimiter = ',')]
     count_zone: Vec<String>,
-    /// Whether refusals are enforced; goes before the base
+    /// Whether refusals are enforced; overrides the base
     #[arg(long, value_enum)]
     mode: Option<Mode>,
 }

@@ -48,7 +48,7 @@ pub(in crate::cli) struct DataplaneTokenArgs {
     /// Type of the proxy; control planes do not compare it
     #[arg(long, value_enum, alias = "type")]
     proxy_type: Option<ProxyType>,
-    /// Workload, the label kuma.io/workload, that the Dataplane must have
+    /// Value of the label kuma.io/workload that the Dataplane must have
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     workload: Option<String>,
     /// How long the token is valid: 24h, 1h30m, 720h for 30 days
@@ -57,13 +57,13 @@ pub(in crate::cli) struct DataplaneTokenArgs {
     /// File with the private signing key, as PEM or DER or base64 of either, or - for standard input
     #[arg(long, value_name = "FILE")]
     signing_key_path: PathBuf,
-    /// From when on the token is valid, RFC 3339 or seconds since 1970; --valid-for counts from here
+    /// Time from which the token is valid, RFC 3339 or seconds since 1970; --valid-for counts from this time
     #[arg(long, value_name = "TIME", value_parser = time::parse)]
     not_before: Option<UnixTime>,
-    /// ID of the token (jti), by which it can be revoked; a random UUID unless given
+    /// ID of the token (jti), by which it can be revoked [default: a random UUID]
     #[arg(long, value_parser = id)]
     id: Option<String>,
-    /// ID of the signing key, under which the gate and the control plane know its public half
+    /// ID of the signing key; the gate and the control plane must have its public key under this ID
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     kid: String,
     #[command(flatten)]

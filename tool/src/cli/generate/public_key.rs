@@ -48,7 +48,7 @@ enum Format {
     Pkcs1,
     /// PEM, PUBLIC KEY, as openssl and most programs write it
     Spki,
-    /// JSON Web Key (RFC 7517), for jwt_authn of Envoy and the like
+    /// JSON Web Key (RFC 7517), for Envoy's jwt_authn and similar programs
     Jwk,
 }
 

@@ -36,25 +36,25 @@ Examples:
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct ZoneTokenArgs {
-    /// Name of the zone in which the ingress or egress runs, or whose control plane it is
+    /// Name of the zone whose ingress, egress or control plane uses the token
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     zone: String,
     /// How long the token is valid: 24h, 1h30m, 720h for 30 days
     #[arg(long, value_name = "DURATION", value_parser = duration::parse, allow_hyphen_values = true)]
     valid_for: Duration,
-    /// As what the token may be used: ingress, egress, or cp; repeated or with commas
+    /// Who may use the token: ingress, egress, or cp (the zone's control plane); repeated or with commas
     #[arg(long, value_delimiter = ',', default_value = "ingress,egress")]
     scope: Vec<String>,
     /// File with the private signing key, as PEM or DER or base64 of either, or - for standard input
     #[arg(long, value_name = "FILE")]
     signing_key_path: PathBuf,
-    /// From when on the token is valid, RFC 3339 or seconds since 1970; --valid-for counts from here
+    /// Time from which the token is valid, RFC 3339 or seconds since 1970; --valid-for counts from this time
     #[arg(long, value_name = "TIME", value_parser = time::parse)]
     not_before: Option<UnixTime>,
-    /// ID of the token (jti), by which it can be revoked; a random UUID unless given
+    /// ID of the token (jti), by which it can be revoked [default: a random UUID]
     #[arg(long, value_parser = id)]
     id: Option<String>,
-    /// ID of the signing key, under which the gate and the control plane know its public half
+    /// ID of the signing key; the gate and the control plane must have its public key under this ID
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     kid: String,
     #[command(flatten)]

@@ -77,7 +77,7 @@ fn of_signature(bytes: &[u8], kind: Kind) -> Option<String> {
 fn why_not_base64(encoded: &[u8]) -> String {
     let is_of_it = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_\r\n".contains(byte);
     let Some(at) = encoded.iter().position(|byte| !is_of_it(byte)) else {
-        return "its length fits no number of bytes; is it cut off?".to_owned();
+        return "no base64url text has this length; is it cut off?".to_owned();
     };
     let byte = encoded.get(at).copied().unwrap_or_default();
     let what = match byte {

@@ -49,10 +49,10 @@ pub(super) struct Inspect {
     /// List only tokens that expire within this time, or have expired: 30d, 12h
     #[arg(long, value_name = "DURATION", value_parser = time::span)]
     expiring_within: Option<Duration>,
-    /// The time from which its dates are seen, RFC 3339 or seconds since 1970; now unless given
+    /// Show dates relative to this time, RFC 3339 or seconds since 1970 [default: now]
     #[arg(long, value_name = "TIME", value_parser = time::parse)]
     at: Option<UnixTime>,
-    /// How to show it
+    /// Output format
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Format::Table)]
     output: Format,
 }

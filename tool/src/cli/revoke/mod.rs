@@ -32,9 +32,10 @@ use crate::revocation_file::{Edited, Reformat, RevocationFile};
 
 const EXAMPLES: &str = "\
 FILE is a revocation list (text as in the secret zone-token-revocations), a plugin configuration, or
-the ECDS file that Envoy watches: then the token is refused, and its open streams are cut, as soon as
-the file is in place. The file is replaced as a whole; comments in it stay. What is revoked already is
-no error. A file that a running zonegate sync keeps is refused: revoke in the control plane's secret.
+the ECDS file that Envoy watches. With the ECDS file, the token is refused and its open streams are
+cut as soon as the file is in place. FILE is replaced as a whole; comments in it stay. It is no error
+if an ID is revoked already. A file that a running zonegate sync keeps is refused: revoke in the
+control plane's secret.
 
 Examples:
   $ zonegate revoke /etc/zonegate/ecds/zonegate.yaml 9f2c1a52-6f0e-4c7b-8d8e-0f6f2b9b4c11
@@ -42,8 +43,8 @@ Examples:
   $ zonegate revoke revoked.txt --from tokens.txt --prune --keys zonegate.yaml
   $ zonegate revoke zonegate.yaml --mesh demo 9f2c1a52-6f0e-4c7b-8d8e-0f6f2b9b4c11
 
-  Tokens whose ids nobody knows, by a rule: all of a zone that were issued before a time. Rules are Zonegate's
-  own: the control plane does not know them.
+  Tokens whose ids are unknown, by a rule: all tokens of a zone that were issued before a time. Rules are
+  Zonegate's own: the control plane does not know them.
   $ zonegate revoke zonegate.yaml --zone us-east --issued-before 2026-11-20T00:00:00Z --note 'lost backup'
 
   For the control plane, which reads a secret:
@@ -64,33 +65,33 @@ pub(super) struct RevokeArgs {
     /// What to revoke: an ID, or a token, whose ID is taken
     #[arg(value_name = "ID|TOKEN")]
     ids: Vec<String>,
-    /// File with ids or tokens, between them white space or commas; - for standard input; repeatable
+    /// File with ids or tokens, separated by white space or commas; - for standard input; repeatable
     #[arg(long, value_name = "FILE")]
     from: Vec<PathBuf>,
-    /// In a policy, revoke dataplane tokens of this mesh: the given ids, or by a rule. Without it, an ID is
-    /// taken for a zone token's, and a dataplane token has to be one that a key verifies
+    /// In a policy, revoke dataplane tokens of this mesh: the given ids, or by a rule. Without --mesh, an ID is
+    /// taken for a zone token's, and a dataplane token must be one that a key verifies
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     mesh: Option<String>,
     /// In a policy, revoke service-account tokens of Kubernetes
     #[arg(long, conflicts_with = "mesh")]
     service_account: bool,
-    /// Drop the ids of given tokens that have expired, instead of adding them. Their signatures are
-    /// checked: an ID could not be taken off the list with a forged token
+    /// Remove the ids of given tokens that have expired, instead of adding them. Their signatures are
+    /// checked, so that nobody can remove an ID with a forged token
     #[arg(long)]
     prune: bool,
-    /// File with the plugin configuration whose keys signed the tokens; unless FILE has one
+    /// File with the plugin configuration whose keys verify the tokens [default: FILE, if it has one]
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
-    /// Make FILE, a revocation list, if it is not there
+    /// Create FILE, as a revocation list, if it does not exist
     #[arg(long)]
     create: bool,
-    /// Take ids that look like a slip (quotes, separators, characters that do not show) as they are
+    /// Accept ids that look like mistakes (quotes, separators, invisible characters) as they are
     #[arg(long)]
     literal: bool,
-    /// Write FILE anew, without its comments, where its revocations cannot be changed alone
+    /// Rewrite FILE, without its comments, if its revocations cannot be changed alone
     #[arg(long)]
     reformat: bool,
-    /// Say what would be done, and do nothing
+    /// Show what would be done, and change nothing
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -218,7 +219,7 @@ impl RevokeArgs {
                 (Some(place), _) => place.clone(),
                 (None, _) if is_given => given,
                 (None, verified) => bail!(
-                    "{id}: the ID of a dataplane token, and nobody knows of which mesh ({verified}): \
+                    "{id}: the ID of a dataplane token whose mesh is not verified ({verified}): \
                      give --mesh"
                 ),
             };

@@ -25,7 +25,9 @@ use crate::revocation_file::{Reformat, RevocationFile, RuleEdit};
 const OF_IDS: [&str; 7] = ["ids", "from", "service_account", "prune", "keys", "create", "literal"];
 
 #[derive(Args)]
-#[command(next_help_heading = "A rule, in place of ids; all that it says must hold of a token")]
+#[command(
+    next_help_heading = "A rule, in place of ids; it revokes the tokens that meet all its conditions"
+)]
 #[group(skip)]
 pub(super) struct RuleArgs {
     /// Revoke zone tokens of this zone
@@ -38,11 +40,11 @@ pub(super) struct RuleArgs {
     /// Revoke tokens that a key of this kid signed
     #[arg(long, value_parser = NonEmptyStringValueParser::new(), conflicts_with_all = OF_IDS)]
     kid: Option<String>,
-    /// Revoke tokens that were issued (iat) before this time, and those that do not say when, RFC 3339 or seconds
-    /// since 1970
+    /// Revoke tokens that were issued before this time (RFC 3339 or seconds since 1970), and tokens without the claim
+    /// iat
     #[arg(long, value_name = "TIME", value_parser = time::parse, conflicts_with_all = OF_IDS)]
     issued_before: Option<UnixTime>,
-    /// When the rule ends: when all these tokens have expired; never unless given
+    /// When the rule ends: a time when all these tokens have expired [default: never]
     #[arg(long, value_name = "TIME", value_parser = time::parse, conflicts_with_all = OF_IDS)]
     until: Option<UnixTime>,
     /// Why the rule is there, for whoever reads the file

@@ -24,10 +24,10 @@ use crate::access_log::{Line, OpenStreams, Window};
 const EXAMPLES: &str = "\
 The log has a line about each open stream every minute (access_log_options in gateway.yaml), so its last three
 minutes are enough, and a stream that began within the last minute is not in it yet. A stream that has no line for
---silent-for is taken for gone: its Envoy was killed.
+--silent-for counts as ended: its Envoy was killed.
 
-Exit code: 0; 1 where --kid, --expiring-within or --would-be-denied finds a stream; 2 for a file that cannot be
-read or has no such line.
+Exit code: 0; 1 if --kid, --expiring-within or --would-be-denied finds a stream; 2 if a file cannot be read, or if
+there is no line about a stream.
 
 Examples:
   $ journalctl -u zonegate-gateway -o cat --since -3min | zonegate streams -
@@ -55,16 +55,16 @@ pub(super) struct StreamsArgs {
     /// List only streams that mode shadow let in and mode enforce would refuse
     #[arg(long)]
     would_be_denied: bool,
-    /// What stands first
+    /// Order of the list
     #[arg(long, value_name = "FIELD", value_enum, default_value_t = Sort::Expires)]
     sort: Sort,
-    /// How long a stream may have no line: more than twice the interval in which it is logged
+    /// How long a stream may have no line before it counts as ended; choose more than twice the interval of the log's lines
     #[arg(long, value_name = "DURATION", value_parser = time::span, default_value = "150s")]
     silent_for: Duration,
-    /// The time for which it is asked, RFC 3339 or seconds since 1970; now unless given
+    /// List the streams that were open at this time, RFC 3339 or seconds since 1970 [default: now]
     #[arg(long, value_name = "TIME", value_parser = time::parse)]
     at: Option<UnixTime>,
-    /// How to show it
+    /// Output format
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Format::Table)]
     output: Format,
 }
@@ -72,11 +72,11 @@ pub(super) struct StreamsArgs {
 /// The order of the list.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Sort {
-    /// What expires first
+    /// By expiry, soonest first
     Expires,
-    /// By kid, then by what expires first
+    /// By kid, then by expiry
     Kid,
-    /// What has been open for longest
+    /// By start, oldest first
     Since,
 }
 

@@ -39,8 +39,8 @@ impl Connection {
                 bail!(BadInput("--client-id is for profile globalKds".into()))
             }
             (Profile::GlobalKds(_), _) if !proxy.is_empty() => bail!(BadInput(
-                "--proxy-type and what else a proxy has do not go with profile globalKds: control \
-                 planes connect there"
+                "--proxy-type and the other flags of a proxy cannot be used with profile globalKds: \
+                 control planes connect there"
                     .into()
             )),
             (Profile::GlobalKds(_), client_id) => Ok(Self::ControlPlane(client_id)),

@@ -39,7 +39,7 @@ Examples:
   A dataplane token, for the proxy that kuma-dp would start with this file:
   $ zonegate verify web.token --config zonegate.yaml --dataplane-file web-1.yaml
 
-  The same, for a proxy with another name; what is not given is assumed to be what the token says:
+  The same, for a proxy with another name; all else is taken from the token:
   $ zonegate verify web.token --config zonegate.yaml --name web-2";
 
 /// Judge a token as the gateway would, and show every check
@@ -52,13 +52,13 @@ pub(super) struct Verify {
     policy: PolicyArgs,
     #[command(flatten)]
     proxy: ProxyArgs,
-    /// With profile globalKds: the zone that the control plane says it is; the token's unless given
+    /// With profile globalKds: the zone that the control plane claims to be [default: the token's]
     #[arg(long, value_name = "ZONE", conflicts_with = "proxy_type")]
     client_id: Option<String>,
-    /// The time at which it is judged, RFC 3339 or seconds since 1970; now unless given
+    /// Judge the token at this time, RFC 3339 or seconds since 1970 [default: now]
     #[arg(long, value_name = "TIME", value_parser = time::parse)]
     at: Option<UnixTime>,
-    /// How to show it
+    /// Output format
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Format::Table)]
     output: Format,
 }

@@ -20,7 +20,7 @@ use crate::plugin_config::plugin_file::{MAX_BYTES, PluginConfiguration};
 #[group(skip)]
 #[command(group = ArgGroup::new("policy").args(["config", "public_keys"]).required(true))]
 pub(super) struct PolicyArgs {
-    /// Plugin configuration, or the file of Envoy that holds it, YAML or JSON, or -
+    /// Plugin configuration, or the file of Envoy that holds it, YAML or JSON, or - for standard input
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Instead of --config: a kid, up to the first =, and the file with its public key (PEM); once
@@ -30,7 +30,7 @@ pub(super) struct PolicyArgs {
     /// With --public-key: the zone that the control plane serves [default: default]
     #[arg(long, requires = "public_keys", conflicts_with = "config")]
     zone: Option<String>,
-    /// With --public-key: what stands behind the gate [default: dpServer]
+    /// With --public-key: server behind the gate [default: dpServer]
     #[arg(long, value_enum, requires = "public_keys", conflicts_with = "config")]
     profile: Option<ProfileArg>,
 }

@@ -22,22 +22,22 @@ use crate::readers::text;
 
 #[derive(Args)]
 pub(super) struct ProxyArgs {
-    /// The type of proxy; unless given, what the token is for: one that may connect is enough
+    /// Type of the proxy [default: the types that the token is for; the token passes if one of them may connect]
     #[arg(long, value_name = "TYPE", value_enum)]
     pub(super) proxy_type: Option<ProxyTypeName>,
-    /// Its name, on Kubernetes POD.NAMESPACE; what the token says unless given
+    /// Name of the proxy, on Kubernetes POD.NAMESPACE [default: from the token]
     #[arg(long)]
     name: Option<String>,
-    /// Its mesh; what the token says unless given
+    /// Mesh of the proxy [default: from the token]
     #[arg(long)]
     mesh: Option<String>,
-    /// Tag of its inbounds or its gateway, and its values; repeatable; what the token says unless given
+    /// Tag of the proxy's inbounds or gateway, and its values; repeatable [default: from the token]
     #[arg(long, value_name = "TAG=VALUE", value_parser = generate::tags)]
     tag: Vec<Vec<generate::Tag>>,
-    /// Its label kuma.io/workload; what the token says unless given
+    /// Label kuma.io/workload of the proxy [default: from the token]
     #[arg(long)]
     workload: Option<String>,
-    /// Its resource, YAML or JSON as kuma-dp takes it, in place of all of these
+    /// Resource of the proxy, YAML or JSON as kuma-dp takes it, in place of the five flags above
     #[arg(
         long,
         value_name = "FILE",

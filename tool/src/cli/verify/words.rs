@@ -28,7 +28,7 @@ pub(super) fn words(check: Check, judgement: &Judgement) -> (&'static str, &'sta
         Check::NotBefore => ("not before", "nbf has passed"),
         Check::Revocation if has_rules => ("revocation", "neither its ID nor a rule revokes it"),
         Check::Revocation => ("revocation", "its ID is not revoked"),
-        Check::Zone if is_kds => ("zone", "it is for the zone that the caller says it is"),
+        Check::Zone if is_kds => ("zone", "it is for the zone that the caller claims to be"),
         Check::Scope if is_kds => ("scope", "the Scope has cp"),
         Check::Zone => ("zone", "it is for the zone of the control plane, or for any"),
         Check::Message => ("message", "the first message can be read"),

@@ -125,7 +125,7 @@ impl fmt::Display for SecretsError {
             }
             Self::Revocations(secret, why) => write!(f, "secret {secret}: {why}"),
             Self::TwoRevocations(secret) => {
-                write!(f, "secret {secret} is there twice, with different contents")
+                write!(f, "secret {secret} occurs twice, with different contents")
             }
             Self::TwoKeys { kid, secrets: [first, second] } => {
                 write!(f, "kid {kid:?}: secrets {first} and {second} hold different keys")

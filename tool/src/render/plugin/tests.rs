@@ -38,8 +38,7 @@ fn a_kid_in_two_places_names_both() {
     let base = json!({ "publicKeys": [{ "kid": "1", "key": KEY }] });
     let mut plugin = Plugin::from_base(&base, "base.yaml").unwrap();
     let error = plugin.add_key("1".into(), key(), "k.pem").unwrap_err();
-    let wanted =
-        "kid \"1\" is there twice, with the same key: in base.yaml and in k.pem; remove one";
+    let wanted = "kid \"1\" occurs twice, with the same key: in base.yaml and in k.pem; remove one";
     assert_eq!(error.to_string(), wanted);
 }
 
