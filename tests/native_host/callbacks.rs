@@ -1,5 +1,7 @@
 //! The callbacks of Envoy that the library calls.
 
+#![allow(unsafe_code)] // the C functions that the library calls
+
 use std::ffi::c_void;
 use std::slice;
 

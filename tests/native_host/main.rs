@@ -6,7 +6,6 @@
 //! under AddressSanitizer if there is a nightly Rust.
 //!
 //! At random, the host destroys a stream inside the call that answers or resets it, as Envoy 1.38 and 1.39 do.
-#![allow(unsafe_code)] // a host of C functions
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may panic
 #![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, missing_docs)]
 

@@ -1,7 +1,6 @@
 //! Random events, and the properties that must hold after each.
 
 use std::collections::BTreeSet;
-use std::ffi::c_void;
 use std::ptr;
 
 use prost::Message;
@@ -10,9 +9,9 @@ use zonegate_issuer::SigningKey;
 use zonegate_testkit::raw_client::grpc_frame;
 use zonegate_testkit::zone_proxy::{Claimed, discovery_request};
 
-use crate::callbacks::{self, Buffer};
+use crate::callbacks;
 use crate::host::{self, SCHEDULERS, Stream, WOKEN};
-use crate::library::Library;
+use crate::library::{Accepted, Library};
 
 /// The counts of a run.
 #[derive(Debug, Default)]
@@ -34,7 +33,7 @@ struct Token {
 /// A configuration that the library has accepted.
 struct Config {
     place: usize,
-    ours: *const c_void,
+    accepted: Accepted,
     revoked: BTreeSet<String>,
     is_shadow: bool,
 }
@@ -62,15 +61,13 @@ pub(crate) fn ended(filter: usize) {
 }
 
 thread_local! {
-    static DESTROY: std::cell::Cell<Option<unsafe extern "C" fn(*const c_void)>> =
-        const { std::cell::Cell::new(None) };
+    static LIBRARY: std::cell::Cell<Option<Library>> = const { std::cell::Cell::new(None) };
 }
 
 fn destroy(filter: usize) {
     let module = host::with(|host| host.streams.get(&filter).map(|stream| stream.module));
-    let (Some(module), Some(destroy)) = (module, DESTROY.get()) else { return };
-    // SAFETY: the library made the filter for this stream, and gets it back once.
-    unsafe { destroy(ptr::without_provenance(module)) };
+    let (Some(module), Some(library)) = (module, LIBRARY.get()) else { return };
+    library.destroy(module);
     host::with(|host| host.streams.get_mut(&filter).unwrap().is_gone = true);
     // The worker of the stream may end now, and nothing may wake the stream after that.
     if SCHEDULERS.lock().unwrap().contains(&filter) {
@@ -83,7 +80,7 @@ impl Play {
     pub(crate) fn new(seed: u64) -> Self {
         assert!(!callbacks::all().contains(&ptr::null()));
         let library = Library::load();
-        DESTROY.set(Some(library.destroy));
+        LIBRARY.set(Some(library));
         let key = SigningKey::generate(2048).unwrap();
         let header = r#"{"alg":"RS256","kid":"1"}"#;
         let claims = |id: &str, zone: &str| json!({ "Zone": zone, "Scope": ["ingress"], "exp": 4_000_000_000_u64, "jti": id });
@@ -168,18 +165,15 @@ impl Play {
         };
         self.last_config += 1;
         let place = self.last_config;
-        let envoys = ptr::without_provenance_mut(place);
-        // SAFETY: called as Envoy calls it; the library copies what it keeps.
-        let ours = unsafe {
-            (self.library.config_new)(envoys, Buffer::of(b"gateway"), Buffer::of(text.as_bytes()))
-        };
-        assert_eq!(ours.is_null(), is_bad);
-        if is_bad {
-            self.seen.rejected += 1;
-            return;
+        let accepted = self.library.configure(place, &text);
+        assert_eq!(accepted.is_none(), is_bad);
+        match accepted {
+            None => self.seen.rejected += 1,
+            Some(accepted) => {
+                self.seen.pushes += 1;
+                self.configs.push(Config { place, accepted, revoked, is_shadow });
+            }
         }
-        self.seen.pushes += 1;
-        self.configs.push(Config { place, ours, revoked, is_shadow });
     }
 
     /// Envoy drops configurations that have no streams, but never the newest.
@@ -192,8 +186,7 @@ impl Play {
         if at + 1 < self.configs.len() {
             let config = self.configs.remove(at);
             host::with(|host| host.later.retain(|place| *place != config.place));
-            // SAFETY: the library made the configuration, and gets it back once.
-            unsafe { (self.library.config_destroy)(config.ours) };
+            self.library.drop_configuration(config.accepted);
         }
     }
 
@@ -201,14 +194,7 @@ impl Play {
     fn later(&mut self) {
         for place in host::with(|host| std::mem::take(&mut host.later)) {
             if let Some(config) = self.configs.iter().find(|config| config.place == place) {
-                // SAFETY: as above; the configuration was not given back.
-                unsafe {
-                    (self.library.config_scheduled)(
-                        ptr::without_provenance_mut(place),
-                        config.ours,
-                        0,
-                    );
-                }
+                self.library.wake_configuration(place, &config.accepted);
             }
         }
     }
@@ -216,8 +202,7 @@ impl Play {
     fn begin(&mut self) {
         let which = self.roll(2) as usize;
         let at = self.configs.len().saturating_sub(1 + which.min(self.configs.len() - 1));
-        let config = &self.configs[at];
-        let (place, ours) = (config.place, config.ours);
+        let place = self.configs[at].place;
         let token = self.roll(self.tokens.len() as u64) as usize;
         let filter = host::with(|host| {
             host.last += 16;
@@ -236,15 +221,11 @@ impl Play {
             host.streams.insert(host.last, stream);
             host.last
         });
-        let envoys = ptr::without_provenance_mut(filter);
-        // SAFETY: called as Envoy calls it.
-        let module = unsafe { (self.library.filter_new)(ours, envoys) };
-        assert!(!module.is_null());
-        host::with(|host| host.streams.get_mut(&filter).unwrap().module = module.addr());
+        let module = self.library.begin(&self.configs[at].accepted, filter);
+        host::with(|host| host.streams.get_mut(&filter).unwrap().module = module);
         self.token_of.push((filter, token));
         let is_end = self.roll(20) == 0;
-        // SAFETY: called as Envoy calls it.
-        let status = unsafe { (self.library.headers)(envoys, module, is_end) };
+        let status = self.library.headers(filter, module, is_end);
         self.judged(filter, status == 0);
     }
 
@@ -280,9 +261,7 @@ impl Play {
         };
         host::with(|host| host.streams.get_mut(&filter).unwrap().received = piece);
         let is_end = self.roll(10) == 0;
-        let (envoys, ours) = (ptr::without_provenance_mut(filter), ptr::without_provenance(module));
-        // SAFETY: called as Envoy calls it.
-        let status = unsafe { (self.library.body)(envoys, ours, is_end) };
+        let status = self.library.body(filter, module, is_end);
         host::with(|host| {
             let stream = host.streams.get_mut(&filter).unwrap();
             let received = std::mem::take(&mut stream.received);
@@ -296,9 +275,7 @@ impl Play {
 
     fn trailers(&mut self) {
         let Some((filter, module)) = self.some() else { return };
-        let (envoys, ours) = (ptr::without_provenance_mut(filter), ptr::without_provenance(module));
-        // SAFETY: called as Envoy calls it.
-        let status = unsafe { (self.library.trailers)(envoys, ours) };
+        let status = self.library.trailers(filter, module);
         self.judged(filter, status == 0);
     }
 
@@ -336,18 +313,14 @@ impl Play {
                 stream.map(|stream| stream.module)
             });
             if let Some(module) = module {
-                let envoys = ptr::without_provenance_mut(filter);
-                // SAFETY: called as Envoy calls it: a stream that is gone is not woken.
-                unsafe { (self.library.scheduled)(envoys, ptr::without_provenance(module), 0) };
+                self.library.wake(filter, module);
             }
         }
     }
 
     fn end_one(&mut self) {
         if let Some((filter, module)) = self.some() {
-            let envoys = ptr::without_provenance_mut(filter);
-            // SAFETY: called as Envoy calls it.
-            unsafe { (self.library.complete)(envoys, ptr::without_provenance(module)) };
+            self.library.complete(filter, module);
             destroy(filter);
         }
     }
@@ -386,8 +359,7 @@ impl Play {
             assert!(!host.log.iter().any(|line| line.contains("panicked")), "{:?}", host.log);
         });
         for config in std::mem::take(&mut self.configs) {
-            // SAFETY: the library made the configuration, and gets it back once.
-            unsafe { (self.library.config_destroy)(config.ours) };
+            self.library.drop_configuration(config.accepted);
         }
         self.seen
     }
