@@ -295,7 +295,9 @@ mod tests {
         begin(&host);
         let (mut old, mut young, mut other) = (Member::new(1), Member::new(2), Member::new(3));
         let day = Duration::from_secs(86_400);
-        assert_eq!(changes(&old.report(&host, open(1), day)), [1, 0, 0]);
+        let before = day - Duration::from_secs(60);
+        assert_eq!(changes(&old.report(&host, open(1), before)), [1, 0, 0]);
+        assert_eq!(changes(&old.report(&host, open(1), day)), [0; 3]);
         for second in 0..20 {
             let second = Duration::from_secs(second);
             let first = i64::from(second.is_zero());

@@ -36,13 +36,8 @@ impl ResourceCache {
     }
 
     /// How many resources are remembered.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.0.borrow().len()
-    }
-
-    /// Whether none is.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// What `text` says, by `read` where it is not known; `None` where `read` has none.
@@ -70,7 +65,7 @@ impl Default for ResourceCache {
 
 impl fmt::Debug for ResourceCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ResourceCache({})", self.len())
+        write!(f, "ResourceCache({})", self.count())
     }
 }
 
@@ -135,7 +130,7 @@ mod tests {
             let _ = cache.get_or_read(&format!("{index}{}", "x".repeat(1_000)), |_| named("1"));
             assert!(cache.0.borrow().weight() <= 64 * 1024);
         }
-        assert!(cache.len() > 10);
+        assert!(cache.count() > 10);
         let cache = ResourceCache::default();
         let long = "x".repeat(LONGEST + 1);
         assert!(cache.get_or_read(&long, |_| named("1")).is_some());

@@ -31,7 +31,7 @@ use envoy_types::pb::envoy::service::health::v3::{
 };
 use envoy_types::pb::google::protobuf::{Struct, Value as ProtoValue, value::Kind};
 use prost::Message;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use zonegate::config::Config;
 use zonegate::credential::TokenCache;
 use zonegate::gate::{
@@ -145,6 +145,10 @@ impl<'a> Request<'a> {
         });
         if let Some(pod) = self.word("pod") {
             bound["pod"] = json!({ "name": pod, "uid": "uid-2" });
+        }
+        if let Some(members) = self.word("bound") {
+            let members: Map<String, Value> = serde_json::from_str(members).unwrap();
+            bound.as_object_mut().unwrap().extend(members);
         }
         let issuer = self.word("iss").unwrap_or("https://east.example");
         claims["iss"] = json!(issuer);

@@ -82,6 +82,25 @@ fn a_token_is_of_the_cluster_whose_key_signed_it_and_for_one_of_its_audiences() 
     );
 }
 
+/// The API server looks for the secret by its name and compares the UID, so a secret needs both. It reads
+/// `node` without looking for the node (Kubernetes: `Validate` in `pkg/serviceaccount/claims.go`).
+#[test]
+fn a_secret_or_node_that_a_token_names_must_be_well_formed() {
+    judged_of_sidecars(
+        block(),
+        &[
+            (r#"sotw bound={"secret":{"name":"s","uid":"1"}}"#, "message: allow dataplane"),
+            (r#"sotw bound={"secret":null}"#, "message: allow dataplane"),
+            (r#"sotw bound={"secret":{"name":"s"}}"#, "headers: malformed_claims"),
+            (r#"sotw bound={"secret":{"uid":"1"}}"#, "headers: malformed_claims"),
+            (r#"sotw bound={"secret":{"name":1,"uid":"1"}}"#, "headers: malformed_claims"),
+            (r#"sotw bound={"secret":"s"}"#, "headers: malformed_claims"),
+            (r#"sotw bound={"node":{"name":"n"}}"#, "message: allow dataplane"),
+            (r#"sotw bound={"node":{"name":1}}"#, "headers: malformed_claims"),
+        ],
+    );
+}
+
 #[test]
 fn a_token_is_valid_only_for_its_pod_and_namespace() {
     judged_of_sidecars(
