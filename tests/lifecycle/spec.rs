@@ -380,6 +380,17 @@ fn a_bootstrap_request_is_judged_by_its_body() {
             "pause, denied.malformed_request, 5:deny malformed_request, 5:answer 3, warn",
         ),
     ]);
+    // In shadow mode the body passes, and a body that is too large is not copied to its end.
+    tell(&[
+        ("push a {\"mode\": \"shadow\"}", ""),
+        ("bootstrap 1", "continue, 1:pending"),
+        ("body 1 large", "continue"),
+        (
+            "body 1 large",
+            "continue, would_deny.malformed_request, 1:would_deny malformed_request, warn",
+        ),
+        ("gauges", "open 0 held 0 shadowed 1"),
+    ]);
 }
 
 #[test]

@@ -17,10 +17,12 @@ use zonegate_testkit::control_plane::{self, ControlPlane};
 use zonegate_testkit::gateway::{Gateway, Options};
 
 use super::CLIENTS;
-use crate::harness::{Bench, claims_with};
+use crate::harness::{Bench, claims_with, now};
 
 /// A stream overstays if its token has been revoked for this long.
 const CUT: Duration = Duration::from_secs(5);
+/// How long good tokens are valid, in seconds: longer than any soak.
+const VALID: u64 = 7 * 24 * 60 * 60;
 /// The number of ids in every list that belong to no token.
 const STRANGE_IDS: usize = 2_000;
 
@@ -42,6 +44,8 @@ pub(super) struct World {
     /// The ids that the policy in force revokes, and the time of their revocation.
     revoked: Mutex<BTreeMap<String, Instant>>,
     strange_ids: Vec<String>,
+    /// The good tokens so far, by id.
+    tokens: Mutex<BTreeMap<String, String>>,
     key: SigningKey,
     other_key: SigningKey,
     certificates: Certificates,
@@ -122,6 +126,7 @@ impl World {
             events: Mutex::default(),
             revoked: Mutex::default(),
             strange_ids,
+            tokens: Mutex::default(),
             key,
             other_key: SigningKey::generate(2048).unwrap(),
             certificates,
@@ -151,15 +156,23 @@ impl World {
         self.revoked.lock().unwrap().get(id).is_some_and(|since| since.elapsed() > CUT)
     }
 
+    /// The good token with this id: always the same text, as a proxy keeps its token. (The gate remembers tokens, so
+    /// new texts for each stream would look like a leak of memory.)
     pub(super) fn token(&self, id: &str) -> String {
-        sign(&self.key, claims_with("jti", json!(id)))
+        let mut tokens = self.tokens.lock().unwrap();
+        let sign = || {
+            let mut claims = claims_with("jti", json!(id));
+            claims["exp"] = json!(now() + VALID);
+            sign(&self.key, claims)
+        };
+        tokens.entry(id.to_owned()).or_insert_with(sign).clone()
     }
 
     /// Tokens that are not accepted.
     pub(super) fn bad_tokens(&self) -> [String; 4] {
         [
             sign(&self.other_key, claims_with("jti", json!("forged"))),
-            sign(&self.key, claims_with("exp", json!(crate::harness::now() - 600))),
+            sign(&self.key, claims_with("exp", json!(now() - 600))),
             sign(&self.key, claims_with("Zone", json!("zone-2"))),
             "garbage".to_owned(),
         ]
