@@ -5,8 +5,6 @@
 writes docs/images/soak-light.svg and docs/images/soak-dark.svg.
 """
 
-import sys
-
 import plotting
 
 THEMES = {
@@ -57,11 +55,5 @@ def draw(columns, events, theme, path):
     plotting.save(figure, path)
 
 
-def main(table, picture):
-    columns, events = read(table)
-    for name, theme in THEMES.items():
-        draw(columns, events, theme, f"{picture}-{name}.svg")
-
-
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    plotting.main(read, draw, THEMES)

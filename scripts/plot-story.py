@@ -5,8 +5,6 @@
 writes docs/images/minute-light.svg and docs/images/minute-dark.svg.
 """
 
-import sys
-
 import plotting
 
 THEMES = {
@@ -73,11 +71,5 @@ def draw(columns, events, theme, path):
     plotting.save(figure, path)
 
 
-def main(table, picture):
-    columns, events = read(table)
-    for name, theme in THEMES.items():
-        draw(columns, events, theme, f"{picture}-{name}.svg")
-
-
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    plotting.main(read, draw, THEMES)

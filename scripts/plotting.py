@@ -1,6 +1,7 @@
 """What the pictures of measurements share: three panels over one time axis, for light and for dark pages."""
 
 import csv
+import sys
 
 import matplotlib
 
@@ -64,3 +65,11 @@ def save(figure, path):
     figure.tight_layout(h_pad=1.2)
     figure.savefig(path, transparent=True, metadata={"Date": None})
     plt.close(figure)
+
+
+def main(read, draw, themes):
+    """Reads the table that the command line names first, and draws it with each theme."""
+    table, picture = sys.argv[1:]
+    columns, events = read(table)
+    for name, theme in themes.items():
+        draw(columns, events, theme, f"{picture}-{name}.svg")
