@@ -6,10 +6,10 @@
 //! There are two cases in which Envoy does not give a VM a new configuration. First, another module serves the
 //! gateway now: open streams stay in the VM of the previous module, and nobody tells that VM of pushes. Second,
 //! the VM had this configuration before, and streams that began under it are still open: Envoy reuses its root
-//! context. But Envoy gives every push to the VM on its main thread, which has no streams. So a VM without
-//! streams publishes its configuration in the host's shared data. It waits for a tick first, because Envoy may
-//! still refuse a configuration after it has asked a VM. A worker that is only late reads there what the host is
-//! about to give it anyway.
+//! context. But the VM on Envoy's main thread has no streams. Envoy gives it every push, or reuses a root context
+//! there too and soon drops all others. So a VM without streams publishes its configuration in the host's shared
+//! data. It waits for a tick first, because Envoy may still refuse a configuration after it has asked a VM. A worker
+//! that is only late reads there the configuration that the host is about to give it anyway.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -117,8 +117,8 @@ impl PushLog {
 
     /// Records a configuration that the host gives. Returns whether this VM is the first to take it.
     pub fn take(&mut self, shared: &impl SharedData, push: &Push) -> bool {
-        // What was found before is no longer in force, and may be newer: a late worker is still given what others were
-        // given long ago.
+        // A late worker may have found an entry here that the host gives it only later. It must find that entry again,
+        // because this configuration is in force meanwhile.
         (self.found, self.late_since) = (0, None);
         if self.contents.len() >= KNOWN {
             self.contents.pop_front();
@@ -133,9 +133,9 @@ impl PushLog {
         })
     }
 
-    /// Records that of all configurations that the host gave, it begins streams under this one alone. The host may have
-    /// gone back to it without a word, and a late VM may have recorded an older one after it. Nothing is recorded if
-    /// another module was given a configuration since.
+    /// Records that the host has dropped all configurations but this one. The host may have gone back to it without
+    /// giving it anew, and a late VM may have recorded an earlier configuration after it. Nothing is recorded if another
+    /// module was given a configuration since.
     pub fn settle(&mut self, shared: &impl SharedData, push: &Push) {
         let (entries, _) = self.entries(shared);
         if entries.last().is_some_and(|last| self.contents.contains(&last.content)) {

@@ -45,7 +45,7 @@ pub(crate) fn revoking(ids: &str) -> Vec<u8> {
     config.to_string().into_bytes()
 }
 
-/// One that revokes `id`, and is too large to be left for others.
+/// A configuration that revokes `id`, and is too large to be published for other VMs.
 fn long(id: &str) -> Vec<u8> {
     revoking(&format!("{id},{}", "x".repeat(LEFT_BYTES)))
 }
@@ -157,7 +157,7 @@ impl<'a> Vm<'a> {
 const REVOKED: Option<&str> = Some("revoked");
 const UNAVAILABLE: Option<&str> = Some("policy_unavailable");
 
-/// Envoy takes the root contexts of a worker up again, but configures its main thread's anew.
+/// Envoy reuses the root contexts of a worker, but configures a new one on its main thread.
 #[test]
 fn a_worker_hears_that_the_host_went_back_however_large_the_policy_is() {
     for [a, b] in [[revoking("id-1"), revoking("id-2")], [long("id-1"), long("id-2")]] {
@@ -171,7 +171,7 @@ fn a_worker_hears_that_the_host_went_back_however_large_the_policy_is() {
         main.tick(100);
         worker.tick(100);
         main.given(a);
-        // Not before it has stood for a tick.
+        // The main thread publishes a configuration only after a tick.
         worker.tick(100);
         assert_eq!(worker.refuses("other", Some(first)).as_deref(), REVOKED);
         main.tick(100);
@@ -181,10 +181,10 @@ fn a_worker_hears_that_the_host_went_back_however_large_the_policy_is() {
     }
 }
 
-/// Envoy takes its main thread's root context up again, too, where the last push comes before the one before is
-/// dropped there. It says so by dropping all others, in whatever order.
+/// Envoy also reuses a root context of its main thread, if the last push comes before that root context is dropped
+/// there. Then Envoy drops all other root contexts, in any order.
 #[test]
-fn a_worker_hears_what_alone_is_left_on_the_main_thread() {
+fn a_worker_hears_which_configuration_alone_is_left_on_the_main_thread() {
     for [left, first, second] in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]]
     {
         let shared = Shared::default();
@@ -234,7 +234,7 @@ fn a_vm_that_is_given_no_more_takes_what_others_are_given() {
     assert_eq!(before.says("good").as_deref(), REVOKED, "a stream there must satisfy both");
 }
 
-/// What is too large to be left is waited for, and nothing gets in meanwhile, nor later.
+/// A VM waits for a configuration that is too large to be published. It lets nothing in meanwhile, nor later.
 #[test]
 fn a_vm_that_cannot_follow_lets_nothing_in() {
     let shared = Shared::default();
@@ -255,7 +255,7 @@ fn a_vm_that_cannot_follow_lets_nothing_in() {
     assert_eq!(late.says("other"), None);
 }
 
-/// A VM is started anew by a stream of an old listener, and so with an old configuration.
+/// A stream of an old listener starts a VM anew, with an old configuration.
 #[test]
 fn a_new_vm_does_not_trust_what_nobody_has_confirmed() {
     for (newest, of_others) in [(revoking("id-1"), None), (long("id-1"), UNAVAILABLE)] {
@@ -273,7 +273,7 @@ fn a_new_vm_does_not_trust_what_nobody_has_confirmed() {
             anew.tick(100);
             main.tick(100);
         }
-        // What the new listener has is given to it when a stream begins there.
+        // The VM is given the configuration of the new listener when a stream begins there.
         let new = anew.given(newest);
         assert_eq!(anew.refuses("good", Some(new)).as_deref(), REVOKED);
         assert_eq!(anew.refuses("short", Some(new)), None);
@@ -324,7 +324,7 @@ fn a_module_and_its_configuration_that_come_back_are_a_push() {
 
 /// A worker that has no streams yet, and is late.
 #[test]
-fn what_is_confirmed_late_takes_nothing_back() {
+fn a_late_confirmation_does_not_bring_back_an_earlier_policy() {
     let shared = Shared::default();
     let (mut main, mut late) = (Vm::new(&shared, 1), Vm::new(&shared, 2));
     late.given(revoking("id-1"));
@@ -341,7 +341,7 @@ fn what_is_confirmed_late_takes_nothing_back() {
 
 /// Envoy asks a VM, and then refuses the whole for another reason.
 #[test]
-fn what_does_not_stand_is_taken_by_nobody() {
+fn no_vm_takes_a_configuration_that_envoy_refused_after_all() {
     let shared = Shared::default();
     let (mut main, mut worker) = (Vm::new(&shared, 1), Vm::new(&shared, 2));
     for vm in [&mut main, &mut worker] {

@@ -1,8 +1,9 @@
-//! Pushes of a few configurations, the same to the byte, in any order of what Envoy's threads do with them.
+//! Random pushes of three configurations, and random orders in which Envoy's threads take and drop them. Once nothing
+//! is pushed any more, the last push must be in force on each worker.
 //!
-//! Envoy is a model here, as `source/extensions/common/wasm` has it: a push is an object that lives until every thread
-//! has taken a later one. On each thread a configuration has one root context, which lives as long as such an object, or
-//! a stream, needs it. A root context that lives is taken up again without a word.
+//! Envoy is a model here, after `source/extensions/common/wasm`: a push is an object that lives until every thread has
+//! taken a later push. On each thread a configuration has one root context, which lives as long as a push or a stream
+//! needs it. Envoy reuses a root context that lives, and does not tell the VM.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -12,7 +13,7 @@ use zonegate::lifecycle::{Effect, PolicyNumber, StreamId};
 
 use crate::vms::{Shared, Vm, revoking};
 
-/// The configurations by what they revoke, and the token of each id.
+/// The id that each configuration revokes, and the name of the token with this id.
 const IDS: [(&str, &str); 3] = [("id-1", "good"), ("id-2", "other"), ("id-3", "short")];
 /// Envoy's main thread, and workers.
 const THREADS: usize = 3;
@@ -26,7 +27,7 @@ enum Event {
     Step(usize),
     /// 100 ms pass for a thread.
     Tick(usize),
-    /// A stream begins on a worker, with the token of a configuration.
+    /// A stream begins on a worker, with the token that a configuration revokes.
     Open(usize, usize),
     /// The oldest stream of a worker ends.
     End(usize),
@@ -49,9 +50,9 @@ struct Thread<'a> {
     waiting: VecDeque<Waiting>,
     /// By configuration.
     roots: BTreeMap<usize, Root>,
-    /// The push that new streams begin under.
+    /// The push under which new streams begin.
     push: Option<usize>,
-    /// Streams that are open: the configuration under which each began, and that of its token.
+    /// Open streams, each with the configuration under which it began, and the configuration that revokes its token.
     open: Vec<(StreamId, usize, usize)>,
 }
 
@@ -59,7 +60,7 @@ struct Envoy<'a> {
     threads: Vec<Thread<'a>>,
     /// The configuration of each push.
     pushes: Vec<usize>,
-    /// How many of them were dropped.
+    /// How many pushes were dropped.
     dropped: usize,
 }
 
@@ -145,7 +146,7 @@ impl<'a> Envoy<'a> {
         }
     }
 
-    /// Whether there was something to do.
+    /// Does the next thing that waits for a thread. Returns whether there was one.
     fn step(&mut self, thread: usize) -> bool {
         let thread = &mut self.threads[thread];
         match thread.waiting.pop_front() {
@@ -155,7 +156,7 @@ impl<'a> Envoy<'a> {
                 thread.release(self.pushes[push], |root| _ = root.pushes.remove(&push));
             }
         }
-        // What every thread has taken a later one for is dropped, on each of them in its turn.
+        // If every thread has taken a later push, each thread drops the earlier pushes, when its turn comes.
         let oldest = self.threads.iter().map(|thread| thread.push).min().flatten().unwrap_or(0);
         for push in self.dropped..oldest {
             for thread in &mut self.threads {
@@ -174,7 +175,7 @@ impl<'a> Envoy<'a> {
         if let Some(stream) = thread.vm.asks(IDS[token].1, Some(under)) {
             assert_ne!(
                 token, configuration,
-                "what the configuration of its time revokes is let in"
+                "a token is let in that the configuration of the stream revokes"
             );
             thread.roots.get_mut(&configuration).unwrap().streams += 1;
             thread.open.push((stream, configuration, token));
