@@ -14,6 +14,7 @@ mod spec_host;
 mod spec_open;
 mod spec_pushes;
 mod vm;
+mod vm_host;
 mod vms;
 mod vms_property;
 mod zones;

@@ -10,7 +10,7 @@ use zonegate::token::RSA_CRATE;
 use zonegate::vm::Vm;
 
 use crate::host::{START, Shown, bytes, token};
-use crate::vms::{Shared, revoking};
+use crate::vm_host::{Shared, revoking};
 
 const NOW: Clocks =
     Clocks { wall: Now(Some(UnixTime::from_secs(START))), monotonic: Duration::from_secs(1) };

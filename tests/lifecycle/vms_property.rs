@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config as ProptestConfig, TestRunner};
 use zonegate::lifecycle::{Effect, PolicyNumber, StreamId};
 
-use crate::vms::{Shared, Vm, revoking};
+use crate::vm_host::{Shared, Vm, revoking};
 
 /// The id that each configuration revokes, and the name of the token with this id.
 const IDS: [(&str, &str); 3] = [("id-1", "good"), ("id-2", "other"), ("id-3", "short")];
