@@ -134,15 +134,17 @@ impl PushLog {
     }
 
     /// Records that the host has dropped all configurations but this one. The host may have gone back to it without
-    /// giving it anew, and a late VM may have recorded an earlier configuration after it. Nothing is recorded if another
-    /// module was given a configuration since.
-    pub fn settle(&mut self, shared: &impl SharedData, push: &Push) {
+    /// giving it anew, and a late VM may have recorded an earlier configuration after it. Returns whether it is recorded:
+    /// not if the last entry is of a configuration that this VM was never given, which is of another module, or newer.
+    pub fn settle(&mut self, shared: &impl SharedData, push: &Push) -> bool {
         let (entries, _) = self.entries(shared);
-        if entries.last().is_some_and(|last| self.contents.contains(&last.content)) {
+        let is_ours = entries.last().is_some_and(|last| self.contents.contains(&last.content));
+        if is_ours {
             self.record(shared, push, |entries| {
                 entries.last().filter(|last| last.content == push.content).copied()
             });
         }
+        is_ours
     }
 
     /// Records `push` as the entry that `find` finds, or as a new one. Returns whether the entry is new.

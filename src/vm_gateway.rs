@@ -130,8 +130,9 @@ impl VmGateway {
         }
         self.numbers.retain(|(known, _)| *known != number);
         self.lifecycle.on_policy_dropped(number);
-        if let ([(left, push)], false) = (&*self.numbers, self.lifecycle.had_streams()) {
-            self.pushes.settle(shared, push);
+        if let ([(left, push)], false) = (&*self.numbers, self.lifecycle.had_streams())
+            && self.pushes.settle(shared, push)
+        {
             self.lifecycle.on_policy_alone(*left);
         }
     }

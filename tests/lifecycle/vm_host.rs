@@ -81,6 +81,16 @@ impl<'a> Vm<'a> {
         self.under.unwrap()
     }
 
+    /// Envoy asks this VM, which has another root context for the configuration, and drops that one at once: the VM
+    /// refuses the configuration, or Envoy does.
+    pub(crate) fn asked_in_vain(&mut self, configuration: Vec<u8>, effects: &mut Vec<Effect>) {
+        let now = self.now();
+        let configured = self.gateway.on_configuration(self.shared, configuration, now, effects);
+        if let Some(number) = configured.number {
+            self.dropped(number);
+        }
+    }
+
     /// The host begins no more streams under this configuration.
     pub(crate) fn dropped(&mut self, number: PolicyNumber) {
         self.gateway.on_configuration_dropped(self.shared, number);

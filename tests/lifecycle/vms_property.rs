@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config as ProptestConfig, TestRunner};
 use zonegate::lifecycle::{Effect, PolicyNumber, StreamId};
 
-use crate::vm_host::{Shared, Vm, revoking};
+use crate::vm_host::{Shared, Vm, long, revoking};
 
 /// The id that each configuration revokes, and the name of the token with this id.
 const IDS: [(&str, &str); 3] = [("id-1", "good"), ("id-2", "other"), ("id-3", "short")];
@@ -23,6 +23,10 @@ const MAIN: usize = 0;
 enum Event {
     /// A configuration is pushed; the main thread takes it at once.
     Push(usize),
+    /// Envoy asks the VM of the main thread, and then refuses the configuration.
+    Refused(usize),
+    /// The VM of the main thread refuses a configuration.
+    Bad,
     /// A thread does the next thing that waits for it.
     Step(usize),
     /// 100 ms pass for a thread.
@@ -62,17 +66,19 @@ struct Envoy<'a> {
     pushes: Vec<usize>,
     /// How many pushes were dropped.
     dropped: usize,
+    /// The configuration that revokes an id.
+    text: fn(&str) -> Vec<u8>,
 }
 
 impl Thread<'_> {
-    fn take(&mut self, push: usize, configuration: usize) {
+    fn take(&mut self, push: usize, configuration: usize, text: fn(&str) -> Vec<u8>) {
         self.push = Some(push);
         if let Some(root) = self.roots.get_mut(&configuration) {
             root.pushes.insert(push);
             return;
         }
         let mut effects = Vec::new();
-        let number = self.vm.given_with(revoking(IDS[configuration].0), &mut effects);
+        let number = self.vm.given_with(text(IDS[configuration].0), &mut effects);
         let root = Root { number, pushes: [push].into(), streams: 0 };
         self.roots.insert(configuration, root);
         self.perform(&effects);
@@ -110,7 +116,7 @@ impl Thread<'_> {
 }
 
 impl<'a> Envoy<'a> {
-    fn new(shared: &'a Shared) -> Self {
+    fn new(shared: &'a Shared, text: fn(&str) -> Vec<u8>) -> Self {
         let thread = |number| Thread {
             vm: Vm::new(shared, number),
             waiting: VecDeque::new(),
@@ -119,12 +125,20 @@ impl<'a> Envoy<'a> {
             open: Vec::new(),
         };
         let threads = (1..).take(THREADS).map(thread).collect();
-        Self { threads, pushes: Vec::new(), dropped: 0 }
+        Self { threads, pushes: Vec::new(), dropped: 0, text }
     }
 
     fn on(&mut self, event: &Event) {
         match *event {
             Event::Push(configuration) => self.push(configuration),
+            // If the main thread has a root context for the configuration, Envoy does not ask the VM.
+            Event::Refused(configuration) => {
+                if !self.threads[MAIN].roots.contains_key(&configuration) {
+                    let text = (self.text)(IDS[configuration].0);
+                    self.threads[MAIN].vm.asked_in_vain(text, &mut Vec::new());
+                }
+            }
+            Event::Bad => self.threads[MAIN].vm.asked_in_vain(b"{".to_vec(), &mut Vec::new()),
             Event::Step(thread) => drop(self.step(thread)),
             Event::Tick(thread) => self.threads[thread].tick(),
             Event::Open(worker, token) => self.open(worker, token),
@@ -140,7 +154,7 @@ impl<'a> Envoy<'a> {
     fn push(&mut self, configuration: usize) {
         let push = self.pushes.len();
         self.pushes.push(configuration);
-        self.threads[MAIN].take(push, configuration);
+        self.threads[MAIN].take(push, configuration, self.text);
         for worker in &mut self.threads[1..] {
             worker.waiting.push_back(Waiting::Take(push));
         }
@@ -151,7 +165,7 @@ impl<'a> Envoy<'a> {
         let thread = &mut self.threads[thread];
         match thread.waiting.pop_front() {
             None => return false,
-            Some(Waiting::Take(push)) => thread.take(push, self.pushes[push]),
+            Some(Waiting::Take(push)) => thread.take(push, self.pushes[push], self.text),
             Some(Waiting::Drop(push)) => {
                 thread.release(self.pushes[push], |root| _ = root.pushes.remove(&push));
             }
@@ -209,26 +223,41 @@ impl<'a> Envoy<'a> {
 fn event() -> impl Strategy<Value = Event> {
     let (configuration, thread, worker) = (0..IDS.len(), 0..THREADS, 1..THREADS);
     prop_oneof![
-        4 => configuration.clone().prop_map(Event::Push),
-        8 => thread.clone().prop_map(Event::Step),
-        4 => thread.prop_map(Event::Tick),
-        3 => (worker.clone(), configuration).prop_map(|(worker, token)| Event::Open(worker, token)),
-        1 => worker.prop_map(Event::End),
+        8 => configuration.clone().prop_map(Event::Push),
+        1 => configuration.clone().prop_map(Event::Refused),
+        1 => Just(Event::Bad),
+        16 => thread.clone().prop_map(Event::Step),
+        8 => thread.prop_map(Event::Tick),
+        6 => (worker.clone(), configuration).prop_map(|(worker, token)| Event::Open(worker, token)),
+        2 => worker.prop_map(Event::End),
     ]
 }
 
-#[test]
-fn in_any_order_the_last_push_is_in_force_in_the_end() {
-    let cases = std::env::var("ZONEGATE_CASES").map_or(150, |cases| cases.parse().unwrap());
+fn in_any_order(cases: u32, text: fn(&str) -> Vec<u8>) {
     let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
     let events = proptest::collection::vec(event(), 1..120);
     let judged = TestRunner::new(config).run(&events, |events| {
         let shared = Shared::default();
-        let mut envoy = Envoy::new(&shared);
+        let mut envoy = Envoy::new(&shared, text);
         events.iter().for_each(|event| envoy.on(event));
         envoy.settle();
         envoy.assert_the_last_push_is_in_force();
         Ok(())
     });
     judged.unwrap_or_else(|error| panic!("{error}"));
+}
+
+fn orders() -> u32 {
+    std::env::var("ZONEGATE_ORDERS").map_or(150, |orders| orders.parse().unwrap())
+}
+
+#[test]
+fn in_any_order_the_last_push_is_in_force_in_the_end() {
+    in_any_order(orders(), revoking);
+}
+
+/// Configurations that are too large to be published.
+#[test]
+fn in_any_order_the_last_long_push_is_in_force_in_the_end() {
+    in_any_order(orders() / 30, long);
 }
