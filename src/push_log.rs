@@ -25,12 +25,16 @@ pub const LEFT_BYTES: usize = 1024 * 1024;
 const LATE: Duration = Duration::from_secs(30);
 /// How many configurations the log remembers: more than any VM lags behind.
 const KNOWN: usize = 32;
-const ENTRY: usize = 16;
+const ENTRY: usize = 24;
+/// How often a VM tries to write if other VMs write at the same time. Two attempts are enough for a few workers.
+const ATTEMPTS: usize = 8;
 
 /// What one VM knows about the configurations of a gateway.
 #[derive(Debug)]
 pub struct PushLog {
     gateway: Box<str>,
+    /// The module of this VM.
+    module: u64,
     /// The number of the last configuration that the host gave; the first is 1.
     given: u64,
     /// The number of the last configuration that was found here, since the host gave one.
@@ -39,6 +43,8 @@ pub struct PushLog {
     refused: u64,
     /// The last configuration that the host gave, until it is confirmed.
     unconfirmed: Option<(u64, Push)>,
+    /// The configuration before that, if it was not confirmed when the last one came.
+    unconfirmed_before: Option<(u64, Push)>,
     /// Since when a newer configuration is known that was not published.
     late_since: Option<Duration>,
     /// The hashes of what the host gave, the latest last: at most as many as are in the log.
@@ -89,6 +95,8 @@ pub enum Newer {
 struct Entry {
     number: u64,
     content: Content,
+    /// The module of the VM that took it.
+    module: u64,
 }
 
 /// The hash of a configuration: the same for the same bytes.
@@ -102,14 +110,16 @@ impl Content {
 }
 
 impl PushLog {
-    /// A log without configurations.
-    pub fn new(gateway: &str) -> Self {
+    /// A log without configurations, of a VM of `module`.
+    pub fn new(gateway: &str, module: u64) -> Self {
         Self {
             gateway: gateway.into(),
+            module,
             given: 0,
             found: 0,
             refused: 0,
             unconfirmed: None,
+            unconfirmed_before: None,
             contents: VecDeque::new(),
             late_since: None,
         }
@@ -124,21 +134,24 @@ impl PushLog {
             self.contents.pop_front();
         }
         self.contents.push_back(push.content);
-        let given = self.given;
+        let (given, module) = (self.given, self.module);
+        let is_own = |one: &&Entry| one.module == module;
         let is_it = |one: &&Entry| one.number > given && one.content == push.content;
         self.record(shared, push, |entries| match given {
-            // A new VM is first given the last configuration, or a new one.
-            0 => entries.last().filter(is_it).copied(),
-            _ => entries.iter().find(is_it).copied(),
+            // A new VM may be late, too. But a module that serves again is given a new push.
+            0 => entries.iter().rev().take_while(is_own).find(is_it).copied(),
+            _ => entries.iter().filter(is_own).find(is_it).copied(),
         })
     }
 
     /// Records that the host has dropped all configurations but this one. The host may have gone back to it without
     /// giving it anew, and a late VM may have recorded an earlier configuration after it. Returns whether it is recorded:
-    /// not if the last entry is of a configuration that this VM was never given, which is of another module, or newer.
+    /// not if the last entry is of another module, or of a configuration that this VM was never given.
     pub fn settle(&mut self, shared: &impl SharedData, push: &Push) -> bool {
         let (entries, _) = self.entries(shared);
-        let is_ours = entries.last().is_some_and(|last| self.contents.contains(&last.content));
+        let is_ours = entries.last().is_some_and(|last| {
+            last.module == self.module && self.contents.contains(&last.content)
+        });
         if is_ours {
             self.record(shared, push, |entries| {
                 entries.last().filter(|last| last.content == push.content).copied()
@@ -154,27 +167,39 @@ impl PushLog {
         push: &Push,
         find: impl Fn(&[Entry]) -> Option<Entry>,
     ) -> bool {
-        // Two attempts are enough for a few workers. If all fail, several VMs log the same push.
-        for _ in 0..8 {
+        // If all attempts fail, several VMs log the same push.
+        for _ in 0..ATTEMPTS {
             let (entries, version) = self.entries(shared);
             if let Some(Entry { number, .. }) = find(&entries) {
-                self.given = number;
-                self.unconfirmed = Some((number, push.clone()));
+                self.give(number, push);
                 return false;
+            }
+            if version.is_none() {
+                // The host can compare versions only of what is there. The VM of the main thread is still alone.
+                for what in ["confirmed", "configuration"] {
+                    shared.set(&self.key(what), &[], None);
+                }
             }
             let last = entries.last().map_or(0, |last| last.number);
             let number = last.saturating_add(1);
             let kept = entries.len().saturating_sub(KNOWN.saturating_sub(1));
-            let all =
-                entries.iter().skip(kept).copied().chain([Entry { number, content: push.content }]);
+            let all = entries.iter().skip(kept).copied().chain([self.entry(number, push)]);
             let bytes: Vec<u8> = all.flat_map(Entry::to_bytes).collect();
             if shared.set(&self.key("pushes"), &bytes, version) {
-                self.given = number;
-                self.unconfirmed = Some((number, push.clone()));
+                self.give(number, push);
                 return true;
             }
         }
         true
+    }
+
+    fn give(&mut self, number: u64, push: &Push) {
+        self.given = number;
+        self.unconfirmed_before = self.unconfirmed.replace((number, push.clone()));
+    }
+
+    fn entry(&self, number: u64, push: &Push) -> Entry {
+        Entry { number, content: push.content, module: self.module }
     }
 
     /// Publishes the configuration that was given last. To be called if Envoy has not taken it back, and this VM
@@ -182,19 +207,24 @@ impl PushLog {
     /// the current configuration. (A VM that was restarted for a stream of an old listener would be given an old
     /// configuration.)
     pub fn confirm(&mut self, shared: &impl SharedData) {
+        self.unconfirmed_before = None;
         let Some((number, push)) = self.unconfirmed.take() else { return };
         let key = self.key("confirmed");
         let (known, version) = self.confirmed(shared);
         if known.is_none_or(|known| known.number < number) {
             self.leave(shared, number, &push);
-            shared.set(&key, &Entry { number, content: push.content }.to_bytes(), version);
+            shared.set(&key, &self.entry(number, &push).to_bytes(), version);
         }
     }
 
-    /// Does not publish the configuration that was given last: Envoy has taken it back, or it may be an old
-    /// one.
+    /// Does not publish the configuration that was given last, because Envoy has taken it back.
     pub fn withdraw(&mut self) {
-        self.unconfirmed = None;
+        self.unconfirmed = self.unconfirmed_before.take();
+    }
+
+    /// Publishes no configuration that was given so far: the last one may be an old one.
+    pub fn leave_unconfirmed(&mut self) {
+        (self.unconfirmed, self.unconfirmed_before) = (None, None);
     }
 
     /// Whether a VM has confirmed the configuration that was given last, or a later one.
@@ -238,23 +268,35 @@ impl PushLog {
         Some(found.unwrap_or(Newer::Unknown))
     }
 
+    /// Whether the configuration in force was found here, after the last one that the host gave.
+    pub fn is_found(&self) -> bool {
+        self.found > self.given
+    }
+
     /// The published bytes of `push`, if there are any.
     fn left(&self, shared: &impl SharedData, push: Entry) -> Option<Vec<u8>> {
         let (bytes, _) = shared.get(&self.key("configuration"))?;
         let (number, configuration) = bytes.split_first_chunk()?;
-        (u64::from_le_bytes(*number) == push.number).then(|| configuration.to_vec())
+        let is_there = u64::from_le_bytes(*number) == push.number && !configuration.is_empty();
+        is_there.then(|| configuration.to_vec())
     }
 
-    /// Publishes a configuration for the VMs to which the host does not give it.
+    /// Publishes a configuration for the VMs to which the host does not give it, unless another VM has published a later
+    /// one.
     fn leave(&self, shared: &impl SharedData, number: u64, push: &Push) {
-        let mut bytes = Vec::new();
-        // For a configuration that is too large, an empty value replaces the previous one, so that no VM reads an
-        // old configuration.
-        if let Some(configuration) = &push.left {
-            bytes.extend_from_slice(&number.to_le_bytes());
-            bytes.extend_from_slice(configuration);
+        let key = self.key("configuration");
+        // For a configuration that is too large, no bytes replace the previous ones, so that no VM reads an old
+        // configuration.
+        let mut bytes = number.to_le_bytes().to_vec();
+        bytes.extend_from_slice(push.left.as_deref().unwrap_or_default());
+        for _ in 0..ATTEMPTS {
+            let (known, version) = shared.get(&key).unzip();
+            let later = known.as_deref().and_then(<[u8]>::split_first_chunk);
+            let is_later = later.is_some_and(|(known, _)| u64::from_le_bytes(*known) > number);
+            if is_later || shared.set(&key, &bytes, version) {
+                return;
+            }
         }
-        shared.set(&self.key("configuration"), &bytes, None);
     }
 
     fn entries(&self, shared: &impl SharedData) -> (Vec<Entry>, Option<u32>) {
@@ -279,13 +321,13 @@ impl PushLog {
 
 impl Entry {
     fn to_bytes(self) -> Vec<u8> {
-        [self.number, self.content.0].into_iter().flat_map(u64::to_le_bytes).collect()
+        [self.number, self.content.0, self.module].into_iter().flat_map(u64::to_le_bytes).collect()
     }
 
     fn from_bytes(bytes: &[u8; ENTRY]) -> Option<Self> {
-        let (number, rest) = bytes.split_first_chunk()?;
-        let content = Content(u64::from_le_bytes(*rest.first_chunk()?));
-        Some(Self { number: u64::from_le_bytes(*number), content })
+        let (words, _) = bytes.as_chunks();
+        let [number, content, module] = words.first_chunk()?.map(u64::from_le_bytes);
+        Some(Self { number, content: Content(content), module })
     }
 }
 

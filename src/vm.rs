@@ -15,14 +15,15 @@ use crate::vm_gateway::VmGateway;
 #[derive(Debug)]
 pub struct Vm {
     number: u64,
+    module: u64,
     backend: &'static SignatureBackend,
     gateways: BTreeMap<Arc<str>, VmGateway>,
 }
 
 impl Vm {
-    /// A VM without gateways. No other VM has the same `number`.
-    pub fn new(number: u64, backend: &'static SignatureBackend) -> Self {
-        Self { number, backend, gateways: BTreeMap::new() }
+    /// A VM without gateways. No other VM has the same `number`; the VMs of one module have the same `module`.
+    pub fn new(number: u64, module: u64, backend: &'static SignatureBackend) -> Self {
+        Self { number, module, backend, gateways: BTreeMap::new() }
     }
 
     /// Chooses what verifies signatures for the gateways to come.
@@ -34,7 +35,7 @@ impl Vm {
     pub fn gateway(&mut self, name: &Arc<str>) -> &mut VmGateway {
         self.gateways.entry(Arc::clone(name)).or_insert_with(|| {
             let number = self.number ^ hash::of(name.as_bytes());
-            VmGateway::new(name, number, self.backend)
+            VmGateway::new(name, number, self.module, self.backend)
         })
     }
 }

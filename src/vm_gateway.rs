@@ -33,6 +33,8 @@ pub struct VmGateway {
     backend: &'static SignatureBackend,
     /// Whether the configuration that other VMs confirmed is in force beside the one that this VM was given.
     is_contested: bool,
+    /// Whether a configuration was dropped since the last tick.
+    has_dropped: bool,
     member: Member,
     ticked: Duration,
 }
@@ -48,14 +50,15 @@ pub struct Configured {
 
 impl VmGateway {
     /// The gateway of this name; signatures are verified by `backend`. No other gateway in any VM has the
-    /// same `number`.
-    pub fn new(name: &str, number: u64, backend: &'static SignatureBackend) -> Self {
+    /// same `number`; the VMs of one module have the same `module`.
+    pub fn new(name: &str, number: u64, module: u64, backend: &'static SignatureBackend) -> Self {
         Self {
             lifecycle: Lifecycle::default(),
-            pushes: PushLog::new(name),
+            pushes: PushLog::new(name, module),
             numbers: Vec::new(),
             backend,
             is_contested: false,
+            has_dropped: false,
             member: Member::new(number),
             ticked: Duration::ZERO,
         }
@@ -121,16 +124,26 @@ impl VmGateway {
         }
     }
 
-    /// The host begins no more streams under this policy. If a VM without streams then has one configuration left,
-    /// the host serves with that one, and this VM tells the others, whose streams may keep later configurations
-    /// alive. (Envoy's main thread also reuses a root context, if pushes come faster than workers take them.)
-    pub fn on_configuration_dropped(&mut self, shared: &impl SharedData, number: PolicyNumber) {
+    /// The host begins no more streams under this policy.
+    pub fn on_configuration_dropped(&mut self, number: PolicyNumber) {
         if self.numbers.last().is_some_and(|(last, _)| *last == number) {
             self.pushes.withdraw();
         }
         self.numbers.retain(|(known, _)| *known != number);
-        self.lifecycle.on_policy_dropped(number);
-        if let ([(left, push)], false) = (&*self.numbers, self.lifecycle.had_streams())
+        match self.pushes.is_found() {
+            true => self.lifecycle.on_policy_dropped_here(number),
+            false => self.lifecycle.on_policy_dropped(number),
+        }
+        self.has_dropped = true;
+    }
+
+    /// If a VM without streams has one configuration left, the host serves with that one, and this VM tells the others,
+    /// whose streams may keep later configurations alive. (Envoy's main thread also reuses a root context, if pushes
+    /// come faster than workers take them.) This waits for a tick, because a late worker takes the next configuration
+    /// right after it drops one.
+    fn settle(&mut self, shared: &impl SharedData) {
+        if std::mem::take(&mut self.has_dropped)
+            && let ([(left, push)], false) = (&*self.numbers, self.lifecycle.had_streams())
             && self.pushes.settle(shared, push)
         {
             self.lifecycle.on_policy_alone(*left);
@@ -155,9 +168,10 @@ impl VmGateway {
             return;
         }
         self.ticked = now.monotonic;
+        self.settle(shared);
         match self.lifecycle.had_streams() {
             true => {
-                self.pushes.withdraw();
+                self.pushes.leave_unconfirmed();
                 self.numbers.iter_mut().for_each(|(_, push)| push.forget_bytes());
             }
             false => self.pushes.confirm(shared),

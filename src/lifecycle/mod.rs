@@ -152,6 +152,12 @@ impl Lifecycle {
         self.went_back |= self.policies.forget(number);
     }
 
+    /// The host begins no more streams here under this policy, but others of its workers still do. If it is in force, it
+    /// stays in force.
+    pub fn on_policy_dropped_here(&mut self, number: PolicyNumber) {
+        self.policies.keep_in_force(number);
+    }
+
     /// The host begins streams under this policy alone: it is in force. What it ends is cut at the next tick.
     pub fn on_policy_alone(&mut self, number: PolicyNumber) {
         self.went_back |= self.policies.go_back(number);

@@ -117,6 +117,14 @@ impl Policies {
         kept.map(|earlier| earlier.number).is_some_and(|number| self.go_back(number))
     }
 
+    /// As [`Self::forget`], but a policy in force stays in force.
+    pub(super) fn keep_in_force(&mut self, number: PolicyNumber) {
+        self.earlier.retain(|earlier| earlier.number != number);
+        if let Some(newest) = self.newest.as_mut().filter(|newest| newest.number == number) {
+            newest.is_dropped = true;
+        }
+    }
+
     /// The policy in force.
     pub(super) fn newest(&self) -> Option<&Arc<Policy>> {
         self.newest.as_ref().map(|newest| &newest.policy)

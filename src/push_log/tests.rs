@@ -11,7 +11,7 @@ fn none(_: Content) -> bool {
 }
 
 fn log() -> PushLog {
-    PushLog::new("g")
+    PushLog::new("g", 1)
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn a_vm_that_is_given_no_more_finds_what_others_are_given() {
     assert!(!before.take(&host, &Push::of(b"b")));
     assert_eq!(before.newer(&host, NOW, none), None);
     // Of another gateway nothing is found.
-    assert_eq!(PushLog::new("other").newer(&host, NOW, none), None);
+    assert_eq!(PushLog::new("other", 1).newer(&host, NOW, none), None);
 }
 
 #[test]
@@ -127,4 +127,19 @@ fn what_was_refused_here_is_not_taken_from_others() {
     main.take(&host, &Push::of(b"c"));
     main.confirm(&host);
     assert_eq!(worker.newer(&host, NOW, none), Some(Newer::Configuration(b"c".to_vec())));
+}
+
+/// Two VMs confirm at the same time: the later configuration is published.
+#[test]
+fn a_vm_that_confirms_late_does_not_replace_a_later_configuration() {
+    let host = Host::default();
+    let mut early = log();
+    early.take(&host, &Push::of(b"a"));
+    host.meanwhile.set(Some(|host| {
+        let mut late = log();
+        late.take(host, &Push::of(b"b"));
+        late.confirm(host);
+    }));
+    early.confirm(&host);
+    assert_eq!(log().newest(&host).unwrap().1.as_deref(), Some(&b"b"[..]));
 }

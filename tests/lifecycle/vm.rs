@@ -53,7 +53,7 @@ fn reports(vm: &mut Vm, shared: &Shared, gateway: &Arc<str>) -> i64 {
 #[test]
 fn each_gateway_of_a_vm_has_a_life_of_its_own() {
     let (shared, [first, second]) = (Shared::default(), ["first", "second"].map(Arc::from));
-    let mut vm = Vm::new(1, &RSA_CRATE);
+    let mut vm = Vm::new(1, 1, &RSA_CRATE);
     configure(&mut vm, &shared, &first, "");
     configure(&mut vm, &shared, &second, "id-1");
     assert!(lets_in(&mut vm, &first, 1));
@@ -67,7 +67,7 @@ fn each_gateway_of_a_vm_has_a_life_of_its_own() {
 fn the_reports_of_the_gateways_of_all_vms_add_up() {
     let (shared, names) = (Shared::default(), ["first", "second"].map(Arc::from));
     let mut sum = 0;
-    for mut vm in [Vm::new(1, &RSA_CRATE), Vm::new(2, &RSA_CRATE)] {
+    for mut vm in [Vm::new(1, 1, &RSA_CRATE), Vm::new(2, 1, &RSA_CRATE)] {
         for name in &names {
             configure(&mut vm, &shared, name, "");
             assert!(lets_in(&mut vm, name, 1));

@@ -57,7 +57,11 @@ pub(crate) struct Vm<'a> {
 
 impl<'a> Vm<'a> {
     pub(crate) fn new(shared: &'a Shared, number: u64) -> Self {
-        let gateway = VmGateway::new("gateway", number, &RSA_CRATE);
+        Self::of_module(1, shared, number)
+    }
+
+    pub(crate) fn of_module(module: u64, shared: &'a Shared, number: u64) -> Self {
+        let gateway = VmGateway::new("gateway", number, module, &RSA_CRATE);
         Self { shared, gateway, milliseconds: 0, streams: 0, under: None }
     }
 
@@ -93,7 +97,7 @@ impl<'a> Vm<'a> {
 
     /// The host begins no more streams under this configuration.
     pub(crate) fn dropped(&mut self, number: PolicyNumber) {
-        self.gateway.on_configuration_dropped(self.shared, number);
+        self.gateway.on_configuration_dropped(number);
     }
 
     pub(crate) fn tick(&mut self, milliseconds: u64) -> Vec<Effect> {

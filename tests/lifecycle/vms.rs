@@ -4,6 +4,7 @@
 
 use zonegate::lifecycle::Effect;
 use zonegate::log_line::LogLine;
+use zonegate::metrics::{Change, Counter, Metric};
 
 use crate::vm_host::{Shared, Vm, long, revoking};
 
@@ -76,7 +77,7 @@ fn a_worker_hears_which_configuration_alone_is_left_on_the_main_thread() {
 #[test]
 fn a_vm_that_is_given_no_more_takes_what_others_are_given() {
     let shared = Shared::default();
-    let (mut before, mut new) = (Vm::new(&shared, 1), Vm::new(&shared, 2));
+    let (mut before, mut new) = (Vm::new(&shared, 1), Vm::of_module(2, &shared, 2));
     before.given(revoking("id-1"));
     new.given(revoking("id-2"));
     before.tick(100);
@@ -91,7 +92,7 @@ fn a_vm_that_is_given_no_more_takes_what_others_are_given() {
 #[test]
 fn a_vm_that_cannot_follow_lets_nothing_in() {
     let shared = Shared::default();
-    let (mut before, mut new) = (Vm::new(&shared, 1), Vm::new(&shared, 2));
+    let (mut before, mut new) = (Vm::new(&shared, 1), Vm::of_module(2, &shared, 2));
     before.given(revoking(""));
     let open = before.opens("other");
     new.given(long("id-1"));
@@ -102,7 +103,7 @@ fn a_vm_that_cannot_follow_lets_nothing_in() {
         assert_eq!(before.says("other").as_deref(), UNAVAILABLE);
     }
     // A worker that was only late is given it after all.
-    let mut late = Vm::new(&shared, 3);
+    let mut late = Vm::of_module(2, &shared, 3);
     late.given(long("id-1"));
     assert_eq!(late.says("good").as_deref(), REVOKED);
     assert_eq!(late.says("other"), None);
@@ -146,7 +147,7 @@ fn a_new_vm_trusts_what_it_was_given_once_that_is_confirmed() {
         let mut old = Vm::new(&shared, 1);
         old.given(before);
         old.tick(100);
-        let (mut main, mut worker) = (Vm::new(&shared, 2), Vm::new(&shared, 3));
+        let (mut main, mut worker) = (Vm::of_module(2, &shared, 2), Vm::of_module(2, &shared, 3));
         main.given(after.clone());
         worker.given(after);
         assert!(worker.says("good").is_some() && worker.says("other").is_some());
@@ -164,7 +165,7 @@ fn a_module_and_its_configuration_that_come_back_are_a_push() {
     let mut first = Vm::new(&shared, 1);
     first.given(revoking("id-1"));
     first.tick(100);
-    let mut second = Vm::new(&shared, 2);
+    let mut second = Vm::of_module(2, &shared, 2);
     second.given(revoking("id-2"));
     second.tick(100);
     let open = second.opens("good");
@@ -209,4 +210,93 @@ fn no_vm_takes_a_configuration_that_envoy_refused_after_all() {
     }
     assert_eq!(worker.says("other"), None);
     assert_eq!(worker.says("good").as_deref(), REVOKED);
+}
+
+/// The policy of a new module, found early by a VM of the previous module, stays in force there.
+#[test]
+fn a_vm_of_the_previous_module_keeps_the_policy_of_the_new_module() {
+    for back_to in ["id-3", "id-1"] {
+        let shared = Shared::default();
+        let mut before = Vm::new(&shared, 1);
+        let first = before.given(revoking("id-1"));
+        before.given(revoking("id-2"));
+        before.tick(100);
+        // The bytes of the second round are those that the previous module had first.
+        let mut new = Vm::of_module(2, &shared, 2);
+        new.given(revoking(back_to));
+        new.tick(100);
+        before.tick(100);
+        before.dropped(first);
+        before.tick(100);
+        new.tick(100);
+        let revoked = if back_to == "id-1" { "good" } else { "short" };
+        assert_eq!(before.says(revoked).as_deref(), REVOKED, "{back_to}");
+        assert_eq!(new.says(revoked).as_deref(), REVOKED, "{back_to}");
+        assert_eq!(new.says("other"), None, "the policy of the previous module is not in force");
+    }
+}
+
+/// How often a VM that is given a configuration counts it as an accepted push.
+fn accepted(vm: &mut Vm<'_>, id: &str) -> usize {
+    let mut effects = Vec::new();
+    vm.given_with(revoking(id), &mut effects);
+    let counted = Effect::Change(Metric::Counter(Counter::ConfigAccepted), Change::Count);
+    effects.iter().filter(|effect| **effect == counted).count()
+}
+
+/// A worker that drops a configuration and takes the next one right after that tells nobody of the one between.
+#[test]
+fn a_late_worker_does_not_bring_back_an_earlier_policy() {
+    let shared = Shared::default();
+    let (mut main, mut late) = (Vm::new(&shared, 1), Vm::new(&shared, 2));
+    let mut given = Vec::new();
+    for id in ["id-1", "id-2"] {
+        main.given(revoking(id));
+        given.push(late.given(revoking(id)));
+    }
+    main.given(revoking("id-1"));
+    main.tick(100);
+    late.dropped(given[0]);
+    assert_eq!(accepted(&mut late, "id-1"), 0, "it is counted twice");
+    late.tick(100);
+    main.tick(100);
+    for vm in [&mut main, &mut late] {
+        assert_eq!(vm.says("good").as_deref(), REVOKED);
+        assert_eq!(vm.says("other"), None);
+    }
+}
+
+/// Two pushes come before the workers take the first: the VM of a worker is new, and late.
+#[test]
+fn a_new_vm_that_is_late_records_no_push_again() {
+    let shared = Shared::default();
+    let (mut main, mut late) = (Vm::new(&shared, 1), Vm::new(&shared, 2));
+    for id in ["id-1", "id-2"] {
+        assert_eq!(accepted(&mut main, id), 1);
+    }
+    assert_eq!(accepted(&mut late, "id-1"), 0);
+    late.tick(100);
+    main.tick(100);
+    assert_eq!(accepted(&mut late, "id-2"), 0);
+    late.tick(100);
+    for vm in [&mut main, &mut late] {
+        assert_eq!(vm.says("other").as_deref(), REVOKED);
+        assert_eq!(vm.says("good"), None);
+    }
+}
+
+/// Envoy gives a push, and before it is confirmed another one, which Envoy takes back at once.
+#[test]
+fn a_push_that_is_taken_back_leaves_the_one_before_to_be_confirmed() {
+    let shared = Shared::default();
+    let mut main = Vm::new(&shared, 1);
+    main.given(revoking("id-1"));
+    main.tick(100);
+    main.given(revoking("id-2"));
+    main.asked_in_vain(revoking("id-3"), &mut Vec::new());
+    let mut worker = Vm::new(&shared, 2);
+    main.tick(100);
+    worker.given(revoking("id-2"));
+    assert_eq!(worker.says("other").as_deref(), REVOKED);
+    assert_eq!(worker.says("good"), None);
 }

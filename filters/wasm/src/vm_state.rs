@@ -10,8 +10,11 @@ use zonegate::token::{RSA_CRATE, SignatureBackend};
 use zonegate::vm::Vm;
 use zonegate::vm_gateway::VmGateway;
 
+/// The identity of this module: other sources have another one.
+const MODULE: u64 = u64::from_le_bytes(*include_bytes!(concat!(env!("OUT_DIR"), "/identity")));
+
 thread_local! {
-    static VM: RefCell<Vm> = RefCell::new(Vm::new(host::vm_number(), &RSA_CRATE));
+    static VM: RefCell<Vm> = RefCell::new(Vm::new(host::vm_number(), MODULE, &RSA_CRATE));
     /// The buffer for effects, kept for the next call.
     static EFFECTS: Cell<Vec<Effect>> = Cell::default();
 }
