@@ -7,9 +7,13 @@
 //! gateway now: open streams stay in the VM of the previous module, and nobody tells that VM of pushes. Second,
 //! the VM had this configuration before, and streams that began under it are still open: Envoy reuses its root
 //! context. But the VM on Envoy's main thread has no streams. Envoy gives it every push, or reuses a root context
-//! there too and soon drops all others. So a VM without streams publishes its configuration in the host's shared
-//! data. It waits for a tick first, because Envoy may still refuse a configuration after it has asked a VM. A worker
-//! that is only late reads there the configuration that the host is about to give it anyway.
+//! there too and later drops all others (by LDS, when the old listener is drained). So a VM without streams publishes
+//! its configuration in the host's shared data. It waits for a tick first, because Envoy may still refuse a
+//! configuration after it has asked a VM. A worker that is only late reads there the configuration that the host is
+//! about to give it anyway.
+//!
+//! One case is left: by LDS another module was given a configuration, and then this module its last one again, the
+//! same byte for byte. No VM of this module is told, so its streams must satisfy both until the next push that differs.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -23,6 +27,9 @@ pub const LEFT_BYTES: usize = 1024 * 1024;
 /// How long a VM may wait for a configuration that is too large to be published. After that, the VM is taken for
 /// one to which the host gives no more configurations.
 const LATE: Duration = Duration::from_secs(30);
+/// For how many ticks a new VM may be behind the last entry of its module. After that it is no late worker: the VMs of
+/// its module are new, and those before had the same sources.
+const TICKS_BEHIND: u8 = 5;
 /// How many configurations the log remembers: more than any VM lags behind.
 const KNOWN: usize = 32;
 const ENTRY: usize = 24;
@@ -45,6 +52,8 @@ pub struct PushLog {
     unconfirmed: Option<(u64, Push)>,
     /// The configuration before that, if it was not confirmed when the last one came.
     unconfirmed_before: Option<(u64, Push)>,
+    /// The ticks since this new VM was given a configuration that another one of its module follows in the log.
+    behind: Option<u8>,
     /// Since when a newer configuration is known that was not published.
     late_since: Option<Duration>,
     /// The hashes of what the host gave, the latest last: at most as many as are in the log.
@@ -120,6 +129,7 @@ impl PushLog {
             refused: 0,
             unconfirmed: None,
             unconfirmed_before: None,
+            behind: None,
             contents: VecDeque::new(),
             late_since: None,
         }
@@ -129,19 +139,29 @@ impl PushLog {
     pub fn take(&mut self, shared: &impl SharedData, push: &Push) -> bool {
         // A late worker may have found an entry here that the host gives it only later. It must find that entry again,
         // because this configuration is in force meanwhile.
-        (self.found, self.late_since) = (0, None);
+        (self.found, self.late_since, self.behind) = (0, None, None);
         if self.contents.len() >= KNOWN {
             self.contents.pop_front();
         }
         self.contents.push_back(push.content);
         let (given, module) = (self.given, self.module);
+        // The VM may be late. But a module that serves again is given a new push: what a new VM is given is not one
+        // that was followed by another module's, nor by a confirmed one.
+        let is_first = given == 0;
+        let confirmed = self.confirmed(shared).0.filter(|_| is_first).map_or(0, |one| one.number);
         let is_own = |one: &&Entry| one.module == module;
         let is_it = |one: &&Entry| one.number > given && one.content == push.content;
-        self.record(shared, push, |entries| match given {
-            // A new VM may be late, too. But a module that serves again is given a new push.
-            0 => entries.iter().rev().take_while(is_own).find(is_it).copied(),
-            _ => entries.iter().filter(is_own).find(is_it).copied(),
-        })
+        let is_recorded = self.record(shared, push, |entries| match is_first {
+            true => {
+                let last = entries.iter().rev().take_while(is_own);
+                last.take_while(|one| one.number >= confirmed).find(is_it).copied()
+            }
+            false => entries.iter().filter(is_own).find(is_it).copied(),
+        });
+        if is_first && self.entries(shared).0.last().is_some_and(|last| last.number > self.given) {
+            self.behind = Some(0);
+        }
+        is_recorded
     }
 
     /// Records that the host has dropped all configurations but this one. The host may have gone back to it without
@@ -153,11 +173,15 @@ impl PushLog {
             last.module == self.module && self.contents.contains(&last.content)
         });
         if is_ours {
-            self.record(shared, push, |entries| {
-                entries.last().filter(|last| last.content == push.content).copied()
-            });
+            self.record_as_last(shared, push);
         }
         is_ours
+    }
+
+    fn record_as_last(&mut self, shared: &impl SharedData, push: &Push) {
+        let module = self.module;
+        let is_it = |last: &&Entry| last.content == push.content && last.module == module;
+        self.record(shared, push, |entries| entries.last().filter(is_it).copied());
     }
 
     /// Records `push` as the entry that `find` finds, or as a new one. Returns whether the entry is new.
@@ -207,6 +231,16 @@ impl PushLog {
     /// the current configuration. (A VM that was restarted for a stream of an old listener would be given an old
     /// configuration.)
     pub fn confirm(&mut self, shared: &impl SharedData) {
+        if let Some(ticks) = &mut self.behind {
+            *ticks = ticks.saturating_add(1);
+            if *ticks < TICKS_BEHIND {
+                return;
+            }
+            self.behind = None;
+            if let Some((_, push)) = self.unconfirmed.take() {
+                self.record_as_last(shared, &push);
+            }
+        }
         self.unconfirmed_before = None;
         let Some((number, push)) = self.unconfirmed.take() else { return };
         let key = self.key("confirmed");

@@ -16,6 +16,8 @@ use crate::vm_gateway::VmGateway;
 pub struct Vm {
     number: u64,
     module: u64,
+    /// The hash of the VM configuration.
+    configuration: u64,
     backend: &'static SignatureBackend,
     gateways: BTreeMap<Arc<str>, VmGateway>,
 }
@@ -23,19 +25,22 @@ pub struct Vm {
 impl Vm {
     /// A VM without gateways. No other VM has the same `number`; the VMs of one module have the same `module`.
     pub fn new(number: u64, module: u64, backend: &'static SignatureBackend) -> Self {
-        Self { number, module, backend, gateways: BTreeMap::new() }
+        Self { number, module, configuration: 0, backend, gateways: BTreeMap::new() }
     }
 
-    /// Chooses what verifies signatures for the gateways to come.
-    pub fn verify_by(&mut self, backend: &'static SignatureBackend) {
+    /// Chooses what verifies signatures for the gateways to come. VMs of the same module that have another
+    /// `vm_configuration` are taken for VMs of another module, as Envoy takes them.
+    pub fn start(&mut self, backend: &'static SignatureBackend, vm_configuration: &[u8]) {
         self.backend = backend;
+        self.configuration = hash::of(vm_configuration);
     }
 
     /// The gateway of this name. It is made when it is first asked for.
     pub fn gateway(&mut self, name: &Arc<str>) -> &mut VmGateway {
         self.gateways.entry(Arc::clone(name)).or_insert_with(|| {
             let number = self.number ^ hash::of(name.as_bytes());
-            VmGateway::new(name, number, self.module, self.backend)
+            let module = self.module ^ self.configuration;
+            VmGateway::new(name, number, module, self.backend)
         })
     }
 }

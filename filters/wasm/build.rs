@@ -1,5 +1,6 @@
-//! Gives the module an identity: a hash of the sources and of the versions of the dependencies, so that the VMs of one
-//! module know which configurations of a host another module was given. The same sources give the same module.
+//! Gives the module an identity: a hash of the sources, the versions of the dependencies and the profile, so that the
+//! VMs of one module know which configurations of a host another module was given. The same sources give the same
+//! module.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
@@ -14,10 +15,14 @@ fn main() -> io::Result<()> {
     files.sort();
     // FNV-1a, which gives the same on every machine and with every compiler.
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    for file in files {
-        for byte in fs::read(file)? {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+    let mut add = |bytes: &[u8]| {
+        for byte in bytes {
+            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
         }
+    };
+    add(env::var("PROFILE").unwrap_or_default().as_bytes());
+    for file in files {
+        add(&fs::read(file)?);
     }
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
     fs::write(out.join("identity"), hash.to_le_bytes())?;

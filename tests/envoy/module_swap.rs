@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use zonegate_testkit::gateway::Form;
 
-use crate::form::{FilterOnly, WasmOnly, form, module};
+use crate::form::{FilterOnly, WasmOnly, faulty_module, form, module};
 use crate::harness::{Bench, LIMIT, Setup};
 use crate::open_stream::{Sotw, goes_on, is_cut, open};
 
@@ -32,6 +32,15 @@ pub(crate) fn write(folder: &Path, name: &str) -> PathBuf {
     };
     fs::write(&path, bytes).unwrap();
     path
+}
+
+/// Writes a module that is built in another way, and so is another one for itself, too: the one with injected faults, of
+/// which a test that names none sees nothing.
+pub(crate) fn write_rebuilt(folder: &Path) -> PathBuf {
+    match form() {
+        Form::Wasm => faulty_module(),
+        _ => write(folder, "rebuilt"),
+    }
 }
 
 /// How the module is replaced.

@@ -76,3 +76,36 @@ fn the_reports_of_the_gateways_of_all_vms_add_up() {
     }
     assert_eq!(sum, 4);
 }
+
+/// Envoy makes new VMs for another VM configuration. Those before it, which follow them, do not go back to a
+/// configuration that they had before.
+#[test]
+fn another_vm_configuration_makes_another_module() {
+    let (shared, name) = (Shared::default(), Arc::from("gateway"));
+    let configure = |vm: &mut Vm, revoked: &str| {
+        let gateway = vm.gateway(&name);
+        let given = gateway.on_configuration(&shared, revoking(revoked), NOW, &mut Vec::new());
+        given.number.unwrap()
+    };
+    let [mut before, mut after] = [(1, "before"), (2, "after")].map(|(number, configuration)| {
+        let mut vm = Vm::new(number, 1, &RSA_CRATE);
+        vm.start(&RSA_CRATE, configuration.as_bytes());
+        vm
+    });
+    let dropped = configure(&mut before, "id-1");
+    configure(&mut before, "");
+    let _ = reports(&mut before, &shared, &name);
+    configure(&mut after, "id-1");
+    let tick = |vm: &mut Vm, seconds| {
+        let now = Clocks { monotonic: Duration::from_secs(seconds), ..NOW };
+        vm.gateway(&name).on_tick(&shared, now, &mut Vec::new());
+    };
+    tick(&mut after, 2);
+    tick(&mut before, 2);
+    before.gateway(&name).on_configuration_dropped(dropped);
+    tick(&mut before, 3);
+    tick(&mut after, 3);
+    for vm in [&mut before, &mut after] {
+        assert!(!lets_in(vm, &name, 1), "the policy that came last revokes it");
+    }
+}

@@ -158,22 +158,32 @@ fn a_new_vm_trusts_what_it_was_given_once_that_is_confirmed() {
     }
 }
 
-/// Back to module and configuration as they were: the VMs of the first module are new again.
+/// Back to module and configuration as they were: the VMs of the first module are new again. The module between may
+/// have the same sources: Envoy also makes new VMs for another VM identifier or environment.
 #[test]
 fn a_module_and_its_configuration_that_come_back_are_a_push() {
-    let shared = Shared::default();
-    let mut first = Vm::new(&shared, 1);
-    first.given(revoking("id-1"));
-    first.tick(100);
-    let mut second = Vm::of_module(2, &shared, 2);
-    second.given(revoking("id-2"));
-    second.tick(100);
-    let open = second.opens("good");
-    let mut again = Vm::new(&shared, 3);
-    again.given(revoking("id-1"));
-    again.tick(100);
-    assert!(second.tick(100).contains(&Effect::Cut(open)));
-    assert_eq!(again.says("other"), None);
+    for (module_between, is_confirmed) in [(1, true), (1, false), (2, true), (2, false)] {
+        let shared = Shared::default();
+        let mut first = Vm::new(&shared, 1);
+        first.given(revoking("id-1"));
+        let mut second = Vm::of_module(module_between, &shared, 2);
+        if is_confirmed {
+            first.tick(100);
+        }
+        second.given(revoking("id-2"));
+        if is_confirmed {
+            second.tick(100);
+        }
+        let open = second.opens("good");
+        let mut again = Vm::new(&shared, 3);
+        again.given(revoking("id-1"));
+        let is_cut = (0..5).any(|_| {
+            again.tick(100);
+            second.tick(100).contains(&Effect::Cut(open))
+        });
+        assert!(is_cut, "{module_between} {is_confirmed}");
+        assert_eq!(again.says("other"), None, "{module_between} {is_confirmed}");
+    }
 }
 
 /// A worker that has no streams yet, and is late.

@@ -32,9 +32,10 @@ impl Context for Root {}
 impl RootContext for Root {
     /// `false` refuses the VM configuration: the filter is not loaded.
     fn on_vm_start(&mut self, _: usize) -> bool {
-        let chosen = host::ENVOY.choose(&host::configuration(BufferType::VmConfiguration));
+        let configuration = host::configuration(BufferType::VmConfiguration);
+        let chosen = host::ENVOY.choose(&configuration);
         match &chosen {
-            Ok(backend) => vm_state::verify_by(backend),
+            Ok(backend) => vm_state::start(backend, &configuration),
             Err(problem) => log::error!("zonegate: VM configuration refused: {problem}"),
         }
         chosen.is_ok()

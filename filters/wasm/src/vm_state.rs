@@ -10,7 +10,7 @@ use zonegate::token::{RSA_CRATE, SignatureBackend};
 use zonegate::vm::Vm;
 use zonegate::vm_gateway::VmGateway;
 
-/// The identity of this module: other sources have another one.
+/// The identity of this module: other sources, or another profile, have another one.
 const MODULE: u64 = u64::from_le_bytes(*include_bytes!(concat!(env!("OUT_DIR"), "/identity")));
 
 thread_local! {
@@ -19,9 +19,9 @@ thread_local! {
     static EFFECTS: Cell<Vec<Effect>> = Cell::default();
 }
 
-/// Chooses the backend that verifies signatures, for the lifetime of the VM.
-pub(super) fn verify_by(backend: &'static SignatureBackend) {
-    VM.with_borrow_mut(|vm| vm.verify_by(backend));
+/// Starts the VM: chooses the backend that verifies signatures.
+pub(super) fn start(backend: &'static SignatureBackend, vm_configuration: &[u8]) {
+    VM.with_borrow_mut(|vm| vm.start(backend, vm_configuration));
 }
 
 /// Passes an event to this gateway, in a callback of context `current`, and performs the effects.
