@@ -74,7 +74,7 @@ help:
 	@echo "             ONLY=a,b,c     these scenarios only"
 	@echo "             QUICK=1        in two minutes"
 	@echo "             LIVES=number   how often each Envoy is started (in scenarios a to d and i)"
-	@echo "             ROUNDS=number  how often each module is measured per start of its Envoy"
+	@echo "             ROUNDS=number  how often each subject is measured per start of its Envoy"
 	@echo "             DOCS=1         writes the tables and charts of docs/performance.md"
 	@echo "             ALSO=a,b       other modules to compare with"
 	@echo "make picture draws the pictures in docs/images, from a minute at a real gateway"
@@ -96,7 +96,7 @@ help:
 	@echo "             installs and runs what is in dist/, pushes it to a local registry and pulls it; needs Go"
 	@echo "make push-images IMAGE=registry/repository"
 	@echo "             pushes the images in dist/ to this repository"
-	@echo "make lint    checks the format, clippy for every crate and both targets, and the dependencies"
+	@echo "make lint    checks the format, clippy for every crate and both targets, links in the documentation, and the dependencies"
 	@echo "make clean   removes what was built; .venv and .tools stay"
 	@echo
 	@echo "ENVOY_PATH=file         the Envoy to use, for all of these commands"

@@ -63,8 +63,8 @@ pub enum Gauge {
     ConfigKeys,
     /// Revoked ids of the policy in force.
     ConfigRevocations,
-    /// When the token that this zone's control plane used last expires, in seconds since 1970. 0 if the zone has not
-    /// connected, or if the token does not expire.
+    /// When the token that last let this zone's control plane in expires, in seconds since 1970. 0 if no token did, or if
+    /// the token does not expire.
     ZoneTokenExpiresAt(Arc<str>),
 }
 

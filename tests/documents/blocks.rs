@@ -53,7 +53,7 @@ pub(crate) const BLOCKS: &[(&str, &str, Fate)] = &[
     (
         "docs/high-availability.md",
         "curl -X POST",
-        By("commands_for_the_admin_interface_answer_as_the_pages_say"),
+        By("the_command_that_drains_a_gateway_answers_as_the_page_says"),
     ),
     ("docs/install.md", "minisign", Like("a_signature_is_good_for_the_very_checksums", "by rsign")),
     (

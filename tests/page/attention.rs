@@ -57,8 +57,8 @@ fn each_thing_that_is_wrong_is_said() {
             State::serve(json!({ "revocations": ["a", ""] })),
         ),
         (
-            "Look The control plane has not answered for 60 s: tokens that were revoked there since then \
-             are still let in here.",
+            "Look The file has not been brought up to date for 60 s: tokens that were revoked since then \
+             are still let in.",
             {
                 let mut state = State::sync(json!({}));
                 state.poll = failing(Some(before(60)));
@@ -66,8 +66,8 @@ fn each_thing_that_is_wrong_is_said() {
             },
         ),
         (
-            "Wrong The control plane has not answered for 5 minutes: tokens that were revoked there since \
-             then are still let in here.",
+            "Wrong The file has not been brought up to date for 5 minutes: tokens that were revoked since \
+             then are still let in.",
             {
                 let mut state = State::sync(json!({}));
                 state.poll = failing(Some(before(300)));

@@ -83,7 +83,8 @@ impl Zone {
 
 /// Replaces a file at once, as the kubelet does.
 pub(crate) fn replace(file: &Path, text: &str) {
-    let new = file.with_extension("new");
+    // Programs that watch the folder ignore hidden files.
+    let new = file.with_file_name(".new");
     fs::write(&new, text).unwrap();
     fs::rename(new, file).unwrap();
 }

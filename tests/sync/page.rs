@@ -59,7 +59,7 @@ async fn the_page_follows_the_control_plane() {
     assert!(
         Document::parse(&html)
             .section("attention")
-            .contains("The control plane has not answered for ")
+            .contains("The file has not been brought up to date for ")
     );
     // The keys are still those of the policy in the file.
     assert!(Document::parse(&html).section("keys").contains(&print));

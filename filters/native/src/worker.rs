@@ -157,7 +157,7 @@ impl Stream {
         result
     }
 
-    /// The policy in force when Envoy began the stream.
+    /// The policy of the configuration under which Envoy began the stream.
     pub(crate) fn under(&self, inner: &Inner) -> Option<PolicyNumber> {
         inner.number_of(self.under.number)
     }

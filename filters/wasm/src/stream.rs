@@ -17,7 +17,7 @@ pub(super) struct Stream {
     pub(super) id: StreamId,
     /// The name of its gateway.
     pub(super) gateway: Arc<str>,
-    /// The policy that Envoy had in force when it began the stream.
+    /// The policy of the configuration under which Envoy began the stream.
     pub(super) under: Option<PolicyNumber>,
 }
 

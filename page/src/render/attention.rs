@@ -70,7 +70,7 @@ fn of_pushes(page: &Page<'_>) -> Option<(Level, String)> {
             let silent = page.now?.saturating_since(poll.current_at.or(poll.failing_since)?);
             let level = if silent >= LONG { Level::Wrong } else { Level::Look };
             let words = format!(
-                "The control plane has not answered for {}: tokens that were revoked there since then are still let in here.",
+                "The file has not been brought up to date for {}: tokens that were revoked since then are still let in.",
                 span(silent)
             );
             Some((level, words))
