@@ -143,3 +143,43 @@ fn a_vm_that_confirms_late_does_not_replace_a_later_configuration() {
     early.confirm(&host);
     assert_eq!(log().newest(&host).unwrap().1.as_deref(), Some(&b"b"[..]));
 }
+
+/// Another module was given something else meanwhile.
+#[test]
+fn what_was_given_before_another_module_is_a_new_push() {
+    let host = Host::default();
+    let (mut first, mut second) = (log(), PushLog::new("g", 2));
+    assert!(!first.is_found());
+    assert!(first.take(&host, &Push::of(b"a")));
+    assert!(second.take(&host, &Push::of(b"b")));
+    assert!(first.take(&host, &Push::of(b"a")));
+    assert_eq!(first.given, 3);
+}
+
+#[test]
+fn what_is_the_last_entry_already_is_not_recorded_again() {
+    let host = Host::default();
+    let (mut vm, push) = (log(), Push::of(b"a"));
+    vm.take(&host, &push);
+    assert!(vm.settle(&host, &push));
+    assert_eq!((vm.given, vm.entries(&host).0.len()), (1, 1));
+}
+
+#[test]
+fn only_what_stands_is_published() {
+    let host = Host::default();
+    let mut vm = log();
+    let (mut a, c) = (Push::of(b"a"), Push::of(b"c"));
+    a.forget_bytes();
+    vm.take(&host, &a);
+    vm.confirm(&host);
+    assert_eq!(vm.newest(&host), Some((a.content(), None)));
+    vm.take(&host, &Push::of(b"b"));
+    vm.leave_unconfirmed();
+    vm.confirm(&host);
+    assert_eq!(vm.newest(&host), Some((a.content(), None)));
+    vm.take(&host, &c);
+    vm.withdraw();
+    vm.confirm(&host);
+    assert_eq!(vm.newest(&host), Some((a.content(), None)));
+}

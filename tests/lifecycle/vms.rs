@@ -4,7 +4,7 @@
 
 use zonegate::lifecycle::Effect;
 use zonegate::log_line::LogLine;
-use zonegate::metrics::{Change, Counter, Metric};
+use zonegate::metrics::{Change, Counter, Gauge, Labels, Metric};
 
 use crate::vm_host::{Shared, Vm, long, revoking};
 
@@ -237,6 +237,8 @@ fn a_vm_of_the_previous_module_keeps_the_policy_of_the_new_module() {
         new.tick(100);
         before.tick(100);
         before.dropped(first);
+        // It takes no memory, unless it is the policy in force.
+        assert_eq!(before.gateway.lifecycle.has(first), back_to == "id-1");
         before.tick(100);
         new.tick(100);
         let revoked = if back_to == "id-1" { "good" } else { "short" };
@@ -309,4 +311,41 @@ fn a_push_that_is_taken_back_leaves_the_one_before_to_be_confirmed() {
     worker.given(revoking("id-2"));
     assert_eq!(worker.says("other").as_deref(), REVOKED);
     assert_eq!(worker.says("good"), None);
+    assert_eq!(worker.says("short"), None, "the push that was taken back is not in force");
+}
+
+/// Each configuration may ask for ticks.
+#[test]
+fn calls_that_come_soon_after_a_tick_belong_to_it() {
+    let shared = Shared::default();
+    let (mut main, mut worker) = (Vm::new(&shared, 1), Vm::new(&shared, 2));
+    for vm in [&mut main, &mut worker] {
+        vm.given(revoking("id-1"));
+        vm.tick(100);
+    }
+    main.given(revoking("id-2"));
+    for (milliseconds, revoked) in [(0, None), (49, None), (1, REVOKED)] {
+        main.tick(milliseconds);
+        worker.tick(100);
+        assert_eq!(worker.says("other").as_deref(), revoked, "{milliseconds}");
+    }
+}
+
+/// The host learns the names of metrics, and how many keys and ids there are.
+#[test]
+fn a_policy_in_force_defines_and_shows_what_it_holds() {
+    let shared = Shared::default();
+    let (mut before, mut new) = (Vm::new(&shared, 1), Vm::of_module(2, &shared, 2));
+    let mut given = Vec::new();
+    before.given_with(revoking("id-1,id-2"), &mut given);
+    new.given(revoking("id-1,id-2,id-3"));
+    new.tick(100);
+    for (effects, revoked) in [(given, 2), (before.tick(100), 3)] {
+        let defines = |effect: &Effect| matches!(effect, Effect::Define(labels) if *labels != Labels::default());
+        assert!(effects.iter().any(defines), "{effects:?}");
+        for (gauge, value) in [(Gauge::ConfigKeys, 1), (Gauge::ConfigRevocations, revoked)] {
+            let shown = Effect::Change(Metric::Gauge(gauge), Change::set(value));
+            assert!(effects.contains(&shown), "{shown:?} is not in {effects:?}");
+        }
+    }
 }
