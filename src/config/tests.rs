@@ -118,6 +118,10 @@ fn every_field_is_read() {
     };
     assert_eq!(policy.open_streams, wanted);
     assert_eq!(policy.cut_within, Duration::ZERO);
+    // A host that can hold everything says so.
+    let mut policy = policy;
+    policy.hold_everything();
+    assert_eq!(policy.holding(), Holding::Everything);
 }
 
 #[test]

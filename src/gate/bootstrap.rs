@@ -102,6 +102,29 @@ mod tests {
         }
     }
 
+    /// A name or a resource is something: only without both is a zone proxy nameless.
+    #[test]
+    fn a_proxy_is_what_its_name_or_resource_says() {
+        let resource = r#"{"type":"ZoneIngress","name":"i"}"#;
+        let request = |proxy_type: &str, name: &str, resource: &str| BootstrapRequest {
+            proxy_type: proxy_type.into(),
+            name: name.into(),
+            resource: resource.into(),
+            ..BootstrapRequest::default()
+        };
+        let nameless = Some(ClaimedNode::nameless(ProxyType::Ingress));
+        assert_eq!(request("ingress", "", "").node(), nameless);
+        for (name, resource) in [("i", ""), ("", resource), ("i", resource)] {
+            let node = request("ingress", name, resource).node();
+            assert!(node.is_some() && node != nameless, "{name} {resource}");
+        }
+        assert_eq!(
+            request("dataplane", "", "").node(),
+            Some(ClaimedNode::by_id(ProxyType::Dataplane, "."))
+        );
+        assert_eq!(request("other", "i", "").node(), None);
+    }
+
     #[test]
     fn what_go_refuses_is_refused() {
         for (body, wanted) in [

@@ -101,3 +101,19 @@ pub(super) fn check(token: &Token, now: Now, policy: &Policy) -> Result<(), Refu
 pub fn has_expired(expires_at: Option<NumericDate>, now: UnixTime, policy: &Policy) -> bool {
     expires_at.is_some_and(|date| now >= UnixTime::from(date).saturating_add(policy.leeway))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_systems_clock_is_read_from_1970_on() {
+        let second = Duration::from_secs(1);
+        for (clock, wanted) in [
+            (SystemTime::UNIX_EPOCH.checked_add(second), Some(UnixTime::from_secs(1))),
+            (SystemTime::UNIX_EPOCH.checked_sub(second), None),
+        ] {
+            assert_eq!(clock.and_then(UnixTime::of), wanted);
+        }
+    }
+}

@@ -211,6 +211,29 @@ mod tests {
             .prop_map(|nodes| Written { nodes, type_url: "t".to_owned() }.encode_to_vec())
     }
 
+    /// A response in place of a request (`HealthCheckRequestOrEndpointHealthResponse` is a oneof).
+    #[test]
+    fn the_last_field_of_the_oneof_of_hds_counts() {
+        // Field 1 with a node (field 1) whose id (field 1) is "a"; field 2, empty.
+        let (request, response) = ([0x0a, 5, 0x0a, 3, 0x0a, 1, b'a'], [0x12, 0]);
+        for (message, id) in [
+            (&request[..], "a"),
+            (&[&request[..], &response].concat(), ""),
+            (&[&response[..], &request].concat(), "a"),
+        ] {
+            assert_eq!(WireNode::of(XdsVariant::Hds, message).map(|node| node.id), Ok(id));
+        }
+    }
+
+    /// As prost refuses it.
+    #[test]
+    fn a_value_of_another_wire_type_is_refused() {
+        // A node with metadata, with one entry whose value has the null value as bytes.
+        let message = [0x12, 8, 0x1a, 6, 0x0a, 4, 0x12, 2, 0x0a, 0];
+        assert_eq!(decoded(&message), None);
+        assert!(WireNode::of(XdsVariant::Sotw, &message).is_err());
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(4_000))]
 

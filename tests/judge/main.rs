@@ -9,6 +9,7 @@ mod headers_alone;
 mod keys;
 mod known;
 mod limits;
+mod messages;
 mod pushed;
 mod request;
 mod revocation_rules;

@@ -6,6 +6,7 @@
 
 mod headers_alone;
 mod host;
+mod log_lines;
 mod model;
 mod property;
 mod spec;

@@ -241,6 +241,27 @@ fn a_stream_that_a_later_policy_lets_in_is_open() {
     ]);
 }
 
+/// Also if the first message decided, not the token alone.
+#[test]
+fn a_stream_whose_message_a_later_policy_takes_is_open() {
+    tell(&[
+        (
+            r#"push a {"mode": "shadow", "proxies": {"dataplane": "dpToken"},
+                "dpToken": {"publicKeys": "MESHES", "revocations": {"default": "id-1"}}}"#,
+            "",
+        ),
+        ("headers 1 dp-all", "continue, 1:pending"),
+        ("body 1 default.dp-1", "continue, would_deny.revoked, 1:would_deny revoked, warn"),
+        ("gauges", "open 0 held 0 shadowed 1"),
+        (
+            r#"push b {"proxies": {"dataplane": "dpToken"}, "openStreams": {"onEnforce": "cut"},
+                "dpToken": {"publicKeys": "MESHES"}}"#,
+            "",
+        ),
+        ("gauges", "open 1 held 0 shadowed 0"),
+    ]);
+}
+
 /// A stream that was held when the mode changed.
 #[test]
 fn the_mode_that_counts_is_that_of_the_conclusion() {

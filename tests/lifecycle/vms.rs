@@ -349,3 +349,14 @@ fn a_policy_in_force_defines_and_shows_what_it_holds() {
         }
     }
 }
+
+/// Envoy leaves a worker without the filter that refuses a configuration.
+#[test]
+fn a_vm_that_refuses_a_configuration_continues_with_the_one_before() {
+    let shared = Shared::default();
+    let mut vm = Vm::new(&shared, 1);
+    vm.given(revoking("id-1"));
+    vm.given(b"{".to_vec());
+    assert_eq!(vm.says("good").as_deref(), REVOKED);
+    assert_eq!(vm.says("other"), None);
+}
