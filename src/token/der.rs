@@ -121,6 +121,35 @@ mod tests {
         }
     }
 
+    /// The types of the first two elements by which each definition begins; see [`DerKind`].
+    #[test]
+    fn a_kind_is_told_by_its_first_two_elements() {
+        use DerKind::*;
+        let (zero, one, three) = (&[2, 1, 0][..], &[2, 1, 1][..], &[2, 1, 3][..]);
+        let (sequence, bits, octets) = (&[0x30, 0][..], &[3, 1, 0][..], &[4, 1, 0][..]);
+        for (first, second, wanted) in [
+            (sequence, bits, Some((Spki, false))),
+            (&[2, 2, 0, 0x81], three, Some((Pkcs1Public, false))),
+            (zero, one, Some((Pkcs1Private, true))),
+            (one, one, Some((Pkcs1Private, true))),
+            (zero, sequence, Some((Pkcs8, true))),
+            (one, sequence, Some((Pkcs8, true))),
+            (sequence, octets, Some((EncryptedPkcs8, true))),
+            (three, sequence, Some((Pkcs12, false))),
+            (sequence, sequence, Some((Certificate, false))),
+            (&[2, 1, 2], sequence, None),
+            (sequence, one, None),
+            (octets, octets, None),
+        ] {
+            let kind = |der: &[u8]| DerKind::of(der).map(|kind| (kind, kind.is_private()));
+            let der = element(SEQUENCE, &[first, second]);
+            assert_eq!(kind(&der), wanted, "{der:?}");
+            assert_eq!(kind(&element(SEQUENCE, &[first, second, octets])), wanted, "{der:?}");
+            assert_eq!(kind(&[der.as_slice(), &[0]].concat()), None, "{der:?}");
+            assert_eq!(kind(&element(SEQUENCE, &[first])), None, "{der:?}");
+        }
+    }
+
     #[test]
     fn lengths_not_in_the_shortest_form_are_refused() {
         for der in [

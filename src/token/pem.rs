@@ -77,7 +77,7 @@ fn attempt(text: &[u8]) -> Option<Attempt<'_>> {
     let has_headers = body.len() < first_line.len();
     if has_headers && body.len() < end.len() {
         // The headers extend over END. Go gives up if they end behind the word itself.
-        return if body.len() < trailer.len() { None } else { passed_over };
+        return if trailer.len() > body.len() { None } else { passed_over };
     }
     if !is_end_of(label, trailer) {
         return passed_over;
@@ -170,6 +170,8 @@ mod tests {
             format!("-----BEGIN A-----\n{GOOD}"),
             format!("-----BEGIN A-----\nQ*JD\n-----END A-----\n{GOOD}"),
             format!("-----END A-----\n{GOOD}"),
+            // Headers up to END: the block is skipped, and the next one is read.
+            format!("{}{GOOD}", GOOD.replace("QUJD", "a: b")),
             // Go takes the text behind END for the start of a line.
             format!("\n-----END {GOOD}"),
         ] {
@@ -177,6 +179,8 @@ mod tests {
         }
         assert_eq!(read("-----BEGIN A-----\n-----END A-----"), Some(("A".into(), vec![])));
         assert_eq!(read("-----BEGIN -----\n\n-----END -----"), Some(("".into(), vec![])));
+        // The line break before END is not one of a header.
+        assert_eq!(read(&GOOD.replace("QUJD", "a: b\n")), Some(("A".into(), vec![])));
         let spare_bits = GOOD.replace("QUJD", "QR=\n=");
         assert_eq!(read(&spare_bits), Some(("A".into(), b"A".to_vec())));
     }
@@ -206,6 +210,8 @@ mod tests {
             GOOD.replace("QUJD", "QQ==QUJD"),
             GOOD.replace("QUJD", "QU-_"),
             GOOD.replace("QUJD", "a: b"),
+            // The END line is a header itself.
+            format!("-----BEGIN A-----\na: b\n-----END A: -----\n{GOOD}"),
             format!(" {GOOD}"),
             format!("\u{feff}{GOOD}"),
         ] {

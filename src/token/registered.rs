@@ -122,9 +122,8 @@ fn date(value: &str) -> Option<Option<NumericDate>> {
         true => serde_json::from_str::<String>(value).ok()?,
         false => value.to_owned(),
     };
-    if !is_json_number(&number) {
-        return None;
-    }
+    // JSON, which `01`, `+1` and `inf` are not, and nothing but a number.
+    serde_json::from_str::<IgnoredAny>(&number).ok()?;
     let seconds: f64 = number.parse().ok()?;
     // Go's ParseFloat refuses what does not fit.
     seconds.is_finite().then(|| Some(NumericDate::from_seconds(seconds)))
@@ -138,12 +137,6 @@ fn whole_seconds(value: &str) -> Option<i64> {
         && value.bytes().all(|byte| byte.is_ascii_digit())
         && (!value.starts_with('0') || value == "0");
     if is_plain { value.parse().ok() } else { None }
-}
-
-fn is_json_number(text: &str) -> bool {
-    text.starts_with(|first: char| first == '-' || first.is_ascii_digit())
-        && text.ends_with(|last: char| last.is_ascii_digit())
-        && serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
 impl NumericDate {
@@ -201,9 +194,14 @@ mod tests {
             (r#""NaN""#, Err(())),
             (r#""null""#, Err(())),
             (r#""""#, Err(())),
+            ("01", Err(())),
+            ("00", Err(())),
             ("true", Err(())),
             ("[1]", Err(())),
             ("{}", Err(())),
+            // The longest that is read without a float64, and one digit more.
+            ("999999999999999", at(999_999_999_999_999)),
+            ("9007199254740993", at(9_007_199_254_740_992)),
             // Beyond a float64, and beyond Go's clock.
             ("1e309", Err(())),
             (r#""-1e309""#, Err(())),
@@ -216,5 +214,22 @@ mod tests {
             assert_eq!(date(value).ok_or(()), wanted, "{value}");
             assert_eq!(NumericDate::from_json(value), wanted.ok().flatten(), "{value}");
         }
+    }
+
+    /// RFC 7519 §4.1: each is a string, a date, or strings. Go reads none of another type.
+    #[test]
+    fn a_registered_claim_of_the_wrong_type_is_an_error() {
+        for name in ["jti", "iss", "sub", "aud", "exp", "nbf", "iat"] {
+            for value in ["true", "{}", "[1]"] {
+                assert_eq!(Registered::default().set(name, value), Err(name), "{name} {value}");
+            }
+            assert_eq!(Registered::default().set(name, "null"), Ok(()), "{name}");
+        }
+        for name in ["jti", "iss", "sub", "aud"] {
+            assert_eq!(Registered::default().set(name, "1"), Err(name), "{name}");
+            assert_eq!(Registered::default().set(name, r#""1""#), Ok(()), "{name}");
+        }
+        assert_eq!(Registered::default().set("aud", r#"["1"]"#), Ok(()));
+        assert_eq!(Registered::default().set("other", "true"), Ok(()));
     }
 }

@@ -24,5 +24,12 @@ mod tests {
             other.iter_mut().skip(place).take(1).for_each(|byte| *byte ^= 0x80);
             assert!(!same(&text, &other), "{place}");
         }
+        // Two bytes that differ in the same bits, side by side and far from each other.
+        assert!(!same(b"ab", b"ba"));
+        for place in 1..text.len() {
+            let mut other = text.clone();
+            other.iter_mut().step_by(place).take(2).for_each(|byte| *byte ^= 0x80);
+            assert!(!same(&text, &other), "{place}");
+        }
     }
 }

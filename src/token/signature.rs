@@ -176,6 +176,7 @@ impl JwtVerifier for Es256 {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)] // a test may panic
 mod tests {
     use super::*;
 
@@ -183,6 +184,14 @@ mod tests {
     fn the_known_signatures_are_good() {
         assert_eq!(RSA_CRATE.judges_rs256(), Some(true));
         assert_eq!(RSA_CRATE.judges_es256(), Some(true));
+    }
+
+    #[test]
+    fn a_verifier_names_the_algorithm_of_its_key() {
+        let rsa = PublicKey::from_pem(KNOWN_KEY).unwrap().into();
+        let p256 = P256Key::from_jwk(KNOWN_X, KNOWN_Y).unwrap().into();
+        let algorithm = |key| RSA_CRATE.verifier(key).unwrap().algorithm();
+        assert_eq!([&rsa, &p256].map(algorithm), [Algorithm::RS256, Algorithm::ES256]);
     }
 
     #[test]

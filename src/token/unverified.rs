@@ -66,3 +66,33 @@ impl<'a> Unverified<'a> {
         self.decoded(Segment::Claims)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a test may panic
+mod tests {
+    use super::*;
+
+    /// RFC 7515 §3.1.
+    #[test]
+    fn each_segment_is_read_on_its_own() {
+        // {"alg":"RS256","kid":"1"} and {"a":1}
+        let header = "eyJhbGciOiJSUzI1NiIsImtpZCI6IjEifQ";
+        let kid = |text: &str, allowed: &[_]| Unverified::new(text.as_bytes()).kid(allowed);
+        for (text, segments, payload) in [
+            (header.to_owned(), 1, None),
+            (format!("{header}.eyJhIjoxfQ"), 2, Some(Ok(br#"{"a":1}"#.to_vec()))),
+            (format!("{header}.eyJhIjoxfQ.AQ"), 3, Some(Ok(br#"{"a":1}"#.to_vec()))),
+            (format!("{header}...."), 5, Some(Ok(Vec::new()))),
+            (format!("{header}.*.AQ"), 3, Some(Err(TokenError::Base64(Segment::Claims)))),
+        ] {
+            let token = Unverified::new(text.as_bytes());
+            assert_eq!(token.segments(), segments, "{text}");
+            assert_eq!(token.payload(), payload, "{text}");
+            assert_eq!(kid(&text, &[Algorithm::Rs256]).unwrap(), "1", "{text}");
+            let es256 = kid(&text, &[Algorithm::Es256]);
+            assert_eq!(es256, Err(TokenError::OtherAlgorithm), "{text}");
+        }
+        assert_eq!(Unverified::new(b"").segments(), 1);
+        assert!(kid("e30", &[Algorithm::Rs256]).is_err());
+    }
+}

@@ -75,3 +75,26 @@ impl From<P256Key> for VerificationKey {
         Self::P256(key)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a test may panic
+mod tests {
+    use super::*;
+    use crate::token::signature::{KNOWN_X, KNOWN_Y};
+
+    const RSA: &str = include_str!("../../tests/data/key-1.pub.pem");
+
+    /// The fingerprint is what `openssl rsa -RSAPublicKey_in -pubout -outform DER | openssl dgst -sha256 -binary |
+    /// base64` makes of the key.
+    #[test]
+    fn a_key_knows_its_algorithm_its_size_and_its_fingerprint() {
+        let rsa = PublicKey::from_pem(RSA).unwrap();
+        let fingerprint = "SHA256:fA3cNGrgw7sY1/9BkmLmnIL02yXXjsVPgNbrqV20Ue8";
+        assert_eq!(rsa.fingerprint(), fingerprint);
+        let rsa = VerificationKey::from(rsa);
+        assert_eq!(rsa.fingerprint().to_string(), fingerprint);
+        assert_eq!((rsa.algorithm(), rsa.bits()), (Algorithm::Rs256, 2048));
+        let p256 = VerificationKey::from(P256Key::from_jwk(KNOWN_X, KNOWN_Y).unwrap());
+        assert_eq!((p256.algorithm(), p256.bits()), (Algorithm::Es256, 256));
+    }
+}

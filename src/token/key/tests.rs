@@ -77,6 +77,8 @@ fn keys_that_go_does_not_verify_with_are_refused_with_the_reason() {
         (algorithm(EC, &[6, 1, 1]), KeyError::NotRsa),
         (algorithm(rsa, &[]), KeyError::NoParameters),
         (algorithm(rsa, &[0x30, 0]), KeyError::NoParameters),
+        (pem(SPKI, &spki(RSA_ALGORITHM, &[1, 0x81])), malformed(SPKI)),
+        (pem(SPKI, &spki(RSA_ALGORITHM, &[0, 0x30, 0])), malformed(SPKI)),
         (pem("CERTIFICATE", &[]), KeyError::Certificate),
         (pem("EC PUBLIC KEY", &[]), KeyError::NotRsa),
         (pem("PRIVATE KEY", &[]), KeyError::PrivateKey),
