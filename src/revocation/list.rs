@@ -8,7 +8,7 @@ use std::str::Utf8Error;
 
 use super::oddity::{MAX_ID, OddEntries};
 use super::reader::{Entry, MARK, Piece, Place, Reader, trimmed, uuid};
-use super::uuid_set::{Staged, TEXT, UuidSet};
+use super::uuid_set::{Staged, UuidSet};
 
 /// Ids of tokens that are no longer good.
 #[derive(Debug, Clone, Default)]
@@ -23,8 +23,6 @@ pub struct RevocationList {
     odd: OddEntries,
 }
 
-/// Bytes that a UUID takes in a text.
-const WITH_COMMA: usize = TEXT + 1;
 /// What an ID that is no UUID takes besides its text.
 const OTHER_OVERHEAD: usize = 32;
 
@@ -37,7 +35,7 @@ impl RevocationList {
     pub fn from_text(text: &[u8]) -> Result<Self, Utf8Error> {
         let mut list = Self::default();
         if !text.is_empty() {
-            let mut uuids = Staged::with_room_for(text.len() / WITH_COMMA);
+            let mut uuids = Staged::with_room_for_those_in(text);
             let mut reader = Reader::new(text);
             while let Some(piece) = reader.next() {
                 match piece? {

@@ -49,7 +49,7 @@ impl Entry<'_> {
 impl Oddity {
     /// What is odd about `id`.
     pub fn of(id: &str) -> Option<Self> {
-        if uuid(id).is_some() || id.is_empty() {
+        if uuid(id).is_some() {
             return None;
         }
         if id.len() > MAX_ID {
@@ -145,7 +145,7 @@ const BASE64_LEAST: usize = 16;
 
 /// Whether a text decodes to ids: several, or one if the text is padded or long. A text does not do so by chance.
 fn is_base64_of_a_list(id: &str) -> bool {
-    if id.len() < 4 || id.contains('.') {
+    if id.len() < 4 {
         return false;
     }
     let Ok(bytes) = BASE64.decode(id) else { return false };
@@ -235,6 +235,11 @@ mod tests {
             ("", None),
             (" ", None),
             ("é", None),
+            ("0123ABCD-4567-89ef-0011-aabbccddeefg", None),
+            // Base64 of "," and of "id-one": so short a text may be an ID.
+            ("LA", None),
+            ("aWQtb25l", None),
+            (&"x".repeat(MAX_ID), None),
             (&format!("{header}.e30.AAAA"), Some(Oddity::Token)),
             (&format!("\"{header}.e30.AAAA\""), Some(Oddity::Token)),
             ("\"id1\"", Some(Oddity::Quoted)),
@@ -253,10 +258,16 @@ mod tests {
             ("aWQxLGlkMg==", Some(Oddity::Base64)),
             ("aWQxLGlkMgo", Some(Oddity::Base64)),
             ("aWQtbnVtYmVyLTE=", Some(Oddity::Base64)),
+            // Of "a", and of "id-number-01".
+            ("YQ==", Some(Oddity::Base64)),
+            ("aWQtbnVtYmVyLTAx", Some(Oddity::Base64)),
             ("0123ABCD-4567-89ef-0011-aabbccddeeff", Some(Oddity::UpperCase)),
             (&"x".repeat(MAX_ID + 1), Some(Oddity::TooLong)),
         ] {
             assert_eq!(Oddity::of(id), wanted, "{id:?}");
+            // Another case is another ID, which a token may have. All else is a slip.
+            let may_be_meant = wanted.map(Oddity::may_be_meant);
+            assert_eq!(may_be_meant, wanted.map(|oddity| oddity == Oddity::UpperCase), "{id:?}");
         }
     }
 

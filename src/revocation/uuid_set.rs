@@ -26,7 +26,7 @@ impl Uuid {
         let c = Digits::read([t[19], t[20], t[21], t[22], t[24], t[25], t[26], t[27]]);
         let d = Digits::read([t[28], t[29], t[30], t[31], t[32], t[33], t[34], t[35]]);
         let right = (a.wrong | b.wrong | c.wrong | d.wrong) == 0;
-        right.then_some(Self([a.value << 32 | b.value, c.value << 32 | d.value]))
+        right.then_some(Self([a.followed_by(&b), c.followed_by(&d)]))
     }
 
     /// Which of so many buckets it is in.
@@ -64,11 +64,21 @@ impl Digits {
         let from_ten = (digits.wrapping_add(EACH * 6) >> 4) & EACH;
         let again = digits.wrapping_add(EACH * 0x30).wrapping_add(from_ten.wrapping_mul(0x27));
         let wrong = (again ^ text) | (digits & (EACH * 0xF0));
-        // The first digit is the highest one; then four bits of every eight are drawn together.
+        Self { value: Self::packed(digits), wrong }
+    }
+
+    /// The number of eight digits, one in each byte. The first digit is the highest one.
+    fn packed(digits: u64) -> u64 {
+        // Four bits of every eight are drawn together.
         let value = digits.swap_bytes();
         let value = (value | value >> 4) & 0x00FF_00FF_00FF_00FF;
         let value = (value | value >> 8) & 0x0000_FFFF_0000_FFFF;
-        Self { value: (value | value >> 16) & 0xFFFF_FFFF, wrong }
+        (value | value >> 16) & 0xFFFF_FFFF
+    }
+
+    /// The number of these digits and eight more.
+    fn followed_by(&self, low: &Self) -> u64 {
+        self.value << 32 | low.value
     }
 }
 
@@ -85,6 +95,12 @@ impl Staged {
         let each = count / PARTS;
         let room = || Vec::with_capacity(each.saturating_add(each / 8));
         Self(std::iter::repeat_with(room).take(PARTS).collect())
+    }
+
+    /// None yet, with room for as many as this text can hold.
+    pub(super) fn with_room_for_those_in(text: &[u8]) -> Self {
+        const WITH_COMMA: usize = TEXT + 1;
+        Self::with_room_for(text.len() / WITH_COMMA)
     }
 
     /// Adds `id`.
@@ -208,85 +224,4 @@ impl UuidSet {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)] // a test may panic
-mod tests {
-    use super::*;
-
-    fn parse(text: &str) -> Option<Uuid> {
-        Uuid::parse(text.as_bytes().try_into().ok()?)
-    }
-
-    #[test]
-    fn only_kumas_spelling_is_read() {
-        let wanted = Uuid([0x0123_abcd_4567_89ef, 0x0011_aabb_ccdd_eeff]);
-        assert_eq!(parse("0123abcd-4567-89ef-0011-aabbccddeeff"), Some(wanted));
-        for wrong in [
-            "0123ABCD-4567-89ef-0011-aabbccddeeff",
-            "0123abcd-4567-89ef-0011-aabbccddeefF",
-            "g123abcd-4567-89ef-0011-aabbccddeeff",
-            "`123abcd-4567-89ef-0011-aabbccddeeff",
-            ":123abcd-4567-89ef-0011-aabbccddeeff",
-            "/123abcd-4567-89ef-0011-aabbccddeeff",
-            "0123abcd-4567-89ef-0011-aabbccddee\u{7f}f",
-            "0123abcd-4567-89ef-0011-aabbccddeeé",
-            "0123abcd04567-89ef-0011-aabbccddeeff",
-            "0123abcd-4567-89ef-0011-aabbccddeef ",
-            "{123abcd-4567-89ef-0011-aabbccddee}f",
-        ] {
-            assert_eq!(wrong.len(), TEXT, "{wrong}");
-            assert_eq!(parse(wrong), None, "{wrong}");
-        }
-    }
-
-    /// Every byte in every place, against the standard library's reading of a digit.
-    #[test]
-    fn a_digit_is_what_the_standard_library_says() {
-        for byte in 0..=u8::MAX {
-            for place in 0..8_u32 {
-                let mut text = *b"00000000";
-                *text.get_mut(place as usize).unwrap() = byte;
-                let digit = (byte as char).to_digit(16).filter(|_| !byte.is_ascii_uppercase());
-                let read = Digits::read(text);
-                let wanted = digit.map(|digit| u64::from(digit) << (28 - 4 * place));
-                assert_eq!((read.wrong == 0).then_some(read.value), wanted, "{byte} {place}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_was_put_in_is_there_and_nothing_else() {
-        // Neighbours, as time-ordered UUIDs are, some of them twice, and the nil UUID.
-        let id = |index: u64| Uuid([0x0190_0000_0000_7000, 0x8000_0000_0000_0000 | index]);
-        for (room, count) in [(0, 0), (0, 10), (10, 20_000), (100_000, 20_000), (0, 400_000)] {
-            let mut staged = Staged::with_room_for(room);
-            let even = (0..count).step_by(2);
-            even.chain((0..count / 8).step_by(2)).map(id).for_each(|id| staged.push(id));
-            let set = staged.into_set();
-            assert_eq!(set.len() as u64, count / 2);
-            assert!((0..count + 10).all(|at| set.contains(id(at)) == (at % 2 == 0 && at < count)));
-            assert!(!set.contains(NIL));
-        }
-        assert!(!UuidSet::default().contains(NIL) && !UuidSet::default().contains(id(1)));
-        let mut staged = Staged::with_room_for(0);
-        [NIL, id(1), NIL].into_iter().for_each(|id| staged.push(id));
-        let set = staged.into_set();
-        assert!(set.contains(NIL) && set.contains(id(1)) && set.len() == 2);
-    }
-
-    /// A list that says the same thing again and again, as large as a push can be.
-    #[test]
-    fn one_id_many_times_takes_no_longer() {
-        let mut staged = Staged::with_room_for(0);
-        (0..2_000_000).for_each(|_| staged.push(Uuid([1, 2])));
-        assert_eq!(staged.into_set().len(), 1);
-    }
-
-    #[test]
-    fn an_id_takes_eighteen_bytes_at_most() {
-        let ids = 1_000_000_u64;
-        let mut staged = Staged::with_room_for(1_000_000);
-        (0..ids).for_each(|index| staged.push(Uuid([index.wrapping_mul(0x9E37_79B9), index])));
-        let set = staged.into_set();
-        assert!(set.bytes() <= 18 * 1_000_000, "{}", set.bytes());
-    }
-}
+mod tests;
