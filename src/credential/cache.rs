@@ -196,7 +196,7 @@ fn weight(text: &[u8], token: &Token) -> u64 {
 #[allow(clippy::unwrap_used)] // a test may panic
 mod tests {
     use super::*;
-    use crate::credential::{Claims, Identity, ZoneClaims};
+    use crate::credential::{Claims, DataplaneClaims, Identity, ServiceAccountClaims, ZoneClaims};
     use crate::token::Fingerprint;
 
     fn token(id: &str) -> Arc<Token> {
@@ -266,6 +266,29 @@ mod tests {
         let mut long = Arc::unwrap_or_clone(token(""));
         long.claims = Claims::Zone(ZoneClaims { zone: "east".into(), ..ZoneClaims::default() });
         assert_eq!(weight(b"", &long), empty + 4);
+        let text = || "x".repeat(1_000);
+        let dataplane = DataplaneClaims::default;
+        let account = ServiceAccountClaims::default;
+        for claims in [
+            Claims::Zone(ZoneClaims { zone: text(), ..ZoneClaims::default() }),
+            Claims::Zone(ZoneClaims { scope: vec![text()], ..ZoneClaims::default() }),
+            Claims::Dataplane(DataplaneClaims { name: text(), ..dataplane() }),
+            Claims::Dataplane(DataplaneClaims { mesh: text(), ..dataplane() }),
+            Claims::Dataplane(DataplaneClaims { tags: [(text(), vec![])].into(), ..dataplane() }),
+            Claims::Dataplane(DataplaneClaims {
+                tags: [(String::new(), vec![text()])].into(),
+                ..dataplane()
+            }),
+            Claims::Dataplane(DataplaneClaims { workload: text(), ..dataplane() }),
+            Claims::ServiceAccount(ServiceAccountClaims { issuer: text(), ..account() }),
+            Claims::ServiceAccount(ServiceAccountClaims { audiences: vec![text()], ..account() }),
+            Claims::ServiceAccount(ServiceAccountClaims { namespace: text(), ..account() }),
+            Claims::ServiceAccount(ServiceAccountClaims { service_account: text(), ..account() }),
+            Claims::ServiceAccount(ServiceAccountClaims { pod: Some(text()), ..account() }),
+        ] {
+            long.claims = claims;
+            assert!(weight(b"", &long) >= empty + 1_000, "{:?}", long.claims);
+        }
     }
 
     #[test]

@@ -173,3 +173,65 @@ impl Issuer {
         IssuerOf::new([Some(&self.keys), None], Some(&self.revocations))
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a test may panic
+mod tests {
+    use super::*;
+    use crate::token::PublicKey;
+
+    const ONE: &str = include_str!("../../tests/data/key-1.pub.pem");
+    const OTHER: &str = include_str!("../token/self_test/key.pem");
+
+    /// An issuer with this key as kid 1, and these revoked ids.
+    fn issuer(key: &str, revoked: &[&str]) -> Issuer {
+        let mut keys = KeySet::default();
+        keys.insert("1".to_owned(), PublicKey::from_pem(key).unwrap()).unwrap();
+        Issuer { keys, revocations: RevocationList::from_ids(revoked.iter().copied()) }
+    }
+
+    /// Issuers with these keys of meshes, and one of zone tokens.
+    fn issuers(all_meshes: Option<&str>, east: &str, west: &str, zone_token: &str) -> Issuers {
+        let all_meshes = all_meshes.map(|key| issuer(key, &[]).keys).unwrap_or_default();
+        let (east, west) = (issuer(east, &["a", "b"]), issuer(west, &["a"]));
+        let by_mesh = [("east".to_owned(), east), ("west".to_owned(), west)].into();
+        Issuers {
+            zone_token: issuer(zone_token, &["c", "d", "e"]),
+            dp_token: DataplaneIssuers { all_meshes, by_mesh, ..DataplaneIssuers::default() },
+            ..Issuers::default()
+        }
+    }
+
+    #[test]
+    fn a_key_that_meshes_share_is_one_key_and_another_kind_is_another() {
+        let (zone, dataplane) = (Kind::ZoneToken, Kind::DataplaneToken);
+        for (all_meshes, west, kinds, wanted) in [
+            (None, ONE, &[dataplane][..], Some(dataplane)),
+            (Some(ONE), ONE, &[dataplane], Some(dataplane)),
+            (None, OTHER, &[dataplane], None),
+            (Some(OTHER), ONE, &[dataplane], None),
+            (None, ONE, &[zone, dataplane], None),
+            (None, OTHER, &[zone], Some(zone)),
+        ] {
+            let issuers = issuers(all_meshes, ONE, west, ONE);
+            let found = match issuers.candidates("1", kinds.iter().copied()) {
+                Candidates::One(kind, keys) => Some((Some(kind), keys.contains("1"))),
+                Candidates::Several => Some((None, true)),
+                Candidates::None => None,
+            };
+            assert_eq!(found, Some((wanted, true)), "{kinds:?}");
+            let unknown = issuers.candidates("2", kinds.iter().copied());
+            assert!(matches!(unknown, Candidates::None));
+        }
+    }
+
+    /// Each list is of one issuer: its ids are counted whether or not another list has them.
+    #[test]
+    fn the_ids_of_all_lists_are_counted() {
+        let mut issuers = issuers(None, ONE, ONE, ONE);
+        assert_eq!(issuers.revoked_ids(), 3 + 2 + 1);
+        issuers.service_account_token.issuer = issuer(ONE, &["f"]);
+        assert_eq!(issuers.revoked_ids(), 3 + 2 + 1 + 1);
+        assert_eq!(Issuers::default().revoked_ids(), 0);
+    }
+}

@@ -368,3 +368,38 @@ pub fn authenticate(text: &[u8], kind: Kind, keys: &KeySet) -> Result<Arc<Token>
     let signed = CompactToken::parse(text)?.read_header(kind.algorithms())?;
     Token::read(kind, keys.verify(signed)?).map(Arc::new)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(zone: &str, mesh: &str, name: &str) -> Identity {
+        Identity {
+            kind: Kind::DataplaneToken,
+            kid: "1".into(),
+            key: Fingerprint::default(),
+            key_label: "label".into(),
+            id: "id1".into(),
+            zone: zone.into(),
+            mesh: mesh.into(),
+            name: name.into(),
+            expires_at: None,
+            issued_at: Some(NumericDate(1)),
+            pairs: Box::default(),
+        }
+    }
+
+    #[test]
+    fn an_identity_is_described_by_what_it_says_and_by_nothing_empty() {
+        let all = Identity { expires_at: Some(NumericDate(2)), ..identity("east", "m", "web") };
+        for (identity, wanted) in [
+            (identity("", "", ""), "kind=dpToken kid=1 jti=id1"),
+            (identity("east", "", ""), "kind=dpToken kid=1 jti=id1 zone=east"),
+            (identity("", "m", ""), "kind=dpToken kid=1 jti=id1 mesh=m"),
+            (identity("", "", "web"), "kind=dpToken kid=1 jti=id1 name=web"),
+            (all, "kind=dpToken kid=1 jti=id1 zone=east mesh=m name=web exp=2"),
+        ] {
+            assert_eq!(&*identity.described().pairs, wanted);
+        }
+    }
+}
