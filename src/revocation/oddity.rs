@@ -236,6 +236,7 @@ mod tests {
             (" ", None),
             ("é", None),
             ("0123ABCD-4567-89ef-0011-aabbccddeefg", None),
+            ("0123abcd-4567-89ef-0011-aabbccddeefg", None),
             // Base64 of "," and of "id-one": so short a text may be an ID.
             ("LA", None),
             ("aWQtb25l", None),

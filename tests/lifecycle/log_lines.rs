@@ -1,4 +1,4 @@
-//! The log lines of streams and configurations, as the documentation shows them.
+//! The log lines of streams and configurations, and the facts for access logs, as the documentation shows them.
 
 use std::sync::Arc;
 
@@ -73,6 +73,32 @@ fn a_cut_says_whose_stream_it_was() {
                 "zonegate: cut reason={why} kind=zoneToken kid=\"1\" jti=\"id-1\" zone=\"east\""
             )
         );
+    }
+}
+
+/// The facts for access logs, under the names that the shipped formats read.
+#[test]
+fn unknown_facts_are_left_out() {
+    let token = "kind=zoneToken kid=1 jti=id-1 zone=east exp=";
+    for (fields, verdict, reason) in [
+        (json!({}), "allow", None),
+        (json!({ "revocations": "id-1" }), "deny", Some("revoked")),
+        (json!({ "mode": "shadow", "revocations": "id-1" }), "would_deny", Some("revoked")),
+    ] {
+        let mut host = Host::new();
+        let _ = host.push(Arc::new(policy(&fields)));
+        let effects = begin(&mut host, 7, "good");
+        let facts = effects.iter().rev().find_map(|effect| match effect {
+            Effect::Facts(_, facts) => Some(facts),
+            _ => None,
+        });
+        let values: Vec<_> = facts.unwrap().values().collect();
+        let (known, last) = values.split_at(values.len() - 1);
+        let mut wanted = vec![("wasm.zonegate.verdict", verdict)];
+        wanted.extend(reason.map(|reason| ("wasm.zonegate.reason", reason)));
+        assert_eq!(known, wanted);
+        let (name, pairs) = last[0];
+        assert!(name == "wasm.zonegate.token" && pairs.starts_with(token), "{pairs}");
     }
 }
 
