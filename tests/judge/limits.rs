@@ -5,14 +5,27 @@ use std::time::Duration;
 use envoy_types::pb::envoy::config::core::v3::Node;
 use envoy_types::pb::google::protobuf::{Struct, Value as ProtoValue, value::Kind};
 use serde_json::json;
+use zonegate::credential::{CACHE_BYTES, RESOURCE_CACHE_BYTES};
 use zonegate::gate::{
-    ClaimedNode, Frame, MAX_FIRST_MESSAGE, MAX_RESOURCE, Now, PREFIX, Refusal, RequestError,
-    UnixTime, XdsVariant,
+    ClaimedNode, Frame, MAX_BOOTSTRAP, MAX_FIRST_MESSAGE, MAX_RESOURCE, Now, PREFIX, Refusal,
+    RequestError, UnixTime, XdsVariant,
 };
-
+use zonegate::lifecycle::HELD_BYTES;
+use zonegate::push_log::LEFT_BYTES;
 use zonegate::revocation::RevocationList;
 
 use crate::request::{NOW, Request, discovery_message, judged, judged_later};
+
+/// docs/capacity.md, docs/configure.md and docs/upgrade.md name them.
+#[test]
+fn the_limits_of_memory_are_those_of_the_documentation() {
+    const KIB: usize = 1 << 10;
+    const MIB: usize = 1 << 20;
+    assert_eq!((MAX_FIRST_MESSAGE, MAX_BOOTSTRAP, MAX_RESOURCE), (MIB, 128 * KIB, 128 * KIB));
+    assert_eq!((HELD_BYTES, LEFT_BYTES), (16 * MIB, MIB));
+    let of_caches = [CACHE_BYTES, RESOURCE_CACHE_BYTES].map(|bytes| bytes.try_into());
+    assert_eq!(of_caches, [Ok(32 * MIB), Ok(8 * MIB)]);
+}
 
 #[test]
 fn a_token_may_be_as_long_as_the_limit() {
