@@ -108,6 +108,9 @@ impl Gate {
                 let shown = InForce::of(&config);
                 self.put_in_force(Arc::new(config.policy));
                 self.shown.accepted(shown, wall().0);
+                // The counter and readiness come last: whoever reads them finds the policy in force, and on the page.
+                self.metrics.change(&Metric::Counter(Counter::ConfigAccepted), Change::Count);
+                self.is_ready.send_replace(true);
             }
             Err(error) => {
                 let (level, line) = log_line::of_refused(&error);
@@ -118,14 +121,13 @@ impl Gate {
 
     /// Records that a configuration could not be taken.
     pub(crate) fn refuse(&self, level: Level, line: &str) {
-        self.metrics.change(&Metric::Counter(Counter::ConfigRejected), Change::Count);
         self.shown.refused(line, wall().0);
+        self.metrics.change(&Metric::Counter(Counter::ConfigRejected), Change::Count);
         self.say(level, line);
     }
 
     fn put_in_force(&self, policy: Arc<Policy>) {
         self.metrics.define(&Labels::of(&policy));
-        self.metrics.change(&Metric::Counter(Counter::ConfigAccepted), Change::Count);
         for (metric, change) in metrics::of_policy(&policy) {
             self.metrics.change(&metric, change);
         }
@@ -138,7 +140,6 @@ impl Gate {
             }
             self.perform(&part, effects);
         }
-        self.is_ready.send_replace(true);
     }
 
     /// Whether there is a policy.
