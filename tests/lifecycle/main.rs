@@ -17,5 +17,6 @@ mod spec_pushes;
 mod vm;
 mod vm_host;
 mod vms;
+mod vms_modules;
 mod vms_property;
 mod zones;
