@@ -132,9 +132,11 @@ mod tests {
         }
         // Not more texts than there is room for.
         assert!((11..=65).contains(&cache.count()), "{}", cache.count());
-        let cache = ResourceCache::default();
-        let long = "x".repeat(LONGEST + 1);
-        assert!(cache.get_or_read(&long, |_| named("1")).is_some());
-        assert_eq!(cache.get_or_read(&long, |_| None), None);
+        for (length, is_kept) in [(16 * 1024, true), (16 * 1024 + 1, false)] {
+            let cache = ResourceCache::default();
+            let long = "x".repeat(length);
+            assert!(cache.get_or_read(&long, |_| named("1")).is_some());
+            assert_eq!(cache.get_or_read(&long, |_| None).is_some(), is_kept, "{length}");
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Bodies that come in pieces, with gaps, or as large as they may be.
 
+use std::cell::RefCell;
+
 use super::*;
 
 struct Shown<'a>(&'a [u8]);
@@ -59,6 +61,30 @@ fn a_message_in_one_piece_is_complete_however_long_it_is() {
     }
 }
 
+/// The host copies what it is asked for. Other messages may follow the first one.
+#[test]
+fn a_short_message_is_read_once_and_not_what_follows() {
+    struct Counted(Vec<u8>, RefCell<Vec<usize>>);
+    impl RequestBody for Counted {
+        fn size(&self) -> usize {
+            self.0.len()
+        }
+
+        fn read(&self, length: usize) -> Option<Cow<'_, [u8]>> {
+            self.1.borrow_mut().push(length);
+            self.0.get(..length).map(Cow::Borrowed)
+        }
+    }
+    let length: u16 = 10 * 1024;
+    let [high, low] = length.to_be_bytes();
+    let bytes = [&[0, 0, 0, high, low][..], &[7; 100 * 1024]].concat();
+    let (shown, mut body) = (Counted(bytes, RefCell::default()), Body::KEPT);
+    body.add(&shown);
+    let message = body.first_message(&shown);
+    assert_eq!(message.map(|message| message.map(|bytes| bytes.len())), Ok(Some(length.into())));
+    assert_eq!(shown.1.into_inner(), [16 * 1024]);
+}
+
 #[test]
 fn a_bootstrap_request_of_the_largest_size_is_read() {
     for (size, is_taken) in [(MAX_BOOTSTRAP, true), (MAX_BOOTSTRAP + 1, false)] {
@@ -76,4 +102,13 @@ fn a_bootstrap_request_of_the_largest_size_is_read() {
 fn the_bound_for_all_held_streams_is_exact() {
     let total = |bytes| HeldTotal { bytes, ..HeldTotal::default() };
     assert!(!total(HELD_BYTES).is_over() && total(HELD_BYTES + 1).is_over());
+}
+
+/// Strangers can hold thousands of requests without a body.
+#[test]
+fn streams_without_a_body_reach_the_bound_too() {
+    let origin = Origin::new(b"", b"");
+    let stream =
+        HeldStream::new(Held::Bootstrap, None, Body::KEPT, 0, Protocol::Http, origin).weight();
+    assert_eq!(HELD_BYTES.checked_div(stream), Some(8_192));
 }
