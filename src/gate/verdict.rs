@@ -88,6 +88,17 @@ pub enum Held {
     Bootstrap,
 }
 
+impl Held {
+    /// The token, if it is verified.
+    pub(crate) fn token(&self) -> Option<&Arc<Token>> {
+        match self {
+            Self::FirstMessage { credential: Ok(credential), .. } => credential.token(),
+            Self::FirstMessage { credential: Err(denial), .. } => denial.token.as_ref(),
+            Self::Bootstrap => None,
+        }
+    }
+}
+
 impl Credential {
     /// The token, if it is verified.
     pub fn token(&self) -> Option<&Arc<Token>> {

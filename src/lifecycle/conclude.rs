@@ -50,8 +50,9 @@ impl Lifecycle {
     ) -> Step {
         match judged {
             Judged::Allowed(permit) => self.allow(id, permit, effects),
-            Judged::Refused(refused) => {
-                let HeldStream { protocol, origin, .. } = stream;
+            Judged::Refused(mut refused) => {
+                let HeldStream { held, protocol, origin, .. } = stream;
+                refused.token = refused.token.or_else(|| held.token().cloned());
                 self.refuse(id, refused, protocol, || origin, effects)
             }
         }
@@ -112,7 +113,7 @@ impl Lifecycle {
         origin: impl FnOnce() -> Origin,
         effects: &mut Vec<Effect>,
     ) -> Step {
-        let Refused { denial, mode, detail, claimed } = refused;
+        let Refused { denial, mode, detail, claimed, token } = refused;
         let reason = denial.refusal.reason();
         let (verdict, step) = match mode {
             Mode::Enforce => (Decision::Deny, Step::Pause),
@@ -134,8 +135,10 @@ impl Lifecycle {
                 self.streams.set(id, State::Answered);
             }
             Mode::Shadow => {
-                let verified = denial.token.clone().zip(claimed);
-                self.streams.set(id, State::Shadowed(Box::new(Shadowed { verified })));
+                let shadowed = Shadowed { token, claimed };
+                let expires_at = shadowed.identity().and_then(|identity| identity.expires_at);
+                self.next_expiry = earlier(self.next_expiry, expires_at);
+                self.streams.set(id, State::Shadowed(Box::new(shadowed)));
             }
         }
         if let Some(suppressed) = self.log_limit.admit(self.ticked) {

@@ -62,16 +62,14 @@ impl Lifecycle {
     /// After a push, compares every open stream with the policy in force: ends the streams that it refuses, and spares
     /// streams that an earlier policy would have ended.
     pub(super) fn review_open(&mut self, clock: Now) {
+        self.seen_wall = clock.0.or(self.seen_wall);
         let Some(policy) = self.policies.newest().cloned() else { return };
         let mut ended = Vec::new();
         let mut allowed = Vec::new();
         self.next_expiry = None;
         for (id, state) in self.streams.iter() {
             let why = match state {
-                State::Open(Some(identity)) => {
-                    self.next_expiry = earlier(self.next_expiry, identity.expires_at);
-                    policy.ends(identity, clock)
-                }
+                State::Open(Some(identity)) => policy.ends(identity, clock),
                 State::Shadowed(shadowed) => {
                     let now_allowed = shadowed.now_allowed(&policy, clock);
                     allowed.extend(now_allowed.map(|identity| (id, identity)));
@@ -79,13 +77,14 @@ impl Lifecycle {
                 }
                 State::Open(None) | State::Held(_) | State::Answered => continue,
             };
+            let expires_at = state.identity().and_then(|identity| identity.expires_at);
+            self.next_expiry = earlier(self.next_expiry, expires_at);
             match why {
                 Some(why) => ended.push((id, why)),
                 None => self.cuts.remove(id),
             }
         }
         for (id, identity) in allowed {
-            self.next_expiry = earlier(self.next_expiry, identity.expires_at);
             self.streams.set(id, State::Open(Some(identity)));
         }
         self.schedule(ended, policy.cut_within);
@@ -102,8 +101,8 @@ impl Lifecycle {
         let mut ended = Vec::new();
         self.next_expiry = None;
         for (id, state) in self.streams.iter() {
-            let State::Open(Some(identity)) = state else { continue };
-            match policy.expires(identity, now) {
+            let Some(identity) = state.identity() else { continue };
+            match policy.expires(&identity, now) {
                 Some(why) => ended.push((id, why)),
                 None => self.next_expiry = earlier(self.next_expiry, identity.expires_at),
             }
@@ -133,11 +132,8 @@ impl Lifecycle {
     /// Cuts the streams whose time has come.
     pub(super) fn cut_due(&mut self, effects: &mut Vec<Effect>) {
         while let Some((id, why)) = self.cuts.pop_due(self.ticked) {
-            let identity = match self.streams.get(id) {
-                Some(State::Open(identity)) => identity.clone(),
-                Some(State::Shadowed(shadowed)) => shadowed.identity(),
-                _ => continue,
-            };
+            let Some(state) = self.streams.get(id) else { continue };
+            let identity = state.identity();
             self.streams.set(id, State::Answered);
             effects.push(Effect::Cut(id));
             effects.push(Effect::count(Counter::Cut(why)));

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::held::{Body, HeldStream};
 use super::policies::JudgedBy;
 use super::{Lifecycle, PolicyNumber, Request, RequestBody};
+use crate::credential::Token;
 use crate::gate::{
     Claimed, ClaimedNode, Denial, ErrorDetail, Held, Holding, Judge, Mode, Now, Permit, Policy,
     Refusal, RequestError, Verdict,
@@ -24,8 +25,10 @@ pub(super) struct Refused {
     pub(super) denial: Denial,
     pub(super) mode: Mode,
     pub(super) detail: ErrorDetail,
-    /// The token and who claims to hold it, if both are known. They are needed to judge the stream again.
+    /// Who claims to hold the token, if that is known. This is needed to judge the stream again.
     pub(super) claimed: Option<Claimed>,
+    /// The token, if it was verified.
+    pub(super) token: Option<Arc<Token>>,
 }
 
 /// The judgement on the headers of a stream.
@@ -42,13 +45,15 @@ pub(super) enum HeadersJudged {
 
 impl Refused {
     fn by(policy: &Policy, denial: Denial) -> Self {
-        Self { denial, mode: policy.mode, detail: policy.error_detail, claimed: None }
+        let token = denial.token.clone();
+        Self { denial, mode: policy.mode, detail: policy.error_detail, claimed: None, token }
     }
 
     /// If no policy can say how to refuse.
     fn unavailable() -> Self {
         let denial = Refusal::PolicyUnavailable.into();
-        Self { denial, mode: Mode::Enforce, detail: ErrorDetail::Reason, claimed: None }
+        let (mode, detail) = (Mode::Enforce, ErrorDetail::Reason);
+        Self { denial, mode, detail, claimed: None, token: None }
     }
 
     /// The stricter of two refusals: an enforced refusal goes before one that is only counted; otherwise the first.

@@ -53,7 +53,7 @@ pub use held::HELD_BYTES;
 pub use open::Cut;
 
 use crate::credential::TokenCache;
-use crate::gate::{Holding, Now, Policy, Refusal, RequestError};
+use crate::gate::{Holding, Now, Policy, Refusal, RequestError, UnixTime};
 use crate::log_line::{LogLine, Origin, RateLimit};
 use crate::token::NumericDate;
 use census::Census;
@@ -70,8 +70,10 @@ pub struct Lifecycle {
     streams: Streams,
     held: HeldTotal,
     cuts: Cuts,
-    /// No token of an open stream expires before this time.
+    /// No token of a stream that passes expires before this time.
     next_expiry: Option<NumericDate>,
+    /// The time of day at the last tick or review of the open streams.
+    seen_wall: Option<UnixTime>,
     cache: TokenCache,
     log_limit: RateLimit,
     /// The monotonic time of the last tick or push.
@@ -262,6 +264,11 @@ impl Lifecycle {
             effects.push(Effect::log(LogLine::WentBack));
             self.review_open(now.wall);
         }
+        // A rule that had ended by the wrong clock may count again.
+        if self.seen_wall.zip(now.wall.0).is_some_and(|(seen, now)| now < seen) {
+            self.review_open(now.wall);
+        }
+        self.seen_wall = now.wall.0.or(self.seen_wall);
         self.refuse_overdue(effects);
         self.review_expiry(now.wall);
         self.cut_due(effects);

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::credential::{Identity, Token};
-use crate::gate::{Claimed, Mode, Now, OnOpen, Permit, Policy, UnixTime, has_expired};
+use crate::gate::{Claimed, ClaimedNode, Mode, Now, OnOpen, Permit, Policy, UnixTime, has_expired};
 
 /// Why an open stream is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,24 +50,28 @@ impl fmt::Display for Cut {
 /// A stream that passed in shadow mode and would have been refused.
 #[derive(Debug)]
 pub(super) struct Shadowed {
-    /// The token and who claimed to hold it; `None` if no token was verified, so that the stream cannot be judged
-    /// again.
-    pub(super) verified: Option<(Arc<Token>, Claimed)>,
+    /// The token, if it was verified.
+    pub(super) token: Option<Arc<Token>>,
+    /// Who claimed to hold it, if that is known. Without both, the stream cannot be judged again.
+    pub(super) claimed: Option<Claimed>,
 }
 
 impl Shadowed {
-    /// Why `policy` ends the stream, or `None` if the stream may stay.
+    /// Why `policy` ends the stream, or `None` if the stream may stay. A verified token ends it as it ends an open
+    /// stream.
     pub(super) fn ended_by(&self, policy: &Policy, clock: Now) -> Option<Cut> {
+        let of_token = self.identity().and_then(|identity| policy.ends(&identity, clock));
         let switch = policy.open_streams.on_enforce;
-        (policy.mode == Mode::Enforce
-            && switch == OnOpen::Cut
-            && self.now_allowed(policy, clock).is_none())
-        .then_some(Cut::Enforced)
+        let is_enforced = policy.mode == Mode::Enforce && switch == OnOpen::Cut;
+        of_token.or_else(|| {
+            let is_refused = is_enforced && self.now_allowed(policy, clock).is_none();
+            is_refused.then_some(Cut::Enforced)
+        })
     }
 
     /// Whose stream it is, if `policy` would let it in.
     pub(super) fn now_allowed(&self, policy: &Policy, clock: Now) -> Option<Arc<Identity>> {
-        let (token, caller) = self.verified.as_ref()?;
+        let (token, caller) = self.token.as_ref().zip(self.claimed.as_ref())?;
         match policy.judge_again(token, caller, clock).ok()? {
             Permit::Token { identity, .. } => Some(identity),
             Permit::Unchecked(_) => None,
@@ -76,7 +80,13 @@ impl Shadowed {
 
     /// Whose stream it is, if that was verified.
     pub(super) fn identity(&self) -> Option<Arc<Identity>> {
-        self.verified.as_ref().map(|(token, _)| Arc::clone(&token.identity))
+        let token = self.token.as_ref()?;
+        Some(match &self.claimed {
+            Some(Claimed::Proxy(Some(ClaimedNode { identity: Ok(node), .. }))) => {
+                token.identity_in(&node.mesh)
+            }
+            _ => Arc::clone(&token.identity),
+        })
     }
 }
 

@@ -24,6 +24,17 @@ pub(super) enum State {
     Answered,
 }
 
+impl State {
+    /// Whose stream it is, if it passes and its token was verified.
+    pub(super) fn identity(&self) -> Option<Arc<Identity>> {
+        match self {
+            Self::Open(identity) => identity.clone(),
+            Self::Shadowed(shadowed) => shadowed.identity(),
+            Self::Held(_) | Self::Answered => None,
+        }
+    }
+}
+
 /// The streams of a worker.
 #[derive(Debug, Default)]
 pub(super) struct Streams {

@@ -102,6 +102,22 @@ async fn shadowed_streams_are_cut_by_the_switch_if_configured() {
     assert!(goes_on(&mut shadow.good).await);
 }
 
+/// The token was verified, so the stream ends as every stream of a revoked token does.
+#[tokio::test]
+async fn a_shadowed_stream_is_cut_when_its_token_is_revoked() {
+    let mut shadow = start().await;
+    shadow.enforce(json!({ "mode": "enforce" })).await;
+    shadow.counted(1, 4).await;
+    shadow.enforce(json!({ "revocations": ["id-1"] })).await;
+    let [no_token, garbage, egress, dataplane] = &mut shadow.bad[..] else { panic!() };
+    assert!(is_cut(egress).await && is_cut(dataplane).await);
+    shadow.setup.gateway.wait_stat("zonegate.streams.cut.revoked", 2, LIMIT).await.unwrap();
+    shadow.setup.control_plane.push();
+    for stream in [no_token, garbage, &mut shadow.good] {
+        assert!(goes_on(stream).await);
+    }
+}
+
 /// In two pushes: first the switch, then the setting to cut.
 #[tokio::test]
 async fn shadowed_streams_are_cut_later_if_configured_later() {

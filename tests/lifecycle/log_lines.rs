@@ -60,18 +60,15 @@ fn a_cut_says_whose_stream_it_was() {
         let _ = begin(&mut host, 7, "good");
         let after = json!({
             "revocations": "id-1",
-            "openStreams": { "cutWithinMilliseconds": 0, "onEnforce": "cut" },
+            "openStreams": { "cutWithinMilliseconds": 0 },
         });
         let (_, mut effects) = host.push(Arc::new(policy(&after)));
         effects.extend(host.tick(100));
         let [line] = lines(&effects)[..] else { panic!("{effects:?}") };
-        let why = if mode == Mode::Enforce { "revoked" } else { "enforced" };
         assert_eq!(line.peer_of(), None);
         assert_eq!(
             line.render(""),
-            format!(
-                "zonegate: cut reason={why} kind=zoneToken kid=\"1\" jti=\"id-1\" zone=\"east\""
-            )
+            r#"zonegate: cut reason=revoked kind=zoneToken kid="1" jti="id-1" zone="east""#
         );
     }
 }

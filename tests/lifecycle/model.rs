@@ -110,7 +110,7 @@ struct Known {
     is_answered: bool,
     /// Its headers were passed on; its body must wait until the stream passes.
     only_headers: bool,
-    /// The ID of the token that let it in.
+    /// The ID of its token, if that was verified.
     id: Option<String>,
 }
 
@@ -319,7 +319,7 @@ impl Model {
         if matches!(verdict, Decision::Allow | Decision::WouldDeny) {
             assert!(!known.passes && !known.is_answered);
             (known.passes, known.is_held) = (true, false);
-            known.id = id.filter(|_| verdict == Decision::Allow);
+            known.id = id;
         }
     }
 

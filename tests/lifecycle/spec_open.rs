@@ -210,16 +210,100 @@ fn in_shadow_mode_everything_passes_and_is_known() {
         ),
         ("tick 1000", ""),
         ("gauges", "open 1 held 0 shadowed 3"),
-        // The switch does, if configured so.
-        (r#"push c {"revocations": "id-1"}"#, "2:cut, streams.cut.revoked, warn"),
-        ("gauges", "open 0 held 0 shadowed 3"),
+        // The switch does, if configured so. Stream 3 claimed to be an egress, which this policy does not let in
+        // either, and stream 4 did not say what it is.
         (
-            r#"push d {"openStreams": {"onEnforce": "cut"}}"#,
-            // Stream 3 claimed to be an egress, which this policy does not let in either.
+            r#"push c {"openStreams": {"onEnforce": "cut"}}"#,
             "1:cut, streams.cut.enforced, warn, 3:cut, streams.cut.enforced, warn, \
              4:cut, streams.cut.enforced, warn",
         ),
+        ("gauges", "open 1 held 0 shadowed 0"),
+        (r#"push d {"revocations": "id-1"}"#, "2:cut, streams.cut.revoked, warn"),
         ("gauges", "open 0 held 0 shadowed 0"),
+    ]);
+}
+
+/// A stream that passed in shadow mode ends as an open stream does, if its token was verified.
+#[test]
+fn in_enforce_mode_a_token_ends_the_streams_that_passed_in_shadow_mode() {
+    const REVOKED: &str = "1:cut, streams.cut.revoked, warn, 2:cut, streams.cut.revoked, warn";
+    let shadow = |push: &str, effects: &str| {
+        tell(&[
+            (r#"push a {"mode": "shadow"}"#, ""),
+            ("headers 1 good", "continue, 1:pending"),
+            ("body 1 egress", "continue, would_deny.out_of_scope, 1:would_deny out_of_scope, warn"),
+            // The token was verified by the headers.
+            ("headers 2 good", "continue, 2:pending"),
+            (
+                "trailers 2",
+                "continue, would_deny.malformed_request, 2:would_deny malformed_request, warn",
+            ),
+            (
+                "headers 3 forged",
+                "continue, would_deny.invalid_signature, 3:would_deny invalid_signature, warn",
+            ),
+            ("headers 4 egress", "continue, 4:pending"),
+            (
+                "body 4 ingress",
+                "continue, would_deny.out_of_scope, 4:would_deny out_of_scope, warn",
+            ),
+            (r#"push b {"mode": "shadow", "revocations": "id-1"}"#, ""),
+            ("push c", ""),
+            ("tick 1000", ""),
+            (push, effects),
+        ]);
+    };
+    shadow(r#"push d {"revocations": "id-1"}"#, REVOKED);
+    shadow(
+        r#"push d {"revocationRules": [{"zone": "east"}], "revocations": "id-5"}"#,
+        &format!("{REVOKED}, 4:cut, streams.cut.revoked, warn"),
+    );
+    shadow(r#"push d {"revocations": "id-1", "openStreams": {"onRevoked": "keep"}}"#, "");
+    shadow(
+        r#"push d {"publicKeys": "OTHER", "openStreams": {"onKeyRemoved": "cut"}}"#,
+        "1:cut, streams.cut.key_removed, warn, 2:cut, streams.cut.key_removed, warn, \
+         4:cut, streams.cut.key_removed, warn",
+    );
+    shadow(r#"push d {"publicKeys": "OTHER"}"#, "");
+    // Also at the switch itself.
+    tell(&[
+        (r#"push a {"mode": "shadow", "revocations": "id-1"}"#, ""),
+        ("headers 1 good", "continue, would_deny.revoked, 1:would_deny revoked, warn"),
+        (r#"push b {"revocations": "id-1"}"#, CUT),
+    ]);
+    // And by time.
+    tell(&[
+        (r#"push a {"mode": "shadow", "openStreams": {"onExpired": "cut"}}"#, ""),
+        ("headers 1 short", "continue, 1:pending"),
+        ("body 1 egress", "continue, would_deny.out_of_scope, 1:would_deny out_of_scope, warn"),
+        (r#"push b {"openStreams": {"onExpired": "cut"}}"#, ""),
+        ("tick 9999", ""),
+        ("tick 1", "1:cut, streams.cut.expired, warn"),
+    ]);
+    // A dataplane with a token without a mesh belongs to the mesh that it claims.
+    const MESH: &str =
+        r#"{"dpToken": {"publicKeys": "MESHES"}, "proxies": {"dataplane": "dpToken"}"#;
+    tell(&[
+        (format!("push a {MESH}, \"mode\": \"shadow\", \"zone\": \"east\", \"revocationRules\": [{{\"mesh\": \"default\"}}]}}").as_str(), ""),
+        ("headers 1 dp-all", "continue, 1:pending"),
+        ("body 1 default.dp-1", "continue, would_deny.revoked, 1:would_deny revoked, warn"),
+        (format!("push b {MESH}}}").as_str(), ""),
+        (format!("push c {MESH}, \"revocationRules\": [{{\"mesh\": \"default\"}}]}}").as_str(), CUT),
+    ]);
+}
+
+/// A rule that had ended by a clock that was ahead.
+#[test]
+fn a_clock_that_is_set_back_has_the_open_streams_judged_again() {
+    tell(&[
+        ("push a", ""),
+        ("headers 1 good", "pause"),
+        ("body 1 ingress", LET_IN),
+        ("clock 172800", ""),
+        (r#"push b {"revocationRules": [{"zone": "east", "until": "2027-01-16T12:00:00Z"}]}"#, ""),
+        ("tick 100", ""),
+        ("clock -172800", ""),
+        ("tick 100", CUT),
     ]);
 }
 
