@@ -30,6 +30,9 @@ const LATE: Duration = Duration::from_secs(30);
 /// For how many ticks a new VM may be behind the last entry of its module. After that it is no late worker: the VMs of
 /// its module are new, and those before had the same sources.
 const TICKS_BEHIND: u8 = 5;
+/// For how many ticks a VM waits with [`PushLog::settle`] while the newest entry is of another module and not confirmed.
+/// The VM that recorded it confirms it within a tick, unless Envoy has taken it back.
+const TICKS_PENDING: u8 = 50;
 /// How many configurations the log remembers: more than any VM lags behind.
 const KNOWN: usize = 32;
 const ENTRY: usize = 24;
@@ -52,6 +55,10 @@ pub struct PushLog {
     unconfirmed: Option<(u64, Push)>,
     /// The configuration before that, if it was not confirmed when the last one came.
     unconfirmed_before: Option<(u64, Push)>,
+    /// `given` and `found` before the host gave the last configuration.
+    before: (u64, u64),
+    /// An entry of another module that is not confirmed, and for how many ticks it has been the newest.
+    pending: (u64, u8),
     /// The ticks since this new VM was given a configuration that another one of its module follows in the log.
     behind: Option<u8>,
     /// Since when a newer configuration is known that was not published.
@@ -99,6 +106,17 @@ pub enum Newer {
     Unknown,
 }
 
+/// Whether the only configuration that a VM has left is in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// It is.
+    Yes,
+    /// The gateway is served with a configuration that this VM was not given.
+    No,
+    /// It is too early to say.
+    NotYet,
+}
+
 /// A configuration that a VM took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Entry {
@@ -113,7 +131,8 @@ struct Entry {
 pub struct Content(u64);
 
 impl Content {
-    fn of(configuration: &[u8]) -> Self {
+    /// The hash of `configuration`.
+    pub fn of(configuration: &[u8]) -> Self {
         Self(hash::of(configuration))
     }
 }
@@ -129,6 +148,8 @@ impl PushLog {
             refused: 0,
             unconfirmed: None,
             unconfirmed_before: None,
+            before: (0, 0),
+            pending: (0, 0),
             behind: None,
             contents: VecDeque::new(),
             late_since: None,
@@ -137,6 +158,7 @@ impl PushLog {
 
     /// Records a configuration that the host gives. Returns whether this VM is the first to take it.
     pub fn take(&mut self, shared: &impl SharedData, push: &Push) -> bool {
+        self.before = (self.given, self.found);
         // A late worker may have found an entry here that the host gives it only later. It must find that entry again,
         // because this configuration is in force meanwhile.
         (self.found, self.late_since, self.behind) = (0, None, None);
@@ -165,17 +187,23 @@ impl PushLog {
     }
 
     /// Records that the host has dropped all configurations but this one. The host may have gone back to it without
-    /// giving it anew, and a late VM may have recorded an earlier configuration after it. Returns whether it is recorded:
-    /// not if the last entry is of another module, or of a configuration that this VM was never given.
-    pub fn settle(&mut self, shared: &impl SharedData, push: &Push) -> bool {
-        let (entries, _) = self.entries(shared);
-        let is_ours = entries.last().is_some_and(|last| {
-            last.module == self.module && self.contents.contains(&last.content)
-        });
-        if is_ours {
-            self.record_as_last(shared, push);
+    /// giving it anew, and a late VM may have recorded an earlier configuration after it.
+    pub fn settle(&mut self, shared: &impl SharedData, push: &Push) -> Settled {
+        let last = self.entries(shared).0.last().copied();
+        let serves = self.confirmed(shared).0.or(last);
+        let is_ours =
+            |one: &Entry| one.module == self.module && self.contents.contains(&one.content);
+        if !serves.as_ref().is_some_and(is_ours) {
+            return Settled::No;
         }
-        is_ours
+        let number = last.filter(|last| !is_ours(last)).map_or(0, |last| last.number);
+        let ticks = if self.pending.0 == number { self.pending.1 } else { 0 };
+        self.pending = (number, ticks.saturating_add(1));
+        if number > 0 && ticks < TICKS_PENDING {
+            return Settled::NotYet;
+        }
+        self.record_as_last(shared, push);
+        Settled::Yes
     }
 
     fn record_as_last(&mut self, shared: &impl SharedData, push: &Push) {
@@ -243,17 +271,28 @@ impl PushLog {
         }
         self.unconfirmed_before = None;
         let Some((number, push)) = self.unconfirmed.take() else { return };
-        let key = self.key("confirmed");
-        let (known, version) = self.confirmed(shared);
-        if known.is_none_or(|known| known.number < number) {
+        let bytes = self.entry(number, &push).to_bytes();
+        for _ in 0..ATTEMPTS {
+            let (known, version) = self.confirmed(shared);
+            if known.is_some_and(|known| known.number >= number) {
+                return;
+            }
             self.leave(shared, number, &push);
-            shared.set(&key, &self.entry(number, &push).to_bytes(), version);
+            if shared.set(&self.key("confirmed"), &bytes, version) {
+                return;
+            }
         }
     }
 
-    /// Does not publish the configuration that was given last, because Envoy has taken it back.
-    pub fn withdraw(&mut self) {
+    /// Envoy drops the configuration that was given last, which is not published any more. Returns whether Envoy has taken
+    /// it back: nobody has confirmed it, so that the configuration before it never ceased to be the newest.
+    pub fn withdraw(&mut self, shared: &impl SharedData) -> bool {
         self.unconfirmed = self.unconfirmed_before.take();
+        let is_confirmed = self.is_confirmed(shared);
+        if !is_confirmed {
+            (self.given, self.found) = self.before;
+        }
+        !is_confirmed
     }
 
     /// Publishes no configuration that was given so far: the last one may be an old one.

@@ -8,11 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Config;
-use crate::gate::Policy;
 use crate::lifecycle::{Clocks, Cut, Effect, Lifecycle, PolicyNumber};
 use crate::log_line::{self, Level, LogLine};
 use crate::metrics::{self, Change, Counter, Labels, Metric};
-use crate::push_log::{Content, Newer, Push, PushLog};
+use crate::push_log::{Content, Newer, Push, PushLog, Settled};
 use crate::shared_data::SharedData;
 use crate::shared_gauge::{self, Member};
 use crate::token::SignatureBackend;
@@ -33,8 +32,10 @@ pub struct VmGateway {
     backend: &'static SignatureBackend,
     /// Whether the configuration that other VMs confirmed is in force beside the one that this VM was given.
     is_contested: bool,
-    /// Whether a configuration was dropped since the last tick.
+    /// Whether a configuration was dropped, and what that means is not known yet.
     has_dropped: bool,
+    /// The policy that the gauges of the policy show.
+    shown: Option<PolicyNumber>,
     member: Member,
     ticked: Duration,
 }
@@ -59,6 +60,7 @@ impl VmGateway {
             backend,
             is_contested: false,
             has_dropped: false,
+            shown: None,
             member: Member::new(number),
             ticked: Duration::ZERO,
         }
@@ -125,14 +127,14 @@ impl VmGateway {
     }
 
     /// The host begins no more streams under this policy.
-    pub fn on_configuration_dropped(&mut self, number: PolicyNumber) {
-        if self.numbers.last().is_some_and(|(last, _)| *last == number) {
-            self.pushes.withdraw();
-        }
+    pub fn on_configuration_dropped(&mut self, shared: &impl SharedData, number: PolicyNumber) {
+        let is_last = self.numbers.last().is_some_and(|(last, _)| *last == number);
+        let is_taken_back = is_last && self.pushes.withdraw(shared);
         self.numbers.retain(|(known, _)| *known != number);
-        match self.pushes.is_found() {
-            true => self.lifecycle.on_policy_dropped_here(number),
-            false => self.lifecycle.on_policy_dropped(number),
+        match (is_taken_back, self.pushes.is_found()) {
+            (true, _) => self.lifecycle.on_policy_taken_back(number),
+            (false, true) => self.lifecycle.on_policy_dropped_here(number),
+            (false, false) => self.lifecycle.on_policy_dropped(number),
         }
         self.has_dropped = true;
     }
@@ -142,11 +144,16 @@ impl VmGateway {
     /// come faster than workers take them.) This waits for a tick, because a late worker takes the next configuration
     /// right after it drops one.
     fn settle(&mut self, shared: &impl SharedData) {
-        if std::mem::take(&mut self.has_dropped)
-            && let ([(left, push)], false) = (&*self.numbers, self.lifecycle.had_streams())
-            && self.pushes.settle(shared, push)
-        {
-            self.lifecycle.on_policy_alone(*left);
+        if !std::mem::take(&mut self.has_dropped) {
+            return;
+        }
+        let ([(left, push)], false) = (&*self.numbers, self.lifecycle.had_streams()) else {
+            return;
+        };
+        match self.pushes.settle(shared, push) {
+            Settled::Yes => self.lifecycle.on_policy_alone(*left),
+            Settled::No => {}
+            Settled::NotYet => self.has_dropped = true,
         }
     }
 
@@ -156,9 +163,18 @@ impl VmGateway {
         now: Clocks,
         effects: &mut Vec<Effect>,
     ) -> PolicyNumber {
-        let policy = config.policy;
-        define(&policy, effects);
-        self.lifecycle.on_policy(Arc::new(policy), now, effects)
+        let number = self.lifecycle.on_policy(Arc::new(config.policy), now, effects);
+        self.show_policy(effects);
+        number
+    }
+
+    /// Defines the metrics of the policy in force, and shows what it holds.
+    fn show_policy(&mut self, effects: &mut Vec<Effect>) {
+        self.shown = self.lifecycle.policy_number();
+        if let Some(policy) = self.lifecycle.policy() {
+            effects.push(Effect::Define(Labels::of(policy)));
+            effects.extend(metrics::of_policy(policy).map(changed));
+        }
     }
 
     /// Time has passed. Every configuration of the host may call this, so that a gateway ticks as long as one of them
@@ -182,23 +198,29 @@ impl VmGateway {
         }
         self.catch_up(shared, now, effects);
         self.lifecycle.on_tick(now, effects);
+        // Another policy may be in force without a push, after the host dropped the newest one.
+        if self.shown != self.lifecycle.policy_number() {
+            self.show_policy(effects);
+        }
         let changes = self.member.report(shared, self.lifecycle.stream_gauges(), now.monotonic);
         effects.extend(changes.into_iter().map(changed));
     }
 
     /// Puts a configuration in force that other VMs were given and this VM was not.
     fn catch_up(&mut self, shared: &impl SharedData, now: Clocks, effects: &mut Vec<Effect>) {
-        let place = |content| self.numbers.iter().rfind(|(_, known)| known.content() == content);
-        let has = |content| place(content).is_some_and(|(number, _)| self.lifecycle.has(*number));
+        let place = |content| {
+            let known = self.numbers.iter().rfind(|(_, known)| known.content() == content);
+            known.map(|(number, _)| *number)
+        };
+        let has = |content| place(content).is_some_and(|number| self.lifecycle.has(number));
         let Some(newer) = self.pushes.newer(shared, now.monotonic, has) else { return };
-        let config = match newer {
-            Newer::Known(content) => {
-                let number = place(content).map(|(number, _)| *number);
-                return self.go_back(number, now, effects);
-            }
+        let (number, config) = match newer {
+            Newer::Known(content) => return self.go_back(place(content), now, effects),
             Newer::Awaited => return self.lifecycle.on_policy_awaited(),
-            Newer::Configuration(bytes) => Config::from_host(bytes, self.backend).ok(),
-            Newer::Unknown => None,
+            Newer::Configuration(bytes) => {
+                (place(Content::of(&bytes)), Config::from_host(bytes, self.backend).ok())
+            }
+            Newer::Unknown => (None, None),
         };
         let (level, line) = match &config {
             Some(_) => (Level::Info, GIVEN_TO_ANOTHER),
@@ -207,9 +229,12 @@ impl VmGateway {
         effects.push(text((level, line.to_owned())));
         match config {
             Some(config) => {
-                let policy = config.policy;
-                define(&policy, effects);
-                self.lifecycle.on_policy_from_elsewhere(Arc::new(policy), now, effects);
+                let policy = Arc::new(config.policy);
+                // The host reuses a configuration whose policy was not kept, and begins streams under its number.
+                match number {
+                    Some(number) => self.lifecycle.on_policy_anew(number, policy, now, effects),
+                    None => self.lifecycle.on_policy_from_elsewhere(policy, now, effects),
+                }
             }
             None => self.lifecycle.on_policy_lost(Cut::ModuleReplaced, now, effects),
         }
@@ -218,16 +243,7 @@ impl VmGateway {
     fn go_back(&mut self, number: Option<PolicyNumber>, now: Clocks, effects: &mut Vec<Effect>) {
         let Some(number) = number else { return };
         self.lifecycle.on_policy_again(number, now, effects);
-        if let Some(policy) = self.lifecycle.policy() {
-            effects.extend(metrics::of_policy(policy).map(changed));
-        }
     }
-}
-
-/// Defines the metrics of a policy that comes into force, and shows what it holds.
-fn define(policy: &Policy, effects: &mut Vec<Effect>) {
-    effects.push(Effect::Define(Labels::of(policy)));
-    effects.extend(metrics::of_policy(policy).map(changed));
 }
 
 fn changed((metric, change): (Metric, Change)) -> Effect {

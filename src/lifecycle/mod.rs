@@ -134,6 +134,20 @@ impl Lifecycle {
         self.cut_due(effects);
     }
 
+    /// Puts a policy in force under the number of a configuration of the host, whose policy was not kept.
+    pub fn on_policy_anew(
+        &mut self,
+        number: PolicyNumber,
+        policy: Arc<Policy>,
+        now: Clocks,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.ticked = self.ticked.max(now.monotonic);
+        self.policies.push_anew(number, policy);
+        self.review_open(now.wall);
+        self.cut_due(effects);
+    }
+
     /// There is a newer policy that is not handed over yet. No stream is let in until it is handed over, or until the
     /// host goes back to another policy.
     pub fn on_policy_awaited(&mut self) {
@@ -152,6 +166,12 @@ impl Lifecycle {
     /// earlier policy, if there is one. The streams that the earlier policy ends are cut at the next tick.
     pub fn on_policy_dropped(&mut self, number: PolicyNumber) {
         self.went_back |= self.policies.forget(number);
+    }
+
+    /// The host has taken back the policy that it handed over last. The policy before it is in force again. The streams
+    /// that this ends are cut at the next tick.
+    pub fn on_policy_taken_back(&mut self, number: PolicyNumber) {
+        self.went_back |= self.policies.take_back(number);
     }
 
     /// The host begins no more streams here under this policy, but others of its workers still do. If it is in force, it

@@ -32,6 +32,8 @@ pub(super) struct Policies {
     /// The latest first. A policy stays as long as the host may begin streams under it.
     earlier: Vec<Earlier>,
     last: u64,
+    /// The number of the last push, and the policy that it replaced, if that belongs to no configuration of the host.
+    replaced: Option<(PolicyNumber, Arc<Policy>)>,
     /// Whether there is a newer policy that was not handed over yet.
     is_awaited: bool,
 }
@@ -67,8 +69,16 @@ impl Policies {
     pub(super) fn push(&mut self, policy: Arc<Policy>) -> PolicyNumber {
         self.last = self.last.saturating_add(1);
         let number = PolicyNumber(self.last);
+        let replaced = self.newest.take_if(|newest| newest.is_dropped);
+        self.replaced = replaced.map(|newest| (number, newest.policy));
         self.put_in_force(Numbered { number, policy, is_dropped: false });
         number
+    }
+
+    /// Puts `policy` in force under a number whose policy was not kept.
+    pub(super) fn push_anew(&mut self, number: PolicyNumber, policy: Arc<Policy>) {
+        self.earlier.retain(|earlier| earlier.number != number);
+        self.put_in_force(Numbered { number, policy, is_dropped: false });
     }
 
     /// Puts `policy` in force, which belongs to no configuration of the host.
@@ -80,7 +90,7 @@ impl Policies {
 
     /// Leaves no policy in force, and keeps none.
     pub(super) fn clear(&mut self) {
-        (self.newest, self.earlier) = (None, Vec::new());
+        (self.newest, self.earlier, self.replaced) = (None, Vec::new(), None);
     }
 
     /// Lets no policy judge until another policy comes into force.
@@ -115,6 +125,19 @@ impl Policies {
         newest.is_dropped = true;
         let kept = self.earlier.iter().find(|earlier| earlier.policy.is_some());
         kept.map(|earlier| earlier.number).is_some_and(|number| self.go_back(number))
+    }
+
+    /// As [`Self::forget`]. If the push of this policy replaced one that belongs to no configuration of the host, that one is
+    /// in force again.
+    pub(super) fn take_back(&mut self, number: PolicyNumber) -> bool {
+        match self.replaced.take() {
+            Some((by, policy)) if by == number && self.newest_number() == Some(number) => {
+                self.keep_in_force(number);
+                self.push_from_elsewhere(policy);
+                true
+            }
+            _ => self.forget(number),
+        }
     }
 
     /// As [`Self::forget`], but a policy in force stays in force.

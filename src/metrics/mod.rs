@@ -136,6 +136,21 @@ impl<Id: Copy> MetricIds<Id> {
         }
     }
 
+    /// The id of a metric, which is defined first if need be. (A VM may have to take back what a VM counted that has
+    /// failed, under a label of an earlier policy.)
+    pub fn of_or_define(
+        &mut self,
+        metric: &Metric,
+        define: impl FnOnce(&Metric, &str) -> Option<Id>,
+    ) -> Option<Id> {
+        if let Some(id) = self.of(metric) {
+            return Some(id);
+        }
+        let id = define(metric, &metric.name())?;
+        self.0.insert(metric.clone(), id);
+        Some(id)
+    }
+
     /// The id of a metric.
     pub fn of(&self, metric: &Metric) -> Option<Id> {
         self.0.get(metric).copied()
@@ -288,6 +303,18 @@ mod tests {
             assert_eq!(name, Some(&metric.name()));
         }
         assert_eq!(ids.of(&Metric::Counter(Counter::AllowedByKey("3".into()))), None);
+    }
+
+    /// Such as the gauge of a key that the present policy does not have.
+    #[test]
+    fn a_metric_that_is_not_defined_yet_is_defined_when_it_changes() {
+        let mut ids = MetricIds::default();
+        let gauge = Metric::Gauge(Gauge::OpenByKey("1".into()));
+        assert_eq!(ids.of_or_define(&gauge, |_, _| None), None);
+        let named = |_: &Metric, name: &str| (name == "zonegate.kid.1.open").then_some(7);
+        assert_eq!(ids.of_or_define(&gauge, named), Some(7));
+        assert_eq!(ids.of_or_define(&gauge, |_, _| Some(8)), Some(7));
+        assert_eq!(ids.of(&gauge), Some(7));
     }
 
     /// It is asked for again with the next configuration.

@@ -1,6 +1,8 @@
 //! One log in several VMs: who speaks of a push, and who finds it.
 #![allow(clippy::unwrap_used)] // a test may panic
 
+use std::cell::RefCell;
+
 use super::*;
 use crate::shared_data::tests::Host;
 
@@ -161,7 +163,7 @@ fn what_is_the_last_entry_already_is_not_recorded_again() {
     let host = Host::default();
     let (mut vm, push) = (log(), Push::of(b"a"));
     vm.take(&host, &push);
-    assert!(vm.settle(&host, &push));
+    assert_eq!(vm.settle(&host, &push), Settled::Yes);
     assert_eq!((vm.given, vm.entries(&host).0.len()), (1, 1));
 }
 
@@ -179,7 +181,38 @@ fn only_what_stands_is_published() {
     vm.confirm(&host);
     assert_eq!(vm.newest(&host), Some((a.content(), None)));
     vm.take(&host, &c);
-    vm.withdraw();
+    assert!(vm.withdraw(&host));
     vm.confirm(&host);
     assert_eq!(vm.newest(&host), Some((a.content(), None)));
+}
+
+/// Between this VM's look at the confirmed push and its own confirmation, another VM confirms an earlier one.
+#[test]
+fn the_later_of_two_pushes_that_are_confirmed_at_once_is_confirmed() {
+    struct Racing {
+        inner: Host,
+        other: RefCell<Option<PushLog>>,
+    }
+    impl SharedData for Racing {
+        fn get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
+            let seen = self.inner.get(key);
+            if key.ends_with("confirmed")
+                && let Some(mut other) = self.other.take()
+            {
+                other.confirm(&self.inner);
+            }
+            seen
+        }
+
+        fn set(&self, key: &str, bytes: &[u8], version: Option<u32>) -> bool {
+            self.inner.set(key, bytes, version)
+        }
+    }
+    let host = Host::default();
+    let (mut other, mut vm, b) = (log(), PushLog::new("g", 2), Push::of(b"b"));
+    other.take(&host, &Push::of(b"a"));
+    vm.take(&host, &b);
+    let racing = Racing { inner: host, other: RefCell::new(Some(other)) };
+    vm.confirm(&racing);
+    assert_eq!(vm.newest(&racing).map(|(content, _)| content), Some(b.content()));
 }

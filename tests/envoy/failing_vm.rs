@@ -78,6 +78,25 @@ async fn a_vm_that_fails_denies_until_it_is_started_anew() {
     }
 }
 
+/// Envoy wakes a stream by a hook of its own, in which no request can be answered.
+#[tokio::test]
+async fn a_stream_that_fails_when_it_is_woken_ends() {
+    if form() != Form::Native {
+        return; // only a dynamic module is woken
+    }
+    let mut bench = Bench::new();
+    bench.options.module = faulty_module();
+    let setup = bench.start().await;
+    let mut headers = grpc_headers(&setup.token());
+    headers.push(("x-zonegate-fault", b"trap when woken".to_vec()));
+    let (chunks, end) = (Vec::new(), End::Never);
+    let held = RawRequest { method: "POST", path: ADS_SOTW, headers, chunks, end };
+    let answer = setup.raw().await.send(held).await.unwrap();
+    assert!(answer.reset.is_some(), "{answer:?}");
+    assert_eq!(setup.stat("panics").await, 1);
+    let _again = open(&setup.connect().await, &setup.token()).await;
+}
+
 /// Requests keep the only worker busy: each is denied until the VM is restarted.
 #[tokio::test]
 async fn nothing_passes_while_a_vm_is_started_anew() {

@@ -19,4 +19,5 @@ mod vm_host;
 mod vms;
 mod vms_modules;
 mod vms_property;
+mod vms_taken_back;
 mod zones;

@@ -102,7 +102,7 @@ fn another_vm_configuration_makes_another_module() {
     };
     tick(&mut after, 2);
     tick(&mut before, 2);
-    before.gateway(&name).on_configuration_dropped(dropped);
+    before.gateway(&name).on_configuration_dropped(&shared, dropped);
     tick(&mut before, 3);
     tick(&mut after, 3);
     for vm in [&mut before, &mut after] {

@@ -97,7 +97,7 @@ impl<'a> Vm<'a> {
 
     /// The host begins no more streams under this configuration.
     pub(crate) fn dropped(&mut self, number: PolicyNumber) {
-        self.gateway.on_configuration_dropped(number);
+        self.gateway.on_configuration_dropped(self.shared, number);
     }
 
     pub(crate) fn tick(&mut self, milliseconds: u64) -> Vec<Effect> {

@@ -808,7 +808,12 @@ extern "C" fn envoy_dynamic_module_on_http_filter_scheduled(
     _event: u64,
 ) {
     let id = stream_of(ours);
-    guarded(|| guarded(|| (), || _ = stream::failed(id)), || stream::woken(id));
+    // Here a request cannot be answered, and an open stream has been answered already.
+    let end = || {
+        let _ = stream::failed(id);
+        reset(id);
+    };
+    guarded(|| guarded(|| (), end), || stream::woken(id));
 }
 
 #[unsafe(no_mangle)]

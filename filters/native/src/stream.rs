@@ -109,7 +109,11 @@ pub(crate) fn on_end(id: StreamId) {
 /// Time has passed for the gateway of a stream, or there is something new.
 pub(crate) fn woken(id: StreamId) {
     if let Some(stream) = Stream::find(id) {
-        stream.event(|inner, effects| inner.tick(worker::clocks(), effects));
+        stream.event(|inner, effects| {
+            #[cfg(zonegate_fault)]
+            crate::fault_injection::when_woken();
+            inner.tick(worker::clocks(), effects);
+        });
     }
 }
 

@@ -78,7 +78,7 @@ impl Drop for Root {
     fn drop(&mut self) {
         if let (Some(gateway), Some(number)) = (&self.gateway, self.number) {
             vm_state::event(gateway, self.id, |inner, _| {
-                inner.on_configuration_dropped(number);
+                inner.on_configuration_dropped(&Envoy, number);
             });
         }
     }
