@@ -51,7 +51,7 @@ impl Watched {
     /// can be read again.
     ///
     /// # Errors
-    /// The file cannot be read, or is too long.
+    /// The file cannot be read, is too long, or is no regular file.
     pub(crate) fn news(&mut self) -> io::Result<Option<Vec<u8>>> {
         match self.read_if_new() {
             Ok(news) => {
@@ -64,7 +64,12 @@ impl Watched {
     }
 
     fn read_if_new(&mut self) -> io::Result<Option<Vec<u8>>> {
-        let found = identity(&fs::metadata(&self.path)?);
+        let metadata = fs::metadata(&self.path)?;
+        // Opening a pipe waits for somebody who writes to it, and a device may have no end.
+        if !metadata.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+        }
+        let found = identity(&metadata);
         if let Some(seen) = &self.seen
             && seen.identity == found
             && !seen.is_fresh
@@ -113,6 +118,7 @@ fn is_fresh(file: &Metadata) -> bool {
 #[allow(clippy::unwrap_used)] // a test may panic
 mod tests {
     use std::os::unix::fs::symlink;
+    use std::process::Command;
 
     use super::*;
 
@@ -158,6 +164,28 @@ mod tests {
         assert_eq!(text(watched.news()), None);
         fs::write(&place, "x".repeat(101)).unwrap();
         assert_eq!(watched.news().unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_file_is_an_error_at_once() {
+        let folder = folder("kinds");
+        let place = folder.join("policy");
+        let mut watched = Watched::new(&place, 100);
+        let kinds: [(&str, &[&str]); 3] =
+            [("mkfifo", &[]), ("mkdir", &[]), ("ln", &["-s", "/dev/zero"])];
+        for (command, arguments) in kinds {
+            let made = Command::new(command).args(arguments).arg(&place).status().unwrap();
+            assert!(made.success(), "{command}");
+            assert_eq!(watched.news().unwrap_err().kind(), io::ErrorKind::InvalidInput);
+            match fs::symlink_metadata(&place).unwrap().is_dir() {
+                true => fs::remove_dir(&place).unwrap(),
+                false => fs::remove_file(&place).unwrap(),
+            }
+            fs::write(&place, command).unwrap();
+            assert_eq!(text(watched.news()).as_deref(), Some(command));
+            fs::remove_file(&place).unwrap();
+        }
         fs::remove_dir_all(folder).unwrap();
     }
 }

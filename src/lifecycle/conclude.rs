@@ -189,19 +189,16 @@ impl Lifecycle {
         }
     }
 
-    /// Refuses streams until the others are within the limit: first the stranger that has waited longest. If there is
-    /// no stranger, refuses `id`, which has just exceeded the limit.
+    /// Refuses streams until the others are within the limit: first the stranger that has waited longest, and without
+    /// strangers the stream that has. `id` is the stream of the callback.
     pub(super) fn shed(&mut self, id: StreamId, effects: &mut Vec<Effect>) {
         while self.held.is_over()
-            && let Some(stranger) = self.held.oldest_stranger()
+            && let Some(first) = self.held.first()
         {
-            match stranger == id {
+            match first == id {
                 true => drop(self.refuse_held(id, &Refusal::Overloaded, effects)),
-                false => self.refuse_other(stranger, &Refusal::Overloaded, effects),
+                false => self.refuse_other(first, &Refusal::Overloaded, effects),
             }
-        }
-        if self.held.is_over() {
-            let _ = self.refuse_held(id, &Refusal::Overloaded, effects);
         }
     }
 

@@ -52,13 +52,10 @@ impl HeldStream {
         Self { held, also_by, body, header_bytes, protocol, origin, since: None, order: 0 }
     }
 
-    /// Whether no token of the stream was verified yet.
-    fn is_stranger(&self) -> bool {
+    fn rank(&self) -> Rank {
         match &self.held {
-            Held::FirstMessage { credential, .. } => {
-                !matches!(credential, Ok(Credential::Verified(_)))
-            }
-            Held::Bootstrap => true,
+            Held::FirstMessage { credential: Ok(Credential::Verified(_)), .. } => Rank::Verified,
+            Held::FirstMessage { .. } | Held::Bootstrap => Rank::Stranger,
         }
     }
 
@@ -73,12 +70,21 @@ impl HeldStream {
     }
 }
 
-/// The memory of the held streams of a worker, and which of them are strangers.
+/// The memory of the held streams of a worker, and which of them is refused first if they hold too much.
 #[derive(Debug, Default)]
 pub(super) struct HeldTotal {
     bytes: usize,
-    strangers: BTreeMap<u64, StreamId>,
+    /// Strangers before others, and of each the one that has waited longest. A good proxy waits for milliseconds, also
+    /// when somebody with a good token floods the gateway.
+    ranks: BTreeMap<(Rank, u64), StreamId>,
     last: u64,
+}
+
+/// Who is refused first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Stranger,
+    Verified,
 }
 
 impl HeldTotal {
@@ -86,15 +92,13 @@ impl HeldTotal {
     pub(super) fn enter(&mut self, id: StreamId, stream: &mut HeldStream) {
         self.last = self.last.saturating_add(1);
         stream.order = self.last;
-        if stream.is_stranger() {
-            self.strangers.insert(stream.order, id);
-        }
+        self.ranks.insert((stream.rank(), stream.order), id);
         self.bytes = self.bytes.saturating_add(stream.weight());
     }
 
     /// No longer counts a stream.
     pub(super) fn leave(&mut self, stream: &HeldStream) {
-        self.strangers.remove(&stream.order);
+        self.ranks.remove(&(stream.rank(), stream.order));
         self.bytes = self.bytes.saturating_sub(stream.weight());
     }
 
@@ -110,9 +114,9 @@ impl HeldTotal {
         self.bytes > HELD_BYTES
     }
 
-    /// The stranger that has waited longest.
-    pub(super) fn oldest_stranger(&self) -> Option<StreamId> {
-        self.strangers.values().next().copied()
+    /// The stream that is refused first.
+    pub(super) fn first(&self) -> Option<StreamId> {
+        self.ranks.values().next().copied()
     }
 
     /// How many bytes they hold together.

@@ -95,11 +95,16 @@ impl Flood {
         Self::of(setup, BOOTSTRAP, &json_headers(), body.as_bytes()).await
     }
 
-    /// First messages that announce their length and lack only their last byte, with an invalid token.
+    /// First messages with an invalid token.
     async fn of_first_messages(setup: &Setup) -> Self {
+        Self::of_messages_with(setup, "garbage").await
+    }
+
+    /// First messages that announce their length and lack only their last byte.
+    async fn of_messages_with(setup: &Setup, token: &str) -> Self {
         let length = u32::try_from(SIZE + 1).unwrap();
         let body = [&[0], &length.to_be_bytes()[..], &vec![0x12; SIZE]].concat();
-        Self::of(setup, ADS_SOTW, &grpc_headers("garbage"), &body).await
+        Self::of(setup, ADS_SOTW, &grpc_headers(token), &body).await
     }
 
     /// The answers that arrived so far.
@@ -188,6 +193,19 @@ async fn first_messages_of_strangers_do_not_keep_good_clients_out() {
         let message = answer.grpc_message().unwrap();
         assert!(message.starts_with("zonegate: overloaded: "), "{message}");
     }
+}
+
+/// Somebody has a good token, and does not end a single message.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_with_a_good_token_does_not_keep_good_clients_out() {
+    let setup = start(|bench| bench).await;
+    let flood = Flood::of_messages_with(&setup, &setup.token()).await;
+    for _ in 0..20 {
+        let _stream = open(&setup.connect().await, &setup.token_of("id-good")).await;
+    }
+    let refused = setup.denied("overloaded").await;
+    assert!(refused > (CONNECTIONS * STREAMS / 2) as u64, "{refused} were refused");
+    drop(flood);
 }
 
 /// The memory is free again after the strangers disconnect.

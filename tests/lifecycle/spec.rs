@@ -447,9 +447,9 @@ fn headers_count_towards_the_limit_of_held_data() {
     tell(&story);
 }
 
-/// If only proxies with a verified token hold data, the stream that exceeds the limit is refused.
+/// If only proxies with a verified token hold data, the stream that has waited longest is refused.
 #[test]
-fn without_strangers_the_stream_that_makes_it_too_much_loses() {
+fn without_strangers_the_stream_that_has_waited_longest_loses() {
     let mut story = vec![("push a".to_owned(), String::new())];
     for stream in 1..=161 {
         story.push((format!("headers {stream} good"), "pause".to_owned()));
@@ -457,9 +457,18 @@ fn without_strangers_the_stream_that_makes_it_too_much_loses() {
     for stream in 1..=161 {
         story.push((format!("body {stream} long"), "pause".to_owned()));
     }
-    let lost = "pause, denied.overloaded, 161:deny overloaded, 161:answer 14, warn";
+    let lost = "pause, denied.overloaded, 1:deny overloaded, 1:answer 14, warn";
     story.last_mut().unwrap().1 = lost.to_owned();
-    story.push(("gauges".to_owned(), "open 0 held 160 shadowed 0".to_owned()));
+    // Whoever is done at once is let in.
+    let lost = "pause, denied.overloaded, 2:deny overloaded, 2:answer 14, warn";
+    story.push(("headers 162 other".to_owned(), "pause".to_owned()));
+    story.push(("headers 163 other".to_owned(), "pause".to_owned()));
+    story.push(("body 163 long".to_owned(), lost.to_owned()));
+    story.push((
+        "body 162 ingress".to_owned(),
+        "continue, allowed, kid.1.allowed, 162:allow".to_owned(),
+    ));
+    story.push(("gauges".to_owned(), "open 1 held 160 shadowed 0".to_owned()));
     tell(&story);
 }
 
