@@ -97,13 +97,13 @@ impl Flood {
 
     /// First messages with an invalid token.
     async fn of_first_messages(setup: &Setup) -> Self {
-        Self::of_messages_with(setup, "garbage").await
+        Self::of_messages_with(setup, "garbage", SIZE).await
     }
 
-    /// First messages that announce their length and lack only their last byte.
-    async fn of_messages_with(setup: &Setup, token: &str) -> Self {
+    /// First messages that announce their length and lack at least their last byte: `sent` bytes come.
+    async fn of_messages_with(setup: &Setup, token: &str, sent: usize) -> Self {
         let length = u32::try_from(SIZE + 1).unwrap();
-        let body = [&[0], &length.to_be_bytes()[..], &vec![0x12; SIZE]].concat();
+        let body = [&[0], &length.to_be_bytes()[..], &vec![0x12; sent]].concat();
         Self::of(setup, ADS_SOTW, &grpc_headers(token), &body).await
     }
 
@@ -199,13 +199,16 @@ async fn first_messages_of_strangers_do_not_keep_good_clients_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_with_a_good_token_does_not_keep_good_clients_out() {
     let setup = start(|bench| bench).await;
-    let flood = Flood::of_messages_with(&setup, &setup.token()).await;
+    // Large pieces first, then small ones, which fill the remaining capacity.
+    let token = setup.token();
+    let large = Flood::of_messages_with(&setup, &token, SIZE).await;
+    let small = Flood::of_messages_with(&setup, &token, 10).await;
     for _ in 0..20 {
         let _stream = open(&setup.connect().await, &setup.token_of("id-good")).await;
     }
     let refused = setup.denied("overloaded").await;
     assert!(refused > (CONNECTIONS * STREAMS / 2) as u64, "{refused} were refused");
-    drop(flood);
+    drop((large, small));
 }
 
 /// The memory is free again after the strangers disconnect.
