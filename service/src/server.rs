@@ -27,6 +27,9 @@ use crate::tls::Tls;
 const CONNECTIONS: usize = 10_000;
 /// The most requests at the same time on one connection.
 const STREAMS: u32 = 1_000;
+/// How many requests a peer may reset before the service has looked at them. Where a client of the gateway disconnects, all
+/// of its requests are reset at once. Beyond this the connection ends, with the requests of other clients.
+const RESETS: usize = STREAMS as usize;
 /// The most bytes of one request that a peer may send before they are read. It is more than the first message of a
 /// proxy, which is held.
 const STREAM_WINDOW: u32 = 1_310_720;
@@ -99,6 +102,7 @@ async fn connection(
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
+        .max_pending_accept_reset_streams(RESETS)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(HEADER_BYTES)

@@ -16,5 +16,6 @@ mod manager;
 mod nginx;
 mod page;
 mod policy;
+mod resets;
 mod tls;
 mod world;
