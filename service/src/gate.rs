@@ -108,9 +108,9 @@ impl Gate {
                 let shown = InForce::of(&config);
                 self.put_in_force(Arc::new(config.policy));
                 self.shown.accepted(shown, wall().0);
-                // The counter and readiness come last: whoever reads them finds the policy in force, and on the page.
-                self.metrics.change(&Metric::Counter(Counter::ConfigAccepted), Change::Count);
+                // Readiness, and then the counter: whoever reads them finds the policy in force, and on the page.
                 self.is_ready.send_replace(true);
+                self.metrics.change(&Metric::Counter(Counter::ConfigAccepted), Change::Count);
             }
             Err(error) => {
                 let (level, line) = log_line::of_refused(&error);

@@ -9,6 +9,7 @@ mod backend;
 mod ext_authz;
 mod ext_proc;
 mod gate;
+mod health;
 mod http;
 mod metrics;
 mod server;
@@ -27,6 +28,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 use tonic::service::Routes;
+use tonic_health::pb::health_server::HealthServer;
 use zonegate::log_line::Level;
 use zonegate::vm_gateway::TICK;
 
@@ -36,6 +38,7 @@ pub use tls::{TlsError, TlsFiles};
 use ext_authz::Authorizer;
 use ext_proc::Processor;
 use gate::Gate;
+use health::Health;
 use tls::{Tls, WatchedFiles};
 use watched::{LOOK, Watched};
 
@@ -94,7 +97,7 @@ impl Service {
     /// Serves until `stop` is true. Open streams are cut when the process ends.
     pub async fn serve(self, listener: TcpListener, stop: watch::Receiver<bool>) {
         let Self { gate, settings, tls, certificates } = self;
-        let routes = routes(&gate).await;
+        let routes = routes(&gate);
         let watching = watch_files(Arc::clone(&gate), settings, tls.clone().zip(certificates));
         let watching = tokio::spawn(watching);
         let ticking = tokio::spawn(tick(gate));
@@ -104,34 +107,16 @@ impl Service {
     }
 }
 
-async fn routes(gate: &Arc<Gate>) -> Router {
-    let (reporter, health) = tonic_health::server::health_reporter();
+fn routes(gate: &Arc<Gate>) -> Router {
+    let health = HealthServer::new(Health(Arc::clone(gate)));
     let processor = ExternalProcessorServer::new(Processor(Arc::clone(gate)))
         .max_decoding_message_size(MESSAGE_BYTES);
     let authorizer = AuthorizationServer::new(Authorizer(Arc::clone(gate)))
         .max_decoding_message_size(MESSAGE_BYTES);
-    let mut is_ready = gate.readiness();
-    tokio::spawn(async move {
-        loop {
-            let status = match *is_ready.borrow_and_update() {
-                true => tonic_health::ServingStatus::Serving,
-                false => tonic_health::ServingStatus::NotServing,
-            };
-            for service in ["", PROCESSOR, AUTHORIZER] {
-                reporter.set_service_status(service, status).await;
-            }
-            if is_ready.changed().await.is_err() {
-                return;
-            }
-        }
-    });
     let grpc = Routes::new(health).add_service(processor).add_service(authorizer);
     let grpc = grpc.into_axum_router().layer(middleware::from_fn(http::only_grpc));
     grpc.merge(http::routes(Arc::clone(gate))).fallback(http::nowhere)
 }
-
-const PROCESSOR: &str = "envoy.service.ext_proc.v3.ExternalProcessor";
-const AUTHORIZER: &str = "envoy.service.auth.v3.Authorization";
 
 async fn tick(gate: Arc<Gate>) {
     let mut ticks = every(TICK);

@@ -238,6 +238,10 @@ async fn grpc_health_says_whether_there_is_a_policy() {
     let world = World::new();
     let service = world.serve_whatever(&world.file()).await;
     let mut client = HealthClient::new(channel(&service).await);
+    let all = HealthCheckRequest::default();
+    let mut changes = client.watch(all).await.unwrap().into_inner();
+    let unknown = HealthCheckRequest { service: "unknown".to_owned() };
+    assert_eq!(client.check(unknown).await.unwrap_err().code(), Code::NotFound);
     let service_name = "envoy.service.ext_proc.v3.ExternalProcessor";
     for (policy, wanted) in [(false, ServingStatus::NotServing), (true, ServingStatus::Serving)] {
         if policy {
@@ -249,5 +253,6 @@ async fn grpc_health_says_whether_there_is_a_policy() {
             let answer = client.check(request).await.unwrap().into_inner();
             assert_eq!(answer.status(), wanted, "{name:?}");
         }
+        assert_eq!(changes.message().await.unwrap().unwrap().status(), wanted);
     }
 }
