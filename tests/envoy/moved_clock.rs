@@ -46,6 +46,8 @@ impl Moved {
         let raw = self.setup.raw().await;
         let (start, stream) = (Instant::now(), self.setup.begin(&raw, &self.setup.token()).await);
         raw.settled().await.unwrap();
+        // It was judged by the right time: a service may see it after Envoy has read it.
+        self.setup.gateway.wait_stat("zonegate.streams.held", 1, LIMIT).await.unwrap();
         self.set(seconds);
         let answer = stream.answer(LIMIT).await.expect("a silent stream is not answered");
         let message = answer.grpc_message().unwrap();
