@@ -135,7 +135,7 @@ impl Lifecycle {
                 self.streams.set(id, State::Answered);
             }
             Mode::Shadow => {
-                let shadowed = Shadowed { token, claimed };
+                let shadowed = Shadowed::new(token, claimed);
                 let expires_at = shadowed.identity().and_then(|identity| identity.expires_at);
                 self.next_expiry = earlier(self.next_expiry, expires_at);
                 self.streams.set(id, State::Shadowed(Box::new(shadowed)));

@@ -51,12 +51,18 @@ impl fmt::Display for Cut {
 #[derive(Debug)]
 pub(super) struct Shadowed {
     /// The token, if it was verified.
-    pub(super) token: Option<Arc<Token>>,
+    token: Option<Arc<Token>>,
     /// Who claimed to hold it, if that is known. Without both, the stream cannot be judged again.
-    pub(super) claimed: Option<Claimed>,
+    claimed: Option<Claimed>,
 }
 
 impl Shadowed {
+    /// Nothing is kept of what a stranger claims, which may be long.
+    pub(super) fn new(token: Option<Arc<Token>>, claimed: Option<Claimed>) -> Self {
+        let claimed = claimed.filter(|_| token.is_some());
+        Self { token, claimed }
+    }
+
     /// Why `policy` ends the stream, or `None` if the stream may stay. A verified token ends it as it ends an open
     /// stream.
     pub(super) fn ended_by(&self, policy: &Policy, clock: Now) -> Option<Cut> {
@@ -112,5 +118,15 @@ impl Policy {
     pub(super) fn expires(&self, identity: &Identity, now: UnixTime) -> Option<Cut> {
         let cuts = self.mode == Mode::Enforce && self.open_streams.on_expired == OnOpen::Cut;
         (cuts && has_expired(identity.expires_at, now, self)).then_some(Cut::Expired)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_kept_of_what_a_stranger_claims() {
+        assert_eq!(Shadowed::new(None, Some(Claimed::SomeProxy)).claimed, None);
     }
 }

@@ -14,6 +14,7 @@ mod spec_dataplanes;
 mod spec_host;
 mod spec_open;
 mod spec_pushes;
+mod spec_shadow;
 mod vm;
 mod vm_host;
 mod vms;
