@@ -23,7 +23,6 @@ pub mod credential;
 pub mod gate;
 pub mod go_json;
 mod hash;
-pub mod header_map;
 pub mod lifecycle;
 pub mod log_line;
 pub mod metrics;

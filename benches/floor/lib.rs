@@ -6,9 +6,6 @@
 #![cfg(target_family = "wasm")]
 #![allow(missing_docs, unsafe_code)] // in the entry point that the SDK generates
 
-#[path = "../../filters/wasm/src/abi.rs"]
-mod abi;
-
 use std::rc::Rc;
 
 use prost::encoding::{bytes, string};
@@ -103,7 +100,7 @@ impl Context for Stream {}
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
         if self.step >= Step::Headers {
-            let _ = abi::header_map(MapType::HttpRequestHeaders);
+            let _ = hostcalls::get_map_bytes(MapType::HttpRequestHeaders);
         }
         if self.step >= Step::Facts {
             let _ = hostcalls::get_current_time();

@@ -8,8 +8,8 @@ const MARK: &str = "x-zonegate-fault";
 
 /// Traps, if the request asks for it.
 #[allow(clippy::panic)] // this function must panic
-pub(super) fn at_headers<'a>(mut headers: impl Iterator<Item = (&'a [u8], &'a [u8])>) {
-    if headers.any(|header| header == (MARK.as_bytes(), b"trap")) {
+pub(super) fn at_headers(headers: &[(String, Vec<u8>)]) {
+    if headers.iter().any(|(name, value)| name == MARK && value == b"trap") {
         panic!("{MARK}: as asked");
     }
 }

@@ -17,8 +17,6 @@ use zonegate::lifecycle::{Answer, Clocks, Protocol, RequestBody};
 use zonegate::shared_data::SharedData;
 use zonegate::token::{Host, SignatureBackend, host_backend};
 
-use super::abi;
-
 /// Signatures verified by Envoy.
 pub(super) static ENVOY: SignatureBackend = host_backend::<Envoy>();
 
@@ -42,9 +40,10 @@ impl SharedData for Envoy {
     }
 }
 
-/// The headers of the effective request, serialised. Empty if Envoy does not hand them over.
-pub(super) fn request_headers() -> Vec<u8> {
-    abi::header_map(MapType::HttpRequestHeaders).unwrap_or_default()
+/// The headers of the effective request. Empty if Envoy does not hand them over; then the request is refused, because
+/// it has no path.
+pub(super) fn request_headers() -> Vec<(String, Vec<u8>)> {
+    hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default()
 }
 
 /// The body of the effective request, of which Envoy shows this many bytes.

@@ -6,7 +6,6 @@
 
 #![cfg(target_family = "wasm")] // natively there is no such host, and the crate is empty
 
-mod abi;
 mod effects;
 #[cfg(zonegate_fault)]
 mod fault_injection;

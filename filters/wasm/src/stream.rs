@@ -9,7 +9,6 @@ use proxy_wasm::types::Action;
 
 use super::host::{self, Body};
 use super::vm_state;
-use zonegate::header_map;
 use zonegate::lifecycle::{Effect, Lifecycle, PolicyNumber, Request, Step, StreamId};
 use zonegate::vm_gateway::VmGateway;
 
@@ -37,11 +36,10 @@ impl Context for Stream {}
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _: usize, is_end: bool) -> Action {
         let headers = host::request_headers();
-        // A request without headers has no path, and is refused.
-        let headers = || header_map::pairs(&headers).into_iter().flatten();
         #[cfg(zonegate_fault)]
-        super::fault_injection::at_headers(headers());
-        let request = Request::new(self.id, self.under, headers(), is_end);
+        super::fault_injection::at_headers(&headers);
+        let headers = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_slice()));
+        let request = Request::new(self.id, self.under, headers, is_end);
         self.event(|life, effects| life.on_headers(&request, host::clock(), effects))
     }
 
