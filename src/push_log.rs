@@ -45,18 +45,14 @@ pub struct PushLog {
     gateway: Box<str>,
     /// The module of this VM.
     module: u64,
-    /// The number of the last configuration that the host gave; the first is 1.
-    given: u64,
+    /// The configurations that the host gave and has not dropped, the latest last.
+    taken: Vec<Taken>,
+    /// The latest number of a configuration that the host has dropped, and has not taken back.
+    dropped: u64,
     /// The number of the last configuration that was found here, since the host gave one.
     found: u64,
     /// The number of the last entry when the host gave a configuration that this VM refused.
     refused: u64,
-    /// The last configuration that the host gave, until it is confirmed.
-    unconfirmed: Option<(u64, Push)>,
-    /// The configuration before that, if it was not confirmed when the last one came.
-    unconfirmed_before: Option<(u64, Push)>,
-    /// `given` and `found` before the host gave the last configuration.
-    before: (u64, u64),
     /// An entry of another module that is not confirmed, and for how many ticks it has been the newest.
     pending: (u64, u8),
     /// The ticks since this new VM was given a configuration that another one of its module follows in the log.
@@ -65,6 +61,17 @@ pub struct PushLog {
     late_since: Option<Duration>,
     /// The hashes of what the host gave, the latest last: at most as many as are in the log.
     contents: VecDeque<Content>,
+}
+
+/// A configuration that the host gave.
+#[derive(Debug)]
+struct Taken {
+    /// The number of its entry; the first is 1.
+    number: u64,
+    /// The configuration, until a later one is given or it is confirmed.
+    unconfirmed: Option<Push>,
+    /// [`PushLog::found`] before it was given.
+    found: u64,
 }
 
 /// What other VMs need to know about a configuration.
@@ -143,12 +150,10 @@ impl PushLog {
         Self {
             gateway: gateway.into(),
             module,
-            given: 0,
+            taken: Vec::new(),
+            dropped: 0,
             found: 0,
             refused: 0,
-            unconfirmed: None,
-            unconfirmed_before: None,
-            before: (0, 0),
             pending: (0, 0),
             behind: None,
             contents: VecDeque::new(),
@@ -156,31 +161,37 @@ impl PushLog {
         }
     }
 
+    /// The number of the last configuration that the host gave, and has not taken back; 0 if there is none.
+    fn given(&self) -> u64 {
+        self.taken.last().map_or(0, |taken| taken.number).max(self.dropped)
+    }
+
     /// Records a configuration that the host gives. Returns whether this VM is the first to take it.
     pub fn take(&mut self, shared: &impl SharedData, push: &Push) -> bool {
-        self.before = (self.given, self.found);
-        // A late worker may have found an entry here that the host gives it only later. It must find that entry again,
-        // because this configuration is in force meanwhile.
-        (self.found, self.late_since, self.behind) = (0, None, None);
         if self.contents.len() >= KNOWN {
             self.contents.pop_front();
         }
         self.contents.push_back(push.content);
-        let (given, module) = (self.given, self.module);
+        let (given, module) = (self.given(), self.module);
         // The VM may be late. But a module that serves again is given a new push: what a new VM is given is not one
         // that was followed by another module's, nor by a confirmed one.
         let is_first = given == 0;
         let confirmed = self.confirmed(shared).0.filter(|_| is_first).map_or(0, |one| one.number);
         let is_own = |one: &&Entry| one.module == module;
         let is_it = |one: &&Entry| one.number > given && one.content == push.content;
-        let is_recorded = self.record(shared, push, |entries| match is_first {
+        let (number, is_recorded) = self.record(shared, push, |entries| match is_first {
             true => {
                 let last = entries.iter().rev().take_while(is_own);
                 last.take_while(|one| one.number >= confirmed).find(is_it).copied()
             }
             false => entries.iter().filter(is_own).find(is_it).copied(),
         });
-        if is_first && self.entries(shared).0.last().is_some_and(|last| last.number > self.given) {
+        // A late worker may have found an entry here that the host gives it only later. It must find that entry again,
+        // because this configuration is in force meanwhile.
+        let found = std::mem::take(&mut self.found);
+        self.taken.push(Taken { number, unconfirmed: Some(push.clone()), found });
+        (self.late_since, self.behind) = (None, None);
+        if is_first && self.entries(shared).0.last().is_some_and(|last| last.number > number) {
             self.behind = Some(0);
         }
         is_recorded
@@ -189,42 +200,48 @@ impl PushLog {
     /// Records that the host has dropped all configurations but this one. The host may have gone back to it without
     /// giving it anew, and a late VM may have recorded an earlier configuration after it.
     pub fn settle(&mut self, shared: &impl SharedData, push: &Push) -> Settled {
-        let last = self.entries(shared).0.last().copied();
-        let serves = self.confirmed(shared).0.or(last);
+        let Some(serves) = self.confirmed(shared).0 else { return Settled::NotYet };
         let is_ours =
             |one: &Entry| one.module == self.module && self.contents.contains(&one.content);
-        if !serves.as_ref().is_some_and(is_ours) {
+        if !is_ours(&serves) {
             return Settled::No;
         }
-        let number = last.filter(|last| !is_ours(last)).map_or(0, |last| last.number);
+        let entries = self.entries(shared).0;
+        let pending = entries.iter().rfind(|one| one.number > serves.number && !is_ours(one));
+        let number = pending.map_or(0, |pending| pending.number);
         let ticks = if self.pending.0 == number { self.pending.1 } else { 0 };
         self.pending = (number, ticks.saturating_add(1));
         if number > 0 && ticks < TICKS_PENDING {
             return Settled::NotYet;
         }
-        self.record_as_last(shared, push);
+        self.record_as_last(shared, push.clone());
         Settled::Yes
     }
 
-    fn record_as_last(&mut self, shared: &impl SharedData, push: &Push) {
+    fn record_as_last(&mut self, shared: &impl SharedData, push: Push) {
         let module = self.module;
         let is_it = |last: &&Entry| last.content == push.content && last.module == module;
-        self.record(shared, push, |entries| entries.last().filter(is_it).copied());
+        let (number, _) =
+            self.record(shared, &push, |entries| entries.last().filter(is_it).copied());
+        if let Some(last) = self.taken.last_mut() {
+            (last.number, last.unconfirmed) = (number, Some(push));
+        }
     }
 
-    /// Records `push` as the entry that `find` finds, or as a new one. Returns whether the entry is new.
+    /// Records `push` as the entry that `find` finds, or as a new one. Returns the number of the entry, and whether it is
+    /// new.
     fn record(
-        &mut self,
+        &self,
         shared: &impl SharedData,
         push: &Push,
         find: impl Fn(&[Entry]) -> Option<Entry>,
-    ) -> bool {
+    ) -> (u64, bool) {
+        let mut number = self.given();
         // If all attempts fail, several VMs log the same push.
         for _ in 0..ATTEMPTS {
             let (entries, version) = self.entries(shared);
             if let Some(Entry { number, .. }) = find(&entries) {
-                self.give(number, push);
-                return false;
+                return (number, false);
             }
             if version.is_none() {
                 // The host can compare versions only of what is there. The VM of the main thread is still alone.
@@ -233,25 +250,28 @@ impl PushLog {
                 }
             }
             let last = entries.last().map_or(0, |last| last.number);
-            let number = last.saturating_add(1);
+            number = last.saturating_add(1);
             let kept = entries.len().saturating_sub(KNOWN.saturating_sub(1));
             let all = entries.iter().skip(kept).copied().chain([self.entry(number, push)]);
             let bytes: Vec<u8> = all.flat_map(Entry::to_bytes).collect();
             if shared.set(&self.key("pushes"), &bytes, version) {
-                self.give(number, push);
-                return true;
+                return (number, true);
             }
         }
-        true
-    }
-
-    fn give(&mut self, number: u64, push: &Push) {
-        self.given = number;
-        self.unconfirmed_before = self.unconfirmed.replace((number, push.clone()));
+        (number, true)
     }
 
     fn entry(&self, number: u64, push: &Push) -> Entry {
         Entry { number, content: push.content, module: self.module }
+    }
+
+    /// The last configuration that is not confirmed. Those before it will not be confirmed any more.
+    fn take_unconfirmed(&mut self) -> Option<(u64, Push)> {
+        let mut last = None;
+        for taken in &mut self.taken {
+            last = taken.unconfirmed.take().map(|push| (taken.number, push)).or(last);
+        }
+        last
     }
 
     /// Publishes the configuration that was given last. To be called if Envoy has not taken it back, and this VM
@@ -265,12 +285,11 @@ impl PushLog {
                 return;
             }
             self.behind = None;
-            if let Some((_, push)) = self.unconfirmed.take() {
-                self.record_as_last(shared, &push);
+            if let Some((_, push)) = self.take_unconfirmed() {
+                self.record_as_last(shared, push);
             }
         }
-        self.unconfirmed_before = None;
-        let Some((number, push)) = self.unconfirmed.take() else { return };
+        let Some((number, push)) = self.take_unconfirmed() else { return };
         let bytes = self.entry(number, &push).to_bytes();
         for _ in 0..ATTEMPTS {
             let (known, version) = self.confirmed(shared);
@@ -284,25 +303,31 @@ impl PushLog {
         }
     }
 
-    /// Envoy drops the configuration that was given last, which is not published any more. Returns whether Envoy has taken
-    /// it back: nobody has confirmed it, so that the configuration before it never ceased to be the newest.
-    pub fn withdraw(&mut self, shared: &impl SharedData) -> bool {
-        self.unconfirmed = self.unconfirmed_before.take();
-        let is_confirmed = self.is_confirmed(shared);
-        if !is_confirmed {
-            (self.given, self.found) = self.before;
+    /// The host drops the configuration at `place` among those that it gave and has not dropped. Returns whether the host
+    /// has taken it back: nobody has confirmed it or a later one, so that the one before it never ceased to be the newest.
+    pub fn forget(&mut self, shared: &impl SharedData, place: usize) -> bool {
+        if place >= self.taken.len() {
+            return false;
+        }
+        let Taken { number, found, .. } = self.taken.remove(place);
+        let is_confirmed =
+            self.confirmed(shared).0.is_some_and(|confirmed| confirmed.number >= number);
+        match (is_confirmed, self.taken.get_mut(place)) {
+            (true, _) => self.dropped = self.dropped.max(number),
+            (false, Some(next)) => next.found = next.found.max(found),
+            (false, None) => self.found = self.found.max(found),
         }
         !is_confirmed
     }
 
     /// Publishes no configuration that was given so far: the last one may be an old one.
     pub fn leave_unconfirmed(&mut self) {
-        (self.unconfirmed, self.unconfirmed_before) = (None, None);
+        drop(self.take_unconfirmed());
     }
 
     /// Whether a VM has confirmed the configuration that was given last, or a later one.
     pub fn is_confirmed(&self, shared: &impl SharedData) -> bool {
-        self.confirmed(shared).0.is_some_and(|known| known.number >= self.given)
+        self.confirmed(shared).0.is_some_and(|known| known.number >= self.given())
     }
 
     /// The hash of the newest confirmed configuration, and its bytes if they were published.
@@ -327,8 +352,8 @@ impl PushLog {
         has: impl Fn(Content) -> bool,
     ) -> Option<Newer> {
         let newest = self.confirmed(shared).0;
-        let newest =
-            newest.filter(|newest| newest.number > self.given.max(self.found).max(self.refused))?;
+        let newest = newest
+            .filter(|newest| newest.number > self.given().max(self.found).max(self.refused))?;
         let found = match has(newest.content) {
             true => Some(Newer::Known(newest.content)),
             false => self.left(shared, newest).map(Newer::Configuration),
@@ -343,7 +368,7 @@ impl PushLog {
 
     /// Whether the configuration in force was found here, after the last one that the host gave.
     pub fn is_found(&self) -> bool {
-        self.found > self.given
+        self.found > self.given()
     }
 
     /// The published bytes of `push`, if there are any.

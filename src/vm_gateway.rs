@@ -27,7 +27,7 @@ pub struct VmGateway {
     /// The life of its connections.
     pub lifecycle: Lifecycle,
     pushes: PushLog,
-    /// The policy of each configuration, the latest last. The host may begin streams under each of them.
+    /// The policy of each configuration, the latest last, as in `pushes`. The host may begin streams under each of them.
     numbers: Vec<(PolicyNumber, Push)>,
     backend: &'static SignatureBackend,
     /// Whether the configuration that other VMs confirmed is in force beside the one that this VM was given.
@@ -128,9 +128,11 @@ impl VmGateway {
 
     /// The host begins no more streams under this policy.
     pub fn on_configuration_dropped(&mut self, shared: &impl SharedData, number: PolicyNumber) {
-        let is_last = self.numbers.last().is_some_and(|(last, _)| *last == number);
-        let is_taken_back = is_last && self.pushes.withdraw(shared);
-        self.numbers.retain(|(known, _)| *known != number);
+        let place = self.numbers.iter().position(|(known, _)| *known == number);
+        let is_taken_back = place.is_some_and(|place| {
+            self.numbers.remove(place);
+            self.pushes.forget(shared, place)
+        });
         match (is_taken_back, self.pushes.is_found()) {
             (true, _) => self.lifecycle.on_policy_taken_back(number),
             (false, true) => self.lifecycle.on_policy_dropped_here(number),

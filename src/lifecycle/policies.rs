@@ -32,8 +32,6 @@ pub(super) struct Policies {
     /// The latest first. A policy stays as long as the host may begin streams under it.
     earlier: Vec<Earlier>,
     last: u64,
-    /// The number of the last push, and the policy that it replaced, if that belongs to no configuration of the host.
-    replaced: Option<(PolicyNumber, Arc<Policy>)>,
     /// Whether there is a newer policy that was not handed over yet.
     is_awaited: bool,
 }
@@ -51,6 +49,9 @@ struct Earlier {
     number: PolicyNumber,
     /// `None` if it was dropped to save memory.
     policy: Option<Arc<Policy>>,
+    /// Whether the host begins no stream under it. The latest such policy is kept: it is in force again if the host takes
+    /// back all that it pushed later.
+    is_dropped: bool,
 }
 
 /// The policies that judge a stream.
@@ -69,8 +70,6 @@ impl Policies {
     pub(super) fn push(&mut self, policy: Arc<Policy>) -> PolicyNumber {
         self.last = self.last.saturating_add(1);
         let number = PolicyNumber(self.last);
-        let replaced = self.newest.take_if(|newest| newest.is_dropped);
-        self.replaced = replaced.map(|newest| (number, newest.policy));
         self.put_in_force(Numbered { number, policy, is_dropped: false });
         number
     }
@@ -90,7 +89,7 @@ impl Policies {
 
     /// Leaves no policy in force, and keeps none.
     pub(super) fn clear(&mut self) {
-        (self.newest, self.earlier, self.replaced) = (None, Vec::new(), None);
+        (self.newest, self.earlier) = (None, Vec::new());
     }
 
     /// Lets no policy judge until another policy comes into force.
@@ -100,12 +99,14 @@ impl Policies {
 
     fn put_in_force(&mut self, numbered: Numbered) {
         self.is_awaited = false;
-        if let Some(Numbered { number, policy, is_dropped: false }) = self.newest.replace(numbered)
-        {
-            self.earlier.insert(0, Earlier { number, policy: Some(policy) });
+        if let Some(Numbered { number, policy, is_dropped }) = self.newest.replace(numbered) {
+            if is_dropped {
+                self.earlier.retain(|earlier| !earlier.is_dropped);
+            }
+            self.earlier.insert(0, Earlier { number, policy: Some(policy), is_dropped });
         }
         let mut bytes = 0_usize;
-        for earlier in self.earlier.iter_mut().skip(1) {
+        for earlier in self.earlier.iter_mut().filter(|earlier| !earlier.is_dropped).skip(1) {
             let weight = earlier.policy.as_ref().map_or(0, |policy| policy.bytes());
             bytes = bytes.saturating_add(weight);
             if bytes > EARLIER_BYTES {
@@ -118,26 +119,24 @@ impl Policies {
     /// has gone back to the latest of these, which is in force from now on. If none is kept, the newest stays in force.
     /// Returns whether the host has gone back.
     pub(super) fn forget(&mut self, number: PolicyNumber) -> bool {
+        self.go_back_from(number, |earlier| !earlier.is_dropped)
+    }
+
+    /// As [`Self::forget`]. The host has taken the policy back, so that a policy that belongs to no configuration of the host
+    /// may be in force again.
+    pub(super) fn take_back(&mut self, number: PolicyNumber) -> bool {
+        self.go_back_from(number, |_| true)
+    }
+
+    fn go_back_from(&mut self, number: PolicyNumber, to: impl Fn(&&Earlier) -> bool) -> bool {
         self.earlier.retain(|earlier| earlier.number != number);
         let Some(newest) = self.newest.as_mut().filter(|newest| newest.number == number) else {
             return false;
         };
         newest.is_dropped = true;
-        let kept = self.earlier.iter().find(|earlier| earlier.policy.is_some());
-        kept.map(|earlier| earlier.number).is_some_and(|number| self.go_back(number))
-    }
-
-    /// As [`Self::forget`]. If the push of this policy replaced one that belongs to no configuration of the host, that one is
-    /// in force again.
-    pub(super) fn take_back(&mut self, number: PolicyNumber) -> bool {
-        match self.replaced.take() {
-            Some((by, policy)) if by == number && self.newest_number() == Some(number) => {
-                self.keep_in_force(number);
-                self.push_from_elsewhere(policy);
-                true
-            }
-            _ => self.forget(number),
-        }
+        let kept = |earlier: &Earlier| earlier.policy.is_some() && to(&earlier);
+        let place = self.earlier.iter().position(kept);
+        place.is_some_and(|place| self.restore(place))
     }
 
     /// As [`Self::forget`], but a policy in force stays in force.
@@ -169,6 +168,7 @@ impl Policies {
             return Ok(None);
         }
         let known = self.earlier.iter().find(|earlier| earlier.number == number);
+        let known = known.filter(|earlier| !earlier.is_dropped);
         known.and_then(|earlier| earlier.policy.as_ref()).map(Some).ok_or(NotKept)
     }
 
@@ -186,15 +186,20 @@ impl Policies {
     /// is awaited any more.
     pub(super) fn go_back(&mut self, number: PolicyNumber) -> bool {
         self.is_awaited &= self.newest_number() != Some(number);
-        let Some(place) = self.earlier.iter().position(|earlier| earlier.number == number) else {
-            return false;
-        };
-        let Some(policy) = self.earlier.get(place).and_then(|earlier| earlier.policy.clone())
-        else {
-            return false;
-        };
+        let is_it = |earlier: &Earlier| earlier.number == number && !earlier.is_dropped;
+        let place = self.earlier.iter().position(is_it);
+        place.is_some_and(|place| self.restore(place))
+    }
+
+    /// Puts the earlier policy at `place` in force. Returns whether it was kept.
+    fn restore(&mut self, place: usize) -> bool {
+        let found = self.earlier.get(place);
+        let found = found.and_then(|one| Some((one.number, one.policy.clone()?, one.is_dropped)));
+        let Some((number, policy, is_dropped)) = found else { return false };
         self.earlier.remove(place);
-        self.put_in_force(Numbered { number, policy, is_dropped: false });
+        // The host has dropped it, and does not come back to it.
+        self.newest.take_if(|newest| newest.is_dropped);
+        self.put_in_force(Numbered { number, policy, is_dropped });
         true
     }
 }

@@ -19,6 +19,7 @@ mod vm;
 mod vm_host;
 mod vms;
 mod vms_modules;
+mod vms_modules_property;
 mod vms_property;
 mod vms_taken_back;
 mod zones;
