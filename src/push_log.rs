@@ -179,7 +179,7 @@ impl PushLog {
         let confirmed = self.confirmed(shared).0.filter(|_| is_first).map_or(0, |one| one.number);
         let is_own = |one: &&Entry| one.module == module;
         let is_it = |one: &&Entry| one.number > given && one.content == push.content;
-        let (number, is_recorded) = self.record(shared, push, |entries| match is_first {
+        let (number, is_recorded) = self.record(shared, push, &|entries| match is_first {
             true => {
                 let last = entries.iter().rev().take_while(is_own);
                 last.take_while(|one| one.number >= confirmed).find(is_it).copied()
@@ -222,7 +222,7 @@ impl PushLog {
         let module = self.module;
         let is_it = |last: &&Entry| last.content == push.content && last.module == module;
         let (number, _) =
-            self.record(shared, &push, |entries| entries.last().filter(is_it).copied());
+            self.record(shared, &push, &|entries| entries.last().filter(is_it).copied());
         if let Some(last) = self.taken.last_mut() {
             (last.number, last.unconfirmed) = (number, Some(push));
         }
@@ -234,7 +234,7 @@ impl PushLog {
         &self,
         shared: &impl SharedData,
         push: &Push,
-        find: impl Fn(&[Entry]) -> Option<Entry>,
+        find: &dyn Fn(&[Entry]) -> Option<Entry>,
     ) -> (u64, bool) {
         let mut number = self.given();
         // If all attempts fail, several VMs log the same push.

@@ -180,7 +180,9 @@ fn service_account_issuers(
         }
     }
     let revocations = revocation_list("serviceAccountToken.revocations", &revocations)?;
-    let allowed: BTreeSet<String> = service_accounts.into_iter().collect();
+    // Not collected: that would bring a sort of texts into the module.
+    let mut allowed = BTreeSet::new();
+    allowed.extend(service_accounts);
     Ok(ServiceAccountIssuers {
         issuer: Issuer { keys, revocations },
         clusters,

@@ -119,22 +119,22 @@ impl Policies {
     /// has gone back to the latest of these, which is in force from now on. If none is kept, the newest stays in force.
     /// Returns whether the host has gone back.
     pub(super) fn forget(&mut self, number: PolicyNumber) -> bool {
-        self.go_back_from(number, |earlier| !earlier.is_dropped)
+        self.go_back_from(number, &|earlier| !earlier.is_dropped)
     }
 
     /// As [`Self::forget`]. The host has taken the policy back, so that a policy that belongs to no configuration of the host
     /// may be in force again.
     pub(super) fn take_back(&mut self, number: PolicyNumber) -> bool {
-        self.go_back_from(number, |_| true)
+        self.go_back_from(number, &|_| true)
     }
 
-    fn go_back_from(&mut self, number: PolicyNumber, to: impl Fn(&&Earlier) -> bool) -> bool {
+    fn go_back_from(&mut self, number: PolicyNumber, to: &dyn Fn(&Earlier) -> bool) -> bool {
         self.earlier.retain(|earlier| earlier.number != number);
         let Some(newest) = self.newest.as_mut().filter(|newest| newest.number == number) else {
             return false;
         };
         newest.is_dropped = true;
-        let kept = |earlier: &Earlier| earlier.policy.is_some() && to(&earlier);
+        let kept = |earlier: &Earlier| earlier.policy.is_some() && to(earlier);
         let place = self.earlier.iter().position(kept);
         place.is_some_and(|place| self.restore(place))
     }

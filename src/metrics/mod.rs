@@ -257,8 +257,8 @@ impl Labels {
     /// Those of a policy.
     pub fn of(policy: &Policy) -> Self {
         Self {
-            keys: policy.issuers.keys().map(|(label, _)| label.into()).collect(),
-            zones: policy.counted_zones().map(|zone| (**zone).into()).collect(),
+            keys: set(policy.issuers.keys().map(|(label, _)| label.into())),
+            zones: set(policy.counted_zones().map(|zone| (**zone).into())),
         }
     }
 }
@@ -273,6 +273,13 @@ fn stat_name(label: &str) -> String {
     }
     let plain: String = label.chars().map(|rune| if is_plain(rune) { rune } else { '_' }).collect();
     format!("{plain}-{:08x}", hash::of(label.as_bytes()) >> 32)
+}
+
+/// Collected one by one: `collect` would bring a sort of texts into the module.
+fn set(texts: impl Iterator<Item = Box<str>>) -> BTreeSet<Box<str>> {
+    let mut set = BTreeSet::new();
+    set.extend(texts);
+    set
 }
 
 #[cfg(test)]
