@@ -19,11 +19,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::hash;
 use crate::shared_data::SharedData;
+use record::{Entry, KNOWN, Record};
+
+pub use record::Content;
+
+mod record;
 
 /// The largest configuration that is published in shared data: some 28,000 revoked ids.
-pub const LEFT_BYTES: usize = 1024 * 1024;
+pub const PUBLISHED_BYTES: usize = 1024 * 1024;
 /// How long a VM may wait for a configuration that is too large to be published. After that, the VM is taken for
 /// one to which the host gives no more configurations.
 const LATE: Duration = Duration::from_secs(30);
@@ -33,16 +37,11 @@ const TICKS_BEHIND: u8 = 5;
 /// For how many ticks a VM waits with [`PushLog::settle`] while the newest entry is of another module and not confirmed.
 /// The VM that recorded it confirms it within a tick, unless Envoy has taken it back.
 const TICKS_PENDING: u8 = 50;
-/// How many configurations the log remembers: more than any VM lags behind.
-const KNOWN: usize = 32;
-const ENTRY: usize = 24;
-/// How often a VM tries to write if other VMs write at the same time. Two attempts are enough for a few workers.
-const ATTEMPTS: usize = 8;
 
 /// What one VM knows about the configurations of a gateway.
 #[derive(Debug)]
 pub struct PushLog {
-    gateway: Box<str>,
+    record: Record,
     /// The module of this VM.
     module: u64,
     /// The configurations that the host gave and has not dropped, the latest last.
@@ -59,7 +58,7 @@ pub struct PushLog {
     behind: Option<u8>,
     /// Since when a newer configuration is known that was not published.
     late_since: Option<Duration>,
-    /// The hashes of what the host gave, the latest last: at most as many as are in the log.
+    /// The hashes of what the host gave, the latest last: at most as many as are in the record.
     contents: VecDeque<Content>,
 }
 
@@ -79,7 +78,7 @@ struct Taken {
 pub struct Push {
     content: Content,
     /// Its bytes, if they are few enough to be published.
-    left: Option<Arc<[u8]>>,
+    bytes: Option<Arc<[u8]>>,
 }
 
 impl Push {
@@ -90,13 +89,13 @@ impl Push {
 
     /// The record of `configuration`.
     pub fn of(configuration: &[u8]) -> Self {
-        let is_small = configuration.len() <= LEFT_BYTES;
-        Self { content: Content::of(configuration), left: is_small.then(|| configuration.into()) }
+        let is_small = configuration.len() <= PUBLISHED_BYTES;
+        Self { content: Content::of(configuration), bytes: is_small.then(|| configuration.into()) }
     }
 
     /// Drops the bytes, so that they are not published.
     pub fn forget_bytes(&mut self) {
-        self.left = None;
+        self.bytes = None;
     }
 }
 
@@ -124,31 +123,11 @@ pub enum Settled {
     NotYet,
 }
 
-/// A configuration that a VM took.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Entry {
-    number: u64,
-    content: Content,
-    /// The module of the VM that took it.
-    module: u64,
-}
-
-/// The hash of a configuration: the same for the same bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Content(u64);
-
-impl Content {
-    /// The hash of `configuration`.
-    pub fn of(configuration: &[u8]) -> Self {
-        Self(hash::of(configuration))
-    }
-}
-
 impl PushLog {
     /// A log without configurations, of a VM of `module`.
     pub fn new(gateway: &str, module: u64) -> Self {
         Self {
-            gateway: gateway.into(),
+            record: Record::of(gateway),
             module,
             taken: Vec::new(),
             dropped: 0,
@@ -176,7 +155,8 @@ impl PushLog {
         // The VM may be late. But a module that serves again is given a new push: what a new VM is given is not one
         // that was followed by another module's, nor by a confirmed one.
         let is_first = given == 0;
-        let confirmed = self.confirmed(shared).0.filter(|_| is_first).map_or(0, |one| one.number);
+        let confirmed =
+            self.record.confirmed(shared).filter(|_| is_first).map_or(0, |one| one.number);
         let is_own = |one: &&Entry| one.module == module;
         let is_it = |one: &&Entry| one.number > given && one.content == push.content;
         let (number, is_recorded) = self.record(shared, push, &|entries| match is_first {
@@ -191,7 +171,7 @@ impl PushLog {
         let found = std::mem::take(&mut self.found);
         self.taken.push(Taken { number, unconfirmed: Some(push.clone()), found });
         (self.late_since, self.behind) = (None, None);
-        if is_first && self.entries(shared).0.last().is_some_and(|last| last.number > number) {
+        if is_first && self.record.entries(shared).last().is_some_and(|last| last.number > number) {
             self.behind = Some(0);
         }
         is_recorded
@@ -200,13 +180,13 @@ impl PushLog {
     /// Records that the host has dropped all configurations but this one. The host may have gone back to it without
     /// giving it anew, and a late VM may have recorded an earlier configuration after it.
     pub fn settle(&mut self, shared: &impl SharedData, push: &Push) -> Settled {
-        let Some(serves) = self.confirmed(shared).0 else { return Settled::NotYet };
+        let Some(serves) = self.record.confirmed(shared) else { return Settled::NotYet };
         let is_ours =
             |one: &Entry| one.module == self.module && self.contents.contains(&one.content);
         if !is_ours(&serves) {
             return Settled::No;
         }
-        let entries = self.entries(shared).0;
+        let entries = self.record.entries(shared);
         let pending = entries.iter().rfind(|one| one.number > serves.number && !is_ours(one));
         let number = pending.map_or(0, |pending| pending.number);
         let ticks = if self.pending.0 == number { self.pending.1 } else { 0 };
@@ -236,33 +216,7 @@ impl PushLog {
         push: &Push,
         find: &dyn Fn(&[Entry]) -> Option<Entry>,
     ) -> (u64, bool) {
-        let mut number = self.given();
-        // If all attempts fail, several VMs log the same push.
-        for _ in 0..ATTEMPTS {
-            let (entries, version) = self.entries(shared);
-            if let Some(Entry { number, .. }) = find(&entries) {
-                return (number, false);
-            }
-            if version.is_none() {
-                // The host can compare versions only of what is there. The VM of the main thread is still alone.
-                for what in ["confirmed", "configuration"] {
-                    shared.set(&self.key(what), &[], None);
-                }
-            }
-            let last = entries.last().map_or(0, |last| last.number);
-            number = last.saturating_add(1);
-            let kept = entries.len().saturating_sub(KNOWN.saturating_sub(1));
-            let all = entries.iter().skip(kept).copied().chain([self.entry(number, push)]);
-            let bytes: Vec<u8> = all.flat_map(Entry::to_bytes).collect();
-            if shared.set(&self.key("pushes"), &bytes, version) {
-                return (number, true);
-            }
-        }
-        (number, true)
-    }
-
-    fn entry(&self, number: u64, push: &Push) -> Entry {
-        Entry { number, content: push.content, module: self.module }
+        self.record.find_or_append(shared, (push.content, self.module), find)
     }
 
     /// The last configuration that is not confirmed. Those before it will not be confirmed any more.
@@ -290,17 +244,8 @@ impl PushLog {
             }
         }
         let Some((number, push)) = self.take_unconfirmed() else { return };
-        let bytes = self.entry(number, &push).to_bytes();
-        for _ in 0..ATTEMPTS {
-            let (known, version) = self.confirmed(shared);
-            if known.is_some_and(|known| known.number >= number) {
-                return;
-            }
-            self.leave(shared, number, &push);
-            if shared.set(&self.key("confirmed"), &bytes, version) {
-                return;
-            }
-        }
+        let entry = Entry { number, content: push.content, module: self.module };
+        self.record.confirm(shared, entry, &push);
     }
 
     /// The host drops the configuration at `place` among those that it gave and has not dropped. Returns whether the host
@@ -311,7 +256,7 @@ impl PushLog {
         }
         let Taken { number, found, .. } = self.taken.remove(place);
         let is_confirmed =
-            self.confirmed(shared).0.is_some_and(|confirmed| confirmed.number >= number);
+            self.record.confirmed(shared).is_some_and(|confirmed| confirmed.number >= number);
         match (is_confirmed, self.taken.get_mut(place)) {
             (true, _) => self.dropped = self.dropped.max(number),
             (false, Some(next)) => next.found = next.found.max(found),
@@ -327,19 +272,19 @@ impl PushLog {
 
     /// Whether a VM has confirmed the configuration that was given last, or a later one.
     pub fn is_confirmed(&self, shared: &impl SharedData) -> bool {
-        self.confirmed(shared).0.is_some_and(|known| known.number >= self.given())
+        self.record.confirmed(shared).is_some_and(|known| known.number >= self.given())
     }
 
     /// The hash of the newest confirmed configuration, and its bytes if they were published.
     pub fn newest(&self, shared: &impl SharedData) -> Option<(Content, Option<Vec<u8>>)> {
-        let confirmed = self.confirmed(shared).0?;
-        Some((confirmed.content, self.left(shared, confirmed)))
+        let confirmed = self.record.confirmed(shared)?;
+        Some((confirmed.content, self.record.published(shared, confirmed)))
     }
 
     /// The host gave a configuration that this VM refused. The VM does not read the newest published
     /// configuration after that, because it may be the refused one.
     pub fn refuse(&mut self, shared: &impl SharedData) {
-        let (entries, _) = self.entries(shared);
+        let entries = self.record.entries(shared);
         self.refused = entries.last().map_or(self.refused, |last| last.number);
     }
 
@@ -351,12 +296,12 @@ impl PushLog {
         now: Duration,
         has: impl Fn(Content) -> bool,
     ) -> Option<Newer> {
-        let newest = self.confirmed(shared).0;
+        let newest = self.record.confirmed(shared);
         let newest = newest
             .filter(|newest| newest.number > self.given().max(self.found).max(self.refused))?;
         let found = match has(newest.content) {
             true => Some(Newer::Known(newest.content)),
-            false => self.left(shared, newest).map(Newer::Configuration),
+            false => self.record.published(shared, newest).map(Newer::Configuration),
         };
         let since = *self.late_since.get_or_insert(now);
         if found.is_none() && now.saturating_sub(since) < LATE {
@@ -369,63 +314,6 @@ impl PushLog {
     /// Whether the configuration in force was found here, after the last one that the host gave.
     pub fn is_found(&self) -> bool {
         self.found > self.given()
-    }
-
-    /// The published bytes of `push`, if there are any.
-    fn left(&self, shared: &impl SharedData, push: Entry) -> Option<Vec<u8>> {
-        let (bytes, _) = shared.get(&self.key("configuration"))?;
-        let (number, configuration) = bytes.split_first_chunk()?;
-        let is_there = u64::from_le_bytes(*number) == push.number && !configuration.is_empty();
-        is_there.then(|| configuration.to_vec())
-    }
-
-    /// Publishes a configuration for the VMs to which the host does not give it, unless another VM has published a later
-    /// one.
-    fn leave(&self, shared: &impl SharedData, number: u64, push: &Push) {
-        let key = self.key("configuration");
-        // For a configuration that is too large, no bytes replace the previous ones, so that no VM reads an old
-        // configuration.
-        let mut bytes = number.to_le_bytes().to_vec();
-        bytes.extend_from_slice(push.left.as_deref().unwrap_or_default());
-        for _ in 0..ATTEMPTS {
-            let (known, version) = shared.get(&key).unzip();
-            let later = known.as_deref().and_then(<[u8]>::split_first_chunk);
-            let is_later = later.is_some_and(|(known, _)| u64::from_le_bytes(*known) > number);
-            if is_later || shared.set(&key, &bytes, version) {
-                return;
-            }
-        }
-    }
-
-    fn entries(&self, shared: &impl SharedData) -> (Vec<Entry>, Option<u32>) {
-        let Some((bytes, version)) = shared.get(&self.key("pushes")) else {
-            return (Vec::new(), None);
-        };
-        let (entries, _) = bytes.as_chunks::<ENTRY>();
-        (entries.iter().filter_map(Entry::from_bytes).collect(), Some(version))
-    }
-
-    fn confirmed(&self, shared: &impl SharedData) -> (Option<Entry>, Option<u32>) {
-        let Some((bytes, version)) = shared.get(&self.key("confirmed")) else {
-            return (None, None);
-        };
-        (bytes.first_chunk().and_then(Entry::from_bytes), Some(version))
-    }
-
-    fn key(&self, what: &str) -> String {
-        format!("zonegate.{}.{what}", self.gateway)
-    }
-}
-
-impl Entry {
-    fn to_bytes(self) -> Vec<u8> {
-        [self.number, self.content.0, self.module].into_iter().flat_map(u64::to_le_bytes).collect()
-    }
-
-    fn from_bytes(bytes: &[u8; ENTRY]) -> Option<Self> {
-        let (words, _) = bytes.as_chunks();
-        let [number, content, module] = words.first_chunk()?.map(u64::from_le_bytes);
-        Some(Self { number, content: Content(content), module })
     }
 }
 

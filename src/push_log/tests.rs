@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 
+use super::record::{ENTRY, KNOWN};
 use super::*;
 use crate::shared_data::tests::Host;
 
@@ -84,7 +85,7 @@ fn one_that_is_too_large_is_waited_for_and_then_unknown() {
     for vm in [&mut new, &mut before, &mut late] {
         vm.take(&host, &Push::of(b"a"));
     }
-    let large = vec![b'x'; LEFT_BYTES + 1];
+    let large = vec![b'x'; PUBLISHED_BYTES + 1];
     new.take(&host, &Push::of(&large));
     new.confirm(&host);
     for vm in [&mut before, &mut late] {
@@ -103,7 +104,7 @@ fn one_that_is_too_large_is_waited_for_and_then_unknown() {
 fn one_that_is_given_again_is_known() {
     let host = Host::default();
     let (mut main, mut worker) = (log(), log());
-    let large = vec![b'x'; LEFT_BYTES + 1];
+    let large = vec![b'x'; PUBLISHED_BYTES + 1];
     for configuration in [&large[..], b"b"] {
         assert!(main.take(&host, &Push::of(configuration)));
         assert!(!worker.take(&host, &Push::of(configuration)));
@@ -166,7 +167,7 @@ fn what_is_the_last_entry_already_is_not_recorded_again() {
     assert_eq!(vm.settle(&host, &push), Settled::NotYet);
     vm.confirm(&host);
     assert_eq!(vm.settle(&host, &push), Settled::Yes);
-    assert_eq!((vm.given(), vm.entries(&host).0.len()), (1, 1));
+    assert_eq!((vm.given(), vm.record.entries(&host).len()), (1, 1));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use zonegate::gate::{
     RequestError, UnixTime, XdsVariant,
 };
 use zonegate::lifecycle::HELD_BYTES;
-use zonegate::push_log::LEFT_BYTES;
+use zonegate::push_log::PUBLISHED_BYTES;
 use zonegate::revocation::RevocationList;
 
 use crate::request::{NOW, Request, discovery_message, judged, judged_later};
@@ -22,7 +22,7 @@ fn the_limits_of_memory_are_those_of_the_documentation() {
     const KIB: usize = 1 << 10;
     const MIB: usize = 1 << 20;
     assert_eq!((MAX_FIRST_MESSAGE, MAX_BOOTSTRAP, MAX_RESOURCE), (MIB, 128 * KIB, 128 * KIB));
-    assert_eq!((HELD_BYTES, LEFT_BYTES), (16 * MIB, MIB));
+    assert_eq!((HELD_BYTES, PUBLISHED_BYTES), (16 * MIB, MIB));
     let of_caches = [CACHE_BYTES, RESOURCE_CACHE_BYTES].map(|bytes| bytes.try_into());
     assert_eq!(of_caches, [Ok(32 * MIB), Ok(8 * MIB)]);
 }

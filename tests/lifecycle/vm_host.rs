@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use zonegate::gate::{ADS_SOTW, Now, UnixTime};
 use zonegate::lifecycle::{Clocks, Effect, PolicyNumber, Request, Step, StreamId};
-use zonegate::push_log::LEFT_BYTES;
+use zonegate::push_log::PUBLISHED_BYTES;
 use zonegate::shared_data::SharedData;
 use zonegate::token::RSA_CRATE;
 use zonegate::vm_gateway::VmGateway;
@@ -43,7 +43,7 @@ pub(crate) fn revoking(ids: &str) -> Vec<u8> {
 
 /// A configuration that revokes `id`, and is too large to be published for other VMs.
 pub(crate) fn long(id: &str) -> Vec<u8> {
-    revoking(&format!("{id},{}", "x".repeat(LEFT_BYTES)))
+    revoking(&format!("{id},{}", "x".repeat(PUBLISHED_BYTES)))
 }
 
 pub(crate) struct Vm<'a> {
