@@ -60,6 +60,7 @@ mod soak;
 mod spellings;
 mod story;
 mod streams;
+mod talking;
 mod tool;
 mod versions;
 mod zone_side;

@@ -6,6 +6,7 @@ mod checks;
 mod dataplane_request;
 mod dataplanes;
 mod headers_alone;
+mod kds;
 mod keys;
 mod known;
 mod limits;

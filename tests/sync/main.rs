@@ -11,6 +11,7 @@ mod file;
 mod page;
 mod release;
 mod rules;
+mod secrets;
 mod service;
 mod tls;
 mod tool;

@@ -4,7 +4,9 @@
 //! which only the control plane can know, and stricter only with a [`StreamRow`].
 
 mod draft;
+mod pools;
 mod rows;
+mod shape;
 mod strategy;
 mod tree;
 
