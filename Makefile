@@ -17,7 +17,7 @@ NATIVE := $(filter-out $(NEEDY), \
 	$(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) \
 	$(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs)))
 # The code that decides. Every line of it must be covered by a test.
-MUTATED := src/credential src/gate src/lifecycle src/log_line src/metrics src/push_log.rs src/revocation \
+MUTATED := src/credential src/gate src/lifecycle src/log_line src/metrics src/push_log.rs src/push_log src/revocation \
 	src/shared_gauge.rs src/token src/vm_gateway.rs
 comma := ,
 

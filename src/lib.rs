@@ -11,10 +11,15 @@
 //! - [`gate`] decides whether a request may pass: one pure function that returns a [`gate::Verdict`].
 //! - [`revocation`] is the list of revoked ids, and its reader.
 //! - [`config`] makes a [`gate::Policy`] of the plugin configuration.
+//! - [`lifecycle`] has the connections of a gateway on one worker: events in, effects out.
+//! - [`vm`] and [`vm_gateway`] have the gateways of a VM, and what its VMs tell each other: [`push_log`], [`shared_gauge`],
+//!   [`shared_data`].
+//! - [`metrics`] and [`log_line`] have the names of what is counted, and the lines that are logged.
+//! - [`go_json`] and [`text`] read JSON as Go does, and write text for people.
 //!
-//! Nothing here does input or output. `zonegate-wasm` (`filters/wasm`) speaks proxy-wasm with Envoy
-//! and decides nothing; `zonegate-issuer` makes keys and tokens, and `zonegate-tool` is the operator's
-//! tool.
+//! Nothing here does input or output. `zonegate-wasm` (`filters/wasm`), `zonegate-native` (`filters/native`) and
+//! `zonegate-service` (`service`) speak with Envoy and decide nothing; `zonegate-issuer` makes keys and tokens, and
+//! `zonegate-tool` is the operator's tool.
 
 #![forbid(unsafe_code)]
 

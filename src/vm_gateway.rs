@@ -225,7 +225,7 @@ impl VmGateway {
             Newer::Unknown => (None, None),
         };
         let (level, line) = match &config {
-            Some(_) => (Level::Info, GIVEN_TO_ANOTHER),
+            Some(_) => log_line::GIVEN_TO_ANOTHER_VM,
             None => log_line::UNREADABLE,
         };
         effects.push(text((level, line.to_owned())));
@@ -255,6 +255,3 @@ fn changed((metric, change): (Metric, Change)) -> Effect {
 fn text((level, line): (Level, String)) -> Effect {
     Effect::log(LogLine::Text(level, line))
 }
-
-const GIVEN_TO_ANOTHER: &str = "zonegate: a newer configuration was given to another VM; \
-                                it is in force for the streams of this one, too";

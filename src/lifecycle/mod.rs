@@ -51,6 +51,7 @@ pub use effect::{Answer, Decision, Effect, Facts, Gauges, Protocol};
 pub use event::{Clocks, PolicyNumber, Request, RequestBody, Step, StreamId};
 pub use held::HELD_BYTES;
 pub use open::Cut;
+pub use policies::EARLIER_BYTES;
 
 use crate::credential::TokenCache;
 use crate::gate::{Holding, Now, Policy, Refusal, RequestError, UnixTime};

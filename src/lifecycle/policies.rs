@@ -23,7 +23,7 @@ use crate::gate::Policy;
 
 /// The limit for all earlier policies together, except the latest of them, in bytes. No stream may begin under a
 /// policy that is not kept.
-const EARLIER_BYTES: usize = 4 * 1024 * 1024;
+pub const EARLIER_BYTES: usize = 4 * 1024 * 1024;
 
 /// The policies that a worker was given for a gateway.
 #[derive(Debug, Default)]

@@ -10,6 +10,18 @@ use crate::config::{Config, ConfigError};
 use crate::gate::{Mode, Profile};
 use crate::text::Quoted;
 
+/// Logged when a VM takes a configuration that Envoy gave to another VM only.
+pub const GIVEN_TO_ANOTHER_VM: (Level, &str) = (
+    Level::Info,
+    "zonegate: a newer configuration was given to another VM; it is in force for the streams of this one, too",
+);
+
+/// Logged when a copy of the dynamic module takes a configuration that Envoy gave to another copy.
+pub const GIVEN_TO_ANOTHER_MODULE: (Level, &str) = (
+    Level::Info,
+    "zonegate: a newer configuration was given to another module; it is in force for the streams of this one, too",
+);
+
 /// Logged when another module was given a configuration that this one cannot read.
 pub const UNREADABLE: (Level, &str) = (
     Level::Warn,

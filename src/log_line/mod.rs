@@ -9,7 +9,9 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use configuration::{UNREADABLE, of_accepted, of_refused};
+pub use configuration::{
+    GIVEN_TO_ANOTHER_MODULE, GIVEN_TO_ANOTHER_VM, UNREADABLE, of_accepted, of_refused,
+};
 
 use memchr::memchr;
 

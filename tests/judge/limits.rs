@@ -10,19 +10,19 @@ use zonegate::gate::{
     ClaimedNode, Frame, MAX_BOOTSTRAP, MAX_FIRST_MESSAGE, MAX_RESOURCE, Now, PREFIX, Refusal,
     RequestError, UnixTime, XdsVariant,
 };
-use zonegate::lifecycle::HELD_BYTES;
+use zonegate::lifecycle::{EARLIER_BYTES, HELD_BYTES};
 use zonegate::push_log::PUBLISHED_BYTES;
 use zonegate::revocation::RevocationList;
 
 use crate::request::{NOW, Request, discovery_message, judged, judged_later};
 
-/// docs/capacity.md, docs/configure.md and docs/upgrade.md name them.
+/// docs/capacity.md, docs/configure.md, docs/push.md and docs/upgrade.md name them.
 #[test]
 fn the_limits_of_memory_are_those_of_the_documentation() {
     const KIB: usize = 1 << 10;
     const MIB: usize = 1 << 20;
     assert_eq!((MAX_FIRST_MESSAGE, MAX_BOOTSTRAP, MAX_RESOURCE), (MIB, 128 * KIB, 128 * KIB));
-    assert_eq!((HELD_BYTES, PUBLISHED_BYTES), (16 * MIB, MIB));
+    assert_eq!((HELD_BYTES, EARLIER_BYTES, PUBLISHED_BYTES), (16 * MIB, 4 * MIB, MIB));
     let of_caches = [CACHE_BYTES, RESOURCE_CACHE_BYTES].map(|bytes| bytes.try_into());
     assert_eq!(of_caches, [Ok(32 * MIB), Ok(8 * MIB)]);
 }

@@ -81,7 +81,7 @@ pub(crate) fn pushed_elsewhere(name: &str, text: &[u8]) {
     let config = read(text).ok();
     let gateway = Gateway::of(name);
     let (level, line) = match &config {
-        Some(_) => (Level::Info, GIVEN_TO_ANOTHER),
+        Some(_) => log_line::GIVEN_TO_ANOTHER_MODULE,
         None => log_line::UNREADABLE,
     };
     if gateway.push_elsewhere(config.map(|config| config.policy)) {
@@ -133,6 +133,3 @@ fn count(
         gateway.count_later(left);
     }
 }
-
-const GIVEN_TO_ANOTHER: &str = "zonegate: a newer configuration was given to another module; \
-                                it is in force for the streams of this one, too";

@@ -10,15 +10,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use zonegate::gate::Policy;
+use zonegate::lifecycle::EARLIER_BYTES;
 use zonegate::metrics::{Change, Labels, Metric};
 
 /// The number of a configuration of the gateway; a later configuration has a greater number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Number(u64);
-
-/// The limit for all earlier policies together, except the latest of them, in bytes. As in the core, no stream may
-/// begin under a policy that is not kept.
-const EARLIER_BYTES: usize = 4 * 1024 * 1024;
 
 /// A limit that is larger than the number of keys and zones of any control plane.
 const MOST_LABELS: usize = 10_000;
@@ -180,7 +177,8 @@ impl State {
         number
     }
 
-    /// Keeps the newest policy that Envoy has taken, the policy before it, and as many earlier ones as fit the limit.
+    /// Keeps the newest policy that Envoy has taken, the policy before it, and as many earlier ones as fit the limit, like
+    /// the lifecycle of each worker. No stream may begin under a policy that is not kept.
     fn keep_few(&mut self) {
         let mut bytes = 0_usize;
         let earlier = self.entries.iter_mut().rev().filter(|entry| entry.stands).skip(2);
