@@ -163,14 +163,22 @@ impl Lifecycle {
         Some((self.finish(id, *stream, judged, effects), is_kept))
     }
 
-    /// As [`Self::refuse_held`], outside the stream's own callback.
+    /// As [`Self::refuse_held`], outside the stream's own callback. If the host can end no more streams now, the client
+    /// is told later.
     fn refuse_other(&mut self, id: StreamId, refusal: &Refusal, effects: &mut Vec<Effect>) {
+        let (has_room, first) = (self.pace.take(), effects.len());
         if let Some((Step::Continue, true)) = self.refuse_held(id, refusal, effects) {
             effects.push(Effect::Resume(id));
         }
+        if !has_room {
+            let ends =
+                |effect: &mut Effect| matches!(effect, Effect::Answer(..) | Effect::Resume(_));
+            self.pace.put_off(id, effects.extract_if(first.., ends));
+        }
     }
 
-    /// Refuses the held streams whose time is over. Without a policy it is over for all of them.
+    /// Refuses the held streams whose time is over, as many as the host can end now. Without a policy it is over for all
+    /// of them.
     pub(super) fn refuse_overdue(&mut self, effects: &mut Vec<Effect>) {
         let policy = self.policies.newest().cloned();
         let now = self.ticked;
@@ -185,6 +193,9 @@ impl Lifecycle {
         }
         overdue.sort_unstable_by_key(|(id, _)| *id);
         for (id, refusal) in overdue {
+            if !self.pace.has_room() {
+                return;
+            }
             self.refuse_other(id, &refusal, effects);
         }
     }

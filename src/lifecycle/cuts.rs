@@ -129,10 +129,13 @@ impl Lifecycle {
         }
     }
 
-    /// Cuts the streams whose time has come.
+    /// Cuts the streams whose time has come, as many as the host can end now.
     pub(super) fn cut_due(&mut self, effects: &mut Vec<Effect>) {
-        while let Some((id, why)) = self.cuts.pop_due(self.ticked) {
+        while self.pace.has_room()
+            && let Some((id, why)) = self.cuts.pop_due(self.ticked)
+        {
             let Some(state) = self.streams.get(id) else { continue };
+            self.pace.take();
             let identity = state.identity();
             self.streams.set(id, State::Answered);
             effects.push(Effect::Cut(id));

@@ -41,6 +41,7 @@ mod headers_alone;
 mod held;
 mod judging;
 mod open;
+mod pace;
 mod policies;
 mod streams;
 
@@ -61,6 +62,7 @@ use census::Census;
 use cuts::Cuts;
 use held::{HeldStream, HeldTotal};
 use judging::{HeadersJudged, Judged};
+use pace::Pace;
 use policies::Policies;
 use streams::{State, Streams};
 
@@ -71,6 +73,7 @@ pub struct Lifecycle {
     streams: Streams,
     held: HeldTotal,
     cuts: Cuts,
+    pace: Pace,
     /// No token of a stream that passes expires before this time.
     next_expiry: Option<NumericDate>,
     /// The time of day at the last tick or review of the open streams.
@@ -86,6 +89,12 @@ pub struct Lifecycle {
 }
 
 impl Lifecycle {
+    /// For a host that ends no other stream in the callback of a stream, and only so many in a tick. If
+    /// [`Self::is_behind`] says so, the host calls [`Self::on_more`] soon.
+    pub fn ending_at_most(most: usize) -> Self {
+        Self { pace: Pace::of(most), ..Self::default() }
+    }
+
     /// The host hands over a policy, which is in force from now on. The streams that it ends are cut, the first at
     /// once.
     pub fn on_policy(
@@ -94,6 +103,7 @@ impl Lifecycle {
         now: Clocks,
         effects: &mut Vec<Effect>,
     ) -> PolicyNumber {
+        self.pace.begin_push();
         self.ticked = self.ticked.max(now.monotonic);
         let number = self.policies.push(policy);
         self.review_open(now.wall);
@@ -109,6 +119,7 @@ impl Lifecycle {
         now: Clocks,
         effects: &mut Vec<Effect>,
     ) {
+        self.pace.begin_push();
         self.ticked = self.ticked.max(now.monotonic);
         if self.policies.go_back(number) {
             effects.push(Effect::log(LogLine::WentBack));
@@ -129,6 +140,7 @@ impl Lifecycle {
         now: Clocks,
         effects: &mut Vec<Effect>,
     ) {
+        self.pace.begin_push();
         self.ticked = self.ticked.max(now.monotonic);
         self.policies.push_from_elsewhere(policy);
         self.review_open(now.wall);
@@ -143,6 +155,7 @@ impl Lifecycle {
         now: Clocks,
         effects: &mut Vec<Effect>,
     ) {
+        self.pace.begin_push();
         self.ticked = self.ticked.max(now.monotonic);
         self.policies.push_anew(number, policy);
         self.review_open(now.wall);
@@ -158,6 +171,7 @@ impl Lifecycle {
     /// There is a newer policy that nobody can hand over. No stream is let in any more, and every open stream is cut,
     /// for `why`.
     pub fn on_policy_lost(&mut self, why: Cut, now: Clocks, effects: &mut Vec<Effect>) {
+        self.pace.begin_push();
         self.ticked = self.ticked.max(now.monotonic);
         self.cut_all(why, effects);
         self.policies.clear();
@@ -225,6 +239,7 @@ impl Lifecycle {
     ) -> Step {
         let id = request.stream;
         self.had_streams = true;
+        self.pace.begin_stream();
         let by = self.policies.judged_by(request.under);
         let protocol = if request.head.is_grpc() { Protocol::Grpc } else { Protocol::Http };
         let origin = || Origin::new(request.head.path, request.request_id);
@@ -251,6 +266,18 @@ impl Lifecycle {
         clock: &dyn Fn() -> Now,
         effects: &mut Vec<Effect>,
     ) -> Step {
+        self.pace.begin_stream();
+        self.on_piece(id, body, is_end, clock, effects)
+    }
+
+    fn on_piece(
+        &mut self,
+        id: StreamId,
+        body: &dyn RequestBody,
+        is_end: bool,
+        clock: &dyn Fn() -> Now,
+        effects: &mut Vec<Effect>,
+    ) -> Step {
         let Some(stream) = self.streams.held_mut(id) else { return self.step_of(id) };
         self.held.grow(stream, body);
         let step = self.conclude(id, body, is_end, clock, effects);
@@ -263,6 +290,7 @@ impl Lifecycle {
 
     /// The trailers of a stream have come, and with them its end.
     pub fn on_trailers(&mut self, id: StreamId, effects: &mut Vec<Effect>) -> Step {
+        self.pace.begin_stream();
         let refusal = Refusal::MalformedRequest(RequestError::Incomplete);
         match self.refuse_held(id, &refusal, effects) {
             Some((step, _)) => step,
@@ -280,6 +308,7 @@ impl Lifecycle {
 
     /// Time has passed. To be called about ten times a second.
     pub fn on_tick(&mut self, now: Clocks, effects: &mut Vec<Effect>) {
+        self.pace.begin_tick(&self.streams, effects);
         self.ticked = self.ticked.max(now.monotonic);
         if std::mem::take(&mut self.went_back) {
             effects.push(Effect::log(LogLine::WentBack));
@@ -294,6 +323,18 @@ impl Lifecycle {
         self.review_expiry(now.wall);
         self.cut_due(effects);
         self.take_census(now);
+    }
+
+    /// Whether there may be streams to end for which there was no room before.
+    pub fn is_behind(&self) -> bool {
+        self.pace.is_behind()
+    }
+
+    /// Ends streams for which there was no room before, outside the callback of any stream.
+    pub fn on_more(&mut self, effects: &mut Vec<Effect>) {
+        self.pace.begin_tick(&self.streams, effects);
+        self.refuse_overdue(effects);
+        self.cut_due(effects);
     }
 
     fn hold(
@@ -316,7 +357,7 @@ impl Lifecycle {
         self.held.enter(id, &mut stream);
         self.streams.set(id, State::Held(Box::new(stream)));
         if request.is_end {
-            return self.on_body(id, &NoBody, true, &|| clock, effects);
+            return self.on_piece(id, &NoBody, true, &|| clock, effects);
         }
         if self.held.is_over() {
             self.shed(id, effects);

@@ -4,11 +4,12 @@
 
 use std::time::Duration;
 
+use prost::Message;
 use serde_json::{Value, json};
 use zonegate::gate::{ADS_SOTW, BOOTSTRAP};
 use zonegate_testkit::gateway::Form;
-use zonegate_testkit::raw_client::{Answer, End, RawConnection, RawRequest, RawStream};
-use zonegate_testkit::zone_proxy::Claimed;
+use zonegate_testkit::raw_client::{Answer, End, RawConnection, RawRequest, RawStream, grpc_frame};
+use zonegate_testkit::zone_proxy::{Claimed, discovery_request};
 
 use crate::form::form;
 use crate::harness::{Bench, LIMIT, Setup, grpc_headers};
@@ -209,6 +210,43 @@ async fn a_flood_with_a_good_token_does_not_keep_good_clients_out() {
     let refused = setup.denied("overloaded").await;
     assert!(refused > (CONNECTIONS * STREAMS / 2) as u64, "{refused} were refused");
     drop((large, small));
+}
+
+/// At a full gateway, each piece of a good client makes strangers lose. The client itself loses nothing by that.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_makes_strangers_lose_is_let_in() {
+    const GOOD: usize = 10;
+    let setup = start(|bench| bench).await;
+    let flood = Flood::of_bootstraps(&setup).await;
+    let raw = setup.raw().await;
+    let mut held = Vec::new();
+    for _ in 0..GOOD {
+        let mut headers = grpc_headers(&setup.token());
+        headers.push(("x-padding", vec![b'x'; SIZE / 2]));
+        held.push(raw.begin("POST", ADS_SOTW, headers).await.unwrap());
+    }
+    raw.settled().await.unwrap();
+    let message = grpc_frame(&discovery_request(Claimed::INGRESS).encode_to_vec());
+    held.iter_mut().for_each(|stream| stream.send(message.clone(), false));
+    setup.gateway.wait_stat("zonegate.allowed", GOOD as u64, LIMIT).await.unwrap();
+    let raw = setup.raw().await;
+    let mut body = request(&setup.token());
+    body["padding"] = "x".repeat(SIZE).into();
+    let body = body.to_string().into_bytes();
+    let (first, rest) = body.split_at(SIZE - 100);
+    let mut held = Vec::new();
+    for _ in 0..GOOD {
+        let mut stream = raw.begin("POST", BOOTSTRAP, json_headers()).await.unwrap();
+        stream.send(first.to_vec(), false);
+        raw.settled().await.unwrap();
+        held.push(stream);
+    }
+    for mut stream in held {
+        stream.send(rest.to_vec(), true);
+        let answer = stream.answer(LIMIT).await.unwrap();
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    drop(flood);
 }
 
 /// The memory is free again after the strangers disconnect.

@@ -36,6 +36,7 @@ mod lifecycle_timer;
 mod listed_streams;
 mod listener_pushes;
 mod load;
+mod many_at_once;
 mod memory;
 mod memory_of_pushes;
 mod metrics;

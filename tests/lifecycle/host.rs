@@ -207,8 +207,18 @@ pub(crate) fn head<'a>(path: &'a str, token: &'a str) -> Head<'a> {
 
 impl Host {
     pub(crate) fn new() -> Self {
-        let (life, streams) = (Lifecycle::default(), BTreeMap::new());
-        Self { life, streams, wall: Some(START * 1_000), monotonic: 0 }
+        Self::of(Lifecycle::default())
+    }
+
+    pub(crate) fn of(life: Lifecycle) -> Self {
+        Self { life, streams: BTreeMap::new(), wall: Some(START * 1_000), monotonic: 0 }
+    }
+
+    /// A callback in which the host ends streams for which there was no room before.
+    pub(crate) fn more(&mut self) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.life.on_more(&mut effects);
+        effects
     }
 
     pub(crate) fn clock(&self) -> Now {

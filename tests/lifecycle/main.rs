@@ -15,6 +15,7 @@ mod spec_dataplanes;
 mod spec_held;
 mod spec_host;
 mod spec_open;
+mod spec_pace;
 mod spec_pushes;
 mod spec_shadow;
 mod vm;

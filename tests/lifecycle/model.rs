@@ -16,7 +16,7 @@ use std::time::Duration;
 use serde_json::json;
 use zonegate::credential::TokenCache;
 use zonegate::gate::{Frame, Held, Holding, Judge, Mode, OnOpen, Permit, Policy, Verdict};
-use zonegate::lifecycle::{Decision, Effect, HELD_BYTES, PolicyNumber, Step};
+use zonegate::lifecycle::{Decision, Effect, HELD_BYTES, Lifecycle, PolicyNumber, Step, StreamId};
 use zonegate::log_line::LogLine;
 
 use super::host::{Begin, Host, bytes, head, policy};
@@ -117,6 +117,7 @@ struct Known {
 /// The lifecycle, and the state to check it against.
 pub(crate) struct Model {
     host: Host,
+    most: usize,
     pushed: Vec<(PolicyNumber, Arc<Policy>)>,
     newest: usize,
     dropped: BTreeSet<PolicyNumber>,
@@ -130,9 +131,11 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    pub(crate) fn new() -> Self {
+    /// The model of a host that ends this many streams in a tick, and no other in the callback of a stream.
+    pub(crate) fn ending_at_most(most: usize) -> Self {
         Self {
-            host: Host::new(),
+            host: Host::of(Lifecycle::ending_at_most(most)),
+            most,
             pushed: Vec::new(),
             newest: 0,
             dropped: BTreeSet::new(),
@@ -254,8 +257,23 @@ impl Model {
         }
     }
 
-    /// Records the effects, and checks whether they are allowed.
+    /// Records the effects, and those of the callbacks that the lifecycle asks for, and checks whether they are allowed.
     fn follow(&mut self, current: Option<u32>, step: Option<Step>, effects: &[Effect]) {
+        self.follow_one(current, step, effects);
+        while self.host.life.is_behind() {
+            let more = self.host.more();
+            self.follow_one(None, None, &more);
+        }
+    }
+
+    fn follow_one(&mut self, current: Option<u32>, step: Option<Step>, effects: &[Effect]) {
+        let others = effects.iter().filter(|effect| match effect {
+            Effect::Answer(StreamId(id), _) | Effect::Cut(StreamId(id)) => Some(*id) != current,
+            _ => false,
+        });
+        let is_limited = self.most < usize::MAX;
+        let most = if is_limited && current.is_some() { 0 } else { self.most };
+        assert!(others.count() <= most, "more than the host can end: {effects:?}");
         for effect in effects {
             if matches!(effect, Effect::Log(line) if **line == LogLine::WentBack) {
                 let stream = current.expect("a stream tells that the host went back");

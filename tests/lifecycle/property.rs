@@ -55,11 +55,12 @@ fn in_any_order_of_events() {
     let cases = u32::try_from(steps / LENGTH).unwrap();
     let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
     let story = prop::collection::vec(event(), LENGTH / 2..LENGTH * 3 / 2);
-    let run = |events: Vec<Event>| {
-        let mut model = Model::new();
+    let most = prop_oneof![2 => Just(usize::MAX), 1 => 1..3_usize];
+    let run = |(most, events): (usize, Vec<Event>)| {
+        let mut model = Model::ending_at_most(most);
         events.iter().for_each(|event| model.happen(event));
         model.end_all();
         Ok(())
     };
-    TestRunner::new(config).run(&story, run).unwrap_or_else(|failure| panic!("{failure}"));
+    TestRunner::new(config).run(&(most, story), run).unwrap_or_else(|failure| panic!("{failure}"));
 }

@@ -4,7 +4,8 @@
 //! STREAM [TOKEN] [under NAME] [with HEADER-BYTES] [end]`, `body STREAM BYTES [end]`, `trailers STREAM`, `end STREAM`,
 //! `tick MILLISECONDS`, `clock SECONDS|none`, `gauges`, `counted` (every gauge of streams by its name, unless it is 0),
 //! `again NAME` (the host has gone back to this policy), `await` and `lose` (a newer policy, which is not passed to the
-//! gate), `kept` (the names of the kept policies).
+//! gate), `kept` (the names of the kept policies), `most NUMBER` (first of all: the host ends this many streams in a
+//! tick, and no other in the callback of a stream), `more` (the callback of a host that is behind, or `none`).
 //!
 //! Effects: `continue`, `pause`; `1:answer CODE`, `1:cut`, `1:resume`; `1:allow`, `1:deny REASON`, `1:would_deny
 //! REASON`, `1:pending` (facts for the access log); counters by their names; `warn`, `info` (log lines).
@@ -13,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
-use zonegate::lifecycle::{Effect, PolicyNumber, Step};
+use zonegate::lifecycle::{Effect, Lifecycle, PolicyNumber, Step};
 use zonegate::log_line::Level;
 use zonegate::metrics::Change;
 
@@ -74,6 +75,14 @@ impl Teller {
                 self.host.life.on_policy_awaited();
                 String::new()
             }
+            "most" => {
+                self.host.life = Lifecycle::ending_at_most(words[0].parse().unwrap());
+                String::new()
+            }
+            "more" => match self.host.life.is_behind() {
+                true => shown(None, &self.host.more()),
+                false => "none".to_owned(),
+            },
             "lose" => shown(None, &self.host.lose()),
             "tick" => shown(None, &self.host.tick(words[0].parse().unwrap())),
             "clock" => {

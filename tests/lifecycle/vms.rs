@@ -211,7 +211,7 @@ fn calls_that_come_soon_after_a_tick_belong_to_it() {
         vm.tick(100);
     }
     main.given(revoking("id-2"));
-    for (milliseconds, revoked) in [(0, None), (49, None), (1, REVOKED)] {
+    for (milliseconds, revoked) in [(0, None), (89, None), (1, REVOKED)] {
         main.tick(milliseconds);
         worker.tick(100);
         assert_eq!(worker.says("other").as_deref(), revoked, "{milliseconds}");

@@ -1,0 +1,94 @@
+//! A host that ends only some streams in a tick, and no other in the callback of a stream, in the form of [`crate::spec`].
+
+use crate::spec::{LET_IN, tell};
+
+/// Policies that cut at once.
+const REVOKING: &str = r#"push b {"revocations":"id-1","openStreams":{"cutWithinMilliseconds":0}}"#;
+
+fn opened(streams: u32) -> Vec<(String, String)> {
+    let mut story =
+        vec![("most 2".to_owned(), String::new()), ("push a".to_owned(), String::new())];
+    for stream in 1..=streams {
+        story.push((format!("headers {stream} good"), "pause".to_owned()));
+        let let_in = LET_IN.replace("1:allow", &format!("{stream}:allow"));
+        story.push((format!("body {stream} ingress"), let_in));
+    }
+    story
+}
+
+fn add(story: &mut Vec<(String, String)>, lines: &[(&str, &str)]) {
+    story.extend(lines.iter().map(|(event, wanted)| ((*event).to_owned(), (*wanted).to_owned())));
+}
+
+#[test]
+fn a_push_cuts_as_many_as_the_host_can_end_and_the_others_soon() {
+    let mut story = opened(5);
+    let lines = [
+        (REVOKING, "1:cut, streams.cut.revoked, warn, 2:cut, streams.cut.revoked, warn"),
+        ("gauges", "open 3 held 0 shadowed 0"),
+        ("more", "3:cut, streams.cut.revoked, warn, 4:cut, streams.cut.revoked, warn"),
+        ("more", "5:cut, streams.cut.revoked, warn"),
+        ("more", "none"),
+        ("gauges", "open 0 held 0 shadowed 0"),
+    ];
+    add(&mut story, &lines);
+    tell(&story);
+}
+
+#[test]
+fn what_was_not_cut_yet_is_spared_by_a_push_that_allows_it() {
+    let mut story = opened(3);
+    let lines = [
+        (REVOKING, "1:cut, streams.cut.revoked, warn, 2:cut, streams.cut.revoked, warn"),
+        ("push c", ""),
+        ("tick 100", ""),
+        ("gauges", "open 1 held 0 shadowed 0"),
+    ];
+    add(&mut story, &lines);
+    tell(&story);
+}
+
+#[test]
+fn late_streams_are_answered_as_the_host_can_end_them() {
+    let late = |stream: u32| {
+        format!("denied.no_first_message, {stream}:deny no_first_message, {stream}:answer 4, warn")
+    };
+    let mut story =
+        vec![("most 2".to_owned(), String::new()), ("push a".to_owned(), String::new())];
+    story.extend((1..=4).map(|stream| (format!("headers {stream} good"), "pause".to_owned())));
+    story.push(("tick 100".to_owned(), String::new()));
+    story.push(("tick 5000".to_owned(), format!("{}, {}", late(1), late(2))));
+    // Of its own stream, a callback disposes.
+    story.push((
+        "headers 5 other end".to_owned(),
+        "pause, denied.malformed_request, 5:deny malformed_request, 5:answer 3, warn".to_owned(),
+    ));
+    story.push(("more".to_owned(), format!("{}, {}", late(3), late(4))));
+    story.push(("more".to_owned(), String::new()));
+    story.push(("more".to_owned(), "none".to_owned()));
+    tell(&story);
+}
+
+/// The limit is 16 MiB: 270 times 60,000 bytes, and the state of each stream. Those that lose are no longer counted, and
+/// hear of it in a tick, unless they have ended.
+#[test]
+fn streams_that_lose_are_answered_in_a_tick() {
+    let lost = |stream: u32| format!("denied.overloaded, {stream}:deny overloaded, warn");
+    let mut story =
+        vec![("most 1".to_owned(), String::new()), ("push a".to_owned(), String::new())];
+    for stream in 1..=270 {
+        story.push((format!("bootstrap {stream} with 60000"), "pause".to_owned()));
+    }
+    story.push(("headers 301 good".to_owned(), "pause".to_owned()));
+    story.push(("body 301 long".to_owned(), format!("pause, {}, {}", lost(1), lost(2))));
+    add(&mut story, &[("gauges", "open 0 held 269 shadowed 0"), ("more", "1:answer 14")]);
+    add(&mut story, &[("body 301 nothing", "pause"), ("tick 100", "2:answer 14")]);
+    add(&mut story, &[("more", ""), ("more", "none")]);
+    // The second of these fills the room that one stream leaves.
+    for stream in [302, 303] {
+        story.push((format!("headers {stream} good"), "pause".to_owned()));
+    }
+    story.push(("body 302 long".to_owned(), format!("pause, {}, {}", lost(3), lost(4))));
+    add(&mut story, &[("end 3", ""), ("more", "4:answer 14"), ("more", ""), ("more", "none")]);
+    tell(&story);
+}
