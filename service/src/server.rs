@@ -4,7 +4,9 @@
 //! the limits; the modules of the protocols handle requests.
 
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -39,7 +41,7 @@ const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
 const SEND_BUFFER: usize = 256 * 1024;
 /// The largest headers: more than Envoy accepts from a client.
 const HEADER_BYTES: u32 = 128 * 1024;
-/// The time for a handshake, and for the headers of HTTP/1.1.
+/// The time for a handshake, for the headers of HTTP/1.1, and until a new connection has its first request.
 const HEADERS: Duration = Duration::from_secs(10);
 /// How often a peer is asked whether it is still there, and how long it may take to answer.
 const KEEPALIVE: Duration = Duration::from_secs(20);
@@ -103,6 +105,9 @@ async fn connection(
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
         .max_pending_accept_reset_streams(RESETS)
+        // The limit is for the life of a connection, and Envoy keeps one for days. A peer does no harm with data for
+        // requests that are over.
+        .max_local_error_reset_streams(None)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(HEADER_BYTES)
@@ -110,12 +115,18 @@ async fn connection(
         .keep_alive_interval(KEEPALIVE)
         .keep_alive_timeout(KEEPALIVE_ANSWER);
     let routes = TowerToHyperService::new(routes);
+    let has_asked = AtomicBool::new(false);
     let service = service_fn(|mut request: Request<Incoming>| {
+        has_asked.store(true, Ordering::Relaxed);
         // Only requests for the page need the address of the peer.
         if request.uri().path() == http::PAGE {
             request.extensions_mut().insert(Peer(peer));
         }
         routes.call(request)
     });
-    let _ = server.serve_connection(TokioIo::new(stream), service).await;
+    let mut served = pin!(server.serve_connection(TokioIo::new(stream), service));
+    // A connection that asks for nothing takes the place of others.
+    if timeout(HEADERS, &mut served).await.is_err() && has_asked.load(Ordering::Relaxed) {
+        let _ = served.await;
+    }
 }
