@@ -16,15 +16,15 @@ use crate::shared_data::SharedData;
 use crate::shared_gauge::{self, Member};
 use crate::token::SignatureBackend;
 
-/// How often the lifecycle ticks.
+/// How often the lifecycle ticks. Hosts of other forms call it this often.
 pub const TICK: Duration = Duration::from_millis(100);
 /// How often a host calls [`VmGateway::on_tick`]: more often than the lifecycle ticks, so that many streams end soon.
-pub const CALL: Duration = Duration::from_millis(20);
+pub const CALL_PERIOD: Duration = Duration::from_millis(20);
 /// Calls that come less than this time after a tick belong to that tick.
 const SAME_TICK: Duration = Duration::from_millis(90);
 /// How many streams a host ends in one tick. V8 can end some 450; a push may come with a tick, and other builds of Envoy
 /// may need more of the stack for each stream.
-const ENDING_AT_MOST: usize = 64;
+const ENDED_IN_ONE_TICK: usize = 64;
 
 /// One gateway in one VM.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ impl VmGateway {
     /// same `number`; the VMs of one module have the same `module`.
     pub fn new(name: &str, number: u64, module: u64, backend: &'static SignatureBackend) -> Self {
         Self {
-            lifecycle: Lifecycle::ending_at_most(ENDING_AT_MOST),
+            lifecycle: Lifecycle::ending_at_most(ENDED_IN_ONE_TICK),
             pushes: PushLog::new(name, module),
             numbers: Vec::new(),
             backend,

@@ -32,6 +32,10 @@ const STREAMS: u32 = 1_000;
 /// How many requests a peer may reset before the service has looked at them. Where a client of the gateway disconnects, all
 /// of its requests are reset at once. Beyond this the connection ends, with the requests of other clients.
 const RESETS: usize = STREAMS as usize;
+/// How many times, in the life of a connection, data may come for requests that are over. It comes where an answer and a
+/// reset cross, and Envoy keeps a connection for days. Each takes some hundred bytes until the peer reads of it (RustSec:
+/// RUSTSEC-2024-0003). Beyond this the connection ends, with the requests of other clients.
+const LATE: usize = 100_000;
 /// The most bytes of one request that a peer may send before they are read. It is more than the first message of a
 /// proxy, which is held.
 const STREAM_WINDOW: u32 = 1_310_720;
@@ -43,6 +47,8 @@ const SEND_BUFFER: usize = 256 * 1024;
 const HEADER_BYTES: u32 = 128 * 1024;
 /// The time for a handshake, for the headers of HTTP/1.1, and until a new connection has its first request.
 const HEADERS: Duration = Duration::from_secs(10);
+/// The time for a request that crosses the end of a connection that had none.
+const LAST_REQUEST: Duration = Duration::from_secs(1);
 /// How often a peer is asked whether it is still there, and how long it may take to answer.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 const KEEPALIVE_ANSWER: Duration = Duration::from_secs(10);
@@ -105,9 +111,7 @@ async fn connection(
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
         .max_pending_accept_reset_streams(RESETS)
-        // The limit is for the life of a connection, and Envoy keeps one for days. A peer does no harm with data for
-        // requests that are over.
-        .max_local_error_reset_streams(None)
+        .max_local_error_reset_streams(LATE)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(HEADER_BYTES)
@@ -126,7 +130,13 @@ async fn connection(
     });
     let mut served = pin!(server.serve_connection(TokioIo::new(stream), service));
     // A connection that asks for nothing takes the place of others.
-    if timeout(HEADERS, &mut served).await.is_err() && has_asked.load(Ordering::Relaxed) {
+    if timeout(HEADERS, &mut served).await.is_ok() {
+        return;
+    }
+    if has_asked.load(Ordering::Relaxed) {
         let _ = served.await;
+    } else {
+        served.as_mut().graceful_shutdown();
+        let _ = timeout(LAST_REQUEST, served).await;
     }
 }

@@ -166,27 +166,30 @@ impl Lifecycle {
     /// As [`Self::refuse_held`], outside the stream's own callback. If the host can end no more streams now, the client
     /// is told later.
     fn refuse_other(&mut self, id: StreamId, refusal: &Refusal, effects: &mut Vec<Effect>) {
+        let bytes = self.streams.held_mut(id).map_or(0, |stream| stream.weight());
         let (has_room, first) = (self.pace.take(), effects.len());
         if let Some((Step::Continue, true)) = self.refuse_held(id, refusal, effects) {
             effects.push(Effect::Resume(id));
         }
-        if !has_room {
-            let ends =
-                |effect: &mut Effect| matches!(effect, Effect::Answer(..) | Effect::Resume(_));
-            self.pace.put_off(id, effects.extract_if(first.., ends));
+        let ends = |effect: &mut Effect| matches!(effect, Effect::Answer(..) | Effect::Resume(_));
+        if !has_room && let Some(effect) = effects.extract_if(first.., ends).next() {
+            self.pace.put_off(id, effect, bytes);
         }
     }
 
     /// Refuses the held streams whose time is over, as many as the host can end now. Without a policy it is over for all
     /// of them.
     pub(super) fn refuse_overdue(&mut self, effects: &mut Vec<Effect>) {
+        if !self.pace.has_room() {
+            return;
+        }
         let policy = self.policies.newest().cloned();
-        let now = self.ticked;
         let mut overdue = Vec::new();
         for (id, stream) in self.streams.all_held_mut() {
-            let since = *stream.since.get_or_insert(now);
+            // Without this it has come since the last tick.
+            let Some(since) = stream.since else { continue };
             let refusal = match &policy {
-                Some(policy) => policy.overdue(now.saturating_sub(since)),
+                Some(policy) => policy.overdue(self.ticked.saturating_sub(since)),
                 None => Some(Refusal::PolicyUnavailable),
             };
             overdue.extend(refusal.map(|refusal| (id, refusal)));
@@ -201,15 +204,23 @@ impl Lifecycle {
     }
 
     /// Refuses streams until the others are within the limit: first the stranger that has waited longest, and without
-    /// strangers the stream that has. `id` is the stream of the callback.
+    /// strangers the stream that has. `id` is the stream of the callback. It loses itself if the host still holds too much
+    /// for those that have lost.
     pub(super) fn shed(&mut self, id: StreamId, effects: &mut Vec<Effect>) {
         while self.held.is_over()
             && let Some(first) = self.held.first()
         {
-            match first == id {
+            match first == id || self.is_crowded(id) {
                 true => drop(self.refuse_held(id, &Refusal::Overloaded, effects)),
                 false => self.refuse_other(first, &Refusal::Overloaded, effects),
             }
+        }
+    }
+
+    fn is_crowded(&self, id: StreamId) -> bool {
+        match self.streams.get(id) {
+            Some(State::Held(stream)) => self.pace.bytes() >= stream.lost_at_most(),
+            _ => false,
         }
     }
 

@@ -136,6 +136,7 @@ impl Lifecycle {
         {
             let Some(state) = self.streams.get(id) else { continue };
             self.pace.take();
+            self.pace.forget(id);
             let identity = state.identity();
             self.streams.set(id, State::Answered);
             effects.push(Effect::Cut(id));

@@ -52,6 +52,15 @@ impl HeldStream {
         Self { held, also_by, body, header_bytes, protocol, origin, since: None, order: 0 }
     }
 
+    /// How much the host may hold for streams that have lost and are not answered yet, for this stream to make another
+    /// lose.
+    pub(super) fn lost_at_most(&self) -> usize {
+        match self.rank() {
+            Rank::Stranger => HELD_BYTES / 2,
+            Rank::Verified => HELD_BYTES,
+        }
+    }
+
     fn rank(&self) -> Rank {
         match &self.held {
             Held::FirstMessage { credential: Ok(Credential::Verified(_)), .. } => Rank::Verified,
@@ -59,7 +68,8 @@ impl HeldStream {
         }
     }
 
-    fn weight(&self) -> usize {
+    /// The memory that it takes, in bytes.
+    pub(super) fn weight(&self) -> usize {
         let credential = match &self.held {
             Held::FirstMessage { credential: Ok(credential), .. } => credential.bytes(),
             Held::FirstMessage { credential: Err(_), .. } | Held::Bootstrap => 0,

@@ -26,7 +26,8 @@
 //! - One policy is in force, the newest that the host handed over. A stream is judged by the policy that is in force at
 //!   that moment. An open stream belongs to no policy. (A stream that the host begins under an earlier policy must
 //!   satisfy the earlier policy, too: see [`policies`].)
-//! - A held stream is answered at the first tick after `firstMessageSeconds`.
+//! - A held stream is answered at the first tick after `firstMessageSeconds`, or soon after it if the host can end no more
+//!   streams in that tick.
 //! - A stream is answered at most once.
 //! - [`Gauges`] are the numbers of open, held and shadowed streams.
 //! - The memory of all held streams is bounded: [`HELD_BYTES`]. An open stream keeps an
@@ -89,8 +90,8 @@ pub struct Lifecycle {
 }
 
 impl Lifecycle {
-    /// For a host that ends no other stream in the callback of a stream, and only so many in a tick. If
-    /// [`Self::is_behind`] says so, the host calls [`Self::on_more`] soon.
+    /// For a host that ends no other stream in the callback of a stream, and only so many in a tick (and as many again if
+    /// a push comes in the same callback). If [`Self::is_behind`] says so, the host calls [`Self::on_more`] soon.
     pub fn ending_at_most(most: usize) -> Self {
         Self { pace: Pace::of(most), ..Self::default() }
     }
@@ -239,7 +240,7 @@ impl Lifecycle {
     ) -> Step {
         let id = request.stream;
         self.had_streams = true;
-        self.pace.begin_stream();
+        self.pace.begin_stream(id, effects);
         let by = self.policies.judged_by(request.under);
         let protocol = if request.head.is_grpc() { Protocol::Grpc } else { Protocol::Http };
         let origin = || Origin::new(request.head.path, request.request_id);
@@ -266,7 +267,7 @@ impl Lifecycle {
         clock: &dyn Fn() -> Now,
         effects: &mut Vec<Effect>,
     ) -> Step {
-        self.pace.begin_stream();
+        self.pace.begin_stream(id, effects);
         self.on_piece(id, body, is_end, clock, effects)
     }
 
@@ -290,7 +291,7 @@ impl Lifecycle {
 
     /// The trailers of a stream have come, and with them its end.
     pub fn on_trailers(&mut self, id: StreamId, effects: &mut Vec<Effect>) -> Step {
-        self.pace.begin_stream();
+        self.pace.begin_stream(id, effects);
         let refusal = Refusal::MalformedRequest(RequestError::Incomplete);
         match self.refuse_held(id, &refusal, effects) {
             Some((step, _)) => step,
@@ -301,6 +302,7 @@ impl Lifecycle {
     /// A stream has ended, whoever ended it.
     pub fn on_end(&mut self, id: StreamId) {
         self.cuts.remove(id);
+        self.pace.forget(id);
         if let Some(State::Held(stream)) = self.streams.remove(id) {
             self.held.leave(&stream);
         }
@@ -308,7 +310,7 @@ impl Lifecycle {
 
     /// Time has passed. To be called about ten times a second.
     pub fn on_tick(&mut self, now: Clocks, effects: &mut Vec<Effect>) {
-        self.pace.begin_tick(&self.streams, effects);
+        self.pace.begin_tick();
         self.ticked = self.ticked.max(now.monotonic);
         if std::mem::take(&mut self.went_back) {
             effects.push(Effect::log(LogLine::WentBack));
@@ -319,9 +321,11 @@ impl Lifecycle {
             self.review_open(now.wall);
         }
         self.seen_wall = now.wall.0.or(self.seen_wall);
-        self.refuse_overdue(effects);
+        for (_, stream) in self.streams.all_held_mut() {
+            stream.since.get_or_insert(self.ticked);
+        }
         self.review_expiry(now.wall);
-        self.cut_due(effects);
+        self.end_others(effects);
         self.take_census(now);
     }
 
@@ -330,11 +334,18 @@ impl Lifecycle {
         self.pace.is_behind()
     }
 
-    /// Ends streams for which there was no room before, outside the callback of any stream.
+    /// Ends streams for which there was no room before, by the time of the last tick. To be called outside the callback of
+    /// any stream.
     pub fn on_more(&mut self, effects: &mut Vec<Effect>) {
-        self.pace.begin_tick(&self.streams, effects);
-        self.refuse_overdue(effects);
+        self.pace.begin_tick();
+        self.end_others(effects);
+    }
+
+    /// Cuts come first: no flood of strangers may put off a revocation.
+    fn end_others(&mut self, effects: &mut Vec<Effect>) {
         self.cut_due(effects);
+        self.pace.catch_up(effects);
+        self.refuse_overdue(effects);
     }
 
     fn hold(

@@ -234,6 +234,7 @@ impl Model {
     fn tick(&mut self, milliseconds: u64) {
         let effects = self.host.tick(milliseconds);
         self.follow(None, None, &effects);
+        self.catch_up();
         if self.is_lost {
             let held = self.streams.values().filter(|known| known.is_held).count();
             assert_eq!(held, 0, "held without a policy that could let go");
@@ -257,18 +258,20 @@ impl Model {
         }
     }
 
-    /// Records the effects, and those of the callbacks that the lifecycle asks for, and checks whether they are allowed.
-    fn follow(&mut self, current: Option<u32>, step: Option<Step>, effects: &[Effect]) {
-        self.follow_one(current, step, effects);
+    /// The host ends the streams for which there was no room.
+    fn catch_up(&mut self) {
         while self.host.life.is_behind() {
             let more = self.host.more();
-            self.follow_one(None, None, &more);
+            self.follow(None, None, &more);
         }
     }
 
-    fn follow_one(&mut self, current: Option<u32>, step: Option<Step>, effects: &[Effect]) {
+    /// Records the effects, and checks whether they are allowed.
+    fn follow(&mut self, current: Option<u32>, step: Option<Step>, effects: &[Effect]) {
         let others = effects.iter().filter(|effect| match effect {
-            Effect::Answer(StreamId(id), _) | Effect::Cut(StreamId(id)) => Some(*id) != current,
+            Effect::Answer(StreamId(id), _)
+            | Effect::Cut(StreamId(id))
+            | Effect::Resume(StreamId(id)) => Some(*id) != current,
             _ => false,
         });
         let is_limited = self.most < usize::MAX;

@@ -2,7 +2,7 @@
 
 use crate::spec::{LET_IN, tell};
 
-/// Policies that cut at once.
+/// A policy that cuts at once.
 const REVOKING: &str = r#"push b {"revocations":"id-1","openStreams":{"cutWithinMilliseconds":0}}"#;
 
 fn opened(streams: u32) -> Vec<(String, String)> {
@@ -58,7 +58,7 @@ fn late_streams_are_answered_as_the_host_can_end_them() {
     story.extend((1..=4).map(|stream| (format!("headers {stream} good"), "pause".to_owned())));
     story.push(("tick 100".to_owned(), String::new()));
     story.push(("tick 5000".to_owned(), format!("{}, {}", late(1), late(2))));
-    // Of its own stream, a callback disposes.
+    // A callback may always answer its own stream.
     story.push((
         "headers 5 other end".to_owned(),
         "pause, denied.malformed_request, 5:deny malformed_request, 5:answer 3, warn".to_owned(),
@@ -90,5 +90,70 @@ fn streams_that_lose_are_answered_in_a_tick() {
     }
     story.push(("body 302 long".to_owned(), format!("pause, {}, {}", lost(3), lost(4))));
     add(&mut story, &[("end 3", ""), ("more", "4:answer 14"), ("more", ""), ("more", "none")]);
+    tell(&story);
+}
+
+fn full() -> Vec<(String, String)> {
+    let mut story =
+        vec![("most 1".to_owned(), String::new()), ("push a".to_owned(), String::new())];
+    for stream in 1..=270 {
+        story.push((format!("bootstrap {stream} with 60000"), "pause".to_owned()));
+    }
+    story.push(("headers 301 good".to_owned(), "pause".to_owned()));
+    story
+}
+
+#[test]
+fn a_stream_that_has_lost_is_answered_in_its_own_callback() {
+    let mut story = full();
+    let lost = |stream: u32| format!("denied.overloaded, {stream}:deny overloaded, warn");
+    story.push(("body 301 long".to_owned(), format!("pause, {}, {}", lost(1), lost(2))));
+    let lines = [("body 2 nothing", "pause, 2:answer 14"), ("body 2 nothing", "pause")];
+    add(&mut story, &lines);
+    add(&mut story, &[("trailers 1", "pause, 1:answer 14"), ("more", "none")]);
+    tell(&story);
+}
+
+#[test]
+fn a_stream_that_has_lost_in_shadow_mode_goes_on_once() {
+    let mut story = full();
+    let lost = |stream: u32| format!("would_deny.overloaded, {stream}:would_deny overloaded, warn");
+    add(&mut story, &[(r#"push b {"mode":"shadow"}"#, "")]);
+    story.push(("body 301 long".to_owned(), format!("pause, {}, {}", lost(1), lost(2))));
+    add(&mut story, &[("body 1 nothing", "continue"), ("more", "2:resume"), ("more", "")]);
+    add(&mut story, &[("more", "none"), ("body 2 nothing", "continue")]);
+    tell(&story);
+}
+
+/// Strangers that lose all the time do not put off a cut.
+#[test]
+fn cuts_come_before_answers() {
+    let mut story = full();
+    let lost = |stream: u32| format!("denied.overloaded, {stream}:deny overloaded, warn");
+    story.push(("headers 400 other".to_owned(), "pause".to_owned()));
+    story.push(("body 400 ingress".to_owned(), LET_IN.replace("1:allow", "400:allow")));
+    story.push(("body 301 long".to_owned(), format!("pause, {}, {}", lost(1), lost(2))));
+    let revoking = r#"push b {"revocations":"id-2","openStreams":{"cutWithinMilliseconds":500}}"#;
+    add(&mut story, &[("tick 100", "1:answer 14"), (revoking, "")]);
+    add(&mut story, &[("more", "400:cut, streams.cut.revoked, warn"), ("more", "2:answer 14")]);
+    tell(&story);
+}
+
+/// Where the host holds 8 MiB for streams that have lost, a stranger loses itself. A proxy with a verified token does not.
+#[test]
+fn strangers_lose_themselves_while_many_wait_for_their_answer() {
+    let mut story = full();
+    let lost = |stream: u32| format!("denied.overloaded, {stream}:deny overloaded");
+    // 8 MiB are 136 times 60,000 bytes, and the state of each stream. Ten lines are logged.
+    for stream in 1..=136_u32 {
+        let line = if stream <= 10 { ", warn" } else { "" };
+        story.push((
+            format!("bootstrap {} with 60000", 1_000 + stream),
+            format!("pause, {}{line}", lost(stream)),
+        ));
+    }
+    let itself = format!("pause, {}, 2000:answer 14", lost(2_000));
+    story.push(("bootstrap 2000 with 60000".to_owned(), itself));
+    story.push(("headers 2001 good with 60000".to_owned(), format!("pause, {}", lost(137))));
     tell(&story);
 }

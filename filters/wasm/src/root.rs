@@ -12,7 +12,7 @@ use super::host::{self, Envoy};
 use super::stream::Stream;
 use super::vm_state;
 use zonegate::lifecycle::{PolicyNumber, StreamId};
-use zonegate::vm_gateway::CALL;
+use zonegate::vm_gateway::CALL_PERIOD;
 
 /// The root context.
 pub(super) struct Root {
@@ -45,7 +45,7 @@ impl RootContext for Root {
     /// configuration.
     fn on_configure(&mut self, _: usize) -> bool {
         // Each root context has a timer of its own, which ends with it.
-        let _ = hostcalls::set_tick_period(CALL);
+        let _ = hostcalls::set_tick_period(CALL_PERIOD);
         let bytes = host::configuration(BufferType::PluginConfiguration);
         #[cfg(zonegate_fault)]
         let bytes = super::fault_injection::configuration(bytes);
