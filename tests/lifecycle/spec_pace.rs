@@ -1,5 +1,11 @@
 //! A host that ends only some streams in a tick, and no other in the callback of a stream, in the form of [`crate::spec`].
 
+use std::sync::Arc;
+
+use serde_json::json;
+use zonegate::lifecycle::{Effect, Lifecycle};
+
+use crate::host::{Begin, Host, path, policy};
 use crate::spec::{LET_IN, tell};
 
 /// A policy that cuts at once.
@@ -125,6 +131,43 @@ fn a_stream_that_has_lost_in_shadow_mode_goes_on_once() {
     tell(&story);
 }
 
+#[test]
+fn a_stream_that_is_cut_is_not_resumed_as_well() {
+    let mut story =
+        vec![("most 1".to_owned(), String::new()), ("push a".to_owned(), String::new())];
+    for stream in 1..=269 {
+        story.push((format!("headers {stream} good with 60000"), "pause".to_owned()));
+    }
+    story.push(("headers 301 other".to_owned(), "pause".to_owned()));
+    story.push((r#"push s {"mode":"shadow"}"#.to_owned(), String::new()));
+    let lost = |stream: u32| format!("would_deny.overloaded, {stream}:would_deny overloaded, warn");
+    story.push(("body 301 long".to_owned(), format!("pause, {}", lost(1))));
+    add(&mut story, &[(REVOKING, "1:cut, streams.cut.revoked, warn")]);
+    add(&mut story, &[("more", ""), ("more", "none")]);
+    tell(&story);
+}
+
+/// Between two ticks, the time is that of the last tick.
+#[test]
+fn a_stream_that_has_come_since_the_last_tick_is_not_late() {
+    let late = |stream: u32| {
+        format!("denied.no_first_message, {stream}:deny no_first_message, {stream}:answer 4, warn")
+    };
+    let lines = [
+        ("most 1", String::new()),
+        (r#"push a {"firstMessageSeconds":1}"#, String::new()),
+        ("headers 1 good", "pause".to_owned()),
+        ("headers 2 good", "pause".to_owned()),
+        ("tick 100", String::new()),
+        ("tick 1000", late(1)),
+        ("headers 3 good", "pause".to_owned()),
+        ("more", late(2)),
+        ("more", String::new()),
+        ("more", "none".to_owned()),
+    ];
+    tell(&lines.map(|(event, wanted)| (event.to_owned(), wanted)));
+}
+
 /// Strangers that lose all the time do not put off a cut.
 #[test]
 fn cuts_come_before_answers() {
@@ -156,4 +199,25 @@ fn strangers_lose_themselves_while_many_wait_for_their_answer() {
     story.push(("bootstrap 2000 with 60000".to_owned(), itself));
     story.push(("headers 2001 good with 60000".to_owned(), format!("pause, {}", lost(137))));
     tell(&story);
+}
+
+/// They do where the host holds 16 MiB.
+#[test]
+fn proxies_with_a_verified_token_lose_themselves_at_last() {
+    let mut host = Host::of(Lifecycle::ending_at_most(1));
+    let (under, _) = host.push(Arc::new(policy(&json!({}))));
+    let mut lost = 0;
+    for stream in 1..1_000 {
+        let (path, token) = (path("headers"), "good");
+        let under = Some(under);
+        let begin = Begin { path, token, under, header_bytes: 60_000, is_end: false };
+        let (_, effects) = host.begin(stream, &begin);
+        if effects.iter().any(|effect| matches!(effect, Effect::Answer(..))) {
+            // Each takes some 62 KiB and its token.
+            assert!((260..=271).contains(&lost), "{lost} have lost");
+            return;
+        }
+        lost += effects.iter().filter(|effect| matches!(effect, Effect::Facts(..))).count();
+    }
+    panic!("{lost} have lost");
 }

@@ -218,6 +218,30 @@ fn calls_that_come_soon_after_a_tick_belong_to_it() {
     }
 }
 
+/// Each end of a stream takes some of the stack of the host.
+#[test]
+fn no_callback_ends_more_streams_than_the_host_can() {
+    let shared = Shared::default();
+    let mut worker = Vm::new(&shared, 1);
+    worker.given(revoking(""));
+    worker.tick(100);
+    for _ in 0..1_000 {
+        worker.opens("other");
+    }
+    let cuts =
+        |effects: &[Effect]| effects.iter().filter(|one| matches!(one, Effect::Cut(_))).count();
+    let mut effects = Vec::new();
+    worker.given_with(revoking("id-2"), &mut effects);
+    let mut all = cuts(&effects);
+    // Cuts are spread over half a second.
+    for milliseconds in (20..=600).step_by(20) {
+        let ended = cuts(&worker.tick(20));
+        assert!(ended <= 64, "{ended} at once");
+        all += ended;
+        assert!(milliseconds < 600 || all == 1_000, "{all} have ended");
+    }
+}
+
 /// The host learns the names of metrics, and how many keys and ids there are.
 #[test]
 fn a_policy_in_force_defines_and_shows_what_it_holds() {
