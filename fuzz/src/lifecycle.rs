@@ -18,7 +18,7 @@ const MOST: usize = 200;
 
 /// See the module.
 pub fn lifecycle(bytes: &[u8]) {
-    // An odd number of bytes: the host ends one stream in a callback.
+    // An odd number of bytes: the host ends one other stream in a tick.
     let most = if bytes.len().is_multiple_of(2) { usize::MAX } else { 1 };
     let mut model = Model::ending_at_most(most);
     let mut reader = Reader(bytes.iter());
