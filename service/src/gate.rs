@@ -122,8 +122,9 @@ impl Gate {
     /// Records that a configuration could not be taken.
     pub(crate) fn refuse(&self, level: Level, line: &str) {
         self.shown.refused(line, wall().0);
-        self.metrics.change(&Metric::Counter(Counter::ConfigRejected), Change::Count);
         self.say(level, line);
+        // The counter is last: whoever sees it finds the reason in the log, and on the page.
+        self.metrics.change(&Metric::Counter(Counter::ConfigRejected), Change::Count);
     }
 
     fn put_in_force(&self, policy: Arc<Policy>) {

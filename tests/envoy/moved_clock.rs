@@ -14,7 +14,7 @@ use crate::open_stream::{goes_on, is_cut, open};
 
 const HOUR: i64 = 3600;
 /// How long a stream may be held, in seconds.
-const HELD: u64 = 2;
+const HELD: u64 = 5;
 
 /// A gateway, and the file that moves its clock.
 struct Moved {

@@ -62,6 +62,16 @@ pub(crate) async fn all_hear_more(heard: &[Arc<AtomicU64>]) {
     }
 }
 
+/// Waits until this many streams have ended, for their clients.
+pub(crate) async fn all_ended(heard: &[Arc<AtomicU64>], count: usize) {
+    let start = Instant::now();
+    let ended = || heard.iter().filter(|heard| heard.load(Ordering::SeqCst) == u64::MAX).count();
+    while ended() < count {
+        assert!(start.elapsed() < LIMIT, "{} of {count} streams have ended", ended());
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// Reads messages until the stream ends, or until all are to stop. Counts them in `heard`; the maximum value means the
 /// end.
 pub(crate) async fn live(

@@ -28,8 +28,12 @@ async fn a_long_list_that_is_taken_back_at_once_is_not_in_force() {
         let folder = setup.gateway.folder().join("ecds");
         fs::write(folder.join(".good"), good).unwrap();
         let (pushed, ()) = tokio::join!(setup.gateway.push(&wrong), async {
+            let place = folder.join("zonegate.json");
+            while fs::metadata(&place).unwrap().len() < 1024 * 1024 {
+                sleep(Duration::from_millis(1)).await;
+            }
             sleep(Duration::from_millis(delay)).await;
-            fs::rename(folder.join(".good"), folder.join("zonegate.json")).unwrap();
+            fs::rename(folder.join(".good"), place).unwrap();
         });
         assert_eq!(pushed.unwrap(), Pushed::Accepted);
         let success = "extension_config_discovery.http_filter.zonegate.update_success";

@@ -50,7 +50,9 @@ async fn rolled_back(first_vm: FirstVm, second: impl Fn(&Path) -> PathBuf) -> Ro
     let stream = open(&connection, &setup.token_of("id-a")).await;
     match first_vm {
         FirstVm::Ends => {
-            drop((kept, revoked));
+            assert!(is_cut_soon(&mut revoked).await);
+            setup.gateway.wait_stat(OPEN, 2, 2 * SILENCE).await.unwrap();
+            drop(kept);
             setup.gateway.wait_stat(OPEN, 1, 2 * SILENCE).await.unwrap();
         }
         FirstVm::Stays => std::mem::forget((kept, revoked)),
