@@ -126,7 +126,7 @@ async fn the_two_minutes_of_the_readme_work_with_a_release() {
             printed += &(lines.next_line().await.unwrap().unwrap() + "\n");
         }
     };
-    timeout(3 * LIMIT, start).await.unwrap_or_else(|_| panic!("{printed}"));
+    timeout(LIMIT, start).await.unwrap_or_else(|_| panic!("{printed}"));
     let told = |begin: &str| -> Vec<&str> {
         printed.lines().filter_map(|line| line.trim().strip_prefix(begin)).collect()
     };

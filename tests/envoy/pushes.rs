@@ -45,9 +45,7 @@ async fn a_push_cuts_the_revoked_streams_and_no_others() {
         .collect();
     all_hear_more(&heard).await;
     let pushed = Instant::now();
-    // Long enough that every other stream gets messages during the cuts, on a busy machine, too.
-    let spread = json!({ "cutWithinMilliseconds": 3_000 });
-    setup.push_with(json!({ "revocations": revoked, "openStreams": spread })).await;
+    setup.push("revocations", json!(revoked)).await;
     let cut = "zonegate.streams.cut.revoked";
     setup.gateway.wait_stat(cut, 50, LIMIT).await.unwrap();
     setup.gateway.wait_stat(OPEN, 350, LIMIT).await.unwrap();
@@ -137,8 +135,7 @@ async fn an_expired_token_cuts_its_stream_if_configured() {
         let brief = setup.sign(claims_with("exp", json!(now() + 4)));
         let mut stream = open(&connection, &brief).await;
         let mut lasting = open(&connection, &setup.token()).await;
-        let limit = if cut { LIMIT } else { Duration::from_secs(7) };
-        let ended = timeout(limit, stream.next()).await;
+        let ended = timeout(Duration::from_secs(7), stream.next()).await;
         assert_eq!(matches!(ended, Ok(Err(_))), cut, "{ended:?}");
         assert_eq!(setup.stat("streams.cut.expired").await, u64::from(cut));
         setup.control_plane.push();

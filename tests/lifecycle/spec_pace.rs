@@ -100,13 +100,14 @@ fn streams_that_lose_are_answered_in_a_tick() {
 }
 
 fn full() -> Vec<(String, String)> {
-    let mut story =
-        vec![("most 1".to_owned(), String::new()), ("push a".to_owned(), String::new())];
-    for stream in 1..=270 {
-        story.push((format!("bootstrap {stream} with 60000"), "pause".to_owned()));
-    }
-    story.push(("headers 301 good".to_owned(), "pause".to_owned()));
-    story
+    holding((1..=270).map(|stream| format!("bootstrap {stream} with 60000")), "headers 301 good")
+}
+
+/// The beginning of a story in which all of these requests are held.
+fn holding(requests: impl Iterator<Item = String>, last: &str) -> Vec<(String, String)> {
+    let begin = ["most 1", "push a"].map(|event| (event.to_owned(), String::new()));
+    let held = requests.chain([last.to_owned()]).map(|event| (event, "pause".to_owned()));
+    begin.into_iter().chain(held).collect()
 }
 
 #[test]
@@ -133,12 +134,8 @@ fn a_stream_that_has_lost_in_shadow_mode_goes_on_once() {
 
 #[test]
 fn a_stream_that_is_cut_is_not_resumed_as_well() {
-    let mut story =
-        vec![("most 1".to_owned(), String::new()), ("push a".to_owned(), String::new())];
-    for stream in 1..=269 {
-        story.push((format!("headers {stream} good with 60000"), "pause".to_owned()));
-    }
-    story.push(("headers 301 other".to_owned(), "pause".to_owned()));
+    let good = (1..=269).map(|stream| format!("headers {stream} good with 60000"));
+    let mut story = holding(good, "headers 301 other");
     story.push((r#"push s {"mode":"shadow"}"#.to_owned(), String::new()));
     let lost = |stream: u32| format!("would_deny.overloaded, {stream}:would_deny overloaded, warn");
     story.push(("body 301 long".to_owned(), format!("pause, {}", lost(1))));

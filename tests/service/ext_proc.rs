@@ -12,23 +12,22 @@ use crate::world::{LIMIT, World};
 #[tokio::test]
 async fn a_revocation_cuts_its_stream_within_a_second_and_no_other() {
     let setup = World::new().gateway(ServiceProtocol::ExtProc).await;
-    let mut kept = setup.open(&setup.world.token(json!({}))).await.unwrap();
-    let mut waited = Vec::new();
-    for id in ["id-a", "id-b", "id-c"] {
-        let revoked = setup.world.token(json!({ "jti": id }));
-        let mut cut = setup.open(&revoked).await.unwrap();
-        let start = Instant::now();
-        setup.push(json!({ "revocations": id })).await;
-        assert!(timeout(LIMIT, cut.next()).await.unwrap().is_err());
-        waited.push(start.elapsed());
-        setup.control_plane.push();
-        assert!(timeout(LIMIT, kept.next()).await.unwrap().unwrap().is_some());
-        let refused = setup.open(&revoked).await.err().unwrap();
-        assert!(refused.message().starts_with("zonegate: revoked: "), "{refused:?}");
-    }
-    println!("cut {waited:?} after the file was replaced");
-    // The file is checked every fifth of a second. Other processes may delay one of the cuts, but not all of them.
-    assert!(waited.iter().min().unwrap() < &Duration::from_secs(1), "{waited:?}");
+    let revoked = setup.world.token(json!({ "jti": "id-a" }));
+    let (mut cut, mut kept) = (
+        setup.open(&revoked).await.unwrap(),
+        setup.open(&setup.world.token(json!({}))).await.unwrap(),
+    );
+    let start = Instant::now();
+    setup.push(json!({ "revocations": "id-a" })).await;
+    assert!(timeout(LIMIT, cut.next()).await.unwrap().is_err());
+    let elapsed = start.elapsed();
+    println!("cut {elapsed:?} after the file was replaced");
+    // The file is checked every fifth of a second. The rest is for a busy machine.
+    assert!(elapsed < Duration::from_secs(1), "{elapsed:?}");
+    setup.control_plane.push();
+    assert!(timeout(LIMIT, kept.next()).await.unwrap().unwrap().is_some());
+    let refused = setup.open(&revoked).await.err().unwrap();
+    assert!(refused.message().starts_with("zonegate: revoked: "), "{refused:?}");
     setup.gateway.wait_stat("zonegate.streams.open", 1, LIMIT).await.unwrap();
 }
 
