@@ -50,10 +50,13 @@ impl Cuts {
 }
 
 impl Lifecycle {
-    /// Ends every open stream, for `why`, spread as the policy in force says.
+    /// Ends every open stream, for `why`, spread as the policy in force says. Without a policy, streams that are marked
+    /// keep their times.
     pub(super) fn cut_all(&mut self, why: Cut, effects: &mut Vec<Effect>) {
         let passes = |state: &State| matches!(state, State::Open(_) | State::Shadowed(_));
+        let has_policy = self.policies.newest().is_some();
         let all = self.streams.iter().filter(|(_, state)| passes(state));
+        let all = all.filter(|(id, _)| has_policy || self.cuts.at(*id).is_none());
         let all = all.map(|(id, _)| (id, why)).collect();
         self.schedule(all, self.cut_within());
         self.cut_due(effects);
@@ -111,16 +114,17 @@ impl Lifecycle {
     }
 
     /// Marks streams to be cut, one by one over `within`, the first at once. A stream that is already marked
-    /// keeps its time.
+    /// keeps its time, unless that is later than `within` allows.
     fn schedule(&mut self, mut ended: Vec<(StreamId, Cut)>, within: Duration) {
         ended.sort_unstable();
         let is_new = |(id, _): &&(StreamId, Cut)| self.cuts.at(*id).is_none();
         let count = ended.iter().filter(is_new).count();
         let step = within.checked_div(u32::try_from(count).unwrap_or(u32::MAX).max(1));
         let step = step.unwrap_or_default();
-        let mut next = self.ticked;
+        let (mut next, last) = (self.ticked, self.ticked.saturating_add(within));
         for (id, why) in ended {
-            let at = self.cuts.at(id).unwrap_or_else(|| {
+            let marked = self.cuts.at(id).map(|at| at.min(last));
+            let at = marked.unwrap_or_else(|| {
                 let at = next;
                 next = next.saturating_add(step);
                 at

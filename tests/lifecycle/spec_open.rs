@@ -60,6 +60,26 @@ fn cuts_are_spread_and_another_push_neither_hastens_nor_delays_them() {
     ]);
 }
 
+/// The operator is in a hurry: the cuts of the push before were spread over a minute.
+#[test]
+fn a_push_that_leaves_less_time_hastens_the_cuts_of_the_push_before() {
+    tell(&[
+        ("push a", ""),
+        ("headers 1 good", "pause"),
+        ("body 1 ingress", LET_IN),
+        ("headers 2 good", "pause"),
+        ("body 2 ingress", "continue, allowed, kid.1.allowed, 2:allow"),
+        ("headers 3 good", "pause"),
+        ("body 3 ingress", "continue, allowed, kid.1.allowed, 3:allow"),
+        (r#"push b {"revocations": "id-1", "openStreams": {"cutWithinMilliseconds": 60000}}"#, CUT),
+        (r#"push c {"revocations": "id-1", "openStreams": {"cutWithinMilliseconds": 300}}"#, ""),
+        ("tick 299", ""),
+        ("end 3", ""),
+        ("tick 1", "2:cut, streams.cut.revoked, warn"),
+        ("push a", ""),
+    ]);
+}
+
 #[test]
 fn a_push_that_takes_a_revocation_back_spares_the_streams_that_still_stand() {
     tell(&[
